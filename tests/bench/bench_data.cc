@@ -1,9 +1,9 @@
-// Makes the trees that scripts/bench saves; the same bytes every time.
+// Creates the file trees for scripts/bench. The same arguments give the same bytes.
 //
-//   bench_data large DIR FILES MIB     FILES files of MIB each: half of them random, half like logs
-//   bench_data small DIR FILES         FILES files of 100 bytes to 32 KiB, as many of each order
-//                                      of magnitude, half of them random, 500 in a directory
-//   bench_data change DIR SEED COUNT   other random content for COUNT files of `small`
+//   bench_data large DIR FILES MIB     FILES files of MIB each: half random, half like logs
+//   bench_data small DIR FILES         FILES files of 100 bytes to 32 KiB, equally many of each
+//                                      order of magnitude, half random, 500 per directory
+//   bench_data change DIR SEED COUNT   writes other random content to COUNT files of `small`
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,7 +55,7 @@ void MakeLarge(const std::string& directory, std::uint64_t files, std::uint64_t 
   for (std::uint64_t i = 0; i < files; ++i) {
     testing::SeededRandom random(1000 + i);
     const bool is_random = i % 2 == 0;
-    // Both kinds by turns also for who goes by names.
+    // Both kinds alternate in the order of names, too.
     const std::string path = fmt::format("{}/{:03}-{}", directory, i, is_random ? "random" : "log");
     const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!file.is_open()) Die(fmt::format("open \"{}\": {}", path, std::strerror(errno)));

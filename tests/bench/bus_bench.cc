@@ -1,6 +1,6 @@
-// What the bus takes: handshakes, a message to every node and its answer, round trips, memory,
-// idling. The server is this process, so that its own CPU time and memory are what is measured; the
-// nodes are in processes that it starts. Run by scripts/bench bus. Prints one JSON object.
+// Measures the cost of the bus: handshakes, a message to every node and its answer, round trips,
+// memory, idling. The server is this process, so its own CPU time and memory are measured; the
+// nodes are child processes. Run by scripts/bench bus. Prints one JSON object.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ constexpr std::chrono::seconds kEndMax{120};
 
 Instant Now() { return SystemClock().Monotonic(); }
 
-// Ends the program: a benchmark has nobody to report an error to.
+// Exits on an error.
 template <typename T>
 T Must(Result<T> result) {
   if (!result) {
@@ -65,7 +65,7 @@ double ResidentKib() {
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1024;
 }
 
-// A node that greets the server and sends back whatever it hears.
+// A node that greets the server and echoes every message.
 void BeNode(const std::string& endpoint, int number) {
   SystemRandom random;
   BusClientOptions options;
@@ -81,7 +81,8 @@ void BeNode(const std::string& endpoint, int number) {
   }
 }
 
-// A process of nodes; it begins when the endpoint comes by the pipe and ends with the pipe.
+// Starts a process of nodes. It begins when it reads the endpoint from the pipe, and ends when the
+// pipe is closed.
 Fd StartNodes(int first, int count) {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) ::_exit(1);

@@ -19,8 +19,8 @@ from lib import EtcdCluster, agent_program, places, run, wait_until, write_confi
 from lib.cluster import Cluster, program
 from lib.processes import Process
 
-# Nodes that share a repository. Every task reads what the others of its group have left there: locks, snapshots, index
-# files. On as many machines that costs nobody much, here two cores pay for all.
+# Nodes that share a repository. Each task reads the locks, snapshots and index files of the others in its group. On
+# real clusters every node does this work itself; here two cores do it for all.
 GROUP = 20
 SETTLE_SECONDS = 10
 IDLE_SECONDS = 20

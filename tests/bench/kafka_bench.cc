@@ -1,15 +1,14 @@
-// The bare loops that scripts/bench kafka measures the Kafka source by: librdkafka and nothing
-// else.
+// Plain librdkafka loops, which scripts/bench kafka compares the Kafka source with.
 //
 //   kafka_bench consume BOOTSTRAP TOPIC
-//       reads partition 0 to its end
+//       reads all of partition 0
 //   kafka_bench produce BOOTSTRAP TOPIC RECORDS BYTES RANDOM CODEC
-//       writes it with an idempotent producer, each record that long; RANDOM bytes of each do not
-//       compress
+//       writes it with an idempotent producer: RECORDS records of BYTES bytes, RANDOM of which are
+//       incompressible
 //   kafka_bench version
-//       librdkafka's
+//       prints librdkafka's version
 //
-// Both say how many records it were.
+// The first two print the number of records.
 #include <librdkafka/rdkafka.h>
 
 #include <array>
@@ -28,7 +27,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kPollMilliseconds = 10;  // a batch is waited for until it is full
+constexpr int kPollMilliseconds = 10;  // waits for a full batch for that long
 constexpr std::size_t kBatchRecords = 4096;
 
 [[noreturn]] void Die(std::string_view message) {
@@ -56,11 +55,10 @@ void Consume(const std::string& bootstrap, const std::string& name) {
       Open(RD_KAFKA_CONSUMER, {{"bootstrap.servers", bootstrap},
                                {"enable.partition.eof", "true"},
                                {"auto.offset.reset", "error"},
-                               {"fetch.wait.max.ms", "20"},  // the end is told then
+                               {"fetch.wait.max.ms", "20"},  // how late the end is reported
                                {"queued.min.messages", "1000000"},
                                {"queued.max.messages.kbytes", "65536"},
-                               // A full queue is looked at again at once, not a
-                               // second later.
+                               // A full queue is refilled soon, not a second later.
                                {"topic.metadata.refresh.interval.ms", "20"}});
   rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), nullptr);
   rd_kafka_queue_t* queue = rd_kafka_queue_new(handle);
@@ -109,7 +107,7 @@ void Produce(const std::string& bootstrap, const std::string& name, const Load& 
                                 Die(rd_kafka_err2str(message->err));
                             });
   rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), nullptr);
-  // Making content is not what is measured: the same again and again.
+  // Generating content is not measured, so a few values are repeated.
   const std::size_t kinds = 4096;
   std::string content;
   testing::SeededRandom random(1);

@@ -1,5 +1,5 @@
-"""What grows with a repository: `scripts/bench index` opens an index of ten million blobs, each line a process of its
-own (index_bench.cc); `scripts/bench directory` saves and restores a million files that lie in one directory. Printed
+"""What grows with a repository: `scripts/bench index` opens an index of ten million blobs, one process per line
+(index_bench.cc); `scripts/bench directory` saves and restores a million files in one directory. Printed
 as it stands in docs/performance.md; what is not as promised is marked.
 """
 

@@ -1,10 +1,9 @@
-// A network that is far away: passes TCP connections on to another port of this machine, each byte
-// later by the same time, as many bytes a second as the machine bears.
+// Simulates a distant network: forwards TCP connections to another local port and delays each byte
+// by the same time, without limiting bandwidth.
 //
-//   latency_proxy PORT TARGET_PORT MILLISECONDS     half of the milliseconds on the way there, half
-//   on the way back
+//   latency_proxy PORT TARGET_PORT MILLISECONDS     the round trip time
 //
-// Runs until it is ended; says "ready" when it listens.
+// Runs until it is killed; prints "ready" when it listens.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,11 +33,11 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kPieceBytes = 256U << 10;
-// What is on the way in one direction: more than any of the peers sends before it waits for an
+// Limit of the data in flight in one direction: more than any peer sends before it waits for an
 // answer.
 constexpr std::size_t kPiecesMax = 256;
 
-// One direction: bytes wait in it until their time has come.
+// One direction of a connection. Bytes wait in it until they are due.
 class Line {
  public:
   void Push(Instant due, std::vector<char> piece) {
@@ -47,7 +46,7 @@ class Line {
     pieces_.emplace_back(due, std::move(piece));
     changed_.notify_all();
   }
-  // An empty piece is the end.
+  // An empty piece marks the end.
   std::pair<Instant, std::vector<char>> Pop() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !pieces_.empty(); });
@@ -56,7 +55,7 @@ class Line {
     changed_.notify_all();
     return piece;
   }
-  // Nobody takes from it any more.
+  // Nothing will be popped any more.
   void Cut() {
     std::lock_guard lock(mutex_);
     is_cut_ = true;
@@ -99,7 +98,7 @@ void Pass(int from, int to, std::chrono::nanoseconds delay) {
   (void)::shutdown(from, SHUT_RD);
 }
 
-// Both sockets live until both directions have ended.
+// Both sockets stay open until both directions have ended.
 struct Connection {
   Connection(Fd near, Fd far, std::chrono::nanoseconds delay)
       : client(std::move(near)),
@@ -139,7 +138,7 @@ int Serve(std::uint16_t port, std::uint16_t target_port, std::chrono::nanosecond
   fmt::print("ready\n");
   (void)std::fflush(stdout);
   const sockaddr_in target_address = Loopback(target_port);
-  std::list<Connection> connections;  // some dozens at most; they stay until the program ends
+  std::list<Connection> connections;  // a few dozen at most; kept until exit
   for (;;) {
     Fd client(::accept(listener.get(), nullptr, nullptr));
     if (!client.is_open()) return 1;

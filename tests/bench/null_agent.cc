@@ -1,5 +1,5 @@
-// The agent with one kind of source, `null`, and no other: what scripts/bench bus starts 200 of. It
-// is the shipped program in all else, so that what is measured is Holdfast and not a service.
+// The agent with a single kind of source, `null`. scripts/bench bus starts 200 of them. In all else
+// it is the shipped program, so Holdfast is measured and not a service.
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -14,11 +14,11 @@ namespace holdfast::bench {
 namespace {
 
 constexpr std::size_t kQuickBytes = 1024;
-// A slow source gives as much, as often.
+// A slow source returns this many bytes at each pause.
 constexpr std::size_t kSlowBytes = 1024;
 constexpr std::chrono::milliseconds kSlowPause{100};
 
-// `size` zeros; a pause before each read, unless a stop ends it.
+// `size` zeros. A slow one pauses before each read; a stop ends the pause.
 class ZerosReader final : public ByteReader {
  public:
   ZerosReader(std::size_t size, bool is_slow, std::stop_token stop)

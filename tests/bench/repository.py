@@ -52,7 +52,7 @@ def measure(argv: list[str], env: dict[str, str]) -> Taken:
 
 
 def drop_from_page_cache(directory: Path) -> None:
-    """REQUIRES: what lies below is synced."""
+    """REQUIRES: everything below it is synced."""
     for path in directory.rglob("*"):
         if path.is_file():
             with open(path, "rb") as file:
@@ -68,7 +68,7 @@ def tool(name: str) -> str:
 
 
 class Program:
-    """One that can be measured: from the words of its verbs to argv. Its repository is anew at `reset`."""
+    """A measured program: turns a verb's words into argv. `reset` creates an empty repository."""
 
     name = ""
 
@@ -425,7 +425,7 @@ class RepositoryBench:
         table.show()
 
     def interrupted(self) -> None:
-        """A first backup of 20 GiB, killed when half is read: what the next one stores anew."""
+        """A first backup of 20 GiB, killed at half: how much the next one stores again."""
         data = self.data("large-20", "large", "160", "128")
         size = sum(file.stat().st_size for file in data.iterdir())
         program = Holdfast(self.directory, data)
@@ -448,7 +448,7 @@ class RepositoryBench:
 
     @staticmethod
     def _kill_backup(argv: list[str], after_bytes: int) -> int:
-        """Kills it at the first line of progress that says so many bytes; returns how many it says."""
+        """Kills it at the first progress line with that many bytes; returns the number reported."""
         with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
             for line in child.stderr:
                 progress = json.loads(line) if line.startswith("{") else {}
@@ -458,7 +458,7 @@ class RepositoryBench:
         sys.exit(f"bench: {' '.join(argv)} ended with {child.returncode} and was not killed")
 
     def _whole_backup(self, program: Holdfast) -> float:
-        """The size of a repository that nobody interrupted."""
+        """The size of a repository after an uninterrupted backup."""
         program.reset()
         program.call(program.init())
         program.call(program.backup())

@@ -1,4 +1,4 @@
-"""What saving a service and putting it back costs those who use it meanwhile. Started by scripts/bench."""
+"""The cost of saving and restoring a service for its clients. Started by scripts/bench."""
 
 import json
 import os
@@ -90,8 +90,8 @@ def percentile(values: list[float], part: float) -> float:
 
 
 class LargeEnsemble:
-    """Three members with the same large tree, and one of them to save. ZooKeeper writes no snapshots of its own while
-    it is measured: three that do would be all that is seen."""
+    """Three members with the same large tree, one of which is saved. ZooKeeper writes no snapshots itself during the
+    measurement: three of them would dominate it."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -110,7 +110,7 @@ class LargeEnsemble:
             shutil.copy(made, place)
         made.unlink()
         self.zookeeper.start()
-        # It took a snapshot of its own when it was elected.
+        # It took a snapshot when it was elected.
         self.number = self.zookeeper.leader()
         self.member = self.zookeeper.members[self.number]
 
@@ -158,7 +158,7 @@ class Meanwhile:
         return begin, time.monotonic()
 
     def idle_loops(self) -> tuple[float, float]:
-        """A loop without end for each processor, in the class that gets what nobody else wants."""
+        """An endless loop per processor, in the idle scheduling class."""
         argv = ["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"]
         loops = [subprocess.Popen(argv) for _ in range(os.cpu_count() or 1)]
         try:
@@ -251,8 +251,8 @@ def ulid(number: int) -> str:
 
 
 class Blocks:
-    """Closed blocks of two hours each: one that promtool makes, and copies of it, each of a time of its own. (They hold
-    the samples of the first, which nobody looks at here.)"""
+    """Closed blocks of two hours each: one made by promtool, and copies of it with different times. (Their samples keep
+    the first one's times, which does not matter here.)"""
 
     def __init__(self, server: Prometheus, scratch: Path):
         self.server = server
@@ -297,7 +297,7 @@ def size_of(paths: list[Path]) -> int:
 
 
 def cached_pages(files: list[Path]) -> int:
-    """How much of them is in the page cache: what somebody reads gets there."""
+    """Pages of these files in the page cache, which reads fill."""
     said = run(["fincore", "--noheadings", "--output", "PAGES", *map(str, files)]).stdout
     return sum(map(int, said.split()))
 

@@ -1,9 +1,7 @@
-// What each stage of the engine costs by itself: seconds of one core per GiB, for content that does
-// not compress and for content like logs. Prints one JSON object per line: {"stage", "random",
-// "log"}.
+// Measures each stage of the engine separately: seconds of one core per GiB, for incompressible
+// content and for content like logs. Prints one JSON object per line: {"stage", "random", "log"}.
 //
-//   stage_bench DIRECTORY     a directory on the disk that is meant; what is written there is
-//   removed
+//   stage_bench DIRECTORY     a directory on the disk to measure; its files are removed afterwards
 #include <fcntl.h>
 
 #include <chrono>
@@ -44,7 +42,7 @@ Bytes MakeContent(bool is_random) {
   return {content.begin(), content.end()};
 }
 
-// One content goes through the stages one after the other, each over all of it.
+// Runs the content through the stages, one after another.
 class Stages {
  public:
   Stages(ByteView content, std::string directory)
@@ -99,7 +97,7 @@ class Stages {
     });
   }
 
-  // As a writer does it before it trusts what it sealed.
+  // Like a writer that verifies what it has sealed.
   double Verify() {
     repository::Decompressor decompressor;
     return Time([&] {
@@ -112,7 +110,7 @@ class Stages {
     });
   }
 
-  // As a reader does it.
+  // Like a reader.
   double Open() {
     repository::Decompressor decompressor;
     Bytes payload;
@@ -155,7 +153,7 @@ class Stages {
     std::exit(1);
   }
 
-  // Seconds per GiB of content; the middle of three.
+  // Seconds per GiB of content; the median of three.
   double Time(const std::function<void()>& work) const {
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i) {

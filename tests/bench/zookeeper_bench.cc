@@ -1,15 +1,14 @@
-// What scripts/bench sources needs of ZooKeeper and no client of it gives fast enough.
+// What scripts/bench sources needs of ZooKeeper that no client does fast enough.
 //
 //   zookeeper_bench make FILE NODES BYTES
-//       a snapshot with that many nodes below /load, a thousand to each parent, with so many bytes
-//       each, half of which do not compress
+//       writes a snapshot with NODES nodes below /load, a thousand per parent, with BYTES bytes
+//       each, half of them incompressible
 //   zookeeper_bench read DATA_DIR LOG_DIR
-//       what the agent's reader says of a server's files, and how many seconds it took:
+//       prints what the agent's reader finds in a server's files, and how many seconds it took:
 //       SECONDS ZXID NODES DIGEST ZXID_UP_TO_WHICH_ZOOKEEPER_SAYS_THE_SAME
 //   zookeeper_bench write HOST:PORT,... NODES BYTES WRITES_PER_SECOND CLIENTS
-//       clients that set such nodes until standard input ends, each when its time has come. Of each
-//       write, in microseconds of the monotonic clock: when it was due, and how long after that it
-//       was confirmed
+//       clients set such nodes at the given rate until standard input ends. Prints for each write,
+//       in microseconds of the monotonic clock, when it was due and how much later it was confirmed
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -36,7 +35,7 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::uint64_t kChildren = 1000;
-constexpr std::size_t kContents = 4096;  // making content is not what is measured
+constexpr std::size_t kContents = 4096;  // reused, because generating content is not measured
 
 [[noreturn]] void Die(std::string_view message) {
   fmt::print(stderr, "zookeeper_bench: {}\n", message);
@@ -104,11 +103,11 @@ struct Load {
   ClientAccess access;
   std::uint64_t nodes = 0;
   std::vector<std::string> contents;
-  std::chrono::nanoseconds between{};  // two writes of one client
+  std::chrono::nanoseconds between{};  // between two writes of a client
   std::mutex output;
 };
 
-// Waits for each answer; a write that had to wait for the one before counts from when it was due.
+// Waits for each answer. The latency of a delayed write counts from when it was due.
 void Write(Load& load, std::uint64_t number, std::chrono::nanoseconds offset,
            const std::stop_token& stop) {
   const SystemClock clock;

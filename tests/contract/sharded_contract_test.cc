@@ -1,4 +1,4 @@
-// That the fake which jobs are tested with keeps the promises that a real sharded kind makes.
+// Checks that the fake sharded kind of the job tests keeps the contract of a real one.
 #include "tests/contract/source_contract.h"
 #include "tests/support/sharded_source.h"
 

@@ -1,5 +1,5 @@
-// What every Storage and every wrapper of one must do. A test file gives a factory of empty
-// storages and calls RunStorageContract() in a TEST_CASE of its own.
+// The contract of every Storage and wrapper. A test passes a factory of empty storages to
+// RunStorageContract() in its own TEST_CASE.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ inline FileName TestName(FileKind kind, char digit) {
   return {kind, kind == FileKind::kConfig ? "" : std::string(64, digit)};
 }
 
-// A pack's name is the hash of its content, and a storage may rely on that.
+// A pack's name must be the hash of its content. Storages may rely on that.
 inline FileName PackOf(ByteView content) {
   return {FileKind::kPack, HexEncode(crypto::Sha256Of(content))};
 }
@@ -38,7 +38,7 @@ inline std::vector<std::string> ListNames(Storage& storage, FileKind kind) {
   return names;
 }
 
-// `make` gives a storage at a fresh place. Sections run it once each.
+// `make` returns a storage at a new place. Each section calls it once.
 inline void RunStorageContract(const std::function<std::unique_ptr<Storage>()>& make) {
   constexpr std::array kKinds = {FileKind::kConfig, FileKind::kKey,      FileKind::kPack,
                                  FileKind::kIndex,  FileKind::kSnapshot, FileKind::kLock};

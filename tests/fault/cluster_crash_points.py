@@ -23,17 +23,17 @@ from lib import Case, EtcdCluster, Restic, Tree, main, wait_until
 from lib.cluster import Cluster
 
 NODES = ("db-1", "db-2", "db-3")
-# The etcd's snapshot is a run of its own.
+# The etcd snapshot is one more run.
 FILES_SOURCES = 19
 FINAL = ("done", "partly done", "failed")
 SECONDS_TO_THE_END = 60
-# An agent that died while it wrote a snapshot keeps the lock for so long: the write may still land.
+# An agent killed while writing a snapshot keeps its lock this long, because the write may still complete.
 SECONDS_TO_LAND = 60
 
-# Where, and at which of the passings; the first passings of many runs' work lie close together.
+# Crash points, and at which passing to crash; the first passings of many runs are close together.
 SCENARIOS: dict[str, dict[str, list[int]]] = {
     "save": {
-        "repository.lock.after_put": [1],  # tasks that follow one another share their lock
+        "repository.lock.after_put": [1],  # consecutive tasks share their lock
         "repository.pack.before_put": [1, 6],
         "repository.pack.after_put": [2],
         "repository.index.before_put": [3],
@@ -53,7 +53,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "database.after_commit": [2, 8, 25],
     },
     "catalog": {
-        # What comes in together is committed together: twenty runs take some forty commits.
+        # Messages that arrive together are committed together: twenty runs take some forty commits.
         "database.before_commit": [2, 6, 25],
         "database.after_commit": [1, 4, 14],
     },
@@ -89,7 +89,7 @@ class ClusterCrashes(Case):
         self.round = 0
 
     def change_everything(self) -> None:
-        """So that each run has something to write."""
+        """Changes all sources so that each run has something to write."""
         self.round += 1
         for number in range(FILES_SOURCES):
             changed = self.directory / "live" / f"s{number:02d}" / "changed"
@@ -97,7 +97,7 @@ class ClusterCrashes(Case):
         self.etcd.fill(200, prefix=f"round-{self.round}")
 
     def order(self, dies: bool) -> dict[str, str]:
-        """Run -> source, of 20 runs. One that the dying controller did not take is none."""
+        """Orders 20 runs; returns run -> source, without runs that the dying controller did not accept."""
         def ordered(source: str) -> tuple[str, str] | None:
             done = self.cluster.call("backup", source, "--no-wait", "--json", expect=None, timeout=60)
             if done.code == 0:
@@ -109,7 +109,7 @@ class ClusterCrashes(Case):
             return dict(run for run in pool.map(ordered, self.sources) if run is not None)
 
     def order_until_it_dies(self, dying, what: str, dies: bool) -> dict[str, str]:
-        """How often a point is passed depends on how much comes in together: where all is over before, more is ordered."""
+        """Orders more runs until the process dies: the number of passings depends on how messages are batched."""
         def are_over() -> bool:
             done = self.cluster.call("run", "list", "--limit", "0", "--json", expect=None)
             if done.code != 0:
@@ -156,7 +156,7 @@ class ClusterCrashes(Case):
         def all_over() -> bool:
             known = {one["run"]: one for one in self.cluster.json("run", "list", "--limit", "0")["runs"]}
             self.assertLessEqual(set(runs), set(known))
-            # Those whose order was recorded but whose answer was lost with the controller count, too.
+            # Runs that were recorded before the controller could answer count, too.
             views.update((run, view) for run, view in known.items() if run not in self.runs)
             return all(view["ended"] for view in views.values())
 
@@ -176,7 +176,7 @@ class ClusterCrashes(Case):
             self.cluster.restart_agent(node)
 
     def agree(self, views: dict[str, dict]) -> None:
-        """The catalog and the repository, about those runs."""
+        """The catalog and the repository agree about these runs."""
         there: dict[str, list[dict]] = {run: [] for run in views}
         for one in self.restic.snapshots():
             for run in views:
@@ -200,12 +200,12 @@ class ClusterCrashes(Case):
                     try:
                         self.crash(scenario, point, passing)
                     except AssertionError:
-                        self.start_over()  # what failed is not to fail the next one, too
+                        self.start_over()  # a failure must not affect the next case
                         raise
         last = self.cluster.json("backup", "--all", "--if-busy", "queue")["runs"]
         self.assertEqual({run["state"] for run in last}, {"done"}, last)
         self.assertTrue(self.cluster.json("catalog", "check")["sound"])
-        # Those of the killed are gone, too: whoever takes a lock removes its node's dead ones.
+        # Locks of killed processes are gone, too: taking a lock removes the node's stale ones.
         locks = self.cluster.repository / "locks"
         try:
             wait_until("a repository without locks", lambda: not any(locks.iterdir()), SECONDS_TO_LAND + 30)
@@ -248,5 +248,5 @@ if __name__ == "__main__":
     wanted = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if wanted not in _TESTS:
         sys.exit(f"usage: cluster_crash_points.py {' | '.join(_TESTS)}")
-    sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
+    sys.argv.append(_TESTS[wanted].__name__)  # the only class to run
     main("etcd", "restic")

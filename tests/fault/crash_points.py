@@ -48,7 +48,7 @@ from lib.places import ROOT
 from lib.ring import Ring
 from lib.zookeeper_client import create
 
-# Where each scenario passes, and at which of the passings it is killed.
+# Crash points that each scenario reaches, and the passings at which it is killed.
 _SAVING = {
     "repository.lock.after_put": [1],
     "repository.pack.before_put": [1, 2],
@@ -83,7 +83,7 @@ _STORING = {
     "repository.snapshot.before_put": [1],
     "repository.snapshot.after_put": [1],
 }
-# Three parts, one after the other, and then their snapshot.
+# Three parts, one after the other, then their snapshot.
 _COMPOSING = {
     "repository.lock.after_put": [1],
     "repository.pack.before_put": [1, 4, 6],
@@ -99,7 +99,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     "compose": _COMPOSING,
     "restore_to": _EXTRACTING | {"repository.lock.after_put": [1]},
     "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
-    # What the process knew is kept, lies ready for the reload, has been loaded, was put back.
+    # Runtime state is saved, ready for the reload, loaded, restored.
     "in_place_haproxy": _SWAPPING | {"haproxy.live.handover": [1, 2, 3, 4]},
     "rollback": {"swap.rollback": [1, 2]},
     "forget": {"repository.lock.after_put": [1], "jobs.forget.after_remove": [1, 2]},
@@ -134,7 +134,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "repository.index.after_remove": [1, 2],
         "repository.pack.after_remove": [1, 2],
     },
-    # There are two locks.
+    # One lock per repository.
     "copy": _STORING | {"repository.lock.after_put": [1, 2], "storage.posix.after_rename": [1, 3, 4, 5]},
     "import": _STORING | {"repository.lock.after_put": [1], "storage.posix.after_rename": [1, 2, 4]},
     # One source after the other: ZooKeeper, Prometheus, Alertmanager, HAProxy.
@@ -153,7 +153,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
 }
 
 
-# Passed by no standalone verb; who kills a program there instead.
+# Not reached by standalone verbs; these tests kill a program there instead.
 ELSEWHERE = {
     "database.before_commit": "tests/unit/database/faults_test.cc",
     "database.after_commit": "tests/unit/database/faults_test.cc",
@@ -167,7 +167,7 @@ def all_points() -> set[str]:
 
 
 class Crashes(Case):
-    """Runs verbs of `self.agent` that kill themselves, and looks at what they left."""
+    """Runs verbs of `self.agent` that kill themselves, and checks what they leave."""
 
     agent: Agent
     restic: Restic
@@ -190,7 +190,7 @@ class Crashes(Case):
         return [snapshot["id"] for snapshot in self.restic.snapshots()]
 
     def each_crash(self, scenario: str, body: Callable[[str, int], None]) -> None:
-        """Runs `body` for every place of the scenario; one that fails does not keep the others from running."""
+        """Runs `body` for every crash point of the scenario. A failure does not skip the others."""
         for point, passings in SCENARIOS[scenario].items():
             for passing in passings:
                 with self.subTest(f"{point}:{passing}"):
@@ -198,7 +198,7 @@ class Crashes(Case):
 
 
 def damage_index(files: list[Path]) -> None:
-    """Flips a byte in the middle of each: such a file is replaced."""
+    """Flips a byte in the middle of each file, replacing the file."""
     for file in files:
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
@@ -207,8 +207,8 @@ def damage_index(files: list[Path]) -> None:
 
 
 class FilesCrashes(Crashes):
-    """A source files/app of two directories and a file, a snapshot of its state "old", and the live state
-    "new". Each crash begins from a copy of that."""
+    """A source files/app of two directories and a file, a snapshot of its state "old", and the live state "new". Each
+    crash starts from a copy of these."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -237,7 +237,7 @@ class FilesCrashes(Crashes):
         self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
 
     def _write(self, version: str) -> None:
-        """The state "old" or "new": they differ in content, in what is there, and in attributes."""
+        """The state "old" or "new": they differ in content, names and attributes."""
         shutil.rmtree(self.live, ignore_errors=True)
         tree = Tree(self.live)
         for number in range(30):
@@ -255,7 +255,7 @@ class FilesCrashes(Crashes):
         return {name: scan(self.live / name) for name in ("one", "two", "single.conf")}
 
     def keep(self) -> None:
-        """Remembers the whole of `work` as the place from which crashes begin."""
+        """Saves the whole of `work` as the state from which each crash starts."""
         shutil.rmtree(self.template)
         shutil.copytree(self.work, self.template, symlinks=True)
 
@@ -288,11 +288,11 @@ class Backup(FilesCrashes):
             for snapshot in left:
                 if snapshot != self.first:
                     self.assert_snapshot_holds(snapshot, self.new)
-            # The next backup is not in the way of anything, and makes one more snapshot.
+            # The next backup works and makes one more snapshot.
             after = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
             self.assertEqual(len(self.snapshots()), len(left) + 1)
             self.assert_snapshot_holds(after, self.new)
-            # What was not finished is in nobody's way, and goes with a prune when it is old.
+            # Unfinished files do no harm; a prune removes them once they are old.
             unfinished = list((self.work / "repository").rglob("*-tmp-*"))
             if point == "storage.posix.before_rename":
                 self.assertGreaterEqual(len(unfinished), 1)  # several are written at once
@@ -306,8 +306,7 @@ class Backup(FilesCrashes):
 
 
 class Compose(Crashes):
-    """Parts of three nodes, and the composer of their snapshot, in one process that is killed and goes on by what
-    its journal has."""
+    """One process saves parts of three nodes and composes their snapshot. It is killed and resumes from its journal."""
 
     def test_compose(self) -> None:
         template = self.directory / "template"
@@ -326,7 +325,7 @@ class Compose(Crashes):
             before = self.snapshots()
             sealed = ring.directory / "state" / "sealed"
             expected = hashlib.sha256(sealed.read_bytes()).hexdigest() if sealed.exists() else None
-            # Unless its process is known to be dead, the lock keeps every prune away from the parts.
+            # Until its process is known to be dead, the lock protects the parts from every prune.
             self.assertNotEqual(list((ring.directory / "repository" / "locks").iterdir()), [])
 
             made = ring.snapshot_of(ring.run())
@@ -370,7 +369,7 @@ class RestoreTo(FilesCrashes):
 
 class InPlace(FilesCrashes):
     def assert_done_or_undone(self) -> None:
-        """After the next start. Which one it is, is the program's choice; half is not."""
+        """After the next start, the restore is either complete or undone, never half done."""
         self.agent.run("backup", "files/app")
         now = self.state()
         if now["single.conf"] == self.old["single.conf"]:
@@ -393,7 +392,7 @@ class InPlaceFiles(InPlace):
             self.check_repository()
             self.assert_snapshot_holds(self.first, self.old)
             self.assert_done_or_undone()
-            # And then it can be done in peace.
+            # Then the restore succeeds.
             self.agent.run("restore", self.first, "--in-place")
             for name, entries in self.old.items():
                 self.assertEqual(differences(entries, scan(self.live / name)), [], name)
@@ -417,7 +416,7 @@ class Rollback(InPlace):
 
 class Forget(FilesCrashes):
     def test_forget(self) -> None:
-        """The oldest go first, so whatever is left is the newest there were."""
+        """The oldest snapshots go first, so the remaining ones are the newest."""
         made = [self.first]
         made += [self.agent.json("backup", "files/app")["sources"][0]["snapshot"] for _ in range(3)]
         self.keep()
@@ -429,7 +428,7 @@ class Forget(FilesCrashes):
             gone = 0 if "lock" in point else passing
             listed = self.agent.json("list")["repositories"][0]["snapshots"]
             self.assertEqual([snapshot["id"] for snapshot in listed], made[gone:])
-            # No unlock: who comes next on this machine sees that the holder is dead.
+            # No unlock: the next process on this machine sees that the lock's owner is dead.
             self.agent.run(*arguments)
             self.assertEqual(self.snapshots(), made[-1:])
             self.check_repository()
@@ -440,7 +439,7 @@ class Forget(FilesCrashes):
 
 class Passwd(FilesCrashes):
     def test_passwd(self) -> None:
-        """The password file opens the repository at any moment, and the old password until the new one does."""
+        """The password file opens the repository at any moment. The old password works until the new one does."""
         self.keep()
 
         def body(point: str, passing: int) -> None:
@@ -453,7 +452,7 @@ class Passwd(FilesCrashes):
             self.assertEqual(password.read_text() != "secret\n", was_swapped)
             left = self.agent.json("repository", "key", "list")["keys"]
             self.assertEqual(len(left), 2)
-            # What the killed run left is removed by name; then all is as it should be.
+            # The key that the killed run left can be removed by id.
             self.agent.run("repository", "key", "passwd")
             for key in left:
                 if not key["in_use"]:
@@ -523,7 +522,7 @@ class Prune(FilesCrashes):
 
 class Init(Crashes):
     def test_init(self) -> None:
-        """What is half made is made anew once the key is away, as the error says; what is made opens."""
+        """After a crash, `init` works again once the key is removed, as the error says. A finished repository opens."""
         work = self.directory / "work"
 
         def body(point: str, passing: int) -> None:
@@ -549,7 +548,7 @@ class Init(Crashes):
 
 class KeyAdd(FilesCrashes):
     def test_key_add(self) -> None:
-        """The password that was made for the new key stays, and opens the repository in the end."""
+        """The new key's password file remains, and finally opens the repository."""
         other = self.work / "other-password"
         self.keep()
 
@@ -570,7 +569,7 @@ class KeyAdd(FilesCrashes):
 
 class RepairPacks(FilesCrashes):
     def test_repair_packs(self) -> None:
-        """Of packs that are whole nothing is lost."""
+        """Intact packs lose no data."""
         self.agent.run("backup", "files/app")
         last = self.snapshots()[-1]
         packs = sorted(path for path in (self.work / "repository" / "data").rglob("*") if path.is_file())[:3]
@@ -629,7 +628,7 @@ class Copy(FilesCrashes):
 
 class Import(FilesCrashes):
     def test_import(self) -> None:
-        """An archive of a snapshot of which nothing is left in the repository."""
+        """Imports an archive of a snapshot whose data is gone from the repository."""
         self.agent.run("export", self.first, "--to", str(self.work))
         (archive,) = self.work.glob("*.tar.zst")
         last = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
@@ -663,8 +662,8 @@ backend app
 
 
 class InPlaceHaproxy(Crashes):
-    """Two versions that differ in every file, and in what only the process knows: the map in memory, a row of a table,
-    a server's weight."""
+    """Two versions that differ in every file and in the runtime state: the map in memory, a table row, a server's
+    weight."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -690,7 +689,7 @@ class InPlaceHaproxy(Crashes):
             self.assertEqual(self.edge.haproxy.admin(command).strip(), "", command)
 
     def live(self) -> tuple[str, int, int]:
-        """What is answered, the row's counter, and the server's weight; of a worker that is starting, less."""
+        """The answer, the row's counter and the server's weight; fewer values while a worker starts."""
         rows = re.findall(r"gpc0=(\d+)", self.edge.haproxy.admin("show table names"))
         servers = [line.split() for line in self.edge.haproxy.admin("show servers state app").splitlines()]
         weights = [int(words[7]) for words in servers if words[3:4] == ["s1"]]
@@ -714,7 +713,7 @@ class InPlaceHaproxy(Crashes):
             now = self.edge.contents()
             self.assertIn(now, (v1, v2), "half of it was restored")
             self.assertTrue(self.edge.haproxy.check())
-            # What runs is what lies there, and knows what it knew with that.
+            # The process runs the files on disk, with the runtime state that belongs to them.
             version = "v1" if now == v1 else "v2"
             wait_until(f"the state of {version}", lambda: self.live() == known[version])
             left = [str(path) for path in (self.directory / "agent" / "state").rglob("live-*")]
@@ -726,7 +725,7 @@ class InPlaceHaproxy(Crashes):
 
 
 class Services(Crashes):
-    """An agent that saves one service of each kind. They run all the time."""
+    """An agent that saves one service of each kind. The services run all the time."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -766,7 +765,7 @@ class Services(Crashes):
         return target
 
     def active(self) -> list[str]:
-        """Comments of the silences that are not over."""
+        """Comments of the active silences."""
         there = self.alertmanager.silences().values()
         return sorted(one["comment"] for one in there if one["status"]["state"] != "expired")
 
@@ -798,7 +797,7 @@ class SaveServices(Services):
         self.each_crash("save_services", body)
 
     def check_zookeeper(self, snapshot: str) -> None:
-        """The digest of the tree is compared as it is staged."""
+        """Staging compares the digest of the tree."""
         self.restored(snapshot, "zookeeper-out", "--stage-data-dir")
 
     def check_prometheus(self, snapshot: str) -> None:
@@ -817,7 +816,7 @@ class SaveServices(Services):
 
 
 class RestoreServices(Services):
-    """What a restore has not finished is not there, or is gone on with by the same command."""
+    """An unfinished restore leaves nothing, or the same command resumes it."""
 
     def test_restore(self) -> None:
         with self.zookeeper.client() as client:
@@ -838,7 +837,7 @@ class RestoreServices(Services):
         places = [directory / "version-2" for directory in (log, data)]
         arguments = ["restore", self.saved["zookeeper"], "--stage-data-dir", str(data), "--stage-data-log-dir", str(log)]
         self.crash(point, passing, *arguments)
-        # The logs first: on those alone no server starts.
+        # Logs first: a server does not start from logs alone.
         self.assertEqual([place.exists() for place in places], [passing > 1, passing > 2])
         if passing > 1:
             self.assertIn("already exists", self.agent.run(*arguments, expect=None).stderr)
@@ -855,7 +854,7 @@ class RestoreServices(Services):
             for path in reversed(paths):
                 client.delete(path)
             self.crash(point, passing, *arguments)
-            # As many are confirmed. More of them are asked for meanwhile, each before what is below it.
+            # At least `passing` nodes are confirmed. Further requests were pending, parents before children.
             there = [client.stat(path) is not None for path in paths]
             self.assertGreaterEqual(sum(there), passing)
             self.assertEqual(there, sorted(there, reverse=True))
@@ -885,7 +884,7 @@ class RestoreServices(Services):
 
     @staticmethod
     def files(*directories: Path) -> dict[str, bytes]:
-        """By their names below any of the directories."""
+        """Content by name below any of the directories."""
         return {str(path.relative_to(directory)): path.read_bytes()
                 for directory in directories for path in directory.rglob("*") if path.is_file()}
 
@@ -925,7 +924,7 @@ if __name__ == "__main__":
     wanted = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if wanted not in _TESTS:
         sys.exit(f"usage: crash_points.py {' | '.join(_TESTS)}")
-    sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
+    sys.argv.append(_TESTS[wanted].__name__)  # the only class to run
     services = {
         "in_place_haproxy": ["haproxy"],
         "save_services": ["alertmanager", "haproxy", "prometheus", "zookeeper39"],

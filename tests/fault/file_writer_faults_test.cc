@@ -1,7 +1,8 @@
-// Files are made without a name where that can be done, and under a temporary one where it cannot.
+// Files are created without a name if the file system supports it, otherwise under a temporary
+// name.
 //
-// This program has its own openat and linkat, which are those of such file systems where a test
-// says so.
+// This program defines its own openat and linkat, which simulate such file systems if a test wants
+// it.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 namespace holdfast::testing {
 namespace {
 
-// What a nameless file, and its naming, fail with; 0 where they do not.
+// Errors for creating a nameless file, and for naming it; 0: no error.
 int g_nameless = 0;
 int g_naming = 0;
 
@@ -65,8 +66,7 @@ struct Fixture {
 
   ~Fixture() { g_nameless = g_naming = 0; }
 
-  // Writes one where nothing is, and one that replaces another; whether what is not whole has a
-  // name.
+  // Writes a new file and replaces an existing one. Returns whether incomplete files have a name.
   bool WritesUnderAName() {
     WriteText(out + "/there", "old");
     bool is_named = false;

@@ -1,6 +1,6 @@
-// Everything that changes a repository, over S3, while the service fails: whichever request it is
-// that goes wrong, and however, the work is done in the end or fails with a clear error, and what
-// was there stays whole.
+// Everything that changes a repository, over S3, while the service fails. Whichever request fails
+// and however, the operation succeeds in the end or fails with a clear error, and existing data
+// stays intact.
 
 #include "common/repository/pack_repair.h"
 #include "common/storage/retry_storage.h"
@@ -33,7 +33,7 @@ struct Service {
     }
   }
 
-  // As the agent opens it, but that waiting takes no time and ends after three tries.
+  // Opened as by the agent, but waiting takes no time and ends after three attempts.
   std::unique_ptr<Storage> Open() {
     auto storage = Unwrap(S3Storage::Open(server.url("p"), settings,
                                           {.clock = &scene.clock, .stall_timeout = stall_timeout}));
@@ -45,7 +45,7 @@ struct Service {
         });
   }
 
-  // What lies on the server, where the checks cost less.
+  // Copies the server's files to memory, where checks are cheaper.
   void Fetch(MemoryStorage& left) const {
     for (const auto& [key, content] : server.files()) {
       const std::string path = key.substr(kPrefix.size());
@@ -60,7 +60,7 @@ struct Service {
   }
 
   OperationScene& scene;
-  // Short where a stalled service is to be noticed; else a busy machine would look like one.
+  // Short only to detect a stalled service; otherwise a busy machine would look like one.
   std::chrono::milliseconds stall_timeout = 30s;
   ManualClock clock_of_tries;
   S3Server server;
@@ -89,7 +89,7 @@ TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
     bool was_hit = true;
     for (int request = 1; was_hit; ++request) {
       REQUIRE(request < 300);
-      // Every fault meets every kind of request, without each meeting each of them.
+      // Every fault meets every kind of request, without running all combinations.
       const S3Fault fault =
           kPassing[(static_cast<std::size_t>(request) + 3 * i) % std::size(kPassing)];
       INFO(operation.name << ", request " << request << ", fault " << static_cast<int>(fault));
@@ -103,7 +103,7 @@ TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
   }
 }
 
-TEST_CASE("s3 faults: a service that stays broken from any request on leaves what was there") {
+TEST_CASE("s3 faults: a service that fails from any request on loses nothing that existed") {
   OperationScene scene;
   for (const Operation& operation : kOperations) {
     const S3Fault faults[] = {S3Fault::kSlowDown,   S3Fault::kHangUp,  S3Fault::kErrorIn200,
@@ -126,8 +126,8 @@ TEST_CASE("s3 faults: a service that stays broken from any request on leaves wha
   }
 }
 
-// The worst that can happen is that a list or a file of it counts as not there.
-TEST_CASE("s3 faults: a proxy's own 404s in the middle are never taken for what is not there") {
+// At worst, a list or a file of it is treated as missing.
+TEST_CASE("s3 faults: a proxy's own 404s are never mistaken for missing files") {
   OperationScene scene;
   for (const Operation& operation : kOperations) {
     bool was_hit = true;
@@ -148,7 +148,7 @@ TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing the
   OperationScene scene;
   const Operation& prune = kOperations[2];
   REQUIRE(std::string(prune.name) == "prune");
-  // The list, the one snapshot, the other one, and all of it.
+  // The list, the first snapshot, the second snapshot, all of them.
   const std::pair<int, int> requests[] = {{1, 4}, {2, 5}, {3, 6}, {1, 1 << 30}};
   for (const auto& [first, last] : requests) {
     INFO("requests " << first << " to " << last);
@@ -159,7 +159,7 @@ TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing the
   }
 }
 
-// By a lifecycle rule, say. Nothing of it is damaged, and all of it can be brought back.
+// E.g. by a lifecycle rule. Nothing is damaged, and all of it can be restored from the archive.
 TEST_CASE("s3 faults: packs that lie in an archive class are named, and nothing is done to them") {
   OperationScene scene;
   Service service(scene);

@@ -1,5 +1,5 @@
-// Every storage call of a backup fails in turn. Afterwards nothing half is visible: earlier
-// snapshots are whole, the new one is there whole or not at all, and the check finds no damage.
+// Makes every storage call of a backup fail in turn. Afterwards earlier snapshots are complete, the
+// new one is complete or invisible, and the check finds no damage.
 
 #include "common/io/atomic_file.h"
 #include "common/repository/check.h"
@@ -24,7 +24,7 @@ struct FaultFixture : RepositoryFixture {
     clock.Advance(std::chrono::hours(1));
   }
 
-  // A whole backup, as the agent does it: open, lock, read, write, compose.
+  // A complete backup as by the agent: open, lock, read, write, compose.
   Result<Id> Backup(std::unique_ptr<Storage> storage_of_run) {
     HF_ASSIGN(std::unique_ptr<Repository> repository,
               Repository::Open(std::move(storage_of_run), password, {}, random, clock));
@@ -49,7 +49,7 @@ struct FaultFixture : RepositoryFixture {
     return Compose(*repository, {&part, 1}, ManifestOf("files", "app"), compose);
   }
 
-  // What must hold whatever happened. Returns how many snapshots there are.
+  // Checks the invariants. Returns the number of snapshots.
   std::size_t CheckAll() {
     auto repository = Open();
     std::vector<SnapshotInfo> snapshots = Unwrap(ListSnapshots(*repository));
@@ -74,7 +74,7 @@ struct FaultFixture : RepositoryFixture {
   Id first;
 };
 
-// Lets each call fail in turn, on a repository of its own each time, until none is left.
+// Makes each call fail in turn, each time on a new repository, until there are no more calls.
 std::uint64_t FailEachCall(const Fault& fault) {
   for (std::uint64_t k = 1;; ++k) {
     FaultFixture fixture;
@@ -89,7 +89,7 @@ std::uint64_t FailEachCall(const Fault& fault) {
     std::size_t snapshots = fixture.CheckAll();
     if (done) REQUIRE(snapshots == 2);
     if (!done && !fault.after_the_work) REQUIRE(snapshots == 1);
-    // And it works again afterwards.
+    // It works again afterwards.
     if (!done) {
       REQUIRE_OK(fixture.Backup(std::make_unique<BorrowedStorage>(fixture.storage)));
       REQUIRE(fixture.CheckAll() == snapshots + 1);

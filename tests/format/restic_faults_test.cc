@@ -1,5 +1,5 @@
-// What everything that changes a repository leaves when the machine goes down at any change, as
-// stock restic sees it.
+// What stock restic sees if the machine goes down at any write of any operation that changes a
+// repository.
 #include <fcntl.h>
 
 #include <filesystem>
@@ -20,7 +20,7 @@ using namespace holdfast::testing;
 
 using Files = std::map<std::string, Bytes>;
 
-// All but the locks, as `restic unlock` leaves it.
+// All files except locks, as after `restic unlock`.
 Files FilesOf(Storage& storage) {
   Files files;
   for (FileKind kind : {FileKind::kConfig, FileKind::kKey, FileKind::kPack, FileKind::kIndex,
@@ -33,8 +33,8 @@ Files FilesOf(Storage& storage) {
   return files;
 }
 
-// What became of a repository: which of its files are there, and how many others of each kind. The
-// names of these are new in every run.
+// Which files of a repository still exist, and how many new ones of each kind it has. The names of
+// new files differ between runs.
 std::set<std::string> Outline(const Files& before, const Files& after) {
   std::set<std::string> outline;
   std::map<std::string, int> made;

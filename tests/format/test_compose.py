@@ -47,7 +47,7 @@ class Compose(Case):
                 manifest = json.loads(text)
                 self.assertEqual([part["node"] for part in manifest["parts"]], nodes)
                 self.assertTrue(manifest["cut_barrier"])
-                # What the numbers say is what is there.
+                # The counts match the content.
                 listed = ring.restic.run("ls", "--json", snapshot).stdout.splitlines()
                 files = [entry for entry in map(json.loads, listed) if entry.get("type") == "file"]
                 where = ("--repository-url", f"file:{ring.restic.repository}")
@@ -63,7 +63,7 @@ class Compose(Case):
         sealed = (ring.directory / "state" / "sealed").read_bytes()
         self.assertEqual(hashlib.sha256(sealed).hexdigest(), snapshot)
         self.assertEqual(ring.run().stdout.strip(), f"{snapshot} was there")
-        # What was about to be written and was not is written, to the byte.
+        # A sealed snapshot that was not written is written, byte for byte.
         name = ring.directory / "repository" / "snapshots" / snapshot
         name.unlink()
         self.assertEqual(ring.run().stdout.strip(), f"{snapshot} made")

@@ -1,5 +1,5 @@
-"""Of every kind of damage our check names what stock restic finds: the same files of the repository and the same blobs,
-and as affected the same paths of the same snapshots. Both sets are asked of the programs, none is written down here."""
+"""For every kind of damage, our check names the same repository files, blobs and affected paths of snapshots as stock
+restic. The expected sets come from restic, not from constants."""
 
 import contextlib
 import hashlib
@@ -25,10 +25,10 @@ class Damage(Case):
         self.password.write_text("secret\n")
         self.password.chmod(0o600)
         self.agent = Agent(write_config(self.directory, [{"kind": "files", "name": "app", "paths": [str(root)]}]))
-        # Without a cache: the repository alone shall be asked.
+        # Without a cache, so that restic reads only the repository.
         self.restic = Restic(self.repository, self.password, self.directory / "cache", arguments=("--no-cache",))
         self.restic.init_cheaply()
-        # What only one of the snapshots has, what all have, what several names have, and a file of many blobs.
+        # Content of one snapshot, of all, with several names, and a file of many blobs.
         self.tree.file("kept", b"in all of them\n")
         self.tree.file("deep/er/kept", b"in all of them\n")
         self.tree.random_file("large", 12 << 20, seed=1)
@@ -54,7 +54,7 @@ class Damage(Case):
 
     @contextlib.contextmanager
     def spoiled(self, path: Path, do):
-        """Around what finds that `do` was done to a file's content; None removes it."""
+        """Runs the block while a file's content is replaced by `do(content)`; None removes the file."""
         content = path.read_bytes()
         with self.subTest(file=str(path.relative_to(self.repository))):
             spoiled = do(content)
@@ -75,7 +75,7 @@ class Damage(Case):
     # --- what stock restic finds
 
     def restored(self, snapshot: str, *, by_us: bool = False) -> dict[str, str]:
-        """Path in the snapshot to a hash, of all regular files that come back."""
+        """Path in the snapshot -> hash, of all regular files that can be restored."""
         target = self.directory / "restored"
         target.mkdir()
         if by_us:
@@ -90,7 +90,7 @@ class Damage(Case):
         return found
 
     def lost(self) -> set[tuple[str, str]]:
-        """Snapshot and path of what stock restic does not restore as it was."""
+        """Snapshot and path of files that stock restic does not restore correctly."""
         lost = set()
         for snapshot, healthy in self.healthy.items():
             if snapshot in self.names("snapshots"):
@@ -99,12 +99,12 @@ class Damage(Case):
         return lost
 
     def needing(self, blobs: set[str]) -> set[tuple[str, str]]:
-        """Snapshot and path of the files that need any of these blobs, by stock restic."""
+        """Snapshot and path of the files that need any of these blobs, according to stock restic."""
         found = json.loads(self.restic.run("find", "--json", "--blob", *sorted(blobs)).stdout)
         return {(one["snapshot"], one["path"]) for one in found}
 
     def named_by_restic(self, names: list[str] | dict, *arguments: str) -> set[str]:
-        """Which of these files restic's check complains about; it writes some of their ids short."""
+        """The files that restic's check reports; it shortens some ids."""
         done = self.restic.run("check", *arguments, expect=1)
         words = tuple(set(re.findall(r"[0-9a-f]{8,64}", done.stdout + done.stderr)))
         return {name for name in names if any(name.startswith(word) for word in words)}
@@ -133,7 +133,7 @@ class Damage(Case):
         return {one[kind] for one in findings if one["kind"] == kind}
 
     def affected(self, findings: list[dict]) -> set[tuple[str, str]]:
-        """Snapshot and path of the files that our check names, or that lie below what it names."""
+        """Snapshot and path of the files that our check names, or that are below a directory it names."""
         entries = {(one["snapshot"], one["path"]) for one in findings if one["kind"] in ("file", "directory")}
         return {
             (snapshot, path) for snapshot, healthy in self.healthy.items() for path in healthy
@@ -142,7 +142,7 @@ class Damage(Case):
         }
 
     def by_pack(self, findings: list[dict], pack: str) -> set[tuple[str, str]]:
-        """What one pack is needed for, as a reader of the document finds out."""
+        """Files that need the pack, according to the JSON findings."""
         return {
             (one["snapshot"], one["path"]) for one in findings
             if one["kind"] == "file" and any(pack in blob["packs"] for blob in one["blobs"])
@@ -167,7 +167,7 @@ class Damage(Case):
     def test_a_missing_pack(self) -> None:
         for path in self.packs_of("data"):
             with self.spoiled(path, lambda content: None):
-                # Stock restic would try for minutes to read what is not there.
+                # Without --read-data: stock restic retries reads of missing files for minutes.
                 theirs = self.named_by_restic(self.packs)
                 blobs = {blob["id"] for pack in theirs for blob in self.packs[pack]}
                 for arguments in ([], ["--read-data"]):
@@ -199,7 +199,7 @@ class Damage(Case):
                 ours = self.findings("--read-data")
                 self.assertEqual(self.named(ours, "index"), self.named_by_restic(names))
                 self.assertEqual({one["kind"] for one in ours}, {"index"})
-                # Neither of the two gives anything back before the index is made anew.
+                # Neither program restores anything before the index is rebuilt.
                 self.assertEqual(self.lost(), {(one, path) for one, all in self.healthy.items() for path in all})
                 self.assertEqual(self.restored(self.snapshots[0], by_us=True), {})
 
@@ -210,7 +210,7 @@ class Damage(Case):
                 self.assertEqual(self.named(ours, "snapshot"), self.named_by_restic(self.snapshots))
                 self.assertEqual({one["kind"] for one in ours}, {"snapshot"})
                 self.assertIn(f"holdfast-agent forget {name}", ours[0]["remedy"])
-                # All of this one is lost, and nothing of any other.
+                # This snapshot is lost entirely, the others not at all.
                 self.assertEqual(self.lost(), {(name, path) for path in self.healthy[name]})
 
     def test_a_truncated_key(self) -> None:
@@ -234,7 +234,7 @@ class Damage(Case):
 
 
 def flip_at(share: int):
-    """Flips a bit of the byte that stands at so great a part of a file."""
+    """Flips a bit in the byte at a fraction of the file's size."""
 
     def flip(content: bytes) -> bytes:
         spoiled = bytearray(content)

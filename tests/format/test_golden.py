@@ -1,5 +1,5 @@
-"""What we find in the damaged ones of the frozen repositories is what stock restic finds: the files of the repository
-that it names, and the files of the source that it cannot restore."""
+"""In damaged copies of the frozen repositories, our check names the same repository files as stock restic, and the
+source files that restic cannot restore."""
 
 import json
 import re
@@ -18,7 +18,7 @@ SNAPSHOTS = ("first", "second")
 
 
 def entries(text: str) -> dict[str, str]:
-    """Path to what must be there, both as expect.py writes them."""
+    """Path -> expected entry, both in the form of expect.py."""
     return {path: rest for rest, _, path in (line.rpartition(" ") for line in text.splitlines())}
 
 
@@ -52,7 +52,7 @@ class Frozen(Case):
                       arguments=("--no-cache",))
 
     def wrong_after(self, golden: Path, about: dict, number: int, *, by_us: bool) -> set[str] | None:
-        """The files of the source that are not as they were saved. None where nothing was restored at all."""
+        """Source files that are not restored correctly. None if nothing was restored at all."""
         target = self.place / f"restored-{number}-{by_us}"
         target.mkdir()
         snapshot = about["snapshots"][number]
@@ -65,7 +65,7 @@ class Frozen(Case):
         found = entries(describe(top)) if top.is_dir() else {}
         expected = entries((golden / f"{SNAPSHOTS[number]}.txt").read_text())
         shutil.rmtree(target)
-        # Only regular files: stock restic 0.14 does not bring back all there is of the others.
+        # Regular files only: stock restic 0.14 does not restore everything about the others.
         files = {path: rest.split() for path, rest in expected.items() if rest.startswith("file")}
         return {path for path, rest in files.items() if found.get(path, "").split()[-1:] != rest[-1:]}
 
@@ -93,13 +93,13 @@ class Frozen(Case):
 
     def compare(self, golden: Path, about: dict, damage: dict) -> None:
         ours = self.agent.run("check", "--read-data", "--json", expect=1)
-        # A file that is not there or too short stock restic tries to read for a minute, each time.
+        # Stock restic retries a missing or truncated file for a minute each time.
         is_patient = damage["file"].startswith("data/") and damage["do"] != "flip"
         theirs = self.restic.run("check", *([] if is_patient else ["--read-data"]), expect=None)
         said = theirs.stdout + theirs.stderr
         self.assertNotEqual(theirs.returncode, 0)
         name = damage["file"].rpartition("/")[2]
-        # restic writes some ids short.
+        # restic shortens some ids.
         if damage["says"] in ("pack", "file"):
             self.assertIn(name, ours.stdout)
             self.assertIn(name[:8], said)
@@ -107,8 +107,8 @@ class Frozen(Case):
             self.assertIn(name[:8], ours.stdout + ours.stderr)
             return
         if damage["says"] == "file" and damage["file"].startswith("index/"):
-            # Neither tells more before the index was made anew; then all is there.
-            # 3: there was damage, and it is named.
+            # Neither program finds more before the index is rebuilt; then all data is back. 3: damage was found and
+            # named.
             self.agent.run("repository", "repair", "index", expect=3 if damage["do"] == "flip" else 0)
             self.restic.check()
             for number in range(2):
@@ -132,7 +132,7 @@ class Frozen(Case):
 
     @staticmethod
     def named(errors: list[str], about: dict, number: int) -> set[str]:
-        """The paths that our check names for a snapshot, as JSON has them."""
+        """The paths that our check names for a snapshot, in JSON."""
         head = re.compile(rf'snapshot {about["snapshots"][number][:8]}: "((?:[^"\\]|\\.)*)": ')
         found = set()
         for error in errors:
@@ -148,7 +148,7 @@ def _unescape(match: re.Match) -> str:
 
 
 def as_shown(path: str) -> str:
-    """In JSON there are no bytes that are not UTF-8."""
+    """JSON cannot hold bytes that are not UTF-8."""
     return unquote_to_bytes(path).decode(errors="replace")
 
 

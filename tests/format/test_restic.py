@@ -12,12 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from lib import Case, Tree, differences, main, run, scan, service_program, wait_until  # noqa: E402
 from lib.places import BUILD  # noqa: E402
 
-# What stock restic cannot keep unless it is asked to.
+# Preserved by stock restic only on request.
 LOST_BY_RESTIC = frozenset({"holes"})
 
 
 def make_tree(root: Path, link_target: bytes) -> None:
-    """What both can keep, all files below 512 KiB: above that each cuts content in its own way."""
+    """Entries that both programs preserve. All files are below 512 KiB, because the programs split larger ones
+    differently."""
     tree = Tree(root)
     names = [
         b"new\nline", b"\x01control", b"\x7fdelete", b"caf\xe9", b'quo"te', b"back\\slash", b"a\x07\x08\x0c\x0b",
@@ -86,14 +87,14 @@ class Both(Case):
         return json.loads(out.splitlines()[-1])["snapshot_id"]
 
     def compare_trees(self, by_restic: str, by_us: str) -> None:
-        """The source's tree blob is the same in both; its id is a hash over everything below it."""
+        """Both snapshots have the same tree blob for the source; its id is a hash over everything below it."""
         theirs = self.ours("tree", by_restic, str(self.source)).strip()
         ours = self.ours("tree", by_us, f"files/tree/data{self.source}").strip()
         if theirs != ours:
             self.assertEqual(self.restic("cat", "blob", theirs), self.restic("cat", "blob", ours))
 
     def compare_lists(self, by_restic: str, by_us: str) -> None:
-        """`restic ls --json` says the same of both, but for where the directory lies."""
+        """`restic ls --json` prints the same for both, except for the directory's location."""
         listed = []
         for snapshot, prefix in ((by_restic, str(self.source)), (by_us, f"/files/tree/data{self.source}")):
             lines = [json.loads(line) for line in self.restic("ls", "--json", snapshot).splitlines()]
@@ -127,7 +128,7 @@ class Both(Case):
         self.compare(target / prefix / str(self.source).lstrip("/"), ignore=LOST_BY_RESTIC)
 
     def alternate(self) -> None:
-        """Backs up by both in turns while the tree changes, and looks at it from both sides."""
+        """Both programs back up in turns while the tree changes, and both check the result."""
         by_restic = self.restic_backup()
         by_us = self.ours_backup()
         self.compare_trees(by_restic, by_us)
@@ -160,7 +161,7 @@ class Both(Case):
         self.alternate()
 
     def test_restic_tends_what_we_wrote(self) -> None:
-        """Forget and prune by stock restic leave our other snapshots whole, and we go on."""
+        """After forget and prune by stock restic, our other snapshots are intact and backups continue."""
         self.ours("init")
         first = self.ours_backup()
         (self.source / "random").unlink()
@@ -180,19 +181,19 @@ class Both(Case):
         self.ours_restores(latest, "data")
 
     def test_restic_rewrites_what_we_wrote(self) -> None:
-        """It does so only where it would spell every tree to the byte as we did."""
+        """restic rewrites a snapshot only if it would encode every tree exactly as we did."""
         self.ours("init")
         snapshot = self.ours_backup()
         self.restic("rewrite", "--exclude", "zeros", snapshot)
-        # Both are of the same time, so they are listed in any order.
+        # Both snapshots have the same time, so their order is undefined.
         (rewritten,) = [one for one in json.loads(self.restic("snapshots", "--json")) if one.get("original") == snapshot]
         self.assertNotIn("/zeros", self.restic("ls", rewritten["id"]))
         self.check()
 
     def test_what_restic_cannot_keep(self) -> None:
-        """It is ours to keep, and stock restic finds no fault in it."""
+        """Entries that only we preserve; stock restic finds no errors in them."""
         tree = Tree(self.source)
-        (self.source / "zeros").unlink()  # has no hole here, and will have one
+        (self.source / "zeros").unlink()  # replaced by a file with a hole
         tree.directory("odd")
         tree.symlink("odd/target", b"\xff not \xc3( utf-8")
         tree.symlink("odd/link", "somewhere")
@@ -215,10 +216,10 @@ class Both(Case):
         self.restic("restore", snapshot, "--target", str(self.target()))
 
     def test_reuse(self) -> None:
-        """Nothing that did not change is read again, whoever else wrote in between."""
+        """Unchanged files are never read again, whichever program wrote the previous snapshot."""
         self.ours("init")
-        # What changed less than two seconds before the first snapshot's cut is read again for safety's
-        # sake, because a file system's clock has steps.
+        # Files changed less than two seconds before the first snapshot's cut are read again, because file system clocks
+        # are coarse.
         newest = max(path.lstat().st_ctime for path in [self.source, *self.source.rglob("*")])
         wait_until("the files to be older than that", lambda: time.time() > newest + 3)
         first = self.ours("backup", str(self.source)).split()
@@ -232,9 +233,9 @@ class Both(Case):
 
 class BothWithAnOldOne(Both):
     service = "restic"
-    link_target = b'<&>"\\\x01\xe2\x80\xa8'  # \b and \f its Go spells otherwise, in other bytes of the tree
-    test_restic_rewrites_what_we_wrote = None  # it cannot
-    test_reuse = None  # is about us
+    link_target = b'<&>"\\\x01\xe2\x80\xa8'  # its Go encodes \b and \f differently
+    test_restic_rewrites_what_we_wrote = None  # unsupported
+    test_reuse = None  # tests only our program
 
     def test_the_largest_packs_of_restic(self) -> None:
         """Of 128 MiB, with chunks of 8 MiB among theirs: we read them, and take of them what we have, too. (A restic

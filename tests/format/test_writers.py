@@ -1,4 +1,4 @@
-"""Who uses a repository in a directory at the same time: one alone, many at once."""
+"""Concurrent use of a repository in a directory: one exclusive process, and many writers."""
 
 import sys
 from pathlib import Path

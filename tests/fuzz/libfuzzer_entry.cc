@@ -1,4 +1,4 @@
-// The way from libFuzzer to the one target that is linked beside this file.
+// Connects libFuzzer to the single target that is linked with this file.
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>

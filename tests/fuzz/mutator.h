@@ -1,4 +1,4 @@
-// Spoils bytes the way that finds mistakes in decoders, the same for the same seed.
+// Mutates bytes in ways that find bugs in decoders. The same seed gives the same mutations.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace holdfast::testing {
 
-// How often each fuzz test tries; HOLDFAST_TEST_FUZZ_ROUNDS makes it longer.
+// Rounds of each fuzz test; HOLDFAST_TEST_FUZZ_ROUNDS overrides them.
 inline std::size_t FuzzRounds(std::size_t usual) {
   const char* rounds = std::getenv("HOLDFAST_TEST_FUZZ_ROUNDS");
   return rounds == nullptr ? usual : std::stoul(rounds);
@@ -21,7 +21,7 @@ class Mutator {
  public:
   Mutator(std::uint64_t seed, std::vector<Bytes> seeds) : random_(seed), seeds_(std::move(seeds)) {}
 
-  // One of the seeds after one to four changes.
+  // Returns one of the seeds after one to four changes.
   Bytes Next() {
     Bytes bytes = seeds_[Below(seeds_.size())];
     for (std::size_t changes = 1 + Below(4); changes > 0; --changes) Change(bytes);
@@ -33,7 +33,7 @@ class Mutator {
     return static_cast<std::size_t>(random_.Next64() % std::max<std::size_t>(limit, 1));
   }
   std::uint8_t AnyByte() {
-    // What lengths, tags and varints are made of, more often than the rest.
+    // Bytes common in lengths, tags and varints, more often than others.
     constexpr std::uint8_t kInteresting[] = {0x00, 0x01, 0x0a, 0x12, 0x1a, 0x7f, 0x80, 0xff};
     return Below(2) == 0 ? kInteresting[Below(std::size(kInteresting))]
                          : static_cast<std::uint8_t>(Below(256));

@@ -1,5 +1,5 @@
-// Every fuzz target, in every build: its corpus, spoiled copies of it from a seed, and what is
-// hostile to any decoder. scripts/fuzz looks further.
+// Runs every fuzz target in every build: its corpus, mutated copies of it from a seed, and inputs
+// that are hostile to any decoder. scripts/fuzz searches further.
 
 #include <filesystem>
 
@@ -9,7 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 
-// With the address sanitizer no input may make a decoder ask for so much at once.
+// With the address sanitizer, no input may make a decoder allocate more at once.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "max_allocation_size_mb=256"; }
 
@@ -34,7 +34,7 @@ std::vector<std::pair<std::string, Bytes>> CorpusOf(const std::string& target) {
   return corpus;
 }
 
-// Sizes, depths and counts beyond all measure, in the forms that some decoder understands.
+// Excessive sizes, depths and counts, in formats that some decoder accepts.
 std::vector<Bytes> HostileInputs() {
   constexpr std::size_t kDeep = 200'000;
   const auto repeat = [](std::string_view text, std::size_t count) {

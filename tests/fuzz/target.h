@@ -1,6 +1,6 @@
-// What fuzzing means here: a function that is given bytes of a stranger, decodes them, and says
-// what must hold of the outcome. libFuzzer drives one such function at a time (scripts/fuzz); every
-// build replays the committed corpus and a few spoiled copies of it (replay_test.cc).
+// A fuzz target: a function that decodes untrusted bytes and checks invariants of the result.
+// libFuzzer drives one target at a time (scripts/fuzz). Every build replays the committed corpus
+// and a few mutated copies of it (replay_test.cc).
 #pragma once
 
 #include <algorithm>
@@ -13,17 +13,17 @@
 
 namespace holdfast::fuzz {
 
-// True when the bytes were taken for what they claim to be. A corpus of which nothing is taken
-// tries only the first check of a decoder, so that is a failure, too.
+// Returns whether the bytes were accepted. A corpus without any accepted input tests only a
+// decoder's first check, so that is a failure, too.
 using TargetFunction = bool (*)(ByteView input);
 
 struct Target {
   std::string name;
   TargetFunction run = nullptr;
-  unsigned cost = 1;  // of one input, compared with that of most
+  unsigned cost = 1;  // relative cost of one input
 };
 
-// All that are linked into this program, by name.
+// All targets linked into this program, by name.
 std::vector<Target>& Targets();
 
 // Registers a target before main() begins.
@@ -33,10 +33,10 @@ struct Registration {
   }
 };
 
-// Ends the run: what must hold did not.
+// Ends the run: an invariant does not hold.
 [[noreturn]] void Broken(const std::string& what, const char* file, int line);
 
-// What decoders of strangers' bytes may fail with, and that it can be shown to people as it is.
+// The errors that decoders of untrusted bytes may return: their text must be safe to show to users.
 inline bool IsRefusal(const Error& error) {
   constexpr std::size_t kShownMax = 1000;
   const auto can_be_shown = [](char c) { return static_cast<unsigned char>(c) >= ' '; };
@@ -49,7 +49,7 @@ inline bool IsRefusal(const Error& error) {
 #define FUZZ_REQUIRE(condition) \
   ((condition) ? static_cast<void>(0) : ::holdfast::fuzz::Broken(#condition, __FILE__, __LINE__))
 
-// That `result` is good, or refused as decoders refuse.
+// Requires that `result` is valid, or refused as above.
 #define FUZZ_REQUIRE_CLEAR(result)                         \
   ((result || ::holdfast::fuzz::IsRefusal(result.error())) \
        ? static_cast<void>(0)                              \

@@ -1,4 +1,4 @@
-// The cluster that the targets of the wire live in, and good plans for it.
+// The cluster of the protocol's fuzz targets, and valid plans for it.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace holdfast::fuzz {
 
-// Every kind of plan, once as its payload and once with all the signatures that it can need.
+// Every kind of plan, as a payload and with all signatures that it may need.
 struct SignedPlans {
   SignedPlans() : root(scene.fixture.Root(scene.document)) {
     std::vector<v1::Plan> plans = {scene.Backup(),         scene.Compose(), scene.Restore(),

@@ -1,4 +1,4 @@
-// What the agents' actions come to: jobs that take their time, fail, and are cut short.
+// Performs the agents' actions: jobs that take time, fail, and are interrupted.
 #include "common/base/format.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -20,7 +20,7 @@ void World::PerformAgent(Agent& agent, const agent::Action& action) {
   std::visit([&](const auto& one) { Perform(agent, one); }, action);
 }
 
-// Does something for a job some time later, unless the process or the job has ended meanwhile.
+// Calls `what` for a job later, unless the process or the job has ended by then.
 void World::Later(Agent& agent, const agent::TaskKey& key, std::int64_t ms,
                   std::function<void(Job&)> what) {
   In(ms, [&agent, key, life = agent.life, step = ++agent.jobs[key].step, what = std::move(what)] {
@@ -42,7 +42,7 @@ void World::EndJob(Agent& agent, const agent::TaskKey& key, agent::Event event) 
 void World::FailJob(Agent& agent, const agent::TaskKey& key, const std::string& code,
                     bool retryable) {
   const bool began = agent.jobs.contains(key) && agent.jobs[key].is_put;
-  // A part that comes to nothing needs no lock.
+  // A part that was not journaled needs no lock.
   if (auto lock = agent.part_locks.find(key);
       lock != agent.part_locks.end() && !agent.journal.parts.contains(key)) {
     repository_.locks.erase(lock->second);
@@ -59,7 +59,7 @@ std::int64_t World::StorageMs() {
 
 bool World::StorageFails() { return OneIn(job_fault_); }
 
-// No plan runs twice: neither in one life, nor when its outcome is on record.
+// No plan runs twice, neither in one life nor after its outcome is recorded.
 void World::CheckStart(Agent& agent, const agent::TaskKey& key) {
   if (!agent.prepared.emplace(agent.life, key).second) {
     Violate(fmt::format("{} starts a task twice in one life", agent.node));
@@ -117,7 +117,7 @@ void World::Perform(Agent& agent, const agent::action::Cut& action) {
       return;
     }
     if (job.is_sharded && !job.is_rest) {
-      // Who leads now; and of these one may be cut short.
+      // Saves the shards that this agent leads now. Some may fail.
       for (int shard = 0; shard < kShards; ++shard) {
         const bool is_near = leaders_[static_cast<std::size_t>(shard)] == agent.index;
         if (is_near && !OneIn(job_fault_)) job.shards.insert(shard);
@@ -183,7 +183,7 @@ std::set<int> World::ShardsOf(const std::vector<Bytes>& trees) const {
   return all;
 }
 
-// As the composer would refuse them.
+// The composer would refuse other combinations.
 void World::CheckParts(const agent::action::StartCompose& action) {
   std::set<std::string> nodes;
   int data = 0;
@@ -204,7 +204,7 @@ void World::CheckParts(const agent::action::StartCompose& action) {
 
 void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   const agent::TaskKey key = action.key;
-  // A local source's task has begun before, with its saving.
+  // The task of a local source was checked when it started to save.
   if (!agent.prepared.contains({agent.life, key})) CheckStart(agent, key);
   Job& job = agent.jobs[key];
   job.key = key;
@@ -245,8 +245,7 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   job.composed = Serialised(composed);
   std::int64_t look_ms = StorageMs();
   if (OneIn(job_fault_ * 2)) {
-    // It hangs, and hears of nothing meanwhile: the worst composer there is. Healing does not wake
-    // it.
+    // It hangs without receiving anything: the worst composer. Healing does not wake it.
     look_ms = Between(5 * kMinuteMs, 18 * kMinuteMs);
     agent.hung_until_ms = now_ms_ + look_ms + kMinuteMs;
     Say(fmt::format("{} hangs in {} of {} for {} ms", agent.node, action.source, action.run,
@@ -289,13 +288,12 @@ void World::Put(Agent& agent, const agent::TaskKey& key) {
     return;
   }
   job.is_put = true;
-  // The worst moment to die: the write is on its way, and will be for longer than the process is
-  // away.
+  // The worst moment to die: the write is in flight, for longer than the process is away.
   const bool dies = !is_healed_ && OneIn(crash_ == 0 ? 0 : 10);
   const std::int64_t takes_ms = dies ? Between(10'000, 50'000) : StorageMs();
   const bool fails = !dies && StorageFails();
   const bool lands = !fails || OneIn(2);
-  // Sent is sent: it lands whoever dies meanwhile.
+  // A write in flight lands even if its sender dies.
   const RepositorySnapshot snapshot{job.run,    job.source,   job.host,    job.packs,
                                     job.shards, job.is_whole, job.composed};
   if (lands) In(takes_ms, [this, id = job.snapshot, snapshot] { Land(id, snapshot); });
@@ -387,7 +385,7 @@ void World::Perform(Agent& agent, const agent::action::StopTask& action) {
   auto job = agent.jobs.find(action.key);
   if (job == agent.jobs.end() || job->second.is_stopped) return;
   job->second.is_stopped = true;
-  // What has begun to be written ends by itself.
+  // A write that has started ends by itself.
   if (job->second.is_put) return;
   Later(agent, action.key, Between(1, 500),
         [this, &agent](Job& one) { FailJob(agent, agent::TaskKey(one.key), "cancelled", false); });

@@ -1,5 +1,5 @@
-// The simulation: sim_run [--seeds N] [--seed S] [--planted NAME] [--verbose], or --list. Exit 0
-// when every rule held in every seed; with --planted, when the planted bug was found.
+// The simulation: sim_run [--seeds N] [--seed S] [--planted NAME] [--verbose], or --list. Exits
+// with 0 if all invariants held for every seed; with --planted, if the planted bug was found.
 #include <charconv>
 #include <chrono>
 #include <iostream>

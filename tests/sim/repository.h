@@ -1,6 +1,6 @@
-// The repository of the simulation: packs, parts, snapshots and locks, with no more guarantees than
-// a storage gives: a put is atomic, may take long, may fail although it landed, and may land
-// although whoever asked for it is gone.
+// The simulated repository: packs, parts, snapshots and locks, with only the guarantees of a
+// storage. A put is atomic, but may take long, may fail although it landed, and may land although
+// the process that sent it is gone.
 #pragma once
 
 #include <map>
@@ -20,8 +20,8 @@ struct RepositorySnapshot {
   std::string host;
   std::set<int> packs;
   std::set<int> shards;   // of a sharded source
-  bool is_whole = false;  // it is not said that shards may be missing
-  Bytes composed;         // a serialised Composed: what it says of itself
+  bool is_whole = false;  // does not declare missing shards
+  Bytes composed;         // a serialised Composed, as recorded in it
 };
 
 struct RepositoryLock {
@@ -32,9 +32,9 @@ struct RepositoryLock {
 struct Repository {
   int packs_made = 0;
   int locks_made = 0;
-  std::set<int> packs;                    // that are there
+  std::set<int> packs;                    // existing packs
   std::map<Bytes, std::set<int>> parts;   // tree id -> packs
-  std::map<Bytes, std::set<int>> shards;  // likewise, of a sharded source
+  std::map<Bytes, std::set<int>> shards;  // likewise, for a sharded source
   std::map<Bytes, RepositorySnapshot> snapshots;
   std::map<int, RepositoryLock> locks;
 

@@ -1,28 +1,24 @@
-// A controller in a thief's hands: it has every key and file of the real one, stands in its place
-// on the bus, and sends whatever it is told to, signed with the controller's own key. It checks
-// nothing.
+// A stolen controller: has all keys and files of the real one, replaces it on the bus, and sends
+// what it is ordered to, signed with the controller's key. It checks nothing.
 //
 //   stolen_controller CONTROLLER_YAML
 //
-// Commands are lines of stdin; its end ends the program.
+// Commands are lines of stdin; the program exits at its end.
 //
-//   plan NODE EXTRA SIGNERS ORDER   a plan for the node. ORDER: fields of a Plan in Protobuf's text
-//                                   format; those that every plan has are filled in where it has
-//                                   none. EXTRA: hexadecimal bytes behind the message, or "-".
-//                                   SIGNERS: "controller", or "controller+operator" for a signature
-//                                   of an operator's key that the thief has made up
-//   send NODE HEX                   an envelope as it is
-//   graft NODE HEX                  likewise, after the controller's signature was made anew:
-//   whatever was
-//                                   changed in the plan, the operators' signatures stay as they
-//                                   were
-//   root                            forges the next root document, which makes the thief an
-//   operator,
-//                                   and has every agent say Hello for it
+//   plan NODE EXTRA SIGNERS ORDER   sends a plan. ORDER: fields of a Plan as Protobuf text; fields
+//                                   common to all plans have defaults. EXTRA: hexadecimal bytes to
+//                                   append to the message, or "-". SIGNERS: "controller", or
+//                                   "controller+operator" to add a signature of an operator key
+//                                   that the attacker made up
+//   send NODE HEX                   sends an envelope unchanged
+//   graft NODE HEX                  renews the controller's signature of a changed plan, keeps the
+//                                   operators' signatures, and sends it
+//   root                            forges the next root document with the attacker as operator,
+//                                   and requests a Hello from every agent
 //
-// Each line of stdout is one JSON object: {"hello": NODE, "root_version": N}, or a report whose
-// signature is right and the agent's: {"node", "sequence", "plan", "run", "source", "outcome"} and,
-// of a refusal, "check", "message".
+// Each line of stdout is a JSON object: {"hello": NODE, "root_version": N}, or a report with a
+// correct signature of the agent: {"node", "sequence", "plan", "run", "source", "outcome"} and, for
+// a refusal, "check" and "message".
 #include <google/protobuf/text_format.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
@@ -59,7 +55,7 @@ namespace {
 constexpr std::chrono::milliseconds kSlice{50};
 constexpr std::int64_t kPlanLifeMs = 3'600'000;
 
-// The agents of the stolen catalog come in, as they always did.
+// Authenticates the agents of the stolen catalog.
 class KnownAgents final : public bus::Authenticator {
  public:
   explicit KnownAgents(const std::vector<AgentRecord>& agents) {
@@ -77,7 +73,7 @@ class KnownAgents final : public bus::Authenticator {
 
 struct Loot {
   crypto::SigningKey signing_key;
-  crypto::SigningKey own_key;  // nobody knows it
+  crypto::SigningKey own_key;  // unknown to the cluster
   bus::CurveKeys bus_keys;
   ListenSettings bus;
   ClusterRecord cluster;
@@ -159,7 +155,7 @@ class StolenController {
     for (const std::string& envelope : reports.envelopes()) {
       HF_ASSIGN(const trust::VerifiedReport verified, trust::VerifyReport(AsBytes(envelope), key));
       const v1::Report& report = verified.report;
-      if (report.report_sequence() <= agent.report_sequence) continue;  // heard already
+      if (report.report_sequence() <= agent.report_sequence) continue;  // already received
       agent.report_sequence = report.report_sequence();
       nlohmann::json line = {{"node", node},
                              {"sequence", report.report_sequence()},
@@ -180,7 +176,7 @@ class StolenController {
     return Send(node, message);
   }
 
-  // False at the end of stdin.
+  // Returns false at the end of stdin.
   Result<bool> ReadCommands() {
     struct pollfd waiting {
       .fd = STDIN_FILENO, .events = POLLIN, .revents = 0
@@ -275,7 +271,7 @@ class StolenController {
     return SendEnvelope(node, grafted);
   }
 
-  // As well as it can: the root keys are not among what was stolen.
+  // As well as possible: the root keys were not stolen.
   Result<void> ForgeRoot() {
     HF_ASSIGN(const trust::RootDocument root, trust::RootDocument::Load(loot_.cluster.root));
     v1::RootDocument next = root.document();

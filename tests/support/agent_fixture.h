@@ -1,5 +1,4 @@
-// An agent core with a journal in memory, and a controller that says exactly what a test lets it
-// say.
+// An agent core with an in-memory journal, and a controller that sends what a test tells it to.
 #pragma once
 
 #include <memory>
@@ -31,7 +30,7 @@ class Fixture {
     options_.repositories = {"main"};
     Start();
   }
-  // Also after a crash: what was not journalled is gone.
+  // Also restarts after a crash: keeps only what was journaled.
   void Start() {
     StartUnheld();
     Step(event::PartsHeld{});
@@ -72,7 +71,8 @@ class Fixture {
   void Say(const v1::ControllerMessage& message) {
     Step(event::MessageReceived{ToBytes(message.SerializeAsString())});
   }
-  // Of a controller that has root documents up to `newest`, and sends the next one.
+  // Answers a Hello as a controller whose newest root document is `newest`, and sends the agent's
+  // next one.
   void Answer(std::uint64_t taken = 0, std::uint64_t newest = 1) {
     v1::Fresh fresh;
     fresh.set_node("a");
@@ -141,7 +141,7 @@ class Fixture {
   static TaskKey Key(char id, std::uint32_t task = 0) {
     return {Bytes(16, static_cast<std::uint8_t>(id)), task};
   }
-  // Prepared, cut and saved, as far as the core lets it.
+  // Prepares, cuts and saves the task.
   void Save(char id, std::uint32_t task = 0) {
     Step(event::TaskPrepared{Key(id, task)});
     if (Count<action::Cut>() == 0) OrderCut(static_cast<char>(id + 50), id);
@@ -164,7 +164,7 @@ class Fixture {
     FAIL("no such action");
     return std::get<Wanted>(actions.front());
   }
-  // All that stands in the journal.
+  // All reports in the journal.
   std::vector<v1::Report> Reports() const {
     std::vector<v1::Report> all;
     for (const auto& [number, record] : journal.reports) {

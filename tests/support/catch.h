@@ -1,5 +1,5 @@
-// Catch2 for all tests, which include this header and none of Catch2's own: version 2 (Debian 12)
-// and version 3 (Debian 13) have different headers and names.
+// Includes Catch2. All tests include this header instead of Catch2's own, because version 2 (Debian
+// 12) and version 3 (Debian 13) have different headers and names.
 #pragma once
 
 #if __has_include(<catch2/catch.hpp>)
@@ -16,7 +16,7 @@
 
 #include <string>
 
-// Version 2's names of the matchers.
+// Version 2's matcher names.
 namespace Catch {
 using Matchers::EndsWith;
 using Matchers::Equals;

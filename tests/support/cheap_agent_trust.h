@@ -1,5 +1,5 @@
-// The agent's side of cheap signatures: the checks of docs/protocol.md#order-of-checks that a
-// core's decisions hang on, over CheapEnvelopes.
+// An agent::Trust with cheap signatures. Does those checks of docs/protocol.md#order-of-checks that
+// affect the core's decisions, on CheapEnvelopes.
 #pragma once
 
 #include <cstdlib>
@@ -49,7 +49,7 @@ class CheapAgentTrust final : public agent::Trust {
     root_version_ = root.version();
     return Root{root.version(), root.epoch()};
   }
-  // What a process begins with: the version that its journal has.
+  // Sets the root document version of a new process, from its journal.
   void Restart(std::uint64_t root_version) { root_version_ = root_version; }
   Bytes SignReport(ByteView payload) const override {
     return CheapEnvelope(kReportType, payload, {CheapKey(node_)});

@@ -1,6 +1,6 @@
-// Signatures that cost a hash, for tests that send thousands: an Envelope as the real one, whose
-// signatures are SHA-256 over key, type and payload. Whoever knows a key's name can sign with it; a
-// test plays an attacker by not doing so.
+// Signatures that cost one hash, for tests that send thousands. An Envelope as usual, whose
+// signatures are SHA-256 over key, type and payload. Knowing a key's name is enough to sign with
+// it; a test simulates an attacker by not doing so.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ inline Bytes Hash(ByteView bytes) {
   const crypto::Digest digest = crypto::Sha256Of(bytes);
   return Bytes(digest.begin(), digest.end());
 }
-// The public key of somebody's, 32 bytes; also what its key id is made of.
+// A public key, 32 bytes; also used as the key id.
 inline Bytes CheapKey(std::string_view name) { return Hash(AsBytes(name)); }
 
 inline Bytes CheapSignature(ByteView key, std::string_view type, ByteView payload) {
@@ -48,7 +48,7 @@ inline Bytes CheapEnvelope(std::string_view type, ByteView payload,
 struct CheapOpened {
   std::string type;
   Bytes payload;
-  std::set<Bytes> signers;  // whose signatures hold
+  std::set<Bytes> signers;  // keys with a correct signature
   bool all_hold = true;
 };
 inline std::optional<CheapOpened> OpenCheap(ByteView bytes) {
@@ -71,7 +71,7 @@ inline constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v
 inline constexpr std::string_view kReportType = "application/vnd.holdfast.report.v1";
 inline constexpr std::string_view kRootType = "application/vnd.holdfast.root.v1";
 
-// A root document that counts for the one before it and for no other.
+// A root document that is valid only as the successor of the version before it.
 inline Bytes CheapRoot(std::uint64_t version) {
   v1::RootDocument root;
   root.set_version(version);
@@ -79,7 +79,7 @@ inline Bytes CheapRoot(std::uint64_t version) {
   return CheapEnvelope(kRootType, ToBytes(root.SerializeAsString()), {CheapKey("root")});
 }
 
-// Operators are "anna" and "ben", by their CheapKey.
+// Operators are "anna" and "ben", with their CheapKey.
 class CheapControllerTrust final : public controller::Trust {
  public:
   std::uint32_t operators = 1;

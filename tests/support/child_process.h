@@ -1,5 +1,5 @@
-// What a test wants to see a process of its own do: run with other rights or limits, or die. The
-// child is forked from a program with one thread and must not use Catch2's macros.
+// Runs a function in a child process: with other rights or limits, or until it is killed. The child
+// is forked from a single-threaded program and must not use Catch2's macros.
 #pragma once
 
 #include <sys/wait.h>
@@ -14,8 +14,8 @@
 namespace holdfast::testing {
 
 struct ChildOutcome {
-  std::string said;  // what the function returned; empty when it was killed before
-  int status = 0;    // as waitpid(2) gives it
+  std::string said;  // return value of the function; empty if it was killed
+  int status = 0;    // as from waitpid(2)
   bool was_killed() const { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
 };
 

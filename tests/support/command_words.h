@@ -1,4 +1,4 @@
-// Command lines for tests.
+// Splits command lines for tests.
 #pragma once
 
 #include <string>

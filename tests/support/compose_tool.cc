@@ -1,6 +1,6 @@
-// Three nodes' agents in one process, as far as the repository sees them: parts of a replicated
-// source are saved, and composed into one snapshot. What an agent's journal would remember lies in
-// files, so that a tool that was killed goes on where it stood.
+// Simulates the agents of several nodes in one process, as far as the repository sees them: saves
+// the parts of a replicated source and composes them into one snapshot. Stores in files what an
+// agent's journal would store, so a killed tool can be resumed.
 //
 //   compose_tool AGENT_YAML RUN NODE...      the first node saves the data
 //
@@ -22,7 +22,7 @@
 namespace holdfast::jobs {
 namespace {
 
-// "ring": what every member has lies in `data`, what only one has in `own`/NODE.
+// A "ring": `data` is common to all members, `own`/NODE belongs to one.
 class RingSession final : public BackupSession {
  public:
   RingSession(std::string data, std::string own, std::string node, const BackupSpec& spec)
@@ -96,7 +96,7 @@ SourceKind RingKind() {
   return kind;
 }
 
-// One line per part: node, tree, bytes added and stored.
+// One line per part: node, tree, bytes added, bytes stored.
 class PartsFile {
  public:
   explicit PartsFile(std::string path) : path_(std::move(path)) {}

@@ -1,5 +1,4 @@
-// A controller core with a catalog in memory, and agents that say exactly what a test lets them
-// say.
+// A controller core with an in-memory catalog, and agents that send what a test tells them to.
 #pragma once
 
 #include <map>
@@ -30,7 +29,7 @@ class Fixture {
     catalog.roots[1] = {1, testing::CheapRoot(1)};
   }
 
-  // Agents as the catalog knows them before the core starts.
+  // Adds an agent to the catalog. To be called before the core starts.
   void AddAgent(const std::string& node, std::vector<ConfiguredSource> sources) {
     catalog.agents[node] = {.node = node,
                             .incarnation = 1,
@@ -61,7 +60,7 @@ class Fixture {
     }
     return last;
   }
-  // Lets time pass, with all that the core wakes for in between.
+  // Advances time, with all wake-ups of the core in between.
   void Pass(std::int64_t ms) {
     const std::int64_t until = mono_ms + ms;
     while (core->NextWake() <= until) {
@@ -73,7 +72,7 @@ class Fixture {
     wall_ms += until - mono_ms;
     mono_ms = until;
   }
-  // Like Pass, while these agents' heartbeats go on.
+  // Like Pass(), with heartbeats of these agents.
   void PassAlive(std::int64_t ms, const std::vector<std::string>& nodes) {
     for (std::int64_t left = ms; left > 0; left -= 20'000) {
       for (const std::string& node : nodes) {
@@ -109,7 +108,7 @@ class Fixture {
     hello.add_repositories("main");
     Say(node, message);
   }
-  // A report about the newest plan of this kind that the node got.
+  // A report about the newest plan of this kind sent to the node.
   v1::Report ReportOf(const std::string& node, OrderKind kind, std::uint32_t task = 0) {
     const v1::Plan& plan = PlanOf(node, kind);
     v1::Report report;
@@ -211,7 +210,7 @@ class Fixture {
   std::vector<action::Reply> replies;
   std::map<std::string, RunState> ended_runs;
   std::map<std::pair<std::string, OrderKind>, v1::Plan> plans;  // newest
-  std::map<Bytes, int> sent;                                    // plan id -> how often
+  std::map<Bytes, int> sent;                                    // plan id -> how often it was sent
   std::map<std::string, std::uint64_t> reports;
   std::map<std::string, Bytes> hashes;
   std::map<std::string, std::uint64_t> taken;
@@ -230,7 +229,7 @@ class Fixture {
       REQUIRE(
           plan.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())));
       const Bytes id = ToBytes(plan.plan_id());
-      // Record first, then speak.
+      // A plan must be recorded before it is sent.
       REQUIRE(catalog.plans.contains(id));
       ++sent[id];
       plans[{send.node, catalog.plans.at(id).kind}] = plan;

@@ -1,5 +1,5 @@
-// Runs a hidden test case of this very program in a process of its own, to be killed at a crash
-// point there. The point is read from the environment once per process, so a fork would not do.
+// Runs a hidden test case of this program in a child process, which is killed at a crash point. A
+// fork would not work, because the crash point is read from the environment once per process.
 #pragma once
 
 #include <cstdlib>
@@ -11,8 +11,8 @@
 
 namespace holdfast::testing {
 
-// `test_case` is hidden by the tag "[.]" and finds what it works on by ChildDirectory(). Returns
-// the exit code, 137 when it was killed.
+// `test_case` has the tag "[.]" and gets its working directory from ChildDirectory(). Returns the
+// exit code, 137 if it was killed.
 inline int RunCrashChild(const std::string& test_case, const std::string& point,
                          const std::string& directory) {
   SubprocessOptions options;
@@ -24,7 +24,7 @@ inline int RunCrashChild(const std::string& test_case, const std::string& point,
 
 inline constexpr int kKilled = 128 + 9;
 
-// Empty where this process is no such child.
+// Empty if this process is not a crash child.
 inline std::string ChildDirectory() {
   const char* directory = std::getenv("HOLDFAST_TEST_CHILD");
   return directory == nullptr ? "" : directory;

@@ -1,4 +1,4 @@
-// Answers on a UNIX socket as a HAProxy does, for tests.
+// A fake HAProxy on a UNIX socket.
 #pragma once
 
 #include <poll.h>
@@ -24,8 +24,7 @@ namespace holdfast::testing {
 
 class FakeHaproxy {
  public:
-  // Answers to questions; others are unknown commands. One that is given when it is asked for may
-  // change the world.
+  // Answers by command; others are answered as unknown commands.
   using Answers = std::map<std::string, std::string>;
 
   FakeHaproxy(std::string path, Answers answers)
@@ -53,7 +52,8 @@ class FakeHaproxy {
     const std::lock_guard guard(mutex_);
     answers_[question] = answer;
   }
-  // Instead of an answer: whatever this returns goes out as it is, without an end.
+  // Sends what `answer` returns instead of an answer, unchanged and without a terminator. `answer`
+  // is called for each question and may have side effects.
   void SetRaw(const std::string& question, std::function<std::string()> answer) {
     const std::lock_guard guard(mutex_);
     raw_[question] = std::move(answer);

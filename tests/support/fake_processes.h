@@ -1,4 +1,4 @@
-// A /proc of processes that nobody runs.
+// A fake /proc with processes that do not exist.
 #pragma once
 
 #include <unistd.h>
@@ -19,11 +19,11 @@ struct FakeProcess {
   int pid = 0;
   std::vector<std::string> command;
   std::vector<std::string> environment = {};
-  std::string directory = "/";  // empty: may not be seen
+  std::string directory = "/";  // empty: not readable
   std::string cgroup = "0::/\n";
   int parent = 1;
   std::string program = {};
-  std::string root = {};  // its own; empty: none of its own
+  std::string root = {};  // its own root; empty: none
 };
 
 class FakeProcesses {
@@ -50,7 +50,7 @@ class FakeProcesses {
     return proc;
   }
 
-  // The file's path.
+  // Writes a file and returns its path.
   std::string Write(const std::string& name, std::string_view text) const {
     const std::string path = top_.path() + "/" + name;
     REQUIRE_OK(MakeDirectories(path.substr(0, path.rfind('/'))));

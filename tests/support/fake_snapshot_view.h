@@ -1,4 +1,4 @@
-// A snapshot in memory: what a source gave away, to be compared, reused and restored from.
+// An in-memory snapshot that a backup session fills, for comparing, reusing and restoring.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,6 @@
 
 namespace holdfast::testing {
 
-// Reads bytes that somebody else holds.
 class BytesReader final : public ByteReader {
  public:
   explicit BytesReader(Bytes bytes) : bytes_(std::move(bytes)) {}
@@ -49,8 +48,8 @@ class FakeSnapshotView final : public SnapshotView {
     Bytes content;
   };
 
-  // Takes an item as the repository would: reads its content, or takes it from `previous`. The
-  // error of content that cannot be read is returned; nothing is kept then.
+  // Adds an item as the repository would: reads its content, or takes it from `previous`. If
+  // reading fails, returns the error and adds nothing.
   Result<void> Add(Item item, FakeSnapshotView* previous = nullptr) {
     Node node{std::move(item.attributes), {}};
     if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
@@ -75,7 +74,7 @@ class FakeSnapshotView final : public SnapshotView {
     return {};
   }
 
-  // Gives directories that nobody announced default attributes, as the repository does.
+  // Adds directories that were not given as items, with default attributes, as the repository does.
   void Complete() {
     std::vector<std::string> missing;
     for (const auto& [path, unused] : nodes) {
@@ -161,10 +160,10 @@ class FakeSnapshotView final : public SnapshotView {
   std::optional<Manifest> the_manifest;
   std::map<std::string, Node> nodes;
   std::vector<std::string> changed;
-  std::function<void(std::string_view path)> on_find;  // what happens meanwhile
+  std::function<void(std::string_view path)> on_find;  // simulates concurrent changes
   int files_read = 0;
   int files_reused = 0;
-  std::uint64_t extract_items_max = 0;  // Extract() fails after so many; 0: never
+  std::uint64_t extract_items_max = 0;  // Extract() fails after this number; 0: never
 
  private:
   static bool IsWanted(const std::string& path, const std::vector<std::string>& paths) {

@@ -1,4 +1,4 @@
-// A source whose service is a map in memory: what jobs and verbs are tested with.
+// A source whose service is an in-memory map, for tests of jobs and commands.
 #pragma once
 
 #include <algorithm>
@@ -15,19 +15,19 @@
 
 namespace holdfast::testing {
 
-// The "service" and what it is told to do wrong. One world for all sources of a test. What lies
-// below "members/NODE/" only that node's sessions give.
+// The state of the fake service, and its failures. Shared by all sources of a test. Entries below
+// "members/NODE/" are returned only by that node's sessions.
 struct FakeWorld {
   std::map<std::string, std::string> live = {{"data/a", "alpha"}, {"data/b", "beta"}};
   std::map<std::string, Error> failures;       // step -> error, e.g. "prepare", "swap"
-  std::map<std::string, Error> unreadable;     // path -> error of reading it
-  std::vector<Missing> missing;                // said by Finish() and Probe()
-  std::vector<std::string> invalid;            // said by Finish(); refuses a restore, too
-  std::vector<std::string> steps;              // what was called, in order
+  std::map<std::string, Error> unreadable;     // path -> read error
+  std::vector<Missing> missing;                // returned by Finish() and Probe()
+  std::vector<std::string> invalid;            // returned by Finish(); a restore rejects it
+  std::vector<std::string> steps;              // calls, in order
   std::function<void(const std::string&)> on;  // called before each step
   std::size_t reads = 0;
-  bool has_inodes = false;              // items look like files that nobody touches
-  std::vector<std::string> files_read;  // paths whose content was asked for
+  bool has_inodes = false;              // items look like files that do not change
+  std::vector<std::string> files_read;  // paths whose content was read
 
   Result<void> Step(const std::string& step) {
     steps.push_back(step);
@@ -48,7 +48,7 @@ class FailingReader final : public ByteReader {
   Error error_;
 };
 
-// Zeros without end; each read is a step.
+// Endless zeros; each read is a step.
 class EndlessReader final : public ByteReader {
  public:
   explicit EndlessReader(FakeWorld& world) : world_(world) {}
@@ -245,7 +245,7 @@ inline RestoreMethod FakeInPlaceMethod(FakeWorld& world) {
           }}};
 }
 
-// "stage-dir": says what it is given. `world` must outlive the method.
+// "stage-dir": reports its options. `world` must outlive the method.
 inline RestoreMethod FakeStageMethod(FakeWorld& world) {
   RestoreMethod method;
   method.name = "stage-dir";
@@ -280,7 +280,7 @@ inline RestoreMethod FakeStageMethod(FakeWorld& world) {
   return method;
 }
 
-// "send": to a place that may be any text. It has no dry run, and takes no safety snapshot.
+// "send": its target may be any text. No dry run, and no safety snapshot.
 inline RestoreMethod FakeSendMethod(FakeWorld& world) {
   RestoreMethod method;
   method.name = "send";

@@ -1,4 +1,4 @@
-// A storage that fails where a test says so, and otherwise hands all calls on.
+// Forwards all calls to a storage, except those that a test makes fail.
 #pragma once
 
 #include <memory>
@@ -15,22 +15,22 @@ namespace holdfast::testing {
 
 enum class StorageCall : std::uint8_t { kCreate, kPut, kGet, kStat, kList, kRemove };
 
-// What goes wrong, and when. Calls are counted from 1 over all that match.
+// What fails, and when. Matching calls are counted from 1.
 struct Fault {
   ErrorCode code = ErrorCode::kUnavailable;
-  std::set<StorageCall> calls = {};             // which calls count; empty: all
-  std::optional<FileKind> kind = std::nullopt;  // of which kind of file; unset: of any
+  std::set<StorageCall> calls = {};             // which calls match; empty: all
+  std::optional<FileKind> kind = std::nullopt;  // of which kind of file; unset: any
   std::uint64_t first = 1;                      // the first call that fails
-  std::uint64_t last = UINT64_MAX;              // and the last one
-  // A Put that fails leaves the first half of the content under the final name, as a storage does
-  // that is not atomic after all.
+  std::uint64_t last = UINT64_MAX;              // and the last one that fails
+  // A failing Put leaves the first half of the content under the final name, like a storage whose
+  // writes are not atomic.
   bool is_torn = false;
-  // A Put or Remove does its work and fails all the same, as when the answer was lost.
+  // A failing Put or Remove has its effect nevertheless, as if the answer was lost.
   bool after_the_work = false;
-  // A Put says that all went well. With is_torn half of the content is there, else nothing: what a
-  // disk leaves that lied when it was told to write its cache.
+  // A failing Put returns success. With is_torn, half of the content is written, otherwise nothing:
+  // what a disk leaves that ignores cache flushes.
   bool is_silent = false;
-  // After the last call that matches every other one fails: the machine went down with it.
+  // After the last matching call, all further calls fail, as if the machine went down.
   bool is_the_end = false;
 };
 
@@ -39,7 +39,7 @@ class FaultyStorage final : public Storage {
  public:
   explicit FaultyStorage(std::unique_ptr<Storage> inner) : inner_(std::move(inner)) {}
 
-  // Begins counting anew.
+  // Restarts counting.
   void Set(Fault fault) {
     std::lock_guard lock(mutex_);
     fault_ = std::move(fault);
@@ -54,7 +54,7 @@ class FaultyStorage final : public Storage {
     std::lock_guard lock(mutex_);
     return matching_;
   }
-  // All calls since the beginning.
+  // All calls since construction.
   std::uint64_t calls() const {
     std::lock_guard lock(mutex_);
     return calls_;
@@ -106,7 +106,7 @@ class FaultyStorage final : public Storage {
   }
 
  private:
-  // The fault, when this call is one that fails.
+  // Returns the fault if this call must fail.
   std::optional<Fault> Take(StorageCall call, std::optional<FileKind> kind) {
     std::lock_guard lock(mutex_);
     ++calls_;
@@ -120,7 +120,7 @@ class FaultyStorage final : public Storage {
   }
   static Fault Down() {
     Fault down;
-    down.code = ErrorCode::kDenied;  // nothing that anybody would try again
+    down.code = ErrorCode::kDenied;  // never retried
     return down;
   }
   static std::unexpected<Error> Failure(const Fault& fault, const std::string& what) {

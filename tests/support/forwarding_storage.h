@@ -1,4 +1,4 @@
-// Another storage as it is: tests override what they count, refuse or disturb.
+// Forwards to another storage. Tests override what they count, refuse or disturb.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@ namespace holdfast::testing {
 
 class ForwardingStorage : public Storage {
  public:
-  // `inner` outlives the object.
+  // `inner` must outlive the object.
   explicit ForwardingStorage(Storage& inner) : inner_(inner) {}
   std::string location() const override { return inner_.location(); }
   unsigned connections_max() const override { return 1; }

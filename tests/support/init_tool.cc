@@ -1,5 +1,5 @@
-// Makes a repository whose key costs next to nothing to open, for tests that open theirs hundreds
-// of times: scrypt at the price that users pay takes 0.3 s each time, for restic and for us.
+// Creates a repository whose key is cheap to open, for tests that open theirs hundreds of times.
+// With the usual scrypt cost, restic and we would need 0.3 s each time.
 //
 //   init_tool DIRECTORY PASSWORD_FILE
 #include <iostream>

@@ -1,4 +1,4 @@
-// Items made by hand, and parts and snapshots of them.
+// Creates items, and parts and snapshots of them.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace holdfast::testing {
 
-// Gives `content` in pieces, then fails if it shall.
+// Returns `content` in pieces, then fails if `error` is set.
 class BytesReader final : public ByteReader {
  public:
   explicit BytesReader(Bytes content, std::size_t piece = 65536)
@@ -72,7 +72,7 @@ inline Item LinkItem(std::string path, std::string target) {
   return item;
 }
 
-// Items in one expression: Items(FileItem(...), DirectoryItem(...)).
+// A vector of items: Items(FileItem(...), DirectoryItem(...)).
 template <typename... Each>
 std::vector<Item> Items(Each... items) {
   std::vector<Item> all;
@@ -111,7 +111,7 @@ inline repository::ComposeOptions ComposeAs(repository::Repository& repository) 
   return options;
 }
 
-// A snapshot "files/app@n1" of one part.
+// Writes a snapshot "files/app@n1" with one part.
 inline Result<repository::Id> TryWriteSnapshot(repository::Repository& repository,
                                                std::vector<Item> items) {
   HF_ASSIGN(repository::Part part, TryWritePart(repository, std::move(items)));
@@ -142,7 +142,7 @@ inline Result<Bytes> ReadPath(SnapshotView& view, std::string_view path) {
   return ReadAll(*reader);
 }
 
-// All paths of a view, ascending, directories with a slash at their end.
+// All paths of a view in ascending order; directories end with a slash.
 inline std::vector<std::string> PathsOf(SnapshotView& view, const std::string& directory = "") {
   std::vector<std::string> paths;
   Unwrap(view.List(directory, [&](const ViewEntry& entry) -> Result<void> {

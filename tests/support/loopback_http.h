@@ -1,4 +1,4 @@
-// An HTTP/1.1 server in the test's own process that answers as a function says, or fails to.
+// An in-process HTTP/1.1 server, whose answers and failures a function chooses.
 #pragma once
 
 #include <sys/socket.h>
@@ -21,7 +21,7 @@ namespace holdfast::testing {
 
 struct ServedRequest {
   std::string method = {};
-  std::string target = {};                                        // as it was sent: "/a%20b?c="
+  std::string target = {};                                        // as sent: "/a%20b?c="
   std::vector<std::pair<std::string, std::string>> headers = {};  // names in lower case
   std::string body = {};
 
@@ -37,15 +37,15 @@ struct ServedAnswer {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers = {};
   std::string body = {};
-  // How it goes wrong: nothing is sent and the peer has to give up; the connection ends before the
-  // answer; it ends behind the first half of the body.
+  // How the answer fails. kStall: nothing is sent until the peer gives up. kHangUp: closes before
+  // the answer. kCutBody: closes after the first half of the body.
   enum class Fault { kNone, kStall, kHangUp, kCutBody } fault = Fault::kNone;
 };
 
-// Serves every connection with a thread of its own until it goes.
+// Serves each connection in its own thread until destroyed.
 class LoopbackHttp {
  public:
-  // Called from several threads at once.
+  // May be called concurrently.
   using Serve = std::function<ServedAnswer(const ServedRequest&)>;
 
   explicit LoopbackHttp(Serve serve) : serve_(std::move(serve)) {
@@ -79,7 +79,7 @@ class LoopbackHttp {
     }
   }
 
-  // The descriptor stays open until the server goes, so that no other one gets its number.
+  // Descriptors stay open until the server is destroyed, so that their numbers are not reused.
   void Talk(int fd) {
     std::string received;
     for (;;) {

@@ -1,4 +1,4 @@
-// A socket that listens on a free port of this machine alone.
+// A socket that listens on a free port of the loopback interface.
 #pragma once
 
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@
 
 namespace holdfast::testing {
 
-// Ends, and whoever waits in accept() with it, by ::shutdown().
+// ::shutdown() on `socket` ends a pending accept().
 struct LoopbackListener {
   LoopbackListener() : socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};

@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it.
+// A clock that changes only when a test moves it.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@ class ManualClock final : public Clock {
     wall_ += by.count();
     steady_ += by.count();
   }
-  // Calendar time alone, as when somebody sets the clock.
+  // Moves only the wall clock, as if someone set it.
   void Jump(std::chrono::nanoseconds by) { wall_ += by.count(); }
 
  private:

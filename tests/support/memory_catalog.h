@@ -1,5 +1,5 @@
-// A catalog in memory: applies a controller core's changes as the real one does, one transaction at
-// a time, and hands out what a new core starts from. Checks what any catalog relies on.
+// An in-memory catalog. Applies a controller core's changes transaction by transaction, like the
+// real one, and loads a new core's state. Checks the invariants of a catalog.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// An agent's journal in memory: applies a core's changes as the real one does, one transaction at a
-// time, and hands out what a new core starts from.
+// An agent's in-memory journal. Applies a core's changes transaction by transaction, like the real
+// one, and loads a new core's state.
 #pragma once
 
 #include <map>

@@ -50,7 +50,7 @@ class MemoryStorage final : public Storage {
     return FileInfo{name, file->second.content.size()};
   }
 
-  // Visits a copy of the list, so that the visitor may put and remove.
+  // Iterates over a copy of the list, so the visitor may put and remove.
   Result<void> List(FileKind kind,
                     const std::function<Result<void>(const FileInfo&)>& visit) override {
     std::vector<FileInfo> found;
@@ -84,7 +84,7 @@ class MemoryStorage final : public Storage {
   std::map<std::string, File> files_;
 };
 
-// Hands all calls on, so that a test keeps the storage it gives away.
+// Forwards all calls, so that a test keeps the storage that it passes on.
 class BorrowedStorage final : public Storage {
  public:
   explicit BorrowedStorage(Storage& storage) : storage_(storage) {}

@@ -1,5 +1,5 @@
-// All that changes a repository, as the agent does it, for tests that let it fail at every step;
-// and what must hold afterwards, whatever happened.
+// All operations that change a repository, as the agent runs them, for tests that make each step
+// fail, and the invariants that must hold afterwards.
 #pragma once
 
 #include <map>
@@ -24,9 +24,9 @@
 
 namespace holdfast::testing {
 
-// A repository in which every operation has something to do: three snapshots, one of which is
-// forgotten already (its blobs are there, partly needed by others), a pack that no index names, and
-// two keys. Elsewhere is a fourth snapshot, in another repository and as an archive.
+// A repository in which every operation has work to do: three snapshots, one of them already
+// forgotten (with some of its blobs still needed by others), a pack that is in no index, and two
+// keys. A fourth snapshot exists in another repository and as an archive.
 struct OperationScene : RepositoryFixture {
   OperationScene() {
     auto repository = Open();
@@ -60,7 +60,7 @@ struct OperationScene : RepositoryFixture {
                                       progress, {}));
   }
 
-  // Files that are told apart by their names alone.
+  // The content of a file depends only on its name.
   static Bytes Content(const std::string& name) {
     SeededRandom content(std::hash<std::string>()(name));
     return testing::RandomBytes(content, 3000 + name.size());
@@ -86,7 +86,7 @@ struct OperationScene : RepositoryFixture {
     kept[Unwrap(TrySave(repository, name, files, nullptr))] = saved;
     clock.Advance(std::chrono::hours(1));
   }
-  // The index file that names the pack of garbage.
+  // The index file that has the pack of garbage.
   repository::Id IndexOfGarbage() {
     const std::string garbage = repository::Id{crypto::Sha256Of(Content("garbage"))}.Hex();
     auto repository = Open();
@@ -111,8 +111,8 @@ struct OperationScene : RepositoryFixture {
     }
   }
 
-  // Every file of every snapshot is what was saved, and none of `kept` is missing but `target`,
-  // where it may be. Returns how many snapshots there are.
+  // Requires that each snapshot's files have their saved content, and that no snapshot of `kept` is
+  // missing, except `target` if `target_may_be_gone`. Returns the number of snapshots.
   std::size_t RequireSnapshots(Storage& from, bool target_may_be_gone) {
     auto repository = Unwrap(repository::Repository::Open(std::make_unique<BorrowedStorage>(from),
                                                           password, {}, random, clock));
@@ -144,21 +144,22 @@ struct OperationScene : RepositoryFixture {
     return Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {})).errors;
   }
 
-  // As after construction, on a storage that is as it was then.
+  // Restores the initial state, for use with the initial storage.
   void Reset() { password_in_use = Secret("another"); }
 
   const repository::InitOptions key_options{.user = "u", .host = "h", .scrypt = kCheapScrypt};
   std::map<repository::Id, std::map<std::string, std::string>> kept;
-  repository::Id target;              // of `forget`
+  repository::Id target;              // forgotten by `forget`
   Secret password_in_use{"another"};  // of the second key; `key passwd` changes it
   RepositoryFixture elsewhere{2};
-  Bytes archive;  // what `export` made there
+  Bytes archive;  // result of `export` in `elsewhere`
 };
 
 struct Operation {
   const char* name;
   bool forgets;
-  // It is the engine that asks for the lock before it writes or removes; else its caller does.
+  // Whether the engine itself checks the lock before it writes or removes; otherwise its caller
+  // does.
   bool asks_for_lock;
   Result<void> (*run)(OperationScene& scene, std::unique_ptr<Storage> storage);
 };
@@ -227,7 +228,7 @@ inline Result<void> RunKeyRemove(OperationScene& scene, std::unique_ptr<Storage>
   return {};
 }
 
-// As an agent does it whose password file holds the second key's.
+// Like an agent whose password file has the second key's password.
 inline Result<void> RunKeyPasswd(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, repository::Repository::Open(std::move(storage), scene.password_in_use,
                                                           {}, scene.random, scene.clock));
@@ -269,7 +270,7 @@ inline Result<void> RunImport(OperationScene& scene, std::unique_ptr<Storage> st
   return {};
 }
 
-// Of a pack that is whole: all of its blobs move to another.
+// Repairs an intact pack, so that all its blobs move to another one.
 inline Result<void> RunRepairPacks(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));

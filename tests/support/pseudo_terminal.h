@@ -1,4 +1,4 @@
-// A terminal that a test looks at: what is written to it is read back.
+// A terminal whose output a test can read.
 #pragma once
 
 #include <pty.h>
@@ -36,8 +36,8 @@ class PseudoTerminal {
     REQUIRE(::ioctl(fd(), TIOCSWINSZ, &size) == 0);
   }
 
-  // What was written since the last call. One read may return a part of that, because the kernel
-  // moves bytes to the reader in the background: a mark that is written last tells where it ends.
+  // The output since the last call. The kernel passes output on in the background, so one read may
+  // return only a part. A mark written last shows where the output ends.
   std::string Shown() {
     constexpr char kMark = '\x1e';
     REQUIRE_OK(WriteAll(writer_.get(), AsBytes(std::string_view(&kMark, 1)), "terminal"));

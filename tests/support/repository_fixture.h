@@ -1,4 +1,4 @@
-// A repository in memory, cheap to open, that tests of the room and of its users begin with.
+// An in-memory repository that is cheap to open.
 #pragma once
 
 #include <cstring>
@@ -19,10 +19,10 @@
 
 namespace holdfast::testing {
 
-// scrypt at the price of a millisecond.
+// scrypt parameters that take about a millisecond.
 inline constexpr crypto::ScryptParameters kCheapScrypt{.n = 16, .r = 8, .p = 1};
 
-// Keeps the storage, so that several repositories can be opened on it and its files can be changed.
+// Owns the storage, so that several repositories can be opened on it and its files can be changed.
 struct RepositoryFixture {
   explicit RepositoryFixture(std::uint64_t seed = 1) : random(seed) {
     Unwrap(repository::Repository::Init(
@@ -41,7 +41,7 @@ struct RepositoryFixture {
     return opened;
   }
 
-  // Locks that neither wait nor start threads.
+  // Lock options without waits and threads.
   repository::LockOptions lock_options() const {
     return {.wait = [](std::chrono::milliseconds) {}, .refresh_by_thread = false};
   }
@@ -55,7 +55,7 @@ struct RepositoryFixture {
     return count;
   }
 
-  // What the index says of each pack.
+  // The index's content for each pack.
   std::vector<repository::PackContents> IndexedPacks() {
     std::map<repository::Id, repository::PackContents> packs;
     Unwrap(Open()->ForEachBlob([&](repository::BlobType type, const repository::Id& id,
@@ -69,7 +69,7 @@ struct RepositoryFixture {
     for (auto& [id, pack] : packs) all.push_back(std::move(pack));
     return all;
   }
-  // Puts one index file that names the packs in this order in the place of all others.
+  // Replaces all index files by one that has the packs in this order.
   void ReplaceIndex(const std::vector<repository::PackContents>& packs) {
     std::vector<FileName> old;
     Unwrap(storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
@@ -86,7 +86,7 @@ struct RepositoryFixture {
   MemoryStorage storage;
 };
 
-// `size` bytes that do not shrink; by eight at a time, because sanitizers make bytewise work slow.
+// `size` incompressible bytes. Filled eight at a time, because sanitizers slow down single bytes.
 inline Bytes RandomBytes(SeededRandom& random, std::size_t size) {
   Bytes bytes(size + 8);
   for (std::size_t i = 0; i < size; i += 8) {

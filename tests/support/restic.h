@@ -1,4 +1,4 @@
-// Stock restic as scripts/services fetched it, whatever else the machine has.
+// Stock restic as installed by scripts/services, independent of the machine's own.
 #pragma once
 
 #include <cstdlib>
@@ -8,7 +8,7 @@
 namespace holdfast::testing {
 
 inline constexpr std::string_view kOldRestic = "restic";    // Debian's, 0.14
-inline constexpr std::string_view kNewRestic = "restic19";  // that of today
+inline constexpr std::string_view kNewRestic = "restic19";  // a current one
 
 inline std::string ResticProgram(std::string_view service) {
   const char* services = std::getenv("HOLDFAST_SERVICES");

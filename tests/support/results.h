@@ -8,14 +8,14 @@
 
 namespace holdfast::testing {
 
-// The value of a Result that must be good; ends the test with the error's text otherwise.
+// Returns the value of a Result. On an error, fails the test with its text.
 template <typename T>
 T Unwrap(Result<T> result) {
   if (!result) FAIL(result.error().Text());
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-// Both matchers take any Result<T>; Catch2 2.13 wants to know T, so they match on the Status of it.
+// Both matchers accept any Result<T>. Catch2 2.13 needs a fixed type, so they match a Status.
 struct Status {
   bool ok = true;
   ErrorCode code = ErrorCode::kInternal;
@@ -40,7 +40,7 @@ inline std::ostream& operator<<(std::ostream& out, const Status& status) {
     REQUIRE(hf_test_status.ok);                                \
   } while (false)
 
-// The expression fails with `error_code` and its text holds `part`.
+// The expression fails with `error_code`, and its text contains `part`.
 #define REQUIRE_FAILS(expr, error_code, part)                   \
   do {                                                          \
     auto hf_test_status = ::holdfast::testing::StatusOf(expr);  \

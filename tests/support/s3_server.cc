@@ -22,7 +22,7 @@ std::vector<std::string> Split(std::string_view text, char separator) {
   return parts;
 }
 
-// Percent signs alone: "+" stands for itself.
+// Decodes percent escapes only; "+" stays.
 std::string Unescape(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -52,7 +52,7 @@ struct Target {
   std::string raw_path;
   std::string raw_query;
   std::string path;
-  Pairs query;  // plain
+  Pairs query;  // decoded
   const std::string* Find(std::string_view name) const {
     for (const auto& [key, value] : query) {
       if (key == name) return &value;
@@ -76,7 +76,7 @@ Target Parse(const std::string& raw) {
   return target;
 }
 
-// "Credential=..., SignedHeaders=..., Signature=..." by name.
+// Splits "Credential=..., SignedHeaders=..., Signature=..." by name.
 std::map<std::string, std::string> ParseAuthorization(std::string_view text) {
   std::map<std::string, std::string> fields;
   for (std::string part : Split(text.substr(std::min(text.find(' ') + 1, text.size())), ',')) {
@@ -96,7 +96,7 @@ std::string Chain(std::string key, const std::vector<std::string>& texts) {
 
 std::string Hash(std::string_view text) { return HexEncode(crypto::Sha256Of(AsBytes(text))); }
 
-// "20130524T000000Z" as seconds.
+// Parses "20130524T000000Z".
 std::optional<WallTime> ParseAmzDate(const std::string& text) {
   if (text.size() != 16) return {};
   Result<WallTime> time =
@@ -181,7 +181,7 @@ void S3Server::Violate(const std::string& what) {
 }
 
 ServedAnswer S3Server::ErrorAnswer(int status, const std::string& code) const {
-  // As AWS does it, with what must not be repeated to anybody.
+  // Like AWS, with text that must not be shown to users.
   return {.status = status,
           .headers = {{"Date", HttpDate(Now())}, {"Content-Type", "application/xml"}},
           .body = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code>"
@@ -245,7 +245,7 @@ ServedAnswer S3Server::ServeBroken(const ServedRequest& request, S3Fault fault) 
       return {.fault = ServedAnswer::Fault::kStall};
     case S3Fault::kErrorIn200:
       answer = ErrorAnswer(500, "InternalError");
-      if (request.method != "HEAD") answer.status = 200;  // no error can look like a good HEAD
+      if (request.method != "HEAD") answer.status = 200;  // 200 to a HEAD would be success
       return answer;
     case S3Fault::kShortRange: {
       ServedRequest half = request;
@@ -293,7 +293,7 @@ S3Server::Verdict S3Server::Verify(const ServedRequest& request) {
     key = found->second;
   }
 
-  // The canonical request, from what came over the wire.
+  // The canonical request, rebuilt from the received bytes.
   const Target target = Parse(request.target);
   if (Escape(target.path, "-._~/") != target.raw_path) Violate("path " + target.raw_path);
   std::vector<std::string> query;
@@ -434,7 +434,7 @@ ServedAnswer S3Server::List(const ServedRequest& request) {
       "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>";
   if (is_encoded) body += "<EncodingType>url</EncodingType>";
   std::size_t count = 0;
-  // The token is the key behind which the next page begins, in a form that has to be encoded.
+  // The token is the last key of the previous page, in a form that must be encoded.
   auto file = token == nullptr ? files_.lower_bound(*prefix) : files_.upper_bound(token->substr(2));
   std::string last;
   for (; file != files_.end() && file->first.starts_with(*prefix); ++file) {

@@ -1,10 +1,8 @@
-// An S3 service in the test's own process: strict about signatures, and failing where a test says
-// so.
+// An in-process S3 service. Strict about signatures, and fails where a test tells it to.
 //
-// What it checks is written down once more, from AWS's description and not from our signer: the
-// request's raw path and query must be in the one form that is signed, every x-amz header and the
-// host must be signed, nothing may be signed that is not there, and the payload's hash must be
-// real.
+// Its checks are implemented from AWS's documentation, independently of our signer: raw path and
+// query must be in canonical form, the host and every x-amz header must be signed, signed headers
+// must exist, and the payload's hash must be correct.
 #pragma once
 
 #include <atomic>
@@ -22,23 +20,23 @@
 namespace holdfast::testing {
 
 enum class S3Fault : std::uint8_t {
-  kSlowDown,       // 503 SlowDown, nothing done
-  kInternalError,  // 500 InternalError, nothing done
-  kBadGateway,     // 502 with a page of HTML, as proxies have it
-  kNotFoundPage,   // 404 with a page of HTML: a proxy whose server is just being started
-  kNotFound,       // 404 with nothing, as other proxies have it
-  kNoBucket,       // 404 NoSuchBucket, as if there were none
-  kHangUp,         // the connection ends before the answer, nothing done
-  kAnswerLost,     // the work is done, and the connection ends before the answer
-  kTwice,          // the work is done twice, as when a proxy sends a request again
+  kSlowDown,       // 503 SlowDown, without effect
+  kInternalError,  // 500 InternalError, without effect
+  kBadGateway,     // 502 with an HTML page, as from proxies
+  kNotFoundPage,   // 404 with an HTML page, as from a proxy whose server is starting
+  kNotFound,       // 404 without a body, as from other proxies
+  kNoBucket,       // 404 NoSuchBucket
+  kHangUp,         // the connection closes before the answer, without effect
+  kAnswerLost,     // the request takes effect, and the connection closes before the answer
+  kTwice,          // the request takes effect twice, as if a proxy repeated it
   kCutBody,        // half of the answer's body
-  kStall,          // no answer at all
+  kStall,          // no answer
   kErrorIn200,     // 200 with the body of an InternalError
-  kShortRange,     // half of the range that was asked for, with a header that says so
-  kWholeFile,      // 200 and the whole file to a range
-  kHostileList,    // a list that is no XML a server sends
-  kExpiredToken,   // 400 ExpiredToken, whatever the key is
-  kArchived,       // 403 InvalidObjectState: what lies in an archive class can be listed, not read
+  kShortRange,     // half of the requested range, with a matching header
+  kWholeFile,      // 200 with the whole file for a range
+  kHostileList,    // a list with invalid XML
+  kExpiredToken,   // 400 ExpiredToken
+  kArchived,       // 403 InvalidObjectState: in an archive class, can be listed but not read
 };
 
 struct S3Key {
@@ -51,46 +49,46 @@ struct S3ServerOptions {
   std::string bucket = "backups";
   std::string region = "us-east-1";
   bool has_bucket = true;
-  bool is_virtual_host = false;        // the bucket stands before the host's name
-  bool knows_conditions = true;        // else If-None-Match is NotImplemented
-  bool wants_md5 = false;              // as with Object Lock
-  std::size_t page_size = 1000;        // files in a page of a list
-  std::chrono::seconds clock_skew{0};  // the server's clock less `clock`
+  bool is_virtual_host = false;        // the bucket is in the host name
+  bool knows_conditions = true;        // false: If-None-Match is NotImplemented
+  bool wants_md5 = false;              // like Object Lock
+  std::size_t page_size = 1000;        // files per page of a list
+  std::chrono::seconds clock_skew{0};  // server's clock minus `clock`
 };
 
 class S3Server {
  public:
-  // `clock` outlives the server.
+  // `clock` must outlive the server.
   S3Server(S3ServerOptions options, const Clock& clock);
 
-  // "s3:http://127.0.0.1:12345/backups"; `prefix` goes behind it.
+  // E.g. "s3:http://127.0.0.1:12345/backups", followed by `prefix`.
   std::string url(std::string_view prefix = "") const;
   std::string endpoint() const { return http_.url(); }
 
   static constexpr const char* kAccessKeyId = "AKIAIOSFODNN7EXAMPLE";
-  // The one with kAccessKeyId is there from the beginning.
+  // The key of kAccessKeyId exists from the start.
   void SetKey(const std::string& access_key_id, S3Key key);
   void RemoveKey(const std::string& access_key_id);
 
-  // From now on the requests number `first` to `last`, of those with this method and this text in
-  // their path or query, go wrong.
+  // From now on, of the requests with this method and with `part` in path or query, the `first` to
+  // the `last` fail.
   void Break(S3Fault fault, std::string method = "", std::string part = "", int first = 1,
              int last = 1 << 30);
   void Mend();
 
-  // What lies there, by key without the bucket.
+  // The stored files, by key without the bucket.
   std::map<std::string, std::string> files() const;
   void PutFile(const std::string& key, std::string content);
   int requests() const { return requests_; }
   int connections() const { return http_.connections(); }
-  // "PUT /backups/keys/3f", as they came.
+  // E.g. "PUT /backups/keys/3f", in order.
   std::vector<std::string> log() const;
-  // What no client may ever send, whatever it was answered.
+  // Requests that no client may ever send.
   std::vector<std::string> violations() const;
 
  private:
   struct Verdict {
-    int status = 0;  // 0: the request is good
+    int status = 0;  // 0: the request is valid
     std::string code;
   };
   struct Broken {

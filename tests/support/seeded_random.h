@@ -1,4 +1,4 @@
-// The same "randomness" from the same seed (splitmix64; never for keys that protect anything).
+// Deterministic pseudorandom numbers from a seed (splitmix64). Not for real keys.
 #pragma once
 
 #include <mutex>

@@ -1,5 +1,5 @@
-// A sharded source whose service is in memory: shards that move between nodes, one that no node
-// leads, one that cannot be read whole by who leads it.
+// A sharded source with an in-memory service: shards that move between nodes, that no node leads,
+// or that their leader cannot read completely.
 #pragma once
 
 #include <algorithm>
@@ -19,18 +19,18 @@ namespace holdfast::testing {
 
 struct ShardedWorld {
   struct Shard {
-    std::string leader;  // a node; empty: nobody
+    std::string leader;  // a node; empty: no leader
     std::map<std::string, std::string> files;
-    bool breaks = false;  // who leads it gets but its first file
+    bool breaks = false;  // its leader can read only its first file
   };
   std::map<std::string, Shard> shards;
-  std::map<std::string, std::string> common;  // path -> text: what belongs to no shard
+  std::map<std::string, std::string> common;  // path -> text, of no shard
   std::map<std::string, std::string> own;     // node -> its configuration
-  std::optional<Error> rest_failure;          // of saving the rest
-  std::vector<Missing> rest_missing;          // said by the rest
+  std::optional<Error> rest_failure;          // error when saving the rest
+  std::vector<Missing> rest_missing;          // reported by the rest
   int open_sessions = 0;
 
-  // Three shards of two files; n1 and n2 lead one each, nobody the third.
+  // Three shards with two files each. n1 and n2 lead one each; the third has no leader.
   static ShardedWorld Small() {
     ShardedWorld world;
     for (const auto& [name, leader] : {std::pair("s1", "n1"), {"s2", "n2"}, {"s3", ""}}) {
@@ -120,7 +120,7 @@ class ShardedSession final : public BackupSession {
   const BackupSpec spec_;
   std::map<std::string, std::string> items_;
   std::map<std::string, std::string>::const_iterator next_;
-  std::vector<std::string> shards_;  // that are whole
+  std::vector<std::string> shards_;  // complete ones
   std::vector<std::string> warnings_;
   bool has_common_ = false;
 };

@@ -1,5 +1,5 @@
-// A bus on the loopback, and those who use it. Nothing here sleeps: every wait is for something
-// that happens, and has a deadline far away.
+// A bus on the loopback interface, and its clients. Nothing here sleeps: each wait is for an event,
+// with a generous deadline.
 #pragma once
 
 #include <map>
@@ -32,7 +32,7 @@ inline Random& Chance() {
   return random;
 }
 
-// Keys by name, as the catalog would know them.
+// Node names by key, as in the catalog.
 class Book final : public Authenticator {
  public:
   void Allow(const CurvePublicKey& key, std::string node) {
@@ -65,10 +65,10 @@ struct TestBus {
     if (options.connections_max == BusServerOptions().connections_max)
       options.connections_max = 1'000;
     server = Unwrap(BusServer::Open(options, book));
-    options.endpoint = server->endpoint();  // the same again after a restart
+    options.endpoint = server->endpoint();  // keeps the port after a restart
   }
 
-  // The node's options, its key allowed.
+  // Client options for a node, whose key is allowed.
   BusClientOptions Node(const std::string& name) {
     BusClientOptions client = Stranger();
     book.Allow(client.keys.public_key, name);
@@ -96,7 +96,7 @@ inline std::unique_ptr<BusClient> Join(BusClientOptions options) {
   return Unwrap(BusClient::Open(std::move(options), Chance()));
 }
 
-// The next event that is of this kind; fails the test when there is none in time.
+// Returns the next event of this kind. Fails the test if none comes in time.
 inline BusEvent Next(BusClient& client, Kind kind) {
   for (Instant deadline = Soon();;) {
     std::optional<BusEvent> event = Unwrap(client.Receive(deadline));
@@ -111,7 +111,7 @@ inline BusMessage Next(BusServer& server) {
     if (SystemClock().Monotonic() >= deadline) FAIL("the message did not come");
   }
 }
-// Lets the server work until `done`.
+// Runs the server until `done`.
 template <typename Done>
 void Until(BusServer& server, Done done) {
   for (Instant deadline = Soon(); !done();) {
@@ -125,7 +125,7 @@ inline std::unique_ptr<BusClient> Connected(BusClientOptions options) {
   (void)Next(*client, Kind::kConnected);
   return client;
 }
-// Says a word, so that the server knows where the node is; returns it.
+// Sends a message, so that the server learns the node's address. Returns the node's name.
 inline std::string Greet(BusClient& client, BusServer& server, const std::string& word = "hello") {
   REQUIRE_OK(client.Send(AsBytes(word)));
   BusMessage message = Next(server);

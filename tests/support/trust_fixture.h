@@ -1,4 +1,4 @@
-// A small cluster's trust for tests: keys from a seed, a root document, plans ready to be signed.
+// A small cluster's trust for tests: keys from a seed, a root document, and plans to sign.
 #pragma once
 
 #include <string>
@@ -48,7 +48,7 @@ struct TrustFixture {
     threshold.set_operators(operators);
   }
 
-  // Two of three persons for the root; restores in place need two operators.
+  // The root requires two of three persons; restores in place require two operators.
   v1::RootDocument Document() const {
     v1::RootDocument document;
     document.set_format(1);

@@ -1,4 +1,4 @@
-// Snapshots and logs of ZooKeeper as tests make them, and files of real servers read from memory.
+// Builds ZooKeeper snapshots and logs, and reads files of real servers from memory.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace holdfast::testing {
 
-// Gives its bytes away in pieces, so that no decoder gets all at once by luck.
+// Returns its bytes in small pieces, so that decoders must handle incomplete input.
 class MemoryContent final : public ByteReader {
  public:
   explicit MemoryContent(ByteView bytes, std::size_t piece = 300)
@@ -35,7 +35,7 @@ class MemoryContent final : public ByteReader {
   std::size_t at_ = 0;
 };
 
-// A record as ZooKeeper writes it, part by part.
+// Encodes a record as ZooKeeper does, field by field.
 class JuteText {
  public:
   JuteText& Int(std::int32_t value) { return Number(static_cast<std::uint32_t>(value), 4); }
@@ -70,7 +70,7 @@ struct TestNode {
   std::string path;
   std::optional<std::string> data = "";
   zookeeper::NodeStat stat = {};
-  std::int64_t acl = 1;  // the only one that BuildSnapshot() writes
+  std::int64_t acl = 1;  // the only ACL that BuildSnapshot() writes
 };
 
 struct TestSnapshot {
@@ -99,7 +99,7 @@ inline Bytes BuildSnapshot(const TestSnapshot& snapshot) {
   return file.bytes();
 }
 
-// A log, record by record.
+// Builds a log, record by record.
 class TestLog {
  public:
   TestLog() { file_.Raw("ZKLG").Int(2).Long(0); }

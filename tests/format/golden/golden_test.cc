@@ -1,7 +1,6 @@
-// Frozen repositories, which every build must read as it did: list, restore, check; then with
-// damage, of which the check must name exactly the paths that need what is damaged, and of which
-// all else must still be restored. What lies where, and how it was made:
-// tests/format/golden/README.md.
+// Frozen repositories, which every build must read in the same way: list, restore, check. Then with
+// damage: the check must name exactly the paths that need the damaged data, and everything else
+// must still be restored. Content and origin: tests/format/golden/README.md.
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +28,7 @@ using testing::MemoryStorage;
 using testing::ReadText;
 using testing::Unwrap;
 
-// One line of first.txt or second.txt; what it says of the entry itself.
+// Lines of first.txt or second.txt: the description of each entry, by path.
 using Expected = std::map<std::string, std::string>;
 
 Expected ReadExpected(const std::string& path) {
@@ -58,7 +57,7 @@ std::string PercentEncode(std::string_view text) {
   return out;
 }
 
-// The entry as expect.py would describe it.
+// Describes an entry like expect.py.
 std::string Describe(const std::string& path) {
   struct stat status {};
   if (lstat(path.c_str(), &status) != 0) return "missing";
@@ -98,7 +97,7 @@ struct Golden {
     }
   }
 
-  // The files with `damage` done to one of them.
+  // Copies the files, with `damage` applied to one of them.
   void Fill(MemoryStorage& storage, const nlohmann::json* damage) const {
     for (const auto& [path, good] : files) {
       Bytes content = good;
@@ -123,8 +122,8 @@ struct Golden {
   }
 
   std::string directory;
-  std::string prefix;  // of the source's entries in what a restore writes
-  std::string above;   // of that in the snapshot, where the check begins
+  std::string prefix;  // of the source's entries, in a restored tree
+  std::string above;   // of `prefix`, in the snapshot's paths
   std::vector<std::string> snapshots;
   std::vector<Expected> expected;
   nlohmann::json damages;
@@ -132,11 +131,11 @@ struct Golden {
   std::map<std::string, Bytes> files;
 };
 
-// One of them, opened.
+// An open golden repository.
 struct OpenGolden {
   OpenGolden(const Golden& from, const nlohmann::json* damage) : golden(from) {
     golden.Fill(storage, damage);
-    static KeyCache keys;  // the passwords of frozen keys take their time
+    static KeyCache keys;  // scrypt of the frozen keys is slow
     OpenOptions options;
     options.keys = &keys;
     opened = Repository::Open(std::make_unique<testing::BorrowedStorage>(storage), golden.password,
@@ -149,7 +148,7 @@ struct OpenGolden {
     return Unwrap(CheckRepository(repository(), {.read_data = true}, progress, {}));
   }
 
-  // What is wrong after a restore of the snapshot, by path relative to the source.
+  // Restores the snapshot. Returns the wrong paths, relative to the source.
   std::set<std::string> Restore(std::size_t number) {
     const SnapshotInfo snapshot =
         Unwrap(LoadSnapshot(repository(), Unwrap(ParseId(golden.snapshots[number]))));
@@ -173,13 +172,13 @@ struct OpenGolden {
 
   const Golden& golden;
   MemoryStorage storage;
-  bool is_whole = false;  // the last restore said so
+  bool is_whole = false;  // the last restore succeeded
   SystemRandom random;
   SystemClock clock;
   Result<std::unique_ptr<Repository>> opened = Fail(ErrorCode::kInternal, "not opened");
 };
 
-// The paths that the check's errors name for a snapshot, as the damage's table has them.
+// The paths that the check's errors name for a snapshot, in the format of the damage table.
 std::set<std::string> PathsNamed(const CheckReport& report, const std::string& snapshot) {
   std::set<std::string> paths;
   const std::string head = "snapshot " + snapshot.substr(0, 8) + ": \"";
@@ -198,8 +197,7 @@ std::set<std::string> PathsExpected(const nlohmann::json& list) {
   return paths;
 }
 
-// Whether a path that the check names, relative to the source, is the entry or a directory above
-// it.
+// Whether a named path is the entry itself or a directory above it.
 bool Covers(const nlohmann::json& named, const std::string& path) {
   return std::ranges::any_of(named, [&](const nlohmann::json& encoded) {
     const std::string each = PercentDecode(encoded.get<std::string>());
@@ -244,7 +242,7 @@ TEST_CASE("golden: of damage the check names exactly the paths, and all others a
     REQUIRE_FALSE(report.errors.empty());
     const std::string all = fmt::format("{}", fmt::join(report.errors, "\n"));
     INFO(all);
-    // A pack that no index names has no name in anything that is wrong.
+    // A pack that is in no index is not named by errors.
     if (TextOf(damage, "says") != "path") CHECK_THAT(all, Catch::Contains(id));
     const char* const order[] = {"first", "second"};
     for (std::size_t i = 0; i < 2; ++i) {
@@ -270,7 +268,7 @@ TEST_CASE("golden: a damaged snapshot or index leaves the others in reach") {
       CHECK(open.Restore(0) == std::set<std::string>{});
       continue;
     }
-    // What the check's hint says.
+    // Follow the check's hint.
     Progress progress;
     Unwrap(RepairIndex(open.repository(), {}, progress, {}));
     CHECK(open.Check().errors == std::vector<std::string>{});

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes one frozen repository with two snapshots and says what each must restore to. Run once per writer and version;
-what it made is never made anew (README.md).
+"""Creates a frozen repository with two snapshots, and a list of what each must restore to. Run once per writer and version;
+the result is never created again (README.md).
 
     make.py restic  RESTIC_0_14  NAME
     make.py holdfast HOLDFAST_AGENT NAME
 
 writes tests/format/golden/NAME: `repository/`, `password`, `first.txt` and `second.txt` (expect.py says in which
-form), and `about.json`. Needs root for nothing. The source lies in /tmp/holdfast-golden, which must not exist.
+form), and `about.json`. Does not need root. The source is in /tmp/holdfast-golden, which must not exist.
 """
 
 import json
@@ -33,7 +33,7 @@ def put(name: bytes, content: bytes, mode: int = 0o644) -> None:
 
 
 def stamp() -> None:
-    """Times that nobody has by chance, some before 1970 and with all nine digits."""
+    """Sets improbable times with all nine digits, one before 1970."""
     number = 0
     for directory, folders, files in os.walk(os.fsencode(SOURCE), topdown=False):
         for name in sorted(files + folders):
@@ -55,7 +55,7 @@ def first_tree() -> None:
     put(b'names/quo"te\\and\nnewline', b"odd\n")
     put("names/\u00fc \U0001f600".encode(), b"UTF-8\n")
     put(b"old", b"from before 1970\n", 0o4755)
-    # More than one chunk for either writer, and next to nothing when compressed.
+    # More than one chunk in either format, and highly compressible.
     put(b"large", b"".join(b"%08d\n" % (number // 3000) for number in range(200_000)) + bytes(700_000))
     put(b"private/secret", b"nobody else\n", 0o400)
     os.chmod(SOURCE / "private", 0o700)
@@ -124,7 +124,7 @@ def main() -> int:
 
     def step(make) -> None:
         make()
-        expected.append(describe(SOURCE))  # of the source itself, while it stands there
+        expected.append(describe(SOURCE))  # of the source itself, while it exists
 
     prefix, ids = (by_restic if writer == "restic" else by_holdfast)(program, root, step)
     for file, lines in zip(("first.txt", "second.txt"), expected, strict=True):

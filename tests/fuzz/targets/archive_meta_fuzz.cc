@@ -1,4 +1,4 @@
-// The first file of an archive: it names a snapshot that can be decoded, or is refused.
+// The first file of an archive: it has a snapshot that can be decoded, or is refused.
 #include "common/repository/archive.h"
 #include "tests/fuzz/target.h"
 

@@ -1,5 +1,5 @@
-// What an archive's entry says of a node: what is taken is written again as it was, and its places
-// for ids are found, or it is refused.
+// A node in an archive entry: if accepted, it is encoded to the same bytes, and its placeholders
+// for ids are found.
 #include "common/repository/archive_entry.h"
 #include "tests/fuzz/target.h"
 

@@ -1,4 +1,4 @@
-// meta.json of a block, and names of a log, which whoever runs Prometheus can write.
+// meta.json of a block, and names of log files, written by Prometheus's owner.
 #include "agent/sources/prometheus/block_meta.h"
 #include "common/base/ulid.h"
 #include "tests/fuzz/target.h"

@@ -1,4 +1,4 @@
-// What a Kafka broker keeps in its log directories, which whoever runs it can write.
+// Files in a Kafka broker's log directories, written by the broker's owner.
 #include <algorithm>
 
 #include "agent/sources/kafka/broker_texts.h"

@@ -1,4 +1,4 @@
-// The repository's "config", opened.
+// The repository's "config", decrypted.
 #include "common/repository/records.h"
 #include "tests/fuzz/target.h"
 

@@ -1,4 +1,4 @@
-// Credentials of any place: STS, the metadata service, a file. The first byte says which.
+// Credentials from any source: STS, the metadata service, a file. The first byte selects it.
 #include <algorithm>
 
 #include "common/storage/credential_sources.h"
@@ -7,7 +7,7 @@
 namespace holdfast::fuzz {
 namespace {
 
-// Keys go into headers, where a line break would begin another header.
+// Keys go into headers, where a line break would start another header.
 bool CanBeSent(const s3::Credentials& credentials) {
   const auto is_good = [](std::string_view text) {
     return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });

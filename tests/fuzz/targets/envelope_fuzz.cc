@@ -1,5 +1,5 @@
-// What an agent reads from the wire: a plan in its envelope, spoiled on its way, is refused or says
-// what was signed.
+// Input of an agent from the network: a modified plan in an envelope is refused, or has the content
+// that was signed.
 #include <algorithm>
 
 #include "tests/fuzz/target.h"

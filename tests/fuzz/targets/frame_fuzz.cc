@@ -1,4 +1,4 @@
-// zstd as a stream: pieces of any size come out as long as frames go on, and torn ones are told.
+// zstd as a stream: decodes in pieces of any size until the frames end, and detects truncation.
 #include <algorithm>
 #include <array>
 
@@ -7,7 +7,7 @@
 
 FUZZ_TARGET(frame) {
   using namespace holdfast;
-  constexpr std::size_t kReadMax = 4U << 20;  // a frame may hold zeros without end
+  constexpr std::size_t kReadMax = 4U << 20;  // a frame may have endless zeros
   ByteView left = input;
   repository::FrameReader reader([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
     const std::size_t count = std::min<std::size_t>({buffer.size(), left.size(), 7});

@@ -1,4 +1,4 @@
-// The controller's answer to an agent that asks whether what it believes is current.
+// The controller's signed answer to an agent's Hello.
 #include "common/trust/fresh.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/trust_seeds.h"

@@ -1,4 +1,4 @@
-// What a running HAProxy says on its runtime API, and the files that it is compared with.
+// Answers of a running HAProxy's runtime API, and the files that they are compared with.
 #include <algorithm>
 
 #include "agent/sources/haproxy/live_texts.h"
@@ -29,7 +29,7 @@ FUZZ_TARGET(haproxy_live) {
     const auto word = haproxy::EncodeCommandWord(parsed->key);
     FUZZ_REQUIRE(!word || is_line(*word));
   }
-  // What was loaded once is loaded so again.
+  // A loaded pattern loads as itself again.
   const auto acl = haproxy::LoadedPattern(text, false);
   FUZZ_REQUIRE(!acl || is_line(*acl));
   const auto map = haproxy::LoadedPattern(text, true);

@@ -1,4 +1,4 @@
-// The JSON reader beside another one: what that takes, it passes over as well.
+// Compares the JSON reader with another one: what that accepts, ours must be able to skip.
 #include <nlohmann/json.hpp>
 
 #include "common/repository/json_reader.h"
@@ -27,8 +27,8 @@ FUZZ_TARGET(json) {
   const bool is_taken = reader.Skip() && reader.End();
   FUZZ_REQUIRE(is_taken == reader.status().has_value());
   FUZZ_REQUIRE(is_taken || reader.status().error().code() == ErrorCode::kCorrupt);
-  // The other one takes a byte order mark for nothing and a zero byte for the end. Brackets in
-  // strings only make the text look deeper.
+  // The other one ignores a byte order mark and stops at a zero byte. Brackets in strings only make
+  // the text look deeper.
   if (fuzz::DeepestOf(text) < 1000 && text.find('\0') == text.npos &&
       !text.starts_with("\xef\xbb\xbf") && nlohmann::json::accept(text)) {
     FUZZ_REQUIRE(is_taken);

@@ -1,5 +1,5 @@
-// A key file, which anybody who can write to the repository can put there: also the price that it
-// asks for trying a password.
+// A key file, which anyone with write access to the repository can create, including its scrypt
+// cost.
 #include "common/base/random.h"
 #include "common/repository/key_file.h"
 #include "common/repository/records.h"
@@ -14,8 +14,8 @@ FUZZ_TARGET(key_file) {
   const Result<repository::KeyRecord> again = repository::DecodeKey(AsBytes(text));
   FUZZ_REQUIRE(again && repository::EncodeKey(*again) == text);
 
-  // What costs little is tried; what nobody would pay for must be refused before it costs anything.
-  // What lies between only takes time.
+  // Cheap ones are tried. Excessive ones must be refused before they cost anything. Those in
+  // between only take time.
   const auto& [n, r, p] = key->scrypt;
   const double price = static_cast<double>(n) * static_cast<double>(r) * static_cast<double>(p);
   if (price > (1 << 12) && price < 1e9) return true;

@@ -1,4 +1,4 @@
-// A lock, opened.
+// A decrypted lock.
 #include <limits>
 
 #include "common/repository/lock.h"
@@ -11,7 +11,7 @@ FUZZ_TARGET(lock) {
   const Result<repository::LockInfo> lock = repository::DecodeLock(input);
   FUZZ_REQUIRE_CLEAR(lock);
   if (!lock) return false;
-  // Else asking whether the process lives could ask for a whole group of them.
+  // Otherwise, checking whether the process is alive could address a process group.
   FUZZ_REQUIRE(lock->pid <= static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
   repository::LockOptions options;
   options.holder.host = "this host";

@@ -1,4 +1,4 @@
-// What a key file holds, opened.
+// The decrypted content of a key file.
 #include "common/repository/records.h"
 #include "tests/fuzz/target.h"
 

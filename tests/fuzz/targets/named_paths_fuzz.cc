@@ -1,4 +1,4 @@
-// Configurations of Prometheus and Alertmanager, which others write.
+// Configurations of Prometheus and Alertmanager, which are untrusted.
 #include "agent/sources/prometheus/flags.h"
 #include "agent/sources/prometheus/named_files.h"
 #include "tests/fuzz/target.h"

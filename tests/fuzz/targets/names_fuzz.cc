@@ -1,5 +1,5 @@
-// Names and texts as Go writes them: any bytes as a name come back, and any text that claims to be
-// quoted is taken or refused.
+// Names and texts in Go's quoting: any bytes survive a round trip as a name, and quoted text is
+// accepted or refused.
 #include "common/repository/go_text.h"
 #include "common/repository/json_reader.h"
 #include "tests/fuzz/target.h"
@@ -24,7 +24,7 @@ FUZZ_TARGET(names) {
   const std::string once = through_json(text);
   FUZZ_REQUIRE(through_json(once) == once);
   if (IsUtf8(text)) FUZZ_REQUIRE(once == text);
-  FUZZ_REQUIRE(through_json(quoted) == quoted);  // so that a name survives both
+  FUZZ_REQUIRE(through_json(quoted) == quoted);  // so a name survives both encodings
 
   const Result<std::string> name = repository::GoUnquote(text);
   FUZZ_REQUIRE_CLEAR(name);

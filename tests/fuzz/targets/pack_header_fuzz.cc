@@ -1,4 +1,4 @@
-// A pack's header, opened, and packs that end in it.
+// A decrypted pack header, and packs that end with it.
 #include <algorithm>
 
 #include "common/crypto/seal.h"
@@ -33,7 +33,7 @@ void RequireWholePack(const std::vector<repository::PackContents::Blob>& blobs, 
   FUZZ_REQUIRE(loaded && *loaded == blobs);
 }
 
-// The same bytes as a file, of which nothing is sealed.
+// The same bytes as an unsealed file.
 void RequireNoPack(ByteView file) {
   static testing::SeededRandom random;
   static crypto::Sealer sealer(crypto::SealKey::Generate(random), random);

@@ -1,4 +1,4 @@
-// part.json of a part that waits for others.
+// part.json of a part that waits to be composed.
 #include "agent/jobs/part_record.h"
 #include "tests/fuzz/target.h"
 

@@ -1,11 +1,11 @@
-// Whatever a stolen controller signs, it orders what it may, or nothing.
+// Whatever a stolen controller signs, it can order only what a controller may order.
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/trust_seeds.h"
 
 namespace holdfast::fuzz {
 namespace {
 
-// Says again, in other words than the table of checks, what a controller may order by itself.
+// What a controller may order by itself, independent of the table of checks.
 bool MayControllerOrder(const v1::Plan& plan, const testing::PlanScene& scene) {
   if (plan.node() != "db-1" || plan.incarnation() != 2 || plan.controller_epoch() < 4) return false;
   if (plan.cluster_id() != scene.document.cluster_id() || plan.plan_id().size() != 16) return false;

@@ -1,5 +1,5 @@
-// A Kafka log file out of a repository: what is taken for one is what our own encoder would write,
-// record for record and byte for byte, and can be written anew with other borders.
+// A Kafka log file from a repository: if accepted, our encoder writes the same bytes, and its
+// records can be rewritten with other batch boundaries.
 #include <algorithm>
 
 #include "agent/sources/kafka/crc32c.h"
@@ -10,14 +10,14 @@
 namespace holdfast::fuzz {
 namespace {
 
-// The highest byte first, as all of a batch.
+// Big-endian, like everything in a batch.
 std::uint64_t LoadNumber(ByteView bytes) {
   std::uint64_t value = 0;
   for (const std::uint8_t byte : bytes) value = value << 8 | byte;
   return value;
 }
 
-// Gives each batch the checksum that it should have, or nothing behind that check is ever tried.
+// Sets each batch's checksum. Otherwise nothing after that check would be tested.
 Bytes WithBatchChecksums(ByteView input) {
   constexpr std::size_t kAttributes = 21;
   Bytes file(input.begin(), input.end());
@@ -48,7 +48,7 @@ class MemoryFile final : public ByteReader {
   ByteView left_;
 };
 
-// The batch's size; 0: it is none.
+// Returns the batch's size; 0 if it is invalid.
 std::size_t TryBatch(ByteView left, std::uint64_t at) {
   if (left.size() < kafka::kBatchHeaderBytes) return 0;
   const auto bytes = kafka::BatchDecoder::BatchBytes(left.first(kafka::kBatchHeaderBytes), at);

@@ -1,4 +1,4 @@
-// A report that verifies has a form that the controller can count on.
+// A report that verifies has the form that the controller relies on.
 #include "common/trust/report.h"
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/trust_seeds.h"

@@ -1,10 +1,10 @@
-// A whole repository whose key a stranger has: what check, statistics and restore make of trees,
-// snapshots and index files that no honest writer would have written.
+// A repository whose key an attacker has. Runs check, statistics and restore on trees, snapshots
+// and index files that no honest writer would write.
 //
-// The input is a list of sections, each ended by the byte 0x1e. A section's first byte says what it
-// is: `t` a tree blob, `d` a data blob, `s` a snapshot, `i` an index file, `x` a snapshot or index
-// file, whichever, that is not even JSON. "#0#" to "#9#" in it stand for the ids of the sections
-// before it. Blobs lie in sound packs with a sound index.
+// The input is a list of sections, each terminated by the byte 0x1e. A section's first byte is its
+// type: `t` a tree blob, `d` a data blob, `s` a snapshot, `i` an index file, `x` a snapshot or
+// index file that is not JSON. In it, "#0#" to "#9#" stand for the ids of the preceding sections.
+// Blobs are in valid packs with a valid index.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -60,8 +60,8 @@ struct HostileRepository {
     return out;
   }
 
-  // How many entries there are below a tree. One that names another twice doubles it with each
-  // level, and whoever restores that has to write it all.
+  // Counts the entries below a tree. A tree that names another one twice doubles the count at each
+  // level, and a restore would have to write all of them.
   void Count(const repository::Id& tree, const std::string& content) {
     std::uint64_t count = 0;
     (void)repository::VisitTree(
@@ -106,7 +106,7 @@ struct HostileRepository {
   std::map<repository::Id, std::uint64_t> entries;
 };
 
-// Nothing beside the target may appear, whatever names and links the snapshot holds.
+// Restores. Nothing may appear outside the target, whatever names and links the snapshot has.
 bool Restore(SnapshotView& view) {
   static const TempDir room = [] {
     Result<TempDir> made = TempDir::Create("holdfast-fuzz");
@@ -138,7 +138,7 @@ bool ExamineAll(HostileRepository& hostile) {
   Progress progress;
   const auto report = repository::CheckRepository(repository, {.read_data = true}, progress, {});
   FUZZ_REQUIRE_CLEAR(report);
-  // What cannot be listed is damage, and the check is who says so.
+  // If a listing fails, the check must report damage.
   if (report) FUZZ_REQUIRE((index && snapshots) || !report->errors.empty());
   if (!index || !snapshots) return false;
   bool is_restored = false;

@@ -1,4 +1,4 @@
-// A root document is the next one when enough persons signed it, whatever it says.
+// A root document is accepted as the next one if enough persons signed it, whatever its content.
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/trust_seeds.h"
 

@@ -1,4 +1,4 @@
-// A page of S3's list.
+// A page of an S3 list.
 #include "common/storage/s3_answers.h"
 #include "tests/fuzz/target.h"
 

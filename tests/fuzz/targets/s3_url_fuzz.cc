@@ -1,4 +1,4 @@
-// An S3 URL leads to one place below one bucket, or nowhere.
+// An S3 URL is refused, or leads to one place in one bucket.
 #include "common/storage/s3_url.h"
 #include "tests/fuzz/target.h"
 

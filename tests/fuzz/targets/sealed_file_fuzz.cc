@@ -1,4 +1,4 @@
-// A small sealed file (index, snapshot, lock): what is inside the seal, and a seal that is none.
+// A small sealed file (index, snapshot, lock): its content, and an invalid seal.
 #include <algorithm>
 
 #include "common/repository/repository.h"

@@ -1,4 +1,4 @@
-// What an Alertmanager, or something before it, answers; and what of it lies in repositories.
+// Answers of an Alertmanager or a proxy, and silences from repositories.
 #include <chrono>
 
 #include "agent/sources/alertmanager/silence.h"

@@ -1,4 +1,4 @@
-// A snapshot file, opened and decompressed.
+// A snapshot file, decrypted and decompressed.
 #include "common/repository/snapshot_codec.h"
 #include "tests/fuzz/target.h"
 
@@ -23,7 +23,7 @@ FUZZ_TARGET(snapshot) {
   FUZZ_REQUIRE_CLEAR(snapshot);
   if (!snapshot) return false;
   FUZZ_REQUIRE(!snapshot->tree.IsZero());
-  // They become parts of paths and selectors.
+  // It becomes part of paths and selectors.
   FUZZ_REQUIRE(snapshot->name.find('/') == std::string::npos);
   const std::string text = fuzz::EncodeAgain(*snapshot);
   const auto again = repository::DecodeSnapshot(id, text);

@@ -1,5 +1,4 @@
-// Archives as import reads them: whatever stands in one, each entry can be passed over, and nothing
-// but what the archive holds is taken from it.
+// Archives as read by import: any entry can be skipped, and nothing outside the archive is read.
 #include <algorithm>
 
 #include "common/stream/tar_reader.h"
@@ -8,7 +7,7 @@
 namespace holdfast::fuzz {
 namespace {
 
-// Gives each header the checksum that it should have, or nothing behind that check is ever tried.
+// Sets each header's checksum. Otherwise nothing after that check would be tested.
 Bytes WithChecksums(ByteView input) {
   constexpr std::size_t kBlock = 512;
   constexpr std::size_t kChecksum = 148;
@@ -34,7 +33,7 @@ Bytes WithChecksums(ByteView input) {
 
 FUZZ_TARGET(tar) {
   using namespace holdfast;
-  constexpr std::size_t kPiece = 300;  // no divisor of a block
+  constexpr std::size_t kPiece = 300;  // not a divisor of a block
   const Bytes archive = fuzz::WithChecksums(input);
   ByteView left = archive;
   TarReader reader([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {

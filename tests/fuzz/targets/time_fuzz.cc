@@ -1,4 +1,4 @@
-// Times, as they stand in snapshots, trees and locks, and in the headers of S3's answers.
+// Times in snapshots, trees and locks, and in headers of S3 answers.
 #include "common/base/clock.h"
 #include "common/storage/s3_answers.h"
 #include "tests/fuzz/target.h"

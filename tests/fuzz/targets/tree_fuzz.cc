@@ -10,7 +10,7 @@ bool CanBeFile(std::string_view name) {
          name.find('\0') == name.npos;
 }
 
-// The blob as we would have written it.
+// Encodes the directory as we would.
 Bytes Rewrite(const repository::Directory& directory) {
   repository::TreeBuilder builder;
   for (std::size_t i = 0; i < directory.size(); ++i) {
@@ -48,7 +48,7 @@ FUZZ_TARGET(tree) {
     FUZZ_REQUIRE(fuzz::CanBeFile(directory->name(i)));
     FUZZ_REQUIRE_CLEAR(directory->Node(i));
   }
-  if (!visit) return false;  // a node is bad, which a directory says when it is asked for it
+  if (!visit) return false;  // a node is bad, which Directory reports only when it is read
   FUZZ_REQUIRE(directory->size() <= visited);
   for (std::size_t i = 0; i < directory->size(); ++i) {
     FUZZ_REQUIRE(directory->Find(directory->name(i)) == i);

@@ -10,7 +10,7 @@ struct XmlMeasure {
   std::size_t elements = 0;
 };
 
-// Bounded by kXmlDepthMax, or it would not have been read.
+// The recursion is limited by kXmlDepthMax.
 XmlMeasure MeasureXml(const s3::XmlElement& element) {
   XmlMeasure measure{1, 1};
   FUZZ_REQUIRE(!element.name.empty());

@@ -1,5 +1,5 @@
-// A compressed snapshot of a ZooKeeper that somebody else may run: it comes out the same in
-// whatever pieces it is read, or is refused.
+// A compressed snapshot of a foreign ZooKeeper: the result is the same for any read size, or it is
+// refused.
 #include <array>
 
 #include "agent/sources/zookeeper/compression.h"
@@ -16,7 +16,7 @@ struct Expanded {
 };
 
 Expanded Expand(zookeeper::Compression compression, ByteView input, std::size_t piece) {
-  // More says nothing new, and a gzip file can hold a thousand times its size.
+  // More adds nothing, and gzip can expand a thousand times.
   constexpr std::uint64_t kBytesMax = 4U << 20;
   const auto reader =
       zookeeper::Decompress(compression, std::make_unique<testing::MemoryContent>(input, piece));

@@ -1,5 +1,5 @@
-// A transaction log of a ZooKeeper that somebody else may run: its records end somewhere, reading
-// can go on from anywhere, and a tree takes whatever they do to it.
+// A transaction log of a foreign ZooKeeper: its records end, reading can resume anywhere, and the
+// tree survives whatever they do.
 #include "agent/sources/zookeeper/jute.h"
 #include "agent/sources/zookeeper/tree_facts.h"
 #include "agent/sources/zookeeper/txn_log.h"
@@ -9,7 +9,7 @@
 namespace holdfast::fuzz {
 namespace {
 
-// Gives each record the sum that it should have, or nothing behind that check is ever tried.
+// Sets each record's checksum. Otherwise nothing after that check would be tested.
 Bytes WithRecordSums(ByteView input) {
   Bytes file(input.begin(), input.end());
   std::span<std::uint8_t> left = file;
@@ -68,7 +68,7 @@ void TryTree(const Bytes& log) {
   }};
   const auto facts = zookeeper::ReadTreeFacts(files, {});
   FUZZ_REQUIRE_CLEAR(facts);
-  // The root cannot go, and is counted twice.
+  // The root cannot be removed, and is counted twice.
   FUZZ_REQUIRE(!facts || (facts->nodes >= 2 && facts->nodes <= log.size() + 5));
 }
 

@@ -1,4 +1,4 @@
-// A compressed blob or file: the frame is the stranger's, the sizes beside it as well.
+// A compressed blob or file, whose frame and stated sizes are untrusted.
 #include "common/repository/compressor.h"
 #include "tests/fuzz/target.h"
 

@@ -1,5 +1,4 @@
-// The contract of every source, over a running Alertmanager: test_contract.py starts one and says
-// where.
+// The contract of all sources, with the Alertmanager that test_contract.py starts.
 #include "agent/sources/alertmanager/alertmanager.h"
 #include "agent/sources/prometheus/http_api.h"
 #include "common/base/format.h"

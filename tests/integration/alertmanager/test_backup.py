@@ -1,4 +1,4 @@
-"""Backups of real Alertmanagers, and the ways back: to files, by the API, and without Holdfast."""
+"""Backups of real Alertmanagers, and restores to files, through the API, and without Holdfast."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from lib.places import ROOT
 
 
 def alike(silences: dict[str, dict]) -> list[str]:
-    """What comes back by the API: all but ids and times that the server gives itself."""
+    """What the API restores: everything but expired silences, ids, and times that the server sets."""
     kept = ("matchers", "comment", "createdBy", "endsAt")
     return sorted(json.dumps([one[key] for key in kept]) for one in silences.values()
                   if one["status"]["state"] != "expired")
@@ -37,19 +37,19 @@ class Backup(Case):
         return target
 
     def on_storage(self, storage: Path) -> Alertmanager:
-        """A fresh one that begins with these files."""
+        """A new server that starts with these files."""
         fresh = Alertmanager(self.directory / f"fresh-{len(list(self.directory.iterdir()))}")
         shutil.copytree(storage, fresh.storage)
         self.addCleanup(fresh.kill)
         return fresh.start()
 
-    def test_a_thousand_silences_of_two_seconds_ago_come_back(self) -> None:
+    def test_silences_that_are_not_on_disk_yet_are_restored(self) -> None:
         server = self.started("live")
         silences = [server.silence("instance", f"host-{n}", comment=f"no. {n}", is_regex=n % 3 == 0,
                                    is_equal=n % 5 != 0, starts=3600 if n % 7 == 0 else -1) for n in range(1000)]
         ids = server.add_silences(silences)
         server.expire(ids[0])
-        time.sleep(2)  # no condition: this is the age that they are to have
+        time.sleep(2)  # not a condition: the silences must have this age
         self.assertFalse((server.storage / "silences").exists(), "their file would have been enough")
         agent = self.agent_of(server.source())
 
@@ -75,12 +75,12 @@ class Backup(Case):
         again = agent.run(*words).stdout
         self.assertIn("0 silences created, 999 already existed", again)
         self.assertEqual(alike(fresh.silences()), alike(live))
-        # Where they came from all are there by their own ids; what was expired since comes back.
+        # On the original server, all have their ids. Only the one that expired since the backup is created again.
         server.expire(ids[1])
         self.assertIn("1 silence created, 998 already existed",
                       agent.run("restore", "latest:alertmanager/main", "--to-api", server.url).stdout)
 
-    def test_configuration_and_what_it_names_and_the_flags(self) -> None:
+    def test_configuration_its_files_and_the_flags_are_saved(self) -> None:
         server = self.started("live", flags=("--data.retention=48h",))
         server.add_silence()
         server.stop()
@@ -106,7 +106,7 @@ class Backup(Case):
         strict = Agent(write_config(self.directory / "agent", [server.source(on_missing="fail")]))
         self.assertIn(str(server.password_file), strict.run("backup", expect=1).stderr)
 
-    def test_tls_and_a_login(self) -> None:
+    def test_tls_and_login_are_used(self) -> None:
         authority = Authority(self.directory / "pki")
         server = self.started("live", authority=authority)
         server.add_silence()
@@ -126,7 +126,7 @@ class Backup(Case):
         self.assertIn("password_file", refused.stderr)
         self.assertNotIn("guessed", refused.stderr)
 
-    def test_one_that_does_not_run_is_saved_cold(self) -> None:
+    def test_stopped_server_is_saved_cold(self) -> None:
         server = self.started("live")
         identity = server.add_silence()
         server.stop()
@@ -145,7 +145,7 @@ class Backup(Case):
             self.assertEqual(alike(fresh.silences()), alike(server.silences()))
         self.assertEqual(len(fresh.silences()), 1)
 
-    def test_those_that_are_no_cluster_are_told_apart(self) -> None:
+    def test_endpoints_that_are_no_cluster_are_merged_with_a_warning(self) -> None:
         one, other = self.started("one"), self.started("other")
         one.add_silence(comment="first")
         other.add_silence(comment="second")
@@ -155,7 +155,7 @@ class Backup(Case):
         self.assertIn("is not in a cluster: its own silences were merged with those of the other endpoints", warnings)
         self.assertIn("differs from its peers:", warnings)
 
-    def test_restic_and_alertmanager_bring_it_back(self) -> None:
+    def test_exit_script_restores_the_silences(self) -> None:
         server = self.started("live")
         ids = set(server.add_silences([server.silence("a", str(n)) for n in range(20)]))
         agent = self.agent_of(server.source())
@@ -179,7 +179,7 @@ class Backup(Case):
             run([script, *arguments, "--to-api", third.url, "main"], env=environment)
             self.assertEqual(alike(third.silences()), alike(server.silences()))
 
-    def test_the_exit_page_as_written(self) -> None:
+    def test_exit_page_works_as_written(self) -> None:
         server = self.started("live")
         ids = set(server.add_silences([server.silence("a", str(n)) for n in range(20)]))
         self.agent_of(server.source()).run("backup")
@@ -206,7 +206,7 @@ class Backup(Case):
 
 
 class Clustered(Case):
-    def test_two_peers_are_one_snapshot_and_a_target_gets_it(self) -> None:
+    def test_two_peers_give_one_snapshot_that_an_order_restores(self) -> None:
         cluster = Cluster(self.directory).start()
         first = Alertmanager(self.directory / "one", peers=[])
         second = Alertmanager(self.directory / "two", peers=[first])

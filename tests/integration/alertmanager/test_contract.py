@@ -1,4 +1,4 @@
-"""The suite that every source passes, over a real Alertmanager; see tests/contract/source_contract.h."""
+"""The contract of all sources, with a real Alertmanager; see tests/contract/source_contract.h."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from lib.places import BUILD
 
 
 class Contract(Case):
-    def test_the_contract_of_every_source(self) -> None:
+    def test_source_contract(self) -> None:
         server = Alertmanager(self.directory / "one")
         self.addCleanup(server.kill)
         server.start()

@@ -1,4 +1,4 @@
-"""What the other tests with Alertmanager stand on: the servers themselves, and facts of theirs that the source is built on."""
+"""The test library for Alertmanager: its servers, and the behaviour that the source depends on."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ class Rig(Case):
         self.addCleanup(server.kill)
         return server.start()
 
-    def test_a_silence_is_told_at_once_and_written_at_the_end(self) -> None:
+    def test_silence_is_listed_at_once_and_written_on_exit(self) -> None:
         server = self.started(self.directory / "one")
         identity = server.add_silence()
         self.assertEqual(server.silences()[identity]["status"]["state"], "active")
@@ -22,7 +22,7 @@ class Rig(Case):
         self.assertIn(identity.encode(), (server.storage / "silences").read_bytes())
         self.assertTrue((server.storage / "nflog").exists())
 
-    def test_an_id_of_its_own_is_refused_and_errors_are_said(self) -> None:
+    def test_unknown_ids_and_invalid_silences_are_refused(self) -> None:
         server = self.started(self.directory / "one")
         silence = server.silence("a", "b")
         self.assertEqual(server.api.ask("/api/v2/silences", silence | {"id": "of-old"})[0], 404)
@@ -35,7 +35,7 @@ class Rig(Case):
         wait_until("the peer to have it", lambda: identity in second.silences())
         self.assertEqual(len(first.api.get("/api/v2/status")["cluster"]["peers"]), 2)
 
-    def test_tls_and_a_login(self) -> None:
+    def test_server_requires_tls_and_login(self) -> None:
         server = self.started(self.directory / "one", authority=Authority(self.directory / "pki"))
         self.assertEqual(server.api.get("/api/v2/silences"), [])
 

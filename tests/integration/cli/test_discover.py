@@ -1,4 +1,4 @@
-"""`source list --discover` finds what runs here, and its lines work as they are."""
+"""`source list --discover` finds local services, and its lines are valid configuration."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from lib import (  # noqa: E402
     write_config,
 )
 
-# Debian's package is unpacked, so that its libraries lie elsewhere than where it looks for them.
+# Debian's package is unpacked here, so its libraries are not on their default path.
 _ROOT = Path(service_program("haproxy", "haproxy")).parents[1] / "root"
 _LIBRARIES = {"LD_LIBRARY_PATH": str(_ROOT / "usr" / "lib" / "x86_64-linux-gnu")}
 
@@ -88,7 +88,7 @@ class Discover(Case):
         for service in found.values():
             self.assertFalse(service["configured"])
 
-        # Just as one pastes them.
+        # Paste the lines unchanged.
         config = write_config(self.directory, [])
         text = config.read_text().replace('"sources": []', '"sources": [\n%s]')
         entries = ",\n".join(service["line"].removeprefix("- ") for service in found.values())
@@ -113,7 +113,7 @@ class Discover(Case):
             self.assertRegex(shown, rf"{service['kind']}/{service['name']} .*yes\n")
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-    def test_who_may_see_little_is_told_so(self) -> None:
+    def test_an_unprivileged_user_gets_notes_about_what_is_hidden(self) -> None:
         self.directory.chmod(0o755)
         agent = Agent(self.directory / "none.yaml", user="nobody")
         found = self.ours_of_nobody(agent.json("source", "list", "--discover"))
@@ -122,7 +122,7 @@ class Discover(Case):
             self.assertTrue(any("let the agent read it" in note for note in found[kind]["notes"]), found)
 
     def ours_of_nobody(self, document: dict) -> dict[str, dict]:
-        """By process: what the lines of others say may be a guess."""
+        """Services by process. In lines of other users' processes, details may be guesses."""
         pids = {
             "etcd": self.etcd.members[0].process.pid,
             "kafka": self.kafka.brokers[1].process.pid,

@@ -1,4 +1,4 @@
-"""What every way out of scripts/exit has in common, whatever it brings back: an operator is told what is wrong."""
+"""What all scripts in scripts/exit have in common: they report errors to the operator."""
 
 import os
 import sys

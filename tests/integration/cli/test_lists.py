@@ -1,4 +1,4 @@
-"""What lists show of snapshots: notes, and the same counts as the backup and stock restic."""
+"""Lists of snapshots show notes, and the same counts as the backup and stock restic."""
 
 import re
 import sys
@@ -63,9 +63,9 @@ class Counts(Lists):
                 self.assertEqual([summary[name] for name in (
                     "total_files_processed", "total_bytes_processed", "data_added", "data_added_packed")],
                     [backup[name] for name in COUNTS])
-                self.assertEqual(backup["files"], 4)  # a, deep/b, hard, manifest.json, and not the link
+                self.assertEqual(backup["files"], 4)  # a, deep/b, hard, manifest.json; the symlink does not count
                 stats = self.agent.json("stats", backup["snapshot"])
-                # A file with two names counts once there, as in `restic stats`.
+                # `stats` counts a file with two names once, like `restic stats`.
                 self.assertEqual(stats["bytes"], backup["bytes"] - len((self.tree / "a").read_text()))
 
     def test_the_tables_show_the_same(self) -> None:

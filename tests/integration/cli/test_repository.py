@@ -1,5 +1,5 @@
-"""The verbs of `holdfast-agent repository`, on a repository that stock restic uses, too: what each does, and one
-deliberate mistake for each."""
+"""The verbs of `holdfast-agent repository` on a repository shared with stock restic: each verb's effect, and an
+operator's mistakes with it."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ class Verbs(Base):
         self.share_with_restic()
 
     def backup(self, text: str | None = None) -> str:
-        """A snapshot of the tree, with another content where one is given."""
+        """Saves the tree, with new content if `text` is given; returns the snapshot."""
         if text is not None:
             (self.tree / "a").write_text(text)
         return self.agent.json("backup")["sources"][0]["snapshot"]
@@ -54,7 +54,7 @@ class Verbs(Base):
         path.write_bytes(content)
 
     def place_of(self, content: str) -> tuple[Path, dict]:
-        """The pack that holds a small file, and what the index says of it."""
+        """The pack that holds a small file, and the blob's index entry."""
         blob = hashlib.sha256(content.encode()).hexdigest()
         index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
         entries = [(pack["id"], entry) for one in index for pack in one["packs"] for entry in pack["blobs"]]
@@ -65,7 +65,7 @@ class Verbs(Base):
         return self.place_of(content)[0]
 
     def damage(self, content: str) -> str:
-        """Damages the blob of a small file and nothing else. Its id."""
+        """Damages only the blob of a small file; returns its id."""
         pack, entry = self.place_of(content)
         self.flip(pack, entry["offset"] + entry["length"] // 2)
         return entry["id"]
@@ -114,7 +114,7 @@ class Forget(Verbs):
 
 class Locks(Verbs):
     def hold(self) -> None:
-        """A lock of somebody who is alive."""
+        """Holds a lock of a live process."""
         self.start_long_backup()
 
     def test_are_listed_and_removed(self) -> None:
@@ -129,7 +129,7 @@ class Locks(Verbs):
         self.assertEqual(self.do("lock", "list")["locks"], [])
 
     def test_a_dead_one_of_restic_goes_and_a_live_one_stays(self) -> None:
-        # It waits for standard input, with its lock held.
+        # The backup waits for standard input and holds its lock.
         child = subprocess.Popen(
             [str(service_program("restic", "restic")), "--repo", str(self.repository)]
             + ["--password-file", str(self.password), "--no-cache", "backup", "--stdin"],
@@ -236,7 +236,7 @@ class Keys(Verbs):
 
 class Numbers(Verbs):
     def setUp(self) -> None:
-        """Snapshots of both tools, with twins, hard links and what has no content."""
+        """Snapshots of both tools, with duplicates, hard links and empty files."""
         super().setUp()
         (self.tree / "twin").write_text("alpha\n")
         os.link(self.tree / "deep" / "b", self.tree / "linked")
@@ -269,7 +269,7 @@ class Numbers(Verbs):
                     ours = self.do("stats", "--mode", mode, *snapshots)
                     stored = ours["bytes_stored"]
                     self.assertEqual(ours["bytes"] if stored is None else stored, theirs["total_size"])
-                    # With several snapshots this depends on their order, which restic leaves to chance.
+                    # With several snapshots this depends on their order, which is random in restic.
                     if snapshots or mode != "blobs-per-file":
                         self.assertEqual(ours["entries"] or 0, theirs.get("total_file_count", 0))
                     self.assertEqual(ours["blobs"] or 0, theirs.get("total_blob_count", 0))
@@ -448,7 +448,7 @@ class Browsing(Verbs):
 
 
 class Mending(Verbs):
-    def test_the_index_is_made_anew(self) -> None:
+    def test_the_index_is_rebuilt(self) -> None:
         made = [self.backup(str(number)) for number in range(3)]
         indexes = sorted((self.repository / "index").iterdir())
         indexes[0].unlink()
@@ -493,7 +493,7 @@ class Mending(Verbs):
             return report["packs_read"]
 
         self.assertEqual(sum(read(f"{number}/3") for number in (1, 2, 3)), packs)
-        # A damaged pack is found in the part in which stock restic finds it.
+        # Both tools find a damaged pack in the same subset.
         index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
         data = [pack["id"] for one in index for pack in one["packs"] if pack["blobs"][0]["type"] == "data"]
         pack = self.repository / "data" / data[0][:2] / data[0]
@@ -540,11 +540,11 @@ class Mending(Verbs):
         self.restic.check()
         self.assertEqual(self.restored(old), "content of long ago\n")
 
-    def test_a_damaged_pack_is_mended_by_the_source(self) -> None:
+    def test_a_damaged_pack_is_repaired_from_the_source(self) -> None:
         old = self.backup("content of long ago\n")
         pack = self.pack_of("content of long ago\n")
         self.flip(pack, 3)
-        # The index says that it is there: an ordinary backup believes it.
+        # The index lists the blob, so an ordinary backup relies on it.
         self.assertEqual(self.agent.json("backup")["sources"][0]["blobs_mended"], 0)
         self.assertNotEqual(self.restic.run("check", "--read-data", expect=None).returncode, 0)
 
@@ -617,14 +617,14 @@ class Copying(Verbs):
             for restic, name, out in ((self.restic, original, "x"), (self.there, made[original]["id"], "y")):
                 restic.restore(name, self.directory / out)
                 restored.append(scan(self.directory / out))
-                del restored[-1][b"."]  # no part of the snapshot
+                del restored[-1][b"."]  # the restored directory itself is not in the snapshot
                 shutil.rmtree(self.directory / out)
             self.assertEqual(differences(*restored), [])
 
         again = self.copy()
         self.assertEqual([entry["state"] for entry in again["snapshots"]], ["present"] * 4)
         self.assertEqual((again["data_blobs"], again["tree_blobs"], again["bytes_stored"]), (0, 0, 0))
-        # Stock restic sees the same: it copies nothing, neither this way nor back.
+        # Stock restic agrees: it copies nothing in either direction.
         self.there.run("copy", "--from-repo", str(self.repository), "--from-password-file", str(self.password))
         self.assertEqual(len(self.there.snapshots()), 4)
         back = self.do("copy", "--repository", "offsite", "--to", "main")
@@ -644,14 +644,14 @@ class Copying(Verbs):
         self.assertIn("2 already existed", text)
         self.assertIn(theirs, [snapshot["original"] for snapshot in self.there.snapshots()])
         self.there.check()
-        # Of two repositories the other one is meant.
+        # With two repositories, the source is the other one.
         self.assertEqual(self.do("copy", "--to", "offsite")["repository"], "main")
 
     def test_a_killed_copy_is_finished_by_the_next(self) -> None:
         Tree(self.tree).random_file("big", 64 << 20)
         self.backup()
         config = json.loads(self.config.read_text())
-        config["repositories"]["offsite"]["write_mib_s"] = 16  # so that there is time to kill it
+        config["repositories"]["offsite"]["write_mib_s"] = 16  # slow enough to kill it
         self.config.write_text(json.dumps(config))
         argv = ["repository", "copy", "--repository", "main", "--to", "offsite"]
         running = self.agent.start(*argv, log=self.directory / "copy.log")
@@ -687,12 +687,12 @@ class Copying(Verbs):
             self.assertIn(blob, entries[bad]["error"]["message"])
             return entries
 
-        # Some of several things failed: 3.
+        # Some snapshots failed: 3.
         entries = copy(3)
         self.assertEqual((entries[good]["state"], entries[good]["error"]), ("copied", None))
-        # What is there already is good, too.
+        # A snapshot that already exists in the target counts as success.
         self.assertEqual(copy(3)[good]["state"], "present")
-        # Where that is all that was asked for it failed: 1.
+        # If the only requested snapshot fails: 1.
         self.assertEqual(set(copy(1, bad)), {bad})
 
     def test_mistakes(self) -> None:
@@ -758,7 +758,7 @@ class Archives(Verbs):
         out.mkdir()
         tar = ["tar", "--zstd", "-x", "--same-permissions", "--xattrs", "--xattrs-include=*"]
         done = run([*tar, "-C", str(out), "-f", str(first)])
-        # A record that says that names are bytes is news to GNU tar, which takes them for bytes anyway.
+        # GNU tar warns about the record that declares binary names, and then treats them correctly.
         strange = [line for line in done.stderr.splitlines() if "hdrcharset" not in line]
         self.assertEqual(strange, [])
         meta = json.loads((out / "meta.json").read_text())
@@ -839,7 +839,7 @@ class Pruning(Verbs):
             (self.tree / f"random-{number}").write_bytes(random.Random(number).randbytes(60_000))
 
     def change(self, seed: int) -> str:
-        """A snapshot after every tenth file was written anew."""
+        """A snapshot after rewriting every tenth file."""
         for number in range(0, 40, 10):
             (self.tree / f"random-{number}").write_bytes(random.Random(1000 * seed + number).randbytes(60_000))
         return self.backup(str(seed))
@@ -869,7 +869,7 @@ class Pruning(Verbs):
         self.require_sound(made[5:])
         again = self.do("prune", "--max-unused", "0")
         self.assertEqual((again["bytes_unneeded"], again["packs_removed"]), (0, 0))
-        # Stock restic finds nothing left to do, either.
+        # Stock restic finds nothing more to prune.
         packs = self.packs()
         self.restic.run("prune", "--max-unused", "0")
         self.assertEqual(self.packs(), packs)
@@ -884,11 +884,11 @@ class Pruning(Verbs):
             (self.tree / "random-0").write_bytes(random.Random(seed).randbytes(3_000_000))
             made.append(self.restic_backup())
         self.restic.run("forget", *made[:2])
-        # A pack of which no index tells, as a backup leaves it that was killed.
+        # A pack that is in no index, as a killed backup leaves it.
         lost = self.repository / "data" / "00" / ("00" * 32)
         lost.parent.mkdir(exist_ok=True)
         lost.write_bytes(bytes(1000))
-        # And files that restic and we had not finished, an hour ago and just now.
+        # Unfinished files of restic and Holdfast, an hour old and new.
         names = ["data/00/" + "00" * 32 + "-tmp-123456", "snapshots/" + "ab" * 32 + "-tmp-0011223344556677"]
         for name in names:
             (self.repository / name).write_bytes(bytes(500))

@@ -1,5 +1,4 @@
-"""`restore --to` into trees that are there already, of snapshots that stock restic made, and beside what stock restic
-restores of the same."""
+"""`restore --to` into existing trees, from snapshots made by stock restic, compared with what stock restic restores."""
 
 import os
 import random
@@ -16,7 +15,7 @@ _MARK = ".holdfast-restore"
 
 
 class Restores(Base):
-    """A tree of all kinds of things, saved by stock restic."""
+    """A tree of all types of files, saved by stock restic."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -197,14 +196,14 @@ class Interrupted(Restores):
 
         self.assertTrue(again["resumed"])
         self.assertGreater(again["unchanged"], 0)
-        # All but data/big, which was there; of the others nobody knows how far they came.
+        # The interrupted restore had finished data/big; how much of the others is unknown.
         self.assertLess(again["bytes"], 6 * (48 << 20) + (32 << 20) + (1 << 20))
         self.assert_restored()
         self.wrong(2, "is not empty", arguments=command[2:])
 
 
 class Patterns(Restores):
-    """What is selected is what stock restic selects."""
+    """Patterns select the same files as in stock restic."""
 
     @staticmethod
     def names(directory: Path) -> set[str]:
@@ -218,7 +217,7 @@ class Patterns(Restores):
         self.restic.restore(self.snapshot, theirs, *arguments)
         with self.subTest(option=option, patterns=patterns):
             if option == "--include" and not self.names(theirs):
-                # Stock restic ends with 0 where nothing matches.
+                # Stock restic exits with 0 if nothing matches.
                 self.wrong(1, "matches --include", arguments=["--to", str(self.to), *arguments])
                 self.assertFalse(self.to.exists())
                 return

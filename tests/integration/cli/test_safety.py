@@ -1,4 +1,4 @@
-"""Safety snapshots are not backups: `latest`, retention and the floor never see them, and `--undo` restores them."""
+"""Safety snapshots are not backups: `latest`, retention and the floor ignore them, and `--undo` restores them."""
 
 import json
 import sys
@@ -109,7 +109,7 @@ class SafetySnapshots(Case):
         self.assertEqual(undone["snapshot"], safety)
         self.assertEqual(self.file.read_text(), "mine\n")
         self.assertEqual((self.tree / "extra").read_text(), "mine too\n")
-        # And an undo can be undone.
+        # An undo can itself be undone.
         self.agent.run("restore", "files/app", "--undo")
         self.assertEqual(self.file.read_text(), "good\n")
 

@@ -1,4 +1,4 @@
-"""Tables, colours and progress in a terminal of 80 columns and 24 lines, with many sources of long names."""
+"""Tables, colours and progress on a terminal of 80 columns and 24 lines, with many long source names."""
 
 import json
 import re
@@ -41,7 +41,7 @@ class Screens(Case):
             self.assert_fits(screen.lines)
             self.assert_has_each_key(screen.rest)
             self.assertIn("columns not shown: ", "\n".join(screen.rest))
-            # One line for the sum of all, and few enough lines to stay in place.
+            # One line shows the total, and progress needs few enough lines to stay in place.
             sums = [line for line in screen.lines if line.startswith("all: ")]
             self.assertTrue(sums)
             self.assertRegex(sums[-1], r"^all: [0-9]+ of 200 done +[0-9]+% \[#*-*\]")
@@ -72,7 +72,7 @@ class Screens(Case):
         with self.subTest("list, narrow"):
             screen = self.shown("list", columns=40)
             self.assert_fits(screen.lines, 40)
-            # A name that must be shortened is so in the middle, and differs from all others.
+            # Long names are shortened in the middle and stay unique.
             names = re.findall(r"^[0-9a-f]{8}  (\S+)", "\n".join(screen.rest), re.MULTILINE)
             self.assertEqual(len(set(names)), len(NAMES))
             self.assertTrue(all("~" in name for name in names), names[0])

@@ -1,4 +1,4 @@
-"""The verbs as an operator types them: the way of a newcomer, and every mistake on it."""
+"""The verbs as an operator types them: a newcomer's first steps, and mistakes in each."""
 
 import fcntl
 import json
@@ -33,7 +33,7 @@ class Verbs(Case):
         self.password = self.directory / "password"
 
     def share_with_restic(self) -> None:
-        """Makes the repository, and self.restic that uses it, too."""
+        """Creates the repository, and self.restic for the same repository."""
         self.secret("password", "secret\n")
         self.restic = Restic(self.repository, self.password, self.directory / "cache")
         self.restic.init_cheaply()
@@ -43,7 +43,7 @@ class Verbs(Case):
         return self.agent
 
     def alone(self, *arguments: str, **options):
-        """A verb with the repository and its password only."""
+        """Runs a verb with only the repository and its password."""
         return self.agent.run(
             *arguments,
             "--repository-url",
@@ -64,7 +64,7 @@ class Verbs(Case):
         return done.stderr
 
     def big_file(self) -> None:
-        """Makes a backup last: reading holes costs what reading zeros does."""
+        """Makes a backup slow: reading holes takes as long as reading zeros."""
         with open(self.tree / "big", "wb") as file:
             file.truncate(200 << 30)
 

@@ -1,4 +1,4 @@
-"""A cluster as operators know it: real controller, agents, etcd, HAProxy and stock restic."""
+"""A whole cluster: real controller, agents, etcd, HAProxy and stock restic."""
 
 import os
 import sys
@@ -115,14 +115,14 @@ class WholeCluster(Case):
         return HAProxy(etc, [config]).start()
 
     def assert_counts_as_agents(self, snapshots: list[dict]) -> None:
-        """The controller counts what the agents' lists count, and so does each task that made a snapshot."""
+        """The controller shows the same counts as the agents' lists, and so does each task that made a snapshot."""
         for one in snapshots:
             shown = listed(self.cluster.agent(NODES[0]), one["id"])
             self.assertEqual({name: one[name] for name in ("files", "bytes", "note")},
                              {name: shown[name] for name in ("files", "bytes", "note")})
 
     def restored(self, snapshot: dict, below: str) -> Path:
-        """Where stock restic has put the snapshot's /KIND/NAME."""
+        """Restores the snapshot with stock restic; returns the path of its /KIND/NAME."""
         target = self.directory / f"out-{snapshot['short_id']}"
         self.restic().restore(snapshot["id"], target)
         return target / below

@@ -1,4 +1,4 @@
-"""What operators see of 200 sources with names of 40 characters, in a terminal of 80 columns and 24 lines."""
+"""What operators see of 200 sources with names of 40 characters, on a terminal of 80 columns and 24 lines."""
 
 import re
 import sys
@@ -32,7 +32,7 @@ class ClusterScreens(Case):
         self.assertEqual([line for line in screen.lines if len(line) > 80], [])
 
     def assert_sources(self, screen: Screen, pattern: str) -> None:
-        """Each source has a line that matches, and no two sources look alike."""
+        """Each source has a matching line, and no two sources look alike."""
         found = re.findall(pattern, "\n".join(screen.rest), re.MULTILINE)
         self.assertEqual(len(set(found)), len(NAMES), screen.rest[:10])
 
@@ -99,7 +99,7 @@ class ClusterScreens(Case):
         self.assertRegex(runs.rest[1], r"  restore +done .*  files/data-of")
 
     def assert_fits_but_names(self, screen: Screen, source: str) -> None:
-        """A heading is a name that is longer than the screen."""
+        """Only the heading, a name longer than the screen, may be too wide."""
         wide = [line for line in screen.lines if len(line) > 80]
         self.assertEqual(wide, [line for line in wide if line == f"{source}@{NODE}"])
 

@@ -1,4 +1,4 @@
-"""A restore in place by an order that operators sign: of one path, and as a dry run."""
+"""Restores in place, ordered with operators' signatures: of one path, and as a dry run."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from lib.haproxy import get
 
 
 class Ordered:
-    """Orders to the node db-1."""
+    """Mixin for orders to the node db-1."""
 
     cluster: Cluster
 
@@ -25,7 +25,7 @@ class Ordered:
         return task
 
     def planned(self, snapshot: str, *arguments: str) -> dict[str, str]:
-        """What a dry run says would become of each path."""
+        """Path -> action, as reported by a dry run."""
         restored = self.order(snapshot, "--dry-run", *arguments)["report"]["restored"]
         self.assertTrue(restored["dry_run"])
         self.assertIsNone(restored["safety_snapshot"])
@@ -80,7 +80,7 @@ class FilesInPlace(Ordered, Case):
     def test_one_path_comes_back_and_an_undo_takes_it_away_again(self) -> None:
         before = scan(self.live)
 
-        task = self.order("latest:files/app", "--path", str(self.live / "conf"))  # as it was saved from
+        task = self.order("latest:files/app", "--path", str(self.live / "conf"))  # the original path
 
         self.assertEqual(differences(self.saved_conf, scan(self.live / "conf")), [])
         self.assertEqual((self.live / "data" / "big").read_text(), "changed\n")
@@ -89,10 +89,10 @@ class FilesInPlace(Ordered, Case):
 
         self.cluster.call("restore", "files/app", "--node", "db-1", "--undo", "--yes", operator=True)
 
-        # Staging beside the path changed the time of the directory above it.
+        # Staging next to the path changed the time of its parent directory.
         self.assertEqual(differences(before, scan(self.live), ignore=frozenset({"mtime_ns"})), [])
 
-    def test_a_path_that_the_snapshot_lacks_is_an_error_that_changes_nothing(self) -> None:
+    def test_a_path_missing_from_the_snapshot_is_an_error_that_changes_nothing(self) -> None:
         before = scan(self.live)
         task = self.order("latest:files/app", "--path", self.inside(self.live / "conf" / "new"), state="failed")
         self.assertEqual(task["error"]["code"], "not_found")
@@ -121,7 +121,7 @@ class HaproxyInPlace(Ordered, LiveCase):
         self.assertEqual(self.planned("latest:haproxy/edge", "--path", path), {self.map: "replaced"})
         self.assertEqual((self.knows(self.edge), self.edge.contents()), (known, before))
 
-        self.order("latest:haproxy/edge", "--path", self.map)  # as it was saved from
+        self.order("latest:haproxy/edge", "--path", self.map)  # the original path
 
         after = self.edge.contents()
         self.assertEqual(after.pop("maps/version.map"), b"version v1\n")
@@ -135,7 +135,7 @@ class HaproxyInPlace(Ordered, LiveCase):
         self.assertEqual([str(one) for one in self.directory.rglob(".holdfast-*")], [])
 
     def test_a_dry_run_says_what_haproxy_would_refuse(self) -> None:
-        """One path is checked with the live files around it."""
+        """A single path is checked together with the live files around it."""
         self.edge.config.write_text(self.edge.config.read_text() + "nonsense\n")
         Path(self.map).write_text("version changed\n")
         before = self.edge.contents()

@@ -1,4 +1,4 @@
-"""An agent is killed during a run: the operator sees it in `holdfast status`."""
+"""An agent is killed during a run; `holdfast status` shows it to the operator."""
 
 import os
 import sys
@@ -44,7 +44,7 @@ class KilledAgent(Case):
 
         self.assert_lost(run_id)
 
-        # The agent continues the plan, hears of the end of the run, and answers: it stays lost.
+        # The agent resumes the plan, learns that the run has ended, and reports. The task stays lost.
         self.cluster.write_config("db-1", self.sources)
         self.cluster.start_agent("db-1")
         wait_until("the run is closed",

@@ -1,4 +1,4 @@
-"""A catalog that is lost: who goes on, who stays out, and what comes back."""
+"""After the loss of the catalog: which nodes can continue, which stay revoked, and what is rebuilt."""
 
 import re
 import sys
@@ -9,9 +9,9 @@ from lib import Case, main
 from lib.cluster import Cluster
 from lib.processes import wait_until
 
-# What docs/catalog.md says can be had again from nothing, as table and column ("" is the whole row).
+# docs/catalog.md lists these as known only to the controller, so they are lost: (table, column), "" for whole rows.
 NEVER_TOLD = {
-    ("run", ""),  # that came to no snapshot
+    ("run", ""),  # runs without a snapshot
     *(("run", column) for column in (
         "state", "requester", "reason", "selectors", "queue_if_busy", "splay_ms", "created_ms", "started_ms",
         "deadline_ms", "cut_ms", "ended_ms", "message")),
@@ -20,7 +20,7 @@ NEVER_TOLD = {
     ("agent", "plan_sequence"), ("agent", "last_seen_ms"),
     ("audit", "leaf"), ("audit", ""),
 }
-# The same of a node that is revoked: nobody asks it any more.
+# The same for a revoked node, which the controller no longer asks.
 OF_THE_REVOKED = {
     ("agent", "version"), ("agent", "root_version"), ("agent", "report_sequence"), ("agent", "report_hash"),
     ("agent_source", ""), ("agent_repository", ""), ("agent_health", ""),
@@ -46,7 +46,7 @@ class Rebuilt(Case):
         self.cluster.start()
 
     def differences(self, copy: Path) -> tuple[dict[str, int], dict[str, set]]:
-        """How many of each sort, and by sort which tables and columns."""
+        """Counts by kind of recovery, and the tables and columns of each kind."""
         lines = self.cluster.call("catalog", "check", "--against", str(copy)).stdout.splitlines()
         self.assertIn("audit events, without a gap", lines[0])
         self.assertRegex(lines[1], r"^[\d,]+ differences? from " + re.escape(str(copy)) + "$")
@@ -59,9 +59,9 @@ class Rebuilt(Case):
         self.assertEqual({name for name, count in counts.items() if count}, set(where), lines)
         return counts, where
 
-    def test_a_lost_catalog_is_made_anew(self) -> None:
+    def test_a_lost_catalog_is_rebuilt(self) -> None:
         self.cluster.call("backup", "--all", "--note", "first")
-        self.cluster.call("source", "list")  # asks the nodes
+        self.cluster.call("source", "list")  # queries the nodes
         self.cluster.call("agent", "revoke", "gone", "--yes")
         (self.directory / "db-1-data" / "b").write_text("more\n")
         self.cluster.call("backup", "--all", "--note", "second")
@@ -69,14 +69,14 @@ class Rebuilt(Case):
         self.cluster.rotate()
         before = self.cluster.json("snapshot", "list")["snapshots"]
         self.assertEqual(len(before), 5)
-        # All that is on its way has come.
+        # All pending reports have arrived.
         wait_until("every report", lambda: not self.cluster.status()["running"])
         copy = self.directory / "copy.db"
         self.cluster.call("catalog", "backup", str(copy))
 
         self.lose_catalog()
         for node in ("db-1", "db-2"):
-            self.cluster.wait_for(node)  # with the keys they had
+            self.cluster.wait_for(node)  # with their existing keys
         rebuilt = self.cluster.json("catalog", "rebuild")
 
         self.assertEqual([run["state"] for run in rebuilt["runs"]], ["done"])
@@ -89,7 +89,7 @@ class Rebuilt(Case):
         self.assertEqual({name: counts[name] for name in ("repositories", "reports", "agents", "files")},
                          {"repositories": 0, "reports": 0, "agents": 0, "files": 0}, where)
         self.assertEqual(where["nothing"] - NEVER_TOLD - OF_THE_REVOKED, set())
-        # And the test sees what it is about: these must be gone.
+        # These must be lost, or the comparison is blind.
         for lost in (("task", ""), ("plan", ""), ("run", "requester"), ("run", "reason"), ("token", ""),
                      ("audit", "leaf"), ("agent_source", "")):
             self.assertIn(lost, where["nothing"])
@@ -97,7 +97,7 @@ class Rebuilt(Case):
         gone = self.cluster.state_of("gone")
         self.assertTrue(gone["revoked"])
         self.assertFalse(gone["connected"])
-        wait_until("its agent to be told so",  # it tries less and less often
+        wait_until("its agent to be told so",  # it retries less and less often
                    lambda: "the controller refuses this agent:" in self.cluster.agents["gone"].tail(200), 60)
         done = self.cluster.json("backup", "--all")["runs"][0]
         self.assertEqual(done["state"], "done", done)

@@ -1,5 +1,5 @@
-"""Who has stolen a controller with all its keys and files can start backups. Everything else each agent refuses by
-itself, and signs that it did."""
+"""A thief with all keys and files of a controller can start backups. Every agent refuses everything else, and signs a
+report of each refusal."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from lib.cluster import Cluster
 from thief import Thief, audited_refusals, message_field, quoted, sent_plans
 
 _RESTORE = 8  # ORDER_KIND_RESTORE
-# Fields of Plan that stand for orders which there are not.
+# Field numbers in Plan of orders that do not exist.
 _FORGET, _PRUNE, _TRUST = 28, 29, 30
 _BACKUP = 20
 
@@ -28,7 +28,7 @@ class StolenController(Case):
             data.mkdir()
             (data / "a").write_text(f"data of {node}\n")
             self.data[node] = data
-            # Both would let anything be restored that an operator signs.
+            # These policies allow every restore that an operator signs.
             policy = {"restore": "in-place", "restore_roots": {"staging": str(self.staged[node])},
                       "restore_targets": {"dr": {
                           "kind": "etcd", "options": {"stage_data_dir": str(self.directory / "etcd")}, "may_set": ["member"]}}}
@@ -37,7 +37,7 @@ class StolenController(Case):
         self.snapshot = next(one["id"] for one in done["snapshots"] if one["host"] == "db-1")
 
     def steal(self) -> Thief:
-        """The real one is dead; all that it had is in other hands."""
+        """Kills the real controller and starts a thief with all its files."""
         self.cluster.controller.kill()
         thief = Thief(self.cluster)
         self.addCleanup(thief.leave)
@@ -76,7 +76,7 @@ class StolenController(Case):
         self.assertIn("operator", report["message"])
         self.assertFalse((self.staged["db-1"] / "y").exists())
 
-        # With the real controller and her key it is done as before.
+        # With the real controller and anna's key the restore still works.
         self.cluster_comes_back(thief)
         self.anna_restores("y")
 
@@ -144,14 +144,14 @@ class StolenController(Case):
             thief.plan("db-1", 'node: "db-2" probe {}')
             self.refused(thief, "db-1", "node")
         with self.subTest("a root document that the thief has signed"):
-            for _ in range(2):  # the second Hello says what became of the answer to the first
+            for _ in range(2):  # the second Hello shows how the agent took the answer to the first
                 thief.forge_root()
                 for node in self.staged:
                     self.assertEqual(thief.hello_of(node)["root_version"], 1)
             thief.plan("db-2", self.restore_order("y"), signers="controller+operator")
             self.refused(thief, "db-2", "controller")
         with self.subTest("what anna has signed, once more"):
-            # It is known: it is not done again, and what comes behind it is answered.
+            # The agent knows this plan and does not repeat it; it answers the next plan.
             for path in (self.staged["db-1"] / "first").rglob("a"):
                 path.unlink()
             staged = [path for path in staged if path.name != "a"]
@@ -167,10 +167,10 @@ class StolenController(Case):
         self.assertLessEqual(before, after)
         self.assertEqual(len(after - before), 1)
         self.restic().check()
-        # Nobody has to join again.
+        # The nodes need not join again.
         self.cluster_comes_back(thief)
         self.assertEqual(self.cluster.json("backup", "--all")["runs"][0]["state"], "done")
-        # And the agents have told the real controller what they were asked to do.
+        # The agents have reported the refused plans to the real controller.
         self.assertEqual(audited_refusals(self.catalog), self.refusals)
 
 

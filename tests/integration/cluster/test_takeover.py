@@ -1,4 +1,4 @@
-"""The etcd member that serves the snapshot stops in mid-stream and dies; another one's agent takes over."""
+"""The etcd member that serves the snapshot hangs in mid-stream and dies; the agent of another member takes over."""
 
 import hashlib
 import shutil
@@ -19,13 +19,13 @@ _PREFIXES = 20
 
 
 def fill_big(cluster: EtcdCluster) -> None:
-    """Keys of 100 KB, in a few prefixes, until the database has the size."""
+    """Writes keys of 100 KB, with a few prefixes, until the database has the required size."""
     numbers = range(DATABASE_BYTES // _VALUE)
     cluster.put_large((f"big/{n % _PREFIXES:02d}/{n:05d}", text(str(n), _VALUE)) for n in numbers)
 
 
 def content(cluster: EtcdCluster) -> dict[str, str]:
-    """What the keys and values of each prefix hash to."""
+    """Hashes of the keys and values of each prefix."""
     return {
         prefix: hashlib.sha256(cluster.ctl("get", prefix, "--prefix", member=cluster.members[0]).encode()).hexdigest()
         for prefix in [*(f"big/{number:02d}/" for number in range(_PREFIXES)), "key/"]
@@ -34,8 +34,8 @@ def content(cluster: EtcdCluster) -> dict[str, str]:
 
 class TakeOver(Case):
     def start_etcd(self) -> EtcdCluster:
-        """Three members of a large database. One is filled, and the others begin with a copy of it: so no
-        member has half a gigabyte in its log, too."""
+        """Three members with a large database. One is filled and the others start from a copy of its data, so that no
+        member also has half a gigabyte in its log."""
         first = EtcdCluster(self.directory / "first", "etcd").start()
         first.fill(2000)
         fill_big(first)
@@ -84,8 +84,8 @@ class TakeOver(Case):
         self.look_at_the_snapshot(cluster, view)
 
     def stop_in_mid_stream(self, cluster: Cluster, run_id: str, members: dict[str, Member]) -> str:
-        """Stops the member that is being read, as soon as a good part of its database has passed, and not all of
-        it. Returns its node."""
+        """Stops the member that is being read once a good part of its database has passed, but not all of it. Returns
+        its node."""
 
         def is_in_the_middle() -> dict | None:
             for task in self.data_tasks(cluster, run_id):
@@ -101,7 +101,7 @@ class TakeOver(Case):
         return task["node"]
 
     def wait_for_standstill(self, cluster: Cluster, run_id: str) -> None:
-        """Until two reports of progress, a second apart at least, tell the same: nothing comes any more."""
+        """Waits until two progress reports, at least a second apart, are the same: the stream has stopped."""
         last, since = -1, time.monotonic()
 
         def stands() -> bool:
@@ -120,7 +120,7 @@ class TakeOver(Case):
         return [task for task in cluster.run_of(run_id)["tasks"] if task["kind"] == "backup" and task["data"]]
 
     def look_at_the_snapshot(self, cluster: Cluster, view: dict) -> None:
-        """With stock restic and etcd's own tools alone."""
+        """Checks the snapshot with stock restic and etcd's own tools only."""
         restic = Restic(cluster.repository, cluster.password, self.directory / "cache")
         found = restic.snapshots()
         self.assertEqual([one["id"] for one in found], [one["id"] for one in view["snapshots"]])

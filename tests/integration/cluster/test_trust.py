@@ -1,4 +1,4 @@
-"""Root documents that change while nodes are away."""
+"""Root documents that change while nodes are offline."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ class ChangedTrust(Case):
 
     def test_an_agent_that_was_away_follows_version_by_version(self) -> None:
         self.cluster.agents["db-1"].stop()
-        # The second version has another controller key: what the first one lets sign counts no more.
+        # The second version has another controller key, so signatures by the first key no longer count.
         key = self.cluster.config.parent / "controller.key"
         new = self.directory / "new.key"
         run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(new)])
@@ -41,7 +41,7 @@ class ChangedTrust(Case):
         self.assertEqual({task["node"] for task in done["tasks"]}, {"db-1", "db-2"})
         roots = self.cluster.agent("db-1").config.parent / "state" / "identity" / "roots"
         self.assertEqual(sorted(path.name for path in roots.iterdir()), ["2.holdfast", "3.holdfast"])
-        # It knows them by heart: also after a restart of both.
+        # The agent has stored the versions: it works after restarts of both.
         self.cluster.restart_agent("db-1")
         self.cluster.restart_controller()
         self.cluster.wait_for("db-1")

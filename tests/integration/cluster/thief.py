@@ -1,4 +1,4 @@
-"""Somebody who has taken all of a controller, and stands in its place: tests/stolen/stolen_controller.cc."""
+"""A thief who has taken all of a controller's files and replaces it: tests/stolen/stolen_controller.cc."""
 
 import json
 import os
@@ -11,20 +11,20 @@ from lib.processes import Process, wait_until
 
 
 def quoted(raw: bytes) -> str:
-    """For Protobuf's text format."""
+    """Quotes bytes for Protobuf's text format."""
     return '"' + "".join(f"\\x{byte:02x}" for byte in raw) + '"'
 
 
 def message_field(number: int, content: bytes) -> str:
-    """A field of bytes, a text or a message, in Protobuf's wire format and hexadecimal: also one that no schema
-    has. For numbers from 16 to 2047 and content below 128 bytes, or numbers below 16."""
+    """A field of type bytes, string or message, in Protobuf's wire format as hexadecimal. No schema needs to have it.
+    For numbers from 16 to 2047 and content below 128 bytes, or numbers below 16."""
     tag = number << 3 | 2
     head = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
     return (head + bytes([len(content)]) + content).hex()
 
 
 class Thief:
-    """Comes in when the real controller is dead. Ends by leave()."""
+    """Takes over when the real controller is dead. Call leave() at the end."""
 
     def __init__(self, cluster: Cluster):
         self._cluster = cluster
@@ -51,14 +51,14 @@ class Thief:
         self._type(f"send {node} {envelope.hex()}")
 
     def graft(self, node: str, envelope: bytes) -> None:
-        """With a controller's signature that is right, beside what operators have signed."""
+        """Sends an envelope with a valid controller signature next to the operators' signatures."""
         self._type(f"graft {node} {envelope.hex()}")
 
     def forge_root(self) -> None:
         self._type("root")
 
     def report_of(self, node: str) -> dict:
-        """The next report of the node that is not only "accepted"; verified by its key."""
+        """The node's next report other than "accepted", verified with its key."""
         return self._next(f"a report of {node}", lambda one: one.get("node") == node and one["outcome"] != "accepted")
 
     def hello_of(self, node: str) -> dict:
@@ -68,7 +68,7 @@ class Thief:
         os.write(self._writing, f"{line}\n".encode())
 
     def _next(self, what: str, is_it) -> dict:
-        """The next line that is so, behind the one that answered the same question before."""
+        """The next line that matches, after the one returned by the previous call for the same `what`."""
 
         def look() -> dict | None:
             self._process.require_running()
@@ -84,18 +84,18 @@ class Thief:
 
 
 def audited_refusals(catalog: Path) -> int:
-    """How many refusals of agents the controller has on record."""
+    """Number of agents' refusals that the controller has on record."""
     query = "SELECT count(*) FROM audit WHERE type = 'report.taken' AND instr(bytes, ?)"
     with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
         return connection.execute(query, (message_text("outcome", "refused"),)).fetchone()[0]
 
 
 def message_text(key: str, value: str) -> bytes:
-    """An entry of a map of texts, as it stands in a message."""
+    """An encoded entry of a string map in a message."""
     return bytes.fromhex(message_field(1, key.encode()) + message_field(2, value.encode()))
 
 
 def sent_plans(catalog: Path, kind: int) -> list[bytes]:
-    """The envelopes of plans of this kind (OrderKind) that a controller has made."""
+    """Envelopes of the plans of this kind (OrderKind) that a controller has sent."""
     with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
         return [row[0] for row in connection.execute("SELECT envelope FROM plan WHERE kind = ?", (kind,))]

@@ -1,4 +1,4 @@
-// The contract of every source, over a running etcd: test_contract.py starts one and says where.
+// The contract of all sources, with the etcd that test_contract.py starts.
 #include <fstream>
 
 #include "agent/sources/etcd/connection.h"
@@ -13,7 +13,7 @@ namespace {
 
 using testing::Unwrap;
 
-// The runner writes it into the working directory.
+// test_contract.py writes the endpoint into this file in the working directory.
 std::string Endpoint() {
   std::string text;
   std::ifstream file("endpoint");

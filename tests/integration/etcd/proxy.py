@@ -1,4 +1,4 @@
-"""A TCP proxy in front of an etcd without TLS, which can spoil what the server sends."""
+"""A TCP proxy for an etcd without TLS that can corrupt what the server sends."""
 
 import socket
 import threading
@@ -8,8 +8,7 @@ from rig import EtcdCluster
 
 
 class Proxy:
-    """Hands on what comes from the server through `spoil(bytes so far, piece)`: what it returns is sent on,
-    None cuts the connection."""
+    """Sends on what `spoil(bytes so far, piece)` returns for each piece from the server. None closes the connection."""
 
     def __init__(self, cluster: EtcdCluster, spoil: Callable[[int, bytes], bytes | None]):
         host, port = cluster.endpoints[0].removeprefix("http://").split(":")

@@ -1,4 +1,4 @@
-"""What the etcd tests share: the version under test, and a source in front of a cluster."""
+"""What the etcd tests share: the version under test, its clusters, and agents that save them."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def run_tests(*services: str) -> None:
 
 
 def tools_path() -> str:
-    """PATH with this version's etcdctl and etcdutl, and restic, in front."""
+    """PATH that begins with this version's etcdctl and etcdutl, and restic."""
     restic = Path(service_program("restic", "restic")).parent
     return f"{SERVICES}/{SERVICE}/bin:{restic}:{os.environ['PATH']}"
 
@@ -41,7 +41,7 @@ def make_agent(directory: Path, source: dict, *, init: bool = True) -> Agent:
 
 
 def source_of(cluster: EtcdCluster, directory: Path, **options) -> dict:
-    """The source's entry, with user and password where the cluster has one."""
+    """The source's entry in the configuration, with user and password if the cluster has them."""
     if cluster.user is not None:
         password = directory / "etcd.password"
         password.write_text(cluster.user[1] + "\n")
@@ -50,7 +50,7 @@ def source_of(cluster: EtcdCluster, directory: Path, **options) -> dict:
 
 
 def fresh_cluster(directory: Path, like: EtcdCluster, members: int | None = None) -> EtcdCluster:
-    """Not started: the same kind of cluster with other URLs, to be given restored data."""
+    """The same kind of cluster with other URLs, for restored data. It is not started."""
     return EtcdCluster(
         directory, SERVICE, members or len(like.members), authority=like.authority, user=like.user
     )

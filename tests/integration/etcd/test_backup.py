@@ -1,4 +1,4 @@
-"""Backups of a real cluster with TLS and authentication, and their way back by restic and etcd's own tools."""
+"""Backups of a real cluster with TLS and authentication, and restores with restic and etcd's own tools."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class Backup(Case):
     def backup(self) -> dict:
         return self.agent.json("backup", "etcd/main")["sources"][0]
 
-    def test_under_writes_restic_and_etcd_bring_up_the_recorded_revision(self) -> None:
+    def test_restic_and_etcd_restore_the_recorded_revision(self) -> None:
         with Writer(self.cluster, keys=1000):
             report = self.backup()
         revision = int(report["position"]["revision"])
@@ -52,7 +52,7 @@ class Backup(Case):
         self.assertGreaterEqual(len(expected), KEYS)
         self.assertTrue(fresh.state() == expected, "keys differ from the live ones at that revision")
 
-    def test_unchanged_and_slightly_changed_databases_add_little(self) -> None:
+    def test_small_changes_add_little(self) -> None:
         first = self.backup()
         changed = range(0, KEYS, 100)
         self.cluster.put_many({f"key/{n:07d}": f"changed {n} {self.id()}" for n in changed})
@@ -61,7 +61,7 @@ class Backup(Case):
         self.assertGreater(int(second["position"]["revision"]), int(first["position"]["revision"]))
         self.assertLessEqual(second["bytes_added"], 0.03 * first["bytes_added"])
 
-    def test_the_manifest_says_what_it_is(self) -> None:
+    def test_manifest_describes_the_snapshot(self) -> None:
         report = self.backup()
         target = self.directory / "restored"
         self.agent.run("restore", report["snapshot"], "--to", str(target))
@@ -84,7 +84,7 @@ class Backup(Case):
         state = self.cluster.state(int(manifest["position"]["revision"]))
         self.assertEqual(manifest["details"]["keys"], [str(len(state))])
 
-    def test_the_exit_script_makes_each_member(self) -> None:
+    def test_exit_script_restores_each_member(self) -> None:
         self.backup()
         fresh = fresh_cluster(self.directory / "fresh", self.cluster)
         script = str(ROOT / "scripts" / "exit" / "etcd")
@@ -102,7 +102,7 @@ class Backup(Case):
 
         self.assertEqual(fresh.revision(), self.cluster.revision())
 
-    def test_member_files_and_the_control_plane_are_saved(self) -> None:
+    def test_member_files_and_control_plane_are_saved(self) -> None:
         kubernetes = self.directory / "kubernetes"
         (kubernetes / "pki" / "etcd").mkdir(parents=True)
         (kubernetes / "pki" / "sa.key").write_text("key\n")
@@ -138,7 +138,7 @@ class Backup(Case):
         saved_key = files / str(kubernetes).lstrip("/") / "pki" / "sa.key"
         self.assertEqual(saved_key.read_text(), "key\n")
 
-    def test_a_probe_tells_versions_members_and_health(self) -> None:
+    def test_probe_reports_versions_members_and_health(self) -> None:
         report = self.agent.json("source", "list")["sources"][0]
 
         self.assertTrue(report["healthy"], report)
@@ -149,7 +149,7 @@ class Backup(Case):
         self.assertEqual(sum(member.get("leader") == "true" for member in members.values()), 1)
         self.assertIn("data/snapshot.db", report["would_save"])
 
-    def test_a_member_that_is_down_is_passed_over_and_named(self) -> None:
+    def test_down_member_is_passed_over_and_named(self) -> None:
         first = self.cluster.members[0]
         first.process.stop()
         self.addCleanup(self.cluster.start)
@@ -160,7 +160,7 @@ class Backup(Case):
 
 
 class ByHand(Case):
-    def test_the_exit_page_as_written(self) -> None:
+    def test_exit_page_works_as_written(self) -> None:
         live = EtcdCluster(self.directory / "live", SERVICE, 3)
         self.addCleanup(live.stop)
         live.start()
@@ -179,7 +179,7 @@ class ByHand(Case):
         page = ExitPage("etcd", self.directory / "by-hand", self.directory / "by-hand" / "repository",
                         {"/tmp/etcd-restore": str(self.directory / "restored"), urls: fresh.initial_cluster,
                          "restored-1": fresh.token, "NODE": "test-1", "-C / ": f"-C {scratch} ",
-                         # As the page says of etcd 3.4.
+                         # The page says this for etcd 3.4.
                          "etcdutl": "ETCDCTL_API=3 etcdctl" if live.is_3_4 else "etcdutl"})
         for tool in ("etcdctl", "etcdutl"):
             servers = f"ETCDCTL_API=3 ETCDCTL_ENDPOINTS={fresh.endpoints[0]} " if tool == "etcdctl" else ""

@@ -1,4 +1,4 @@
-"""The suite that every source passes, over a real etcd; see tests/contract/source_contract.h."""
+"""The contract of all sources, with a real etcd; see tests/contract/source_contract.h."""
 
 from rig import SERVICE, EtcdCluster, run_tests
 from lib import Case, run
@@ -6,7 +6,7 @@ from lib.places import BUILD
 
 
 class Contract(Case):
-    def test_the_contract_of_every_source(self) -> None:
+    def test_source_contract(self) -> None:
         cluster = EtcdCluster(self.directory / "cluster", SERVICE, 1).start()
         self.addCleanup(cluster.stop)
         cluster.fill(5000)

@@ -1,4 +1,4 @@
-"""What goes wrong in front of an etcd: every message names the thing, and nothing half becomes visible."""
+"""Faults during a backup of etcd: each message names the object, and no incomplete snapshot becomes visible."""
 
 from proxy import Proxy
 from rig import SERVICE, EtcdCluster, make_agent, run_tests, secured_cluster, source_of
@@ -12,7 +12,7 @@ def snapshots(agent) -> list:
 
 
 class Access(Case):
-    """Against one member with TLS, client certificates and authentication."""
+    """One member with TLS, client certificates and authentication."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -21,8 +21,8 @@ class Access(Case):
         cls.addClassCleanup(cls.cluster.stop)
 
     def failed(self, expect: int | None, **options) -> str:
-        """What a backup of the source says, which must end with `expect` and leave no snapshot. None: with
-        4 or 5; whether a server's refusal of a certificate arrives before it hangs up is not certain."""
+        """stderr of a backup, which must exit with `expect` and leave no snapshot. None means 4 or 5: the server may
+        hang up before its refusal of a certificate arrives."""
         source = source_of(self.cluster, self.directory) | options
         source = {name: value for name, value in source.items() if value is not None}
         agent = make_agent(self.directory / "agent", source)
@@ -33,46 +33,46 @@ class Access(Case):
         self.assertNotIn(self.cluster.user[1], said)
         return said
 
-    def test_nobody_listens(self) -> None:
+    def test_closed_port_is_named(self) -> None:
         endpoint = f"https://127.0.0.1:{free_port()}"
         said = self.failed(5, endpoints=[endpoint])
         self.assertIn(f'"{endpoint}"', said)
 
-    def test_a_certificate_of_another_authority(self) -> None:
+    def test_server_certificate_of_another_authority_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other")
         said = self.failed(4, ca=str(other.ca))
         self.assertIn(self.cluster.endpoints[0], said)
         self.assertIn("`ca`", said)
 
-    def test_no_client_certificate(self) -> None:
+    def test_missing_client_certificate_is_named(self) -> None:
         said = self.failed(None, cert=None, key=None)
         self.assertIn(self.cluster.endpoints[0], said)
         self.assertIn("client certificate", said)
 
-    def test_a_client_certificate_of_another_authority(self) -> None:
+    def test_client_certificate_of_another_authority_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other").issue("stranger")
         said = self.failed(None, cert=str(other.cert), key=str(other.key))
         self.assertIn(self.cluster.endpoints[0], said)
 
-    def test_a_key_that_does_not_belong_to_the_certificate(self) -> None:
+    def test_key_of_another_certificate_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other").issue("stranger")
         said = self.failed(2, key=str(other.key))
         self.assertIn("are PEM files and match", said)
 
-    def test_clear_text_to_a_tls_port(self) -> None:
+    def test_plain_connection_to_a_tls_port_is_recognized(self) -> None:
         plain = self.cluster.endpoints[0].replace("https", "http")
         said = self.failed(5, endpoints=[plain], ca=None, cert=None, key=None)
         self.assertIn(plain, said)
         self.assertIn("https://", said)
 
-    def test_a_wrong_password(self) -> None:
+    def test_wrong_password_is_refused(self) -> None:
         password = self.directory / "wrong"
         password.write_text("wrong\n")
         said = self.failed(4, password_file=str(password))
         self.assertIn("login refused", said)
         self.assertIn(self.cluster.endpoints[0], said)
 
-    def test_a_user_without_the_role(self) -> None:
+    def test_user_without_the_role_is_refused(self) -> None:
         self.cluster.ctl("user", "add", f"guest-{self.directory.name}:guest")
         password = self.directory / "guest"
         password.write_text("guest\n")
@@ -85,7 +85,7 @@ class Access(Case):
 
 
 class Stream(Case):
-    """Against one member in clear text, through a proxy that spoils the stream."""
+    """One member without TLS, through a proxy that corrupts the stream."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -109,17 +109,17 @@ class Stream(Case):
         restic.check()
         self.assertEqual(restic.snapshots(), [])
 
-    def test_an_honest_proxy_is_no_fault(self) -> None:
+    def test_stream_through_the_proxy_is_saved(self) -> None:
         self.backup_through(lambda _sent, piece: piece, expect=0)
 
-    def test_a_torn_stream(self) -> None:
+    def test_torn_stream_leaves_no_snapshot(self) -> None:
         done, proxy = self.backup_through(
             lambda sent, piece: None if sent > 1_000_000 else piece, expect=1
         )
         self.assertIn(proxy.endpoint, done.stderr)
         self.assert_nothing_visible()
 
-    def test_flipped_bytes(self) -> None:
+    def test_changed_bytes_leave_no_snapshot(self) -> None:
         def flip(sent: int, piece: bytes) -> bytes:
             return piece.replace(b"spoil-me", b"spoil-ME") if 1_000_000 < sent < 1_200_000 else piece
 

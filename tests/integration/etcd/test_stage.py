@@ -1,4 +1,4 @@
-"""restore --stage-data-dir: a member's data directory by etcd's own tool, and the guide for the others."""
+"""restore --stage-data-dir: a member's data directory, made by etcd's own tool, and the guide for the other members."""
 
 from rig import SERVICE, EtcdCluster, fresh_cluster, make_agent, run_tests, tools_path
 from lib import Case
@@ -42,7 +42,7 @@ class Stage(Case):
             self.assertIn(f"{member.name}={member.peer_url}", said)
         self.assertEqual(sorted(path.name for path in self.directory.iterdir()), ["data"])
 
-    def test_a_bumped_revision(self) -> None:
+    def test_revision_is_bumped(self) -> None:
         fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
         member = fresh.members[0]
         bump = ["--bump-revision", "1000000000", "--mark-compacted"]
@@ -56,7 +56,7 @@ class Stage(Case):
         fresh.start()
         self.assertGreater(fresh.revision(), 1_000_000_000)
 
-    def test_the_guide_names_an_alarm_of_the_snapshot_and_the_way_to_clear_it(self) -> None:
+    def test_guide_names_an_alarm_and_how_to_clear_it(self) -> None:
         full = EtcdCluster(self.directory / "full", SERVICE, 1, quota=3 << 20).start()
         self.addCleanup(full.stop)
         full.fill_to_the_quota()
@@ -73,7 +73,7 @@ class Stage(Case):
         commands = [line.strip() for line in said.splitlines() if line.startswith("  etcdctl ")]
         self.assertEqual([command.split()[1] for command in commands], ["defrag", "alarm"])
 
-        # With a larger quota and the commands as they are printed, the member takes writes again.
+        # With a larger quota and the printed commands, the member accepts writes again.
         self.addCleanup(fresh.stop)
         fresh.start()
         self.assertIn("NOSPACE", fresh.ctl("alarm", "list"))
@@ -81,7 +81,7 @@ class Stage(Case):
             fresh.ctl(*command.split()[1:])
         fresh.ctl("put", "after", "the restore")
 
-    def test_mistakes_are_told_and_leave_nothing(self) -> None:
+    def test_mistakes_are_named_and_leave_nothing(self) -> None:
         fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
         member = fresh.members[0]
         self.assertIn("belong together", self.stage(fresh, member, "--mark-compacted", expect=2).stderr)
@@ -95,7 +95,7 @@ class Stage(Case):
         (member.data_dir / "member").mkdir()
         self.assertIn("is not empty", self.stage(fresh, member, expect=1).stderr)
 
-    def test_in_place_is_refused_with_the_way_that_works(self) -> None:
+    def test_in_place_is_refused_with_an_alternative(self) -> None:
         said = self.agent.run("restore", "latest:etcd/main", "--in-place", expect=1).stderr
         self.assertIn("--stage-data-dir", said)
 

@@ -1,5 +1,5 @@
-"""What goes wrong around a backup: passwords, places, full disks, lost files, second runs, interrupts. Each
-ends with the exit code of docs/errors.md, a message that names the thing, and nothing half visible."""
+"""Failures around a backup: passwords, full disks, missing files, concurrent runs, interrupts. Each ends with the exit
+code of docs/errors.md, a message that names the object, and no partial result."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from lib import Agent, Case, Restic, agent_program, main, service_program, wait_
 
 
 def fill(directory: Path, megabytes: int) -> None:
-    """Files that neither compress nor repeat."""
+    """Writes incompressible files without duplicates."""
     directory.mkdir(exist_ok=True)
     for number in range(megabytes):
         (directory / f"file-{number}").write_bytes(os.urandom(1 << 20))
@@ -40,7 +40,7 @@ class FaultCase(Case):
         return Restic(self.repository, password, self.directory / "cache")
 
     def refused(self, code: int, *words: str, **keywords) -> None:
-        """The verb `words` ends with `code` and names all of keywords["says"]."""
+        """The verb `words` exits with `code` and names everything in keywords["says"]."""
         done = self.agent.run(*words, expect=code)
         for text in keywords["says"]:
             self.assertIn(text, done.stderr)
@@ -51,7 +51,7 @@ class FaultCase(Case):
 
 class Repository(FaultCase):
     def test_no_repository(self) -> None:
-        self.refused(2, "backup", says=["password"])  # the password file is not there either
+        self.refused(2, "backup", says=["password"])  # the password file is missing, too
         (self.directory / "agent" / "password").touch(0o600)
         (self.directory / "agent" / "password").write_text("secret\n")
         self.refused(1, "backup", says=[str(self.repository), "holdfast-agent init"])
@@ -77,7 +77,7 @@ class Repository(FaultCase):
         key.write_bytes(key.read_bytes()[:100])
         self.refused(1, "backup", says=[key.name[:8]])
 
-    def test_damaged_pack_is_told_by_check_and_by_restore(self) -> None:
+    def test_damaged_pack_is_reported_by_check_and_by_restore(self) -> None:
         self.init()
         self.agent.run("backup")
         packs = sorted((self.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
@@ -103,7 +103,7 @@ class Repository(FaultCase):
 
 
 class Place(FaultCase):
-    """A file system of its own, in a mount namespace of its own."""
+    """Tests with their own file system, in a separate mount namespace."""
 
     def in_namespace(self, script: str) -> str:
         self.repository.mkdir(parents=True)
@@ -142,13 +142,13 @@ class Place(FaultCase):
         self.assertIn("no space left on device", said)
         self.assertEqual((self.directory / "back" / "data" / str(self.data)[1:] / "file").read_text(), "content\n")
 
-    def test_too_small_a_disk_is_told_before_anything_is_written(self) -> None:
+    def test_too_small_a_disk_is_reported_before_anything_is_written(self) -> None:
         fill(self.data / "large", 16)
         said = self.restored_to_tmpfs("size=8m")
         self.assertIn("needs 16.0 MiB, but only 8.00 MiB are free", said)
         self.assertIn("items in the target: 0", said)
 
-    def test_too_few_inodes_are_told_before_anything_is_written(self) -> None:
+    def test_too_few_inodes_are_reported_before_anything_is_written(self) -> None:
         (self.data / "many").mkdir()
         for number in range(40):
             (self.data / "many" / str(number)).write_text("x")
@@ -157,7 +157,7 @@ class Place(FaultCase):
         self.assertIn("items in the target: 0", said)
 
     def restored_to_tmpfs(self, options: str) -> str:
-        """What a restore says that fails because the file system it restores to has `options`."""
+        """The error of a restore to a file system mounted with `options`."""
         return self.in_namespace(f"""
             "$AGENT" repository init --config "$CONFIG" --repository main
             "$AGENT" backup --config "$CONFIG"
@@ -171,7 +171,7 @@ class Place(FaultCase):
     def test_disk_that_somebody_fills_during_a_restore(self) -> None:
         fill(self.data / "large", 16)
         config = json.loads(self.config.read_text())
-        config["repositories"]["main"]["read_mib_s"] = 4  # so that there is time to fill it
+        config["repositories"]["main"]["read_mib_s"] = 4  # slow enough to fill the disk
         self.config.write_text(json.dumps(config))
         target = self.directory / "target"
         said = self.in_namespace(f"""
@@ -221,13 +221,13 @@ class Source(FaultCase):
         (snapshot,) = self.snapshots()
         self.assertTrue(snapshot["partial"])
 
-    def test_paths_that_are_not_there(self) -> None:
+    def test_missing_paths(self) -> None:
         self.init()
         shutil.rmtree(self.data)
         done = self.agent.run("backup", "--json", expect=1)
         self.assertIn(str(self.data), done.stdout)
 
-    def test_second_backup_at_once_is_told_who_holds_it(self) -> None:
+    def test_concurrent_backup_is_refused_and_names_the_lock_holder(self) -> None:
         fill(self.data / "large", 300)
         self.init()
         first = self.agent.start("backup", log=self.directory / "first.log")

@@ -1,4 +1,4 @@
-"""docs/exit/files.md: restic and a shell script alone bring a tree back."""
+"""docs/exit/files.md: restic and a shell script alone restore a tree."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ class WithoutUs(Case):
         self.assertEqual(scan(self.directory / "out" / str(self.tree)[1:]), expected)
         self.assertTrue((self.directory / "out.manifest.json").is_file())
 
-        # Into place, as the page says.
+        # Move it into place, as the page says.
         shutil.rmtree(self.tree)
         (self.directory / "out" / str(self.tree)[1:]).rename(self.tree)
         self.assertEqual(scan(self.tree), expected)

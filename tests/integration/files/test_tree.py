@@ -1,4 +1,4 @@
-"""A file tree with all that a file system can hold comes back identical, by us and across stock restic."""
+"""A file tree with everything a file system can hold is restored identically, by us and across stock restic."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Agent, Case, Restic, Tree, differences, main, make_directory, run, scan, write_config
 
-# What stock restic 0.14 cannot keep lies below here: link targets that are not UTF-8, hard links between
-# symlinks or FIFOs, attributes of symlinks, sockets. (It cannot keep holes either.)
+# Entries that stock restic 0.14 does not preserve are below this: link targets that are not UTF-8, hard links between
+# symlinks or FIFOs, attributes of symlinks, sockets. (It does not preserve holes either.)
 ONLY_OURS = b"only-ours"
 BIG_BYTES = 3 << 30
 SMALL_FILES = 100_000
@@ -91,7 +91,7 @@ def _attributes(tree: Tree, is_root: bool) -> None:
     if not is_root:
         return
     os.chown(tree.file("owners/other", b"x", 0o4755), 12345, 54321)
-    os.chmod(tree.path("owners/other"), 0o4755)  # changing the owner takes setuid away
+    os.chmod(tree.path("owners/other"), 0o4755)  # chown clears setuid
     os.chown(tree.symlink("owners/link", "other"), 23456, 65432, follow_symlinks=False)
     # A capability: CAP_NET_BIND_SERVICE, as `setcap` stores it.
     capability = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
@@ -100,12 +100,12 @@ def _attributes(tree: Tree, is_root: bool) -> None:
         os.mknod(tree.path("null"), 0o20666, os.makedev(1, 3))
         os.mknod(tree.path("block"), 0o60660, os.makedev(259, 4095))
     except PermissionError:
-        pass  # a container that may make no devices
+        pass  # a container that may not create devices
 
 
 def make_large_tree(root: Path) -> None:
-    """A file of 3 GiB, and 100,000 small ones. The big one repeats itself, with a mark in each repetition, so
-    that it is read and hashed in full and does not fill the disk of who runs this."""
+    """A file of 3 GiB and 100,000 small ones. The large one repeats itself with a mark in each repetition, so it is
+    read and hashed in full but takes little disk space."""
     tree = Tree(root)
     block = os.urandom(32 << 20)
     with open(tree.file("big"), "wb") as output:
@@ -142,7 +142,7 @@ class Trees(Case):
         return report["snapshot"]
 
     def restored(self, target: Path, **options) -> dict:
-        """What lies in `target` of the tree; it is removed, to keep the disk small."""
+        """The tree restored to `target`, which is then removed to save disk space."""
         root = next(path for path in target.rglob(self.tree.name) if path.is_dir())
         entries = scan(root, **options)
         shutil.rmtree(os.fsencode(target))
@@ -163,7 +163,7 @@ class Trees(Case):
         return target
 
     def restore_restics_own(self) -> Path:
-        """restic saves into a repository of its own, we restore from there."""
+        """restic saves into its own repository, and we restore from there."""
         theirs = Restic(self.directory / "theirs", self.password, self.cache)
         theirs.init()
         done = theirs.run("backup", str(self.tree), "--json", expect=None)
@@ -205,7 +205,7 @@ class EverythingAFileSystemHolds(Trees):
 class LargeAndMany(Trees):
     def setUp(self) -> None:
         super().setUp()
-        # The tree, and one more that is restored.
+        # Room for the tree and a restored copy.
         self.set_up_in(make_directory(self, memory=2 * BIG_BYTES + (1 << 30)))
 
     def test_three_gibibytes_and_a_hundred_thousand_files(self) -> None:

@@ -1,5 +1,5 @@
-"""A HAProxy of two versions: "v1" and "v2" differ in configuration, map and certificates. And one that knows more
-than its files say."""
+"""A HAProxy with two versions: "v1" and "v2" differ in configuration, map and certificates. LiveCase adds state that
+only the process has."""
 
 import os
 import sys
@@ -15,8 +15,8 @@ ERROR_PAGE = (
 
 
 class Edge:
-    """Files in DIRECTORY/etc, an agent whose source "haproxy/edge" they are, and the process. `reload`: by
-    default the pid file; "" for none. `cheap_key`: see Restic.init_cheaply()."""
+    """Files in DIRECTORY/etc, an agent that saves them as "haproxy/edge", and the process. `reload`: by default the pid
+    file; "" for none. `cheap_key`: see Restic.init_cheaply()."""
 
     def __init__(self, directory: Path, reload: str | None = None, *, cheap_key: bool = False, **options):
         self.directory = directory
@@ -46,16 +46,16 @@ class Edge:
             self.agent.run("repository", "init", "--repository", "main")
 
     def source(self) -> dict:
-        """The source as agent.yaml has it."""
+        """The source's entry in agent.yaml."""
         return dict(self._source)
 
     def configure(self, **options) -> None:
-        """Gives the agent's source further options."""
+        """Sets further options of the agent's source."""
         self.agent = Agent(write_config(self.directory / "agent", [self._source | options]))
 
     def write(self, version: str, extra: str = "") -> None:
-        """Puts the files of `version` in place; answers are "VERSION from the configuration and VERSION from
-        the map", so that a mixture shows."""
+        """Writes the files of `version`. Answers are "VERSION from the configuration and VERSION from the map", which
+        makes a mixture visible."""
         self._certificate("site.pem", version)
         (self.etc / "lists" / "crt.list").write_text(f"{self.etc}/certs/site.pem [alpn h2,http/1.1]\n")
         (self.etc / "maps" / "version.map").write_text(f"version {version}\n")
@@ -81,7 +81,7 @@ frontend tls
         )
 
     def load_state(self, path: Path) -> None:
-        """Lets the configuration say that a worker begins with the servers' state in `path`."""
+        """Configures workers to load the servers' state from `path` at start."""
         text = self.config.read_text()
         text = text.replace("global\n", f"global\n    server-state-file {path}\n")
         self.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
@@ -91,7 +91,7 @@ frontend tls
         (self.etc / "certs" / name).write_text(issued.cert.read_text() + issued.key.read_text())
 
     def backup(self, **options) -> dict:
-        """Saves, whatever HAProxy says to the configuration. Returns the source's part of the report."""
+        """Saves, even if HAProxy rejects the configuration. Returns the source's part of the report."""
         report = self.agent.json("backup", "haproxy/edge", **options)
         return report["sources"][0]
 
@@ -99,7 +99,7 @@ frontend tls
         return self.agent.run("restore", snapshot, "--in-place", *arguments, **options)
 
     def contents(self) -> dict[str, bytes]:
-        """Every file below etc, also hidden ones."""
+        """Every file below etc, including hidden ones."""
         return {
             str(path.relative_to(self.etc)): path.read_bytes()
             for path in sorted(self.etc.rglob("*"))
@@ -107,7 +107,7 @@ frontend tls
         }
 
     def way_out(self, *arguments: str, **options):
-        """scripts/exit/haproxy with restic and haproxy alone."""
+        """Runs scripts/exit/haproxy with only restic and haproxy."""
         restic = Path(service_program("restic", "restic")).parent
         env = {"PATH": f"{restic}:{os.environ['PATH']}", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
         argv = [str(ROOT / "scripts" / "exit" / "haproxy"), "--repository", str(self.restic.repository)]
@@ -137,14 +137,14 @@ backend app
 
 
 class LiveCase(Case):
-    """Of an Edge whose process can be made to know what no file says."""
+    """Tests of an Edge whose process has state that is in no file."""
 
     def setUp(self) -> None:
         super().setUp()
         self.web = WebServer()
         self.addCleanup(self.web.stop)
         self.counted = free_port()
-        self.state = self.directory / "servers-state"  # where HAProxy loads servers' state from, if it does
+        self.state = self.directory / "servers-state"  # HAProxy loads servers' state from here, if configured
 
     def made(self, socket: str = "admin.sock", *, state_file: bool = False, **options) -> Edge:
         edge = Edge(self.directory, socket=str(self.directory / socket), cheap_key=True, **options)
@@ -161,7 +161,7 @@ class LiveCase(Case):
             edge.load_state(self.state)
 
     def inline(self, edge: Edge, criterion: str) -> str:
-        """The number of a list that stands in the configuration."""
+        """The number of an ACL that is defined in the configuration."""
         lines = edge.haproxy.admin("show acl").splitlines()
         return next("#" + line.split()[0] for line in lines if f"() acl '{criterion}' file '{edge.config}'" in line
                     and not line.endswith("entry_cnt=0"))
@@ -171,7 +171,7 @@ class LiveCase(Case):
             self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
 
     def change(self, edge: Edge) -> None:
-        """By hand, what no file of it knows."""
+        """Changes state by commands that none of the files reflects."""
         self.say(
             edge,
             "set server app/s1 state drain",
@@ -188,7 +188,7 @@ class LiveCase(Case):
         )
 
     def servers(self, edge: Edge) -> dict[str, tuple[int, str]]:
-        """What is set by hand (maintenance and drain), and the weight, by name."""
+        """The administrative state (maintenance and drain) and the weight, by name."""
         rows = [line.split() for line in edge.haproxy.admin("show servers state").splitlines()[2:] if line]
         return {row[3]: (int(row[6]) & 0x09, row[7]) for row in rows if row[1] == "app"}
 
@@ -197,7 +197,7 @@ class LiveCase(Case):
         return [line.split(" ", 1)[1] for line in lines if line.startswith("0x")]
 
     def knows(self, edge: Edge) -> dict:
-        """All that change() changes, without what every reload counts anew."""
+        """Everything that change() changes, without counters that restart at a reload."""
         rows = {}
         for table in ("names", "sources"):
             for line in edge.haproxy.admin(f"show table {table}").splitlines():

@@ -1,4 +1,4 @@
-"""What a backup of a HAProxy holds."""
+"""The content of a HAProxy backup."""
 
 import sys
 from pathlib import Path
@@ -52,7 +52,7 @@ class Backup(Case):
         refused = self.edge.agent.run("backup", "haproxy/edge", expect=1).stderr
         self.assertIn("maps/version.map", refused)
         self.assertIn("on_missing: warn", refused)
-        # A restore in place is there to put it back.
+        # A restore in place must be able to put it back.
         self.edge.restore(good)
         self.assertEqual(self.edge.contents(), before)
 

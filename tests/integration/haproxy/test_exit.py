@@ -1,4 +1,4 @@
-"""docs/exit/haproxy.md: restic, haproxy and a shell script alone bring back its files, and what only the process knew."""
+"""docs/exit/haproxy.md: restic, haproxy and a shell script restore HAProxy's files and its runtime state."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from lib import main, run, service_program
 from lib.haproxy import get
 from lib.places import ROOT
 
-# What the page calls by name and a test machine may not have.
+# The page uses this program, which a test machine may not have.
 SOCAT = """#!/usr/bin/env python3
 import socket, sys
 with socket.socket(socket.AF_UNIX) as connection:
@@ -40,7 +40,7 @@ class Files(LiveCase):
         self.assertEqual(edge.contents(), before)
         self.assertTrue(edge.haproxy.check())
 
-        # A snapshot that haproxy refuses leaves all as it is.
+        # A snapshot that haproxy rejects changes nothing.
         (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
         bad = edge.backup(expect=3)["snapshot"]
         self.assertNotEqual(bad, saved)
@@ -85,7 +85,7 @@ class Live(LiveCase):
             self.assertIn(line, done.stdout.splitlines())
         self.assertNotIn("not restored:", done.stdout)
 
-        # Into the process that runs, files left alone; nothing is done that is done already.
+        # Into the running process, without the files; finished steps are not repeated.
         self.say(edge, "set server app/s1 state ready", f"set map {self.map} version mine")
         files, workers = edge.contents(), edge.haproxy.workers()
         done = self.way_out(edge, *there)
@@ -96,7 +96,7 @@ class Live(LiveCase):
         self.assertNotIn(self.acl, done.stdout)
 
     def test_the_page_as_written(self) -> None:
-        """Runs each command of the page. Only paths, names and the reload are this test's own."""
+        """Runs each command of the page. Only paths, names and the reload are replaced."""
         edge = self.made()
         edge.haproxy.start()
         self.change(edge)
@@ -141,7 +141,7 @@ class Live(LiveCase):
         put_inline = 'put acl \'#1\' "$live/inline-acls/1"\n'
         self.assertIn(put_inline, script)
         script = script.replace(put_inline, "".join(put_inline.replace("1", number) for number in inline.values()))
-        # The page shows one server, one row and one command of each kind.
+        # The page shows only one server, one row and one command of each kind.
         script += 'echo "set server app/s3 state maint" | ask\n'
         script += "echo 'set table names key some\\ thing data.gpc0 7' | ask\n"
         script += "echo 'set table sources key 192.0.2.1 data.conn_cnt 9' | ask\n"
@@ -164,7 +164,7 @@ class Live(LiveCase):
         self.way_out(edge, *self.reload(edge), "--socket", str(edge.haproxy.master_socket))
         self.assertEqual(self.knows(edge), known)
 
-    def test_what_the_level_of_the_socket_refuses_is_told(self) -> None:
+    def test_commands_refused_by_the_sockets_level_are_reported(self) -> None:
         edge = self.made()
         edge.haproxy.start()
         self.change(edge)
@@ -181,7 +181,7 @@ class Live(LiveCase):
     def test_files_that_no_new_worker_comes_with_go_again(self) -> None:
         edge = self.made()
         edge.haproxy.start()
-        # `haproxy -c` takes what a start does not.
+        # `haproxy -c` accepts this configuration, but a start fails.
         self.write(edge, "v1", extra=f"frontend more\n    bind {self.directory}/no-such-directory/socket\n")
         edge.backup(expect=3)  # the certificate in memory is in no file
         self.write(edge, "v2")

@@ -1,4 +1,4 @@
-"""What only the running HAProxy knows: saved beside its files, and told apart from them."""
+"""State that only the running HAProxy has: saved next to its files, and compared with them."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ class Live(LiveCase):
         return target
 
     def live(self, snapshot: str) -> tuple[dict, dict, Path]:
-        """The manifest, live.json and where the first worker's state lies."""
+        """The manifest, live.json and the directory of the first worker's state."""
         target = self.restored(snapshot)
         live = target / "members" / "test-1" / "live"
         return json.loads((target / "manifest.json").read_text()), json.loads((live / "live.json").read_text()), live / "1"
@@ -57,7 +57,7 @@ class Live(LiveCase):
                 f"acl {paths} (acl 'path_beg' file '{edge.config}' line {line + 2}): 3 entries, 2 in the configuration",
             ],
         )
-        # In the form of the file: what HAProxy would load is what it has.
+        # In the file's format: HAProxy would load what it has in memory.
         self.assertEqual((worker / f"maps{self.map}").read_text(), "version changed\nmore words of it\n")
         self.assertEqual((worker / f"acls{self.acl}").read_text(), "/no\n/two words\n")
         self.assertEqual((worker / "inline-acls" / office[1:]).read_text(), "10.1.0.0/16\n")
@@ -128,7 +128,7 @@ class Live(LiveCase):
             self.assertEqual(report["missing"], [])
             _, index, _ = self.live(report["snapshot"])
             self.assertEqual([one["pid"] for one in index["workers"]], edge.haproxy.workers())
-            # Nor does it keep what comes back from the worker that it is for.
+            # The leaving worker also does not block the restore into the current one.
             self.write(edge, "v2")
             edge.haproxy.reload()
             edge.restore(report["snapshot"])

@@ -1,4 +1,4 @@
-"""What was changed while HAProxy ran comes back in place, under load, or nothing is changed at all."""
+"""Runtime changes of HAProxy are restored in place, under load, or nothing changes at all."""
 
 import sys
 from pathlib import Path
@@ -34,17 +34,17 @@ class LiveRestore(LiveCase):
         self.assertEqual(load.failures, [])
         self.assertGreaterEqual(load.requests, REQUESTS)
         self.assertEqual(self.knows(edge), known)
-        # Counters of the table were set, its rate was not, and that is said.
+        # The table's counters are set, its rate is not; the report says so.
         self.assertIn("table names: 1 row set", done.stdout)
         self.assertIn("servers' state was loaded from its file", done.stdout)
         self.assertIn(f"map {self.map} has its former content in memory", done.stdout)
         self.assertFalse(self.state.exists())
         self.assertEqual(self.leftovers(edge), [])
         self.assertEqual(edge.contents()["maps/version.map"], b"version v1\n")
-        # The file's own words are what a reload brings, and what memory has is what is served.
+        # A reload loads the file's original content; requests get the content in memory.
         self.assertEqual(get(edge.port)[1], "v1 changed")
 
-    def test_without_a_state_file_servers_are_told_and_the_rest_comes_back(self) -> None:
+    def test_without_a_state_file_servers_are_set_by_commands_and_the_rest_comes_back(self) -> None:
         edge = self.made()
         edge.haproxy.start()
         self.change(edge)
@@ -115,7 +115,7 @@ class LiveRestore(LiveCase):
         )
         known, files = self.knows(edge), edge.contents()
         restore = edge.agent.start("restore", snapshot, "--in-place", log=self.directory / "restore.log")
-        # It is there from just before the reload until the new worker has shown that it lives.
+        # The file exists from just before the reload until the new worker is known to live.
         wait_until("the state to be loaded", self.state.exists)
         restore.kill()
 
@@ -127,7 +127,7 @@ class LiveRestore(LiveCase):
         self.assertEqual(self.leftovers(edge), [])
 
     def saved_without_level(self, edge: Edge) -> str:
-        """A snapshot whose configuration shows its socket to users only: the new worker refuses rows of tables."""
+        """A snapshot whose configuration gives its socket only level user: the new worker refuses table rows."""
         current = edge.config.read_text()
         self.say(edge, "set table names key lost data.gpc0 9")
         edge.config.write_text(current.replace("level admin", "level user").replace("v2", "v3"))

@@ -1,4 +1,4 @@
-"""Restore in place of a HAProxy that serves: checked first, nothing lost, undone when it fails."""
+"""Restore in place of a serving HAProxy: checked first, without lost requests, undone on failure."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ class RestoreInPlace(Case):
         self.assertEqual(get(edge.port)[1], V2)
 
     def refuse(self, edge: Edge, snapshot: str, expect: int = 1) -> str:
-        """Restores under load what must be refused; what was said."""
+        """Attempts, under load, a restore that must be refused; returns the error."""
         before, workers = edge.contents(), edge.haproxy.workers()
         with Load(edge.port) as load:
             load.wait_for(500)
@@ -75,12 +75,12 @@ class RestoreInPlace(Case):
         undone = edge.agent.json("restore", "haproxy/edge", "--undo", "--allow-invalid")
         self.assertEqual(edge.config.read_bytes(), broken)
         self.assertTrue(any("was not reloaded" in change for change in undone["changes"]), undone)
-        # The process goes on with what it read before.
+        # The process continues with the configuration it has already loaded.
         self.assertEqual(get(edge.port)[0], 200)
 
     def test_a_safety_snapshot_has_nothing_that_was_staged(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2()
-        # A directory of the source in which files are replaced.
+        # The source is a directory in which files are replaced.
         edge.configure(files=[str(edge.etc)])
         safety = edge.agent.json("restore", snapshot, "--in-place")["safety_snapshot"]["snapshot"]
         out = self.directory / "safety"
@@ -119,7 +119,7 @@ class RestoreInPlace(Case):
         self.assertIn(f"replaced {edge.config}", report["changes"])
         self.assertNotIn(f"replaced {edge.etc}/errors/503.http", report["changes"])
         self.assertEqual([name for name in edge.contents() if ".holdfast-" in name], [])
-        # The way back: what the safety snapshot holds.
+        # Restoring the safety snapshot returns to v2.
         edge.restore(report["safety_snapshot"]["snapshot"])
         self.assertEqual(get(edge.port), (200, V2))
         self.assertTrue(foreign.exists())
@@ -200,7 +200,7 @@ esac
 
         self.assertEqual(edge.contents(), before)
         self.assertTrue(any("does not run" in change for change in report["changes"]), report)
-        # The broken configuration did not name these; what they were is kept.
+        # The broken configuration did not name these files, so they are added and not replaced.
         self.assertTrue(any(change == f"added {edge.etc}/maps/version.map" for change in report["changes"]))
         edge.haproxy.start()
         self.assertEqual(get(edge.port), (200, V1))

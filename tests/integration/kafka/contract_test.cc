@@ -1,5 +1,4 @@
-// The contract of every source, over a running Kafka of two brokers: test_contract.py starts it and
-// says where.
+// The contract of all sources, with the two brokers that test_contract.py starts.
 #include <fstream>
 
 #include "agent/sources/kafka/kafka.h"
@@ -16,13 +15,12 @@ namespace {
 using testing::CountEntries;
 using testing::Unwrap;
 
-// A broker that a source is asked of.
 struct Place {
   std::string endpoint;
   std::string log_dir;
 };
 
-// The runner writes it into the working directory: a line for each broker.
+// test_contract.py writes this file into the working directory, one line per broker.
 std::vector<Place> Places() {
   std::vector<Place> places(2);
   std::ifstream file("places");
@@ -30,7 +28,7 @@ std::vector<Place> Places() {
   return places;
 }
 
-// Topics, and where each partition begins and ends.
+// The first and the end offset of each partition.
 std::string DescribeCluster(const std::string& endpoint) {
   const auto client = Unwrap(rdkafka::Client::Open({.bootstrap = {endpoint}, .properties = {}}));
   const rdkafka::Cluster cluster = Unwrap(rdkafka::DescribeCluster(*client, {}));
@@ -44,7 +42,7 @@ std::string DescribeCluster(const std::string& endpoint) {
   return text;
 }
 
-// `reads_directories`: a directory of KRaft's own log grows by itself, so not everything is reused.
+// With `reads_directories`, KRaft's metadata log is saved. It grows by itself, so it is not reused.
 void CheckKafka(bool reads_directories) {
   const std::vector<Place> places = Places();
   const TempDir temp = Unwrap(TempDir::Create("kafka-contract"));

@@ -1,9 +1,9 @@
-// Saves what a snapshot has of this node's broker, for test_member.py.
+// Saves the files of this node's broker, for test_member.py.
 //
 //   kafka_member_tool DIRECTORY LOG_DIR...
 //
-// Writes it into DIRECTORY, which is there and empty, as a restore would; says in one JSON object
-// what a manifest would say.
+// Writes them into DIRECTORY, which must exist and be empty, as a restore would. Prints the
+// content of a manifest as one JSON object.
 #include <nlohmann/json.hpp>
 
 #include <iostream>

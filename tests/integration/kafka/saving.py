@@ -5,7 +5,7 @@ from pathlib import Path
 from lib import Agent, KafkaCluster, write_config
 from lib.places import SERVICES
 
-# The environment in which the same program runs with the librdkafka of today, not with the build's.
+# Makes the same program run with the current librdkafka instead of the build's.
 TODAY = {"LD_LIBRARY_PATH": str(SERVICES / "librdkafka" / "lib")}
 
 
@@ -19,8 +19,8 @@ def source_of(
     client: dict[str, str | None] | None = None,
     **options,
 ) -> dict:
-    """The source that saves `cluster` as `user`, by its listener for clients. `client` is added to the properties, or
-    takes away what is None. Passwords go into files of `directory`."""
+    """A source that connects to the client listener of `cluster` as `user`. `client` adds properties; the value None
+    removes one. Passwords are written to files in `directory`."""
     properties = cluster.client_properties(user, mechanism=mechanism)
     bootstrap = properties.pop("bootstrap.servers").split(",")
     if "sasl.password" in properties:
@@ -39,7 +39,7 @@ def secret_file(directory: Path, secret: str) -> Path:
 
 
 def make_agent(directory: Path, *sources: dict, **settings) -> Agent:
-    """With a new repository."""
+    """An agent with a new repository."""
     agent = Agent(write_config(directory, list(sources), **settings))
     agent.run("repository", "init")
     return agent

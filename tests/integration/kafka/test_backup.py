@@ -1,4 +1,4 @@
-"""One agent saves a Kafka cluster: what is stored is what a consumer would have read, run by run."""
+"""One agent saves a Kafka cluster. After each run, the stored records are those that a consumer reads."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from lib.kafka_log import partition_records
 from saving import make_agent
 
 FOR_EVER = {"retention.ms": "-1"}
-# Kafka looks so often for what retention and compaction may take.
+# How often Kafka looks for records to delete or compact.
 AT_ONCE = {"log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "200"}
 COMPACTED = {
     "cleanup.policy": "compact",
@@ -39,7 +39,7 @@ class OneBroker(Case):
         self.restored = 0
 
     def agent(self, *topics: str, **options) -> Agent:
-        """Saves these topics, by default with the broker's own files in sight."""
+        """An agent that saves these topics, by default with access to the broker's files."""
         log_dirs = [str(directory) for directory in self.cluster.brokers[1].log_dirs]
         source = {"kind": "kafka", "name": "main", "repository": "main", "bootstrap": [self.cluster.bootstrap()]}
         source |= {"log_dirs": log_dirs, "topics": {"include": list(topics)}} | options
@@ -53,7 +53,7 @@ class OneBroker(Case):
         return target
 
     def save(self, agent: Agent, *topics: str, expect: int = 0) -> dict:
-        """Backs up, and compares what is stored of the topics with what a consumer reads."""
+        """Backs up, and compares the stored records of the topics with what a consumer reads."""
         [task] = agent.json("backup", expect=expect)["sources"]
         self.compare(self.restore(agent), *topics)
         return task
@@ -69,7 +69,7 @@ class OneBroker(Case):
     def partition(self, directory: Path, topic: str, partition: int = 0) -> dict:
         return json.loads((directory / "data" / "topics" / topic / str(partition) / "partition.json").read_text())
 
-    def test_every_record_as_it_is(self) -> None:
+    def test_every_kind_of_record_is_saved_unchanged(self) -> None:
         self.cluster.create_topic("odd", config=FOR_EVER)
         self.cluster.create_topic("stamped", config=FOR_EVER | {"message.timestamp.type": "LogAppendTime"})
         self.cluster.create_topic("paid", 2, config=FOR_EVER)
@@ -109,8 +109,8 @@ class OneBroker(Case):
         again = self.partition(directory, "paid", 1)
         self.assertLess(again["last_stable"], again["high"])
 
-    def test_runs_one_after_the_other(self) -> None:
-        """Files that are closed stay, retention and compaction are followed, a topic made again begins anew."""
+    def test_runs_follow_growth_retention_and_recreation(self) -> None:
+        """Runs keep closed files, follow retention and compaction, and read a recreated topic from the start."""
         small = FOR_EVER | {"segment.bytes": "1048576"}
         self.cluster.create_topic("grows", 2, config=small)
         self.cluster.create_topic("shrinks", config=small)
@@ -141,7 +141,7 @@ class OneBroker(Case):
         self.cluster.delete_topic(topic)
 
         def is_made() -> bool:
-            """With ZooKeeper its name is taken for a while."""
+            """With ZooKeeper, the name of a deleted topic stays in use for a while."""
             try:
                 self.cluster.create_topic(topic, config=config)
             except KafkaError as error:
@@ -152,7 +152,7 @@ class OneBroker(Case):
 
         wait_until("the topic to be gone", is_made)
 
-    def test_a_compacted_topic_is_as_it_is_now(self) -> None:
+    def test_compacted_topic_is_saved_as_it_is_now(self) -> None:
         self.cluster.create_topic("states", config=COMPACTED)
         agent = self.agent("states")
         for run in range(3):
@@ -162,15 +162,15 @@ class OneBroker(Case):
             self.save(agent, "states")
 
     def compacts(self, topic: str, run: int) -> bool:
-        """What is written last stays, and lets what was before it be looked at."""
+        """Writes a record to start a new segment: Kafka does not compact the active one."""
         self.client.produce([Record(topic, 0, b"%d" % run, None)])
         return len(self.client.consume(topic)) < 400
 
     def settled(self, topic: str) -> bool:
         return self.client.digest(topic) == self.client.digest(topic)
 
-    def test_what_proves_that_nothing_changed(self) -> None:
-        """With the broker's files in sight and without; an idle run reads no record but that one."""
+    def test_unchanged_partitions_are_not_read(self) -> None:
+        """With and without access to the broker's files, a run without new records reads none."""
         self.cluster.create_topic("still", 4, config=FOR_EVER)
         self.client.load("still", 4000, 1000, keys=20)
         for options in ({}, {"log_dirs": []}):
@@ -204,7 +204,7 @@ class OneBroker(Case):
         self.compare(directory, "often")
         self.assertEqual(len(self.partition(directory, "often")["files"]), 1)
 
-    def test_what_is_around_the_records(self) -> None:
+    def test_settings_and_group_offsets_are_saved(self) -> None:
         self.cluster.create_topic("around", 3, config=FOR_EVER | {"cleanup.policy": "delete"})
         self.cluster.create_topic("_schemas", config={"cleanup.policy": "compact"})
         self.client.commit("readers/1", {("around", 0): 0, ("around", 2): 7}, "meta ü")
@@ -235,7 +235,7 @@ class OneBroker(Case):
 
 
 class OneBroker39(OneBroker):
-    """Behind a ZooKeeper; without what has nothing to do with the broker's version."""
+    """With ZooKeeper. Leaves out the tests that do not depend on the broker's version."""
 
     service = "kafka39"
     zookeeper = True
@@ -243,10 +243,10 @@ class OneBroker39(OneBroker):
 
 
 class MessageFormat0(Case):
-    """Records as brokers before 0.10 wrote them, which brokers before 3.0 keep in this format."""
+    """Records in the format of brokers before 0.10, which brokers before 3.0 can still store."""
 
     def test_records_without_a_timestamp_keep_minus_one(self) -> None:
-        # A 3.9 broker writes old formats while it speaks an older protocol to other brokers.
+        # A 3.9 broker writes old formats only if its inter-broker protocol is older than 3.0.
         old = {"inter.broker.protocol.version": "2.8", "log.message.format.version": "0.9.0"}
         cluster = KafkaCluster(self.directory / "kafka", "kafka39", 1, zookeeper=True, properties=AT_ONCE | old)
         self.addCleanup(cluster.kill)

@@ -1,5 +1,5 @@
-"""common/kafka with real brokers: Kafka 4.1 and 3.9, by the librdkafka of the build (2.0.2 on Debian 12) and that of
-today. What each of the two cannot do is said, not guessed."""
+"""common/kafka with real brokers: Kafka 4.1 and 3.9, with the build's librdkafka (2.0.2 on Debian 12) and with the
+current one. What a version cannot do is an error, never a guess."""
 
 import concurrent.futures
 import contextlib
@@ -14,8 +14,8 @@ from lib import main, odd_records, service_program, wait_until
 
 FOR_EVER = {"retention.ms": "-1"}
 END_OF_9999 = 253402300799000  # in ms
-BOTH = (False, True)  # whether by the librdkafka of today
-# Where a configuration comes from, by the numbers of ConfigSource.
+BOTH = (False, True)  # whether to use the current librdkafka
+# Values of ConfigSource: where a configuration entry was set.
 TOPIC, BROKER, ALL_BROKERS, CLIENT_METRICS, GROUP = 1, 2, 3, 7, 8
 
 
@@ -24,7 +24,7 @@ def numbered(topic: str, numbers: range, size: int = 1, timestamp: int = 1577880
 
 
 class Whole:
-    """What holds of every kind of cluster, `self.cluster`, on which `user` may do everything."""
+    """Tests for every kind of cluster. `user` may do everything on `self.cluster`."""
 
     user = ""
     has_authorizer = True
@@ -34,7 +34,7 @@ class Whole:
         return KafkaRoom(properties, self.directory, today=today, **options)
 
     def raises(self, code: str, text: str = ""):
-        """A RoomError with that code, whose message or hint holds the text."""
+        """Expects a RoomError with this code, whose message or hint contains the text."""
         test = self
 
         class Raised:
@@ -56,9 +56,9 @@ class Whole:
         self.assertEqual(error["code"], code, error)
         self.assertIn(text, f"{error['message']} (hint: {error['hint']})")
 
-    # -- what it is made of
+    # -- brokers and topics
 
-    def test_a_cluster_is_described(self) -> None:
+    def test_cluster_is_described(self) -> None:
         brokers = sorted(self.cluster.brokers)
         for today in BOTH:
             topic = f"described-{today}"
@@ -89,7 +89,7 @@ class Whole:
         text = (self.cluster.log_dir(1) / f"{topic}-0" / "partition.metadata").read_text()
         return dict(line.split(": ") for line in text.splitlines())["topic_id"]
 
-    def test_topics_are_made_and_removed(self) -> None:
+    def test_topics_are_created_and_deleted(self) -> None:
         for today in BOTH:
             topic = f"made-{today}"
             with self.room(today) as room:
@@ -115,7 +115,7 @@ class Whole:
 
     # -- records
 
-    def test_bounds_and_what_lies_between_them(self) -> None:
+    def test_bounds_and_the_records_between_them(self) -> None:
         for topic in ("paid", "aborted"):
             self.cluster.create_topic(topic, replicas=len(self.cluster.brokers), config=FOR_EVER)
         first, second, third = (Record("paid", 0, value=value, timestamp=stamp) for value, stamp in
@@ -127,7 +127,7 @@ class Whole:
             producing.begin("x")
             producing.produce([second, Record("aborted", 0, value=b"2")], "x")
             producing.abort("x")
-            self.wait_for_end("paid", 4)  # the mark comes behind the answer
+            self.wait_for_end("paid", 4)  # the marker is written after the answer
             self.wait_for_end("aborted", 2)
             self.assertEqual(producing.produce([third]), [4])
             producing.begin("left")
@@ -145,7 +145,7 @@ class Whole:
                         room.do("offsets_for_time", partitions=[["paid", 0]], timestamp=stamp)[0]["offset"]
                         for stamp in (0, 1001, 253402300799000)
                     ]
-                    self.assertEqual(found, [0, 1, None])  # 1 is the mark of the commit, which is of now
+                    self.assertEqual(found, [0, 1, None])  # 1 is the commit marker, whose timestamp is now
                     records, _ = room.read("paid", 0, 0, 5)
                     self.assertEqual([(record.offset, record.value) for record in records], [(0, b"1"), (4, b"3")])
                     self.assertEqual(room.read("aborted", 0, 0, 2), ([], 2))
@@ -168,7 +168,7 @@ class Whole:
         with self.room(True) as room:
             wait_until(f"the end of {topic}", lambda: room.do("bounds", partitions=[[topic, 0]])[0]["last_stable"] == end)
 
-    def test_a_compacted_partition(self) -> None:
+    def test_compacted_partition_is_read(self) -> None:
         config = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.001"}
         self.cluster.create_topic("compacted", config=config)
         admin = self.cluster.admin()
@@ -184,7 +184,7 @@ class Whole:
                 self.assertEqual(room.read("compacted", 0, 0, 10), (admin.consume("compacted"), 9))
                 self.assertEqual(room.read("compacted", 0, 0, 7), ([], 7))
 
-    def test_records_come_back(self) -> None:
+    def test_records_are_read_as_written(self) -> None:
         config = FOR_EVER | {"message.timestamp.after.max.ms": str(2**63 - 1)}
         for today in BOTH:
             topic = f"odd-{today}"
@@ -205,7 +205,7 @@ class Whole:
                 self.assertEqual(epoch >= 0, room.do("capabilities")["leader_epochs"])
                 self.assertEqual(epoch >= 0, today)
 
-    def test_what_a_topic_does_not_take(self) -> None:
+    def test_records_against_limits_of_the_topic_are_rejected(self) -> None:
         config = FOR_EVER | {"message.timestamp.before.max.ms": "1000", "max.message.bytes": "1000"}
         self.cluster.create_topic("strict", config=config)
         self.cluster.create_topic("stamped", config=FOR_EVER | {"message.timestamp.type": "LogAppendTime"})
@@ -232,7 +232,7 @@ class Whole:
         self.assertIsNone(told["error"])
         return {entry["name"]: entry["value"] for entry in told["entries"] if entry["source"] == source}
 
-    def test_configurations(self) -> None:
+    def test_configurations_are_set_and_read(self) -> None:
         for today in BOTH:
             topic = f"configured-{today}"
             with self.room(today) as room:
@@ -242,7 +242,7 @@ class Whole:
                 self.assertEqual(self.set_for(room, "topic", topic, TOPIC), first)
 
                 def becomes(wanted: dict, room=room, topic=topic) -> None:
-                    """Brokers learn of it from their controller."""
+                    """Waits until the brokers have the change from their controller."""
                     wait_until(f"{wanted}", lambda: self.set_for(room, "topic", topic, TOPIC) == wanted)
 
                 second = {"retention.ms": "777", "segment.bytes": "2000000"}
@@ -271,7 +271,7 @@ class Whole:
 
     # -- groups
 
-    def test_groups(self) -> None:
+    def test_groups_are_listed_and_their_offsets_set(self) -> None:
         self.cluster.create_topic("grouped", 2, config=FOR_EVER)
         admin = self.cluster.admin()
         admin.commit("readers", {("grouped", 0): 5, ("grouped", 1): 7}, "x")
@@ -310,9 +310,9 @@ class Whole:
         self.assertIn(busy["coordinator"], self.cluster.brokers)
         self.assertEqual((empty["state"], empty["members"]), ("Empty", []))
 
-    # -- rights
+    # -- ACLs
 
-    def test_acls(self) -> None:
+    def test_acls_are_created_and_listed(self) -> None:
         made = [
             ["TOPIC", "orders", "LITERAL", "User:zoe", "*", "READ", "ALLOW"],
             ["GROUP", "or", "PREFIXED", "User:zoe", "127.0.0.1", "ALL", "DENY"],
@@ -341,7 +341,7 @@ class Whole:
 
 
 class Consuming:
-    """A member of a group, by Kafka's own consumer."""
+    """Kafka's own console consumer, as a member of a group."""
 
     def __init__(self, case: Whole, topic: str, group: str, arguments: tuple[str, ...]):
         self._case, self._group = case, group
@@ -364,14 +364,14 @@ class Consuming:
 
 
 class WithRights(Whole):
-    """Ben may do nothing."""
+    """Tests with an authorizer. Ben has no permissions."""
 
-    def test_a_missing_right_is_named(self) -> None:
+    def test_missing_permission_is_named(self) -> None:
         self.cluster.create_topic("secret")
         self.cluster.admin().produce([Record("secret", 0, value=b"1")])
         for today in BOTH:
             with self.room(today, "ben", time_limit_ms=20_000) as room:
-                # Nothing is said of these, which is why a backup must know what it should see.
+                # Brokers hide these without an error, so a backup must know what to expect.
                 self.assertEqual(room.do("cluster")["topics"], [])
                 self.assertEqual(room.do("groups"), {"groups": [], "errors": []})
                 self.assertEqual(room.do("acls"), [])
@@ -392,7 +392,7 @@ class WithRights(Whole):
                 with self.raises("denied", "WRITE on "):
                     deliveries = room.write([Record("secret", 0, timestamp=1)]) + room.do("flush")
                     raise RoomError(deliveries[0]["error"])
-        # Who may describe a topic is told what he may not.
+        # A user who may describe a topic gets errors that name the missing permission.
         with self.room(False) as room:
             rights = [
                 ["TOPIC", topic, "LITERAL", "User:ben", "*", operation, "ALLOW"]
@@ -424,7 +424,7 @@ class WithRights(Whole):
 
 
 class Kraft41(WithRights, Case):
-    """Three brokers. Anna logs in by SCRAM, which with Kafka 4 takes a librdkafka of today, Carl and Ben by PLAIN."""
+    """Three brokers. Anna uses SCRAM, which for Kafka 4 needs the current librdkafka, Carl and Ben use PLAIN."""
 
     user = "carl"
 
@@ -448,7 +448,7 @@ class Kraft41(WithRights, Case):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_logins(self) -> None:
+    def test_wrong_logins_are_refused(self) -> None:
         for today in BOTH:
             guessed = self.cluster.client_properties("carl") | {"sasl.password": "guessed"}
             self.check_login(guessed, today, "Authentication failed")
@@ -463,12 +463,12 @@ class Kraft41(WithRights, Case):
         with self.room(False) as room, self.raises("unsupported", "librdkafka 2.2 or later"):
             room.do("scram_users")
 
-    def test_what_all_brokers_and_groups_are_told(self) -> None:
+    def test_configurations_of_all_brokers_and_of_groups(self) -> None:
         self.cluster.alter_config("brokers", None, {"log.cleaner.threads": "2"})
         for today in BOTH:
             with self.room(today) as room:
                 found = self.set_for(room, "broker", "2", ALL_BROKERS)
-                self.assertEqual(found.get("log.cleaner.threads"), "2")  # later brokers have some from the first
+                self.assertEqual(found.get("log.cleaner.threads"), "2")  # newer brokers have other entries, too
                 for scope, entries, source in (
                     ("group", {"consumer.session.timeout.ms": "50000"}, GROUP),
                     ("client_metrics", {"interval.ms": "5000"}, CLIENT_METRICS),
@@ -481,7 +481,7 @@ class Kraft41(WithRights, Case):
                     self.assertIsNone(done)
                     wait_until(f"{owner}", lambda: self.set_for(room, *owner, source) == entries)  # noqa: B023
 
-    def test_a_group_of_the_new_kind(self) -> None:
+    def test_group_with_consumer_protocol_is_listed(self) -> None:
         self.cluster.create_topic("shared")
         with self.consuming("shared", "new", "--consumer-property", "group.protocol=consumer"):
             for today in BOTH:
@@ -493,8 +493,7 @@ class Kraft41(WithRights, Case):
                     [busy] = room.do("alter_group_offsets", group="new", offsets=[["shared", 0, 0, ""]])
                     self.check_error(busy, "busy", "stop its consumers")
 
-    def test_a_leader_dies_while_records_are_read_and_written(self) -> None:
-        """Nothing is lost, and nothing is there twice."""
+    def test_no_record_is_lost_or_duplicated_when_a_leader_dies(self) -> None:
         count, size = 6000, 1000
         self.cluster.create_topic("full", config=FOR_EVER, assignment=[[2, 1, 3]])
         for today in BOTH:
@@ -532,9 +531,9 @@ class Kraft41(WithRights, Case):
 
 
 class Pair(Case):
-    """Two brokers of which either may be alone, for ZooKeeper is behind them."""
+    """Two brokers. Either can run alone, because they use ZooKeeper."""
 
-    def test_the_only_broker_dies_when_the_other_comes_back(self) -> None:
+    def test_reading_continues_at_the_other_broker(self) -> None:
         cluster = KafkaCluster(self.directory / "kafka", "kafka39", 2, zookeeper=True)
         self.addCleanup(cluster.kill)
         cluster.start()
@@ -569,17 +568,17 @@ class Pair(Case):
 
 
 class Strangers(Case):
-    """Where no broker listens. Later librdkafkas tell that only in what they log."""
+    """Addresses where no broker listens. Newer versions of librdkafka report that only in their log."""
 
     def told(self, listener: socket.socket, today: bool) -> RoomError:
         properties = {"bootstrap.servers": f"127.0.0.1:{listener.getsockname()[1]}"}
-        # A request for versions, the first of all, is waited for 10 s.
+        # librdkafka waits 10 s for the answer to ApiVersions, its first request.
         with KafkaRoom(properties, self.directory, today=today, time_limit_ms=12_000) as room:
             with self.assertRaises(RoomError) as raised:
                 room.do("cluster")
         return raised.exception
 
-    def test_what_listens_there_is_told(self) -> None:
+    def test_error_describes_what_listens_there(self) -> None:
         mute, rude = (socket.create_server(("127.0.0.1", 0), backlog=100) for _ in range(2))
         self.addCleanup(mute.close)
         self.addCleanup(rude.close)
@@ -609,7 +608,7 @@ class Strangers(Case):
 
 
 class Kraft39(Whole, Case):
-    """One broker that lets everybody do everything, and has no authorizer."""
+    """One broker without an authorizer: everyone may do everything."""
 
     has_authorizer = False
 
@@ -624,7 +623,7 @@ class Kraft39(Whole, Case):
 
 
 class ZooKeeper39(WithRights, Case):
-    """One broker; users, rights and configurations lie in ZooKeeper."""
+    """One broker that stores users, ACLs and configurations in ZooKeeper."""
 
     user = "anna"
 
@@ -645,7 +644,7 @@ class ZooKeeper39(WithRights, Case):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_logins(self) -> None:
+    def test_wrong_logins_are_refused(self) -> None:
         for today in BOTH:
             guessed = self.cluster.client_properties("anna") | {"sasl.password": "guessed"}
             self.check_login(guessed, today, "Authentication failed")

@@ -1,4 +1,4 @@
-"""Three brokers with an agent beside each, ordered by a controller: one snapshot of the whole cluster."""
+"""Three brokers, each with an agent, under a controller: one snapshot of the whole cluster."""
 
 import json
 import sys
@@ -53,7 +53,7 @@ class ThreeBrokers(Case):
                 wanted = [record for record in there if record.partition == partition]
                 self.assertEqual(partition_records(directory, topic, partition), wanted, f"{topic}-{partition}")
 
-    def test_each_broker_gives_what_it_leads(self) -> None:
+    def test_each_agent_saves_what_its_broker_leads(self) -> None:
         topics = [f"spread-{number}" for number in range(4)]
         for topic in topics:
             self.kafka.create_topic(topic, 6, replicas=2, config=FOR_EVER)
@@ -66,19 +66,18 @@ class ThreeBrokers(Case):
         manifest = json.loads((directory / "manifest.json").read_text())
         self.assertEqual(manifest["missing"], [])
         self.assertTrue(manifest["cut_barrier"])
-        # Nobody gave what others gave, and the rest was nothing.
+        # The parts of three agents, and the rest, for which no partition was left.
         parts = [part["items"] for part in manifest["parts"]]
         self.assertEqual(len(parts), 4, manifest["parts"])
         self.assertEqual(manifest["details"]["rest/partitions"], ["0"])
         for number in NODES:
             self.assertTrue((directory / "members" / NODES[number] / "cluster_metadata").is_dir())
         self.assertEqual(len(run["snapshots"]), 1)
-        # The next run has little to do.
         self.client.load(topics[1], 60, 500, keys=100, seed=2)
         self.back_up()
         self.compare(self.restore("again"), *topics)
 
-    def test_a_broker_without_an_agent(self) -> None:
+    def test_broker_without_an_agent_is_saved_by_another(self) -> None:
         self.kafka.create_topic("lonely", config=FOR_EVER, assignment=[[1, 2], [2, 3], [3, 1]])
         self.client.load("lonely", 900, 500, keys=50)
         self.add_agents("lonely", numbers=(1, 2))
@@ -88,12 +87,12 @@ class ThreeBrokers(Case):
         manifest = json.loads((directory / "manifest.json").read_text())
         self.assertEqual(manifest["details"]["rest/partitions"], ["1"])
 
-    def test_a_broker_dies_meanwhile(self) -> None:
-        """Its partitions go to others' hands; where no replica is left, the snapshot says what is missing."""
+    def test_broker_death_loses_only_partitions_without_replica(self) -> None:
+        """Other agents save its partitions. If a partition has no other replica, the snapshot names it as missing."""
         self.kafka.create_topic("safe", config=FOR_EVER, assignment=[[3, 1], [3, 2], [1, 2]])
         self.kafka.create_topic("alone", config=FOR_EVER, assignment=[[3], [1]])
         self.client.load("safe", 60_000, 1000, keys=50)
-        # Is read first, and has more than a reader takes ahead.
+        # Partition 0 is read first, and has more than a reader prefetches.
         self.client.load("alone", 70_000, 1000, random=1.0, partition=0)
         self.client.load("alone", 1_000, 1000, partition=1)
         before = {topic: self.client.consume(topic) for topic in ("safe",)}
@@ -116,8 +115,8 @@ class ThreeBrokers(Case):
             self.kafka.start_broker(3)
             self.kafka.wait_for_isr("safe", {1, 3})
 
-    def test_a_topic_made_meanwhile(self) -> None:
-        """Is the next run's; of this one no restore stumbles over it."""
+    def test_created_topic_is_left_to_the_next_run(self) -> None:
+        """This run's snapshot does not have the topic, and can be restored."""
         leaders = [[1], [2], [3]]
         self.kafka.create_topic("made-early", config=FOR_EVER, assignment=leaders)
         for partition in range(3):
@@ -141,8 +140,8 @@ class ThreeBrokers(Case):
         self.compare(self.restore("next"), "made-early", "made-late")
 
     def test_restores_by_order(self) -> None:
-        """Into the same cluster, with options that the policy leaves open: interrupted, gone on with, in the way of what
-        is there, and with a group that is in use."""
+        """Into the same cluster, with options that the policy allows: cancelled, interrupted, resumed, refused for an
+        existing topic, and with a group in use."""
         self.kafka.create_topic("ordered", 2, replicas=2, config=FOR_EVER)
         self.client.load("ordered", 400_000, 500)
         self.client.commit("orders", {("ordered", 0): 1234})
@@ -170,7 +169,7 @@ class ThreeBrokers(Case):
         [repository] = self.cluster.agent(NODES[1]).json("list", "--safety")["repositories"]
         self.assertIn("main-before-restore", [snapshot["name"] for snapshot in repository["snapshots"]])
 
-        # Nothing is as old as that; and what has members is somebody's.
+        # No record is older than 2020. A group with members is left alone.
         self.restored("prefix=none-", "until=2020-01-01T00:00:00Z", "with=records,configs")
         self.assertEqual(self.client.consume("none-ordered"), [])
         argv = [service_program("kafka41", "kafka-console-consumer"), "--bootstrap-server", self.kafka.bootstrap()]
@@ -187,13 +186,13 @@ class ThreeBrokers(Case):
         return self.cluster.json(*argv, *arguments, operator=True, expect=None)
 
     def order(self, *options: str, state: str = "done") -> dict:
-        """The run of a restore to "here", with these options."""
+        """Restores to "here" with these options, and returns the run."""
         run = self.ask(options[0], *(part for one in options[1:] for part in ("--option", one)))["run"]
         self.assertEqual(run["state"], state, json.dumps(run, indent=1))
         return run
 
     def end_in_between(self, at: int, end: Callable[[str], object]) -> dict:
-        """The task of a restore that is ended when so many bytes are there."""
+        """Starts a restore, calls `end` once `at` bytes are on disk, and returns the ended task."""
         run_id = self.ask("prefix=new-", "--no-wait")["draft"]["draft"]
         wait_until("some records", lambda: self.bytes_of("new-ordered") > at)
         end(run_id)

@@ -1,4 +1,4 @@
-"""docs/exit/kafka.md: restic, Kafka's own tools and a shell script alone bring a cluster back, record for record."""
+"""docs/exit/kafka.md: restic, Kafka's own tools and a shell script restore a cluster, record for record."""
 
 import json
 import os
@@ -28,8 +28,8 @@ BROKERS = {1, 2, 3}
 
 
 class WithoutUs(Case):
-    """One cluster is saved, and another one of three brokers begins with its files. Steps of one test: each takes
-    what the one before has left."""
+    """Saves one cluster, and starts another one of three brokers with its files. The steps are a single test, because
+    each continues where the previous one ended."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -54,13 +54,13 @@ class WithoutUs(Case):
         }
 
     def exit(self, step: str, *arguments: str, expect: int = 0) -> str:
-        """What it said."""
+        """Returns stdout and stderr."""
         env = self.environment()
         done = run([str(ROOT / "scripts" / "exit" / "kafka"), step, *arguments], env=env, expect=expect, timeout=300)
         return done.stdout + done.stderr
 
     def asking(self, step: str, *arguments: str, expect: int = 0) -> str:
-        """One of the steps that speak to the new cluster."""
+        """Runs a step that talks to the new cluster."""
         server = self.new.admin().properties["bootstrap.servers"]
         return self.exit(step, "--bootstrap-server", server, *arguments, str(self.out), expect=expect)
 
@@ -116,7 +116,7 @@ class WithoutUs(Case):
         wait_until("compaction's end", lambda: client.digest("states") == client.digest("states"))
 
     def compacts(self, topic: str) -> bool:
-        """What is written last stays, and lets what was before it be looked at."""
+        """Writes a record to start a new segment: Kafka does not compact the active one."""
         client = self.old.admin()
         client.produce([Record(topic, 0, b"0", None)])
         return len(client.consume(topic)) < 400
@@ -139,7 +139,7 @@ class WithoutUs(Case):
         found = re.findall(r"^Topic: (\S+)\t.*Configs: (\S*)$", told, re.MULTILINE)
         return {topic: sorted(config.split(",")) for topic, config in found if topic in TOPICS}
 
-    def test_another_cluster_goes_on(self) -> None:
+    def test_another_cluster_continues_with_the_files(self) -> None:
         self.fill()
         self.save(self.old, "main")
         self.prepare()
@@ -162,7 +162,7 @@ class WithoutUs(Case):
         self.assertIn("not a new or empty directory", told)
         self.exit("prepare", "--to", str(self.out), "main")
 
-        # Kafka's own tool reads every file, and finds the same records in it.
+        # The tests' own reader and kafka-dump-log find the same records in every file.
         there = self.old.admin().consume(*TOPICS)
         for topic, number in PARTITIONS:
             files = sorted((self.out / "data" / "topics" / topic / str(number)).glob("*.log"))
@@ -195,7 +195,7 @@ class WithoutUs(Case):
 
     def put_files(self) -> None:
         self.assertIn("a broker runs on it", self.files(1, expect=1))
-        # Others then lead what it led, and remember since when: of an empty partition, as of all of it.
+        # The other brokers become leaders, and remember that their epoch began at offset 0 of the empty partitions.
         self.new.stop_broker(1)
         self.new.stop()
         for number in sorted(BROKERS):
@@ -251,7 +251,7 @@ class WithoutUs(Case):
 
 
 class ByHand(Case):
-    def test_the_page_as_written(self) -> None:
+    def test_page_works_as_written(self) -> None:
         old, new = (KafkaCluster(self.directory / name, "kafka41", 1, authorizer=True) for name in ("old", "new"))
         for cluster in (old, new):
             self.addCleanup(cluster.kill)

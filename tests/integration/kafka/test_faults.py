@@ -1,5 +1,4 @@
-"""What goes wrong while a Kafka cluster is saved: each fault has a clear outcome, which names the thing, and what is not
-concerned is saved."""
+"""Faults during a backup of Kafka: each has a clear result that names the object, and everything else is saved."""
 
 import contextlib
 import json
@@ -23,24 +22,24 @@ MIB = 1 << 20
 
 
 def progress_in(log: Path) -> list[dict]:
-    """Without a line that is not whole yet."""
+    """The progress lines, without an incomplete last one."""
     *whole, _ = log.read_text().split("\n")
     return [json.loads(line) for line in whole if line.startswith('{"')]
 
 
 def document_in(log: Path) -> dict:
-    """It comes behind all progress, in many lines."""
+    """The JSON document, which follows the progress lines."""
     text = log.read_text()
     return json.loads(text[text.index("{\n") :])
 
 
 class Strangers:
-    """`addresses` where no broker answers, each with what is said of it and what helps."""
+    """`addresses` where no broker answers, each with the expected message and hint."""
 
     def __init__(self) -> None:
         self.sockets: list[socket.socket] = []
         hole, mute, web = (self.listener(backlog) for backlog in (0, 100, 100))
-        # Who comes behind these is kept waiting by the system, as behind a firewall that drops everything.
+        # These fill the backlog. The kernel lets further clients wait, like a firewall that drops packets.
         for _ in range(3):
             one = socket.socket()
             self.sockets.append(one)
@@ -68,7 +67,7 @@ class Strangers:
 
     @staticmethod
     def answer(listener: socket.socket) -> None:
-        """As a web server does who does not understand."""
+        """Like a web server that does not understand the request."""
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
@@ -79,12 +78,12 @@ class Strangers:
     def close(self) -> None:
         for one in self.sockets:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)  # ends who waits in accept()
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
             one.close()
 
 
 class Faults(Case):
-    """`cluster` is what is saved: one broker, or the `pair`, of which either may die, for ZooKeeper is behind them."""
+    """Each test saves `cluster`: one broker, or `pair`, two brokers with ZooKeeper, so that either may die."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -94,7 +93,7 @@ class Faults(Case):
         cls.addClassCleanup(cls.cluster.kill)
         cls.addClassCleanup(cls.pair.kill)
         cls.cluster.start()
-        # A minute passes until a run writes down what it has stored so far, while the other tests run.
+        # The doomed run writes its first index after a minute, while the other tests run.
         cls.cluster.create_topic("bulk", config=FOR_EVER)
         cls.cluster.admin().load("bulk", 16_000, 10_000, random=1.0)
         source = source_of(cls.cluster, cls.shared, topics={"include": ["bulk"]}, read_mib_s=1)
@@ -103,7 +102,7 @@ class Faults(Case):
         cls.addClassCleanup(cls.doomed_run.kill)
         cls.doom = threading.Thread(target=cls.kill_when_something_is_stored, daemon=True)
         cls.doom.start()
-        # Half a minute, likewise.
+        # These fail after half a minute.
         cls.strangers = Strangers()
         cls.addClassCleanup(cls.strangers.close)
         cls.lost_runs = {address: cls.run_at(address) for address in cls.strangers.addresses}
@@ -114,7 +113,7 @@ class Faults(Case):
         index = cls.shared / "doomed" / "repository" / "index"
 
         def is_whole() -> bool:
-            return any(len(file.name) == 64 for file in index.iterdir())  # while it is written it has another name
+            return any(len(file.name) == 64 for file in index.iterdir())  # written under another name
 
         wait_until("an index", lambda: is_whole() or not cls.doomed_run.is_running(), 200)
         cls.doomed_run.kill()
@@ -143,7 +142,7 @@ class Faults(Case):
         return target
 
     def check_whole(self, directory: Path, *topics: str) -> None:
-        """What was restored is what a consumer reads."""
+        """The restored records are those that a consumer reads."""
         client = self.cluster.admin()
         for topic in topics:
             there = client.consume(topic)
@@ -158,8 +157,7 @@ class Faults(Case):
         return {one["what"]: one["reason"] for one in task["missing"]}
 
     def backup_disturbed(self, agent: Agent, disturb: Callable[[], None], expect: int) -> dict:
-        """`disturb` is called while the run stands still, having begun to read. The source must be one that is read so
-        slowly that this is seen."""
+        """Pauses a run that has begun to read, and calls `disturb`. Reading must be slow enough for this."""
         log = agent.config.with_name("run.log")
         run = agent.start("backup", "--json", log=log)
 
@@ -175,9 +173,9 @@ class Faults(Case):
         self.assertEqual(run.wait(150), expect, run.tail())
         return document_in(log)["sources"][0]
 
-    # -- what may go wrong
+    # -- faults
 
-    def test_topics_that_come_and_go_meanwhile(self) -> None:
+    def test_topics_deleted_during_the_backup_are_named(self) -> None:
         admin = self.cluster.admin()
         for topic in ("go-a", "go-b", "go-c", "go-e", "go-z"):
             self.cluster.create_topic(topic, config=FOR_EVER)
@@ -198,14 +196,14 @@ class Faults(Case):
         self.assertEqual(list(self.missing(task)), ["data/topics/go-c/0", "data/topics/go-e"])
         self.assertIn("the topic was deleted", self.missing(task)["data/topics/go-c/0"])
         self.assertIn("deleted and recreated", self.missing(task)["data/topics/go-e"])
-        self.assertLess(task["seconds"]["save"], 40)  # it was not waited for
+        self.assertLess(task["seconds"]["save"], 40)  # the run did not wait for the deleted topic
         directory = self.restore(agent)
         self.check_whole(directory, "go-a", "go-b", "go-z")
         self.assertFalse((directory / "data" / "topics" / "go-d").exists())
         self.assertEqual(self.backup(agent)["missing"], [])
         self.check_whole(self.restore(agent), "go-a", "go-b", "go-d", "go-e", "go-z")
 
-    def test_an_open_transaction(self) -> None:
+    def test_open_transaction_keeps_later_records_out(self) -> None:
         self.cluster.create_topic("paid", 2, config=FOR_EVER)
         begun = 1577880000000  # 2020-01-01T12:00:00Z
         with self.cluster.admin().producing() as producing:
@@ -225,8 +223,8 @@ class Faults(Case):
             self.check_whole(directory, "paid")
             self.assertEqual(self.document(directory, "paid")["last_stable"], 2)
 
-    def test_records_that_go_before_they_are_read(self) -> None:
-        """More than is read ahead."""
+    def test_records_deleted_before_they_are_read_are_named(self) -> None:
+        """The reader prefetches less than what is deleted."""
         self.cluster.create_topic("shrinks", config=FOR_EVER)
         self.cluster.admin().load("shrinks", 70_000, 1_000, random=1.0)
         self.cluster.create_topic("shrinks-not", config=FOR_EVER)
@@ -242,7 +240,7 @@ class Faults(Case):
         self.assertEqual(offsets, [*range(lost["first"]), *range(69_000, 70_000)])
         self.check_whole(directory, "shrinks-not")
 
-    def test_a_record_that_is_larger_than_a_fetch(self) -> None:
+    def test_large_records_are_saved(self) -> None:
         self.cluster.create_topic("large", config=FOR_EVER | {"max.message.bytes": "20000000"})
         values = [b"before", os.urandom(15_000_000), b"between", os.urandom(9_000_000), b"behind"]
         properties = self.cluster.admin().properties | {"message.max.bytes": "20000000"}
@@ -252,10 +250,10 @@ class Faults(Case):
         records = partition_records(self.restore(agent), "large", 0)
         self.assertTrue([record.value for record in records] == values)
 
-    def test_a_full_disk(self) -> None:
+    def test_full_disk_leaves_the_repository_valid(self) -> None:
         directory = self.directory / "agent"
         agent = make_agent(directory, self.source("bulk"), repository=self.directory / "small" / "repository")
-        # A file system of its own for the repository, in a mount namespace of its own.
+        # The repository gets a small file system in a separate mount namespace.
         script = f"""
             mkdir "$SMALL.made"; mv "$SMALL"/* "$SMALL.made"
             mount -t tmpfs -o size=24m none "$SMALL"; mv "$SMALL.made"/* "$SMALL"
@@ -276,7 +274,7 @@ class Faults(Case):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("no space left on device", done.stderr)
 
-    def test_what_a_killed_run_has_stored_is_used(self) -> None:
+    def test_unfinished_data_of_a_killed_run_is_used(self) -> None:
         self.doom.join(240)
         self.assertFalse(self.doomed_run.is_running())
         whole = source_of(self.cluster, self.shared, topics={"include": ["bulk"]})
@@ -288,7 +286,7 @@ class Faults(Case):
         self.check_whole(self.restore(agent), "bulk")
         agent.run("check")
 
-    def test_a_broker_goes_and_comes_back_with_a_damaged_file(self) -> None:
+    def test_absent_leader_and_damaged_file_are_named(self) -> None:
         self.cluster = self.pair
         self.cluster.create_topic("held", config=FOR_EVER | {"segment.bytes": str(MIB)}, assignment=[[1], [2]])
         self.cluster.create_topic("other", config=FOR_EVER, assignment=[[1], [2]])
@@ -329,8 +327,8 @@ class Faults(Case):
         self.assertIn(f"offset {saved}", reason)
         self.assertEqual(self.document(directory, "held", 1)["end"], saved)
 
-    def test_leaders_that_die_while_they_are_read(self) -> None:
-        """One with a replica that has all, and one whose replica lacks the newest."""
+    def test_leader_death_is_survived_or_named(self) -> None:
+        """First one with a complete replica, then one whose replica does not have the newest records."""
         self.cluster = self.pair
         admin = self.cluster.admin()
         self.cluster.create_topic("moves", config=FOR_EVER, assignment=[[1, 2]])
@@ -364,8 +362,8 @@ class Faults(Case):
         self.check_whole(self.restore(agent), "risky")
         self.cluster.start_broker(2)
 
-    def test_where_no_broker_answers(self) -> None:
-        """It is told whom it asked, what came of it and what to look at, and the next run finds nothing in its way."""
+    def test_unreachable_brokers_are_named(self) -> None:
+        """The error names the address, the reason and what to check. No snapshot is left."""
         for address, (says, hint) in self.strangers.addresses.items():
             with self.subTest(address=address, says=says):
                 agent, run = self.lost_runs[address]

@@ -1,5 +1,4 @@
-"""What a snapshot is worth when its cluster is lost: three brokers, saved under load through a controller, come back in
-three others that have nothing."""
+"""A lost cluster: three brokers, saved under load through a controller, are restored into three empty ones."""
 
 import json
 import re
@@ -16,14 +15,14 @@ from lib.cluster import Cluster
 
 NODES = {1: "kafka-1", 2: "kafka-2", 3: "kafka-3"}
 PARTITIONS = 3
-RECORDS = 24_000  # of each plain topic, 8000 in each of its partitions
+RECORDS = 24_000  # per plain topic, 8000 per partition
 PLAIN = [f"plain-{number:02}" for number in range(43)]
 COMPACTED = ["states-1", "states-2"]
 OTHERS = ["odd", "transactions", "open", "trimmed", "empty"]
 TOPICS = PLAIN + COMPACTED + OTHERS
 KEYS = 100
 
-# Nothing, no bytes and bytes that are no text; tombstones; headers that repeat, that are null, without a name.
+# Null, empty and non-text keys and values; tombstones; repeated, null and nameless headers.
 ODD = [
     Record("odd", 0, key, value, headers, 1_700_000_000_000 + number)
     for number, (key, value, headers) in enumerate(
@@ -53,7 +52,7 @@ class FreshCluster(Case):
             cls.addClassCleanup(cluster.kill)
         cls.source.start()
 
-    def test_a_backup_under_load_comes_back_in_a_fresh_cluster(self) -> None:
+    def test_backup_under_load_is_restored_into_a_fresh_cluster(self) -> None:
         client = self.source.admin()
         self.fill()
         cluster = self.add_agents()
@@ -64,7 +63,7 @@ class FreshCluster(Case):
         self.assertEqual(run["state"], "done", json.dumps(run, indent=1))
         self.assertIn("an open transaction", json.dumps(run))
 
-        # What was there, up to the offsets that the snapshot says.
+        # The records of the source, up to the offsets in the snapshot.
         documents = self.documents(cluster)
         self.assertEqual(set(documents), set(client.digest(*TOPICS)))
         ends = {partition: document["end"] for partition, document in documents.items()}
@@ -102,7 +101,7 @@ class FreshCluster(Case):
             self.assertEqual(client.commit_metadata(group), words[group])
         self.assertEqual(self.state(self.fresh), state)
 
-    # -- the cluster that is lost
+    # -- the lost cluster
 
     def fill(self) -> None:
         client = self.source.admin()
@@ -134,7 +133,7 @@ class FreshCluster(Case):
         client.trim("trimmed", 0, 40)
         with client.producing() as producing:
             for number in range(3):
-                # Two at the same time, record by record.
+                # Two interleaved transactions.
                 producing.begin("kept")
                 producing.begin("dropped")
                 for at in range(10):
@@ -148,13 +147,13 @@ class FreshCluster(Case):
             client.commit(group, offsets, "said by " + group)
         self.source.add_acl("anna", ["Read", "Describe"], "--topic", "plain-", "--resource-pattern-type", "prefixed")
         self.source.add_acl("ben", ["Read"], "--topic", "odd", "--group", "readers", deny=True)
-        # What is written last is never looked at.
+        # These start new segments, because Kafka does not compact the active one.
         client.produce([Record(topic, 0, b"last", b"") for topic in COMPACTED])
         for topic in COMPACTED:
             wait_until("compaction", lambda topic=topic: self.is_compacted(topic))
 
     def groups(self) -> dict[str, dict[tuple[str, int], int]]:
-        """At records, before and behind all, at offsets that have no record and at those that are gone."""
+        """Offsets at records, at the first and after the last one, between records, and at deleted ones."""
         end = RECORDS // PARTITIONS
         readers = {
             f"readers-{number}": {(topic, one): number * 777 + one for topic in PLAIN for one in range(PARTITIONS)}
@@ -168,7 +167,7 @@ class FreshCluster(Case):
         }
 
     def is_compacted(self, topic: str) -> bool:
-        """Wholly: there is no key twice, so that nothing more can go."""
+        """Whether no key occurs twice, so that the cleaner has nothing left to remove."""
         return len(self.source.admin().consume(topic)) == KEYS + 1
 
     def leave_open(self, producing) -> None:
@@ -179,7 +178,7 @@ class FreshCluster(Case):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Somebody writes to all plain topics, a moment between each time."""
+        """Writes to all plain topics in a thread, with short pauses."""
         begun, done = threading.Event(), threading.Event()
 
         def write() -> None:
@@ -200,7 +199,7 @@ class FreshCluster(Case):
                 done.set()
             writer.result()
 
-    # -- by the controller
+    # -- through the controller
 
     def add_agents(self) -> Cluster:
         cluster = Cluster(self.directory).start()
@@ -227,7 +226,7 @@ class FreshCluster(Case):
         return run
 
     def look_first(self, cluster: Cluster) -> None:
-        """A dry run says what would be, and does nothing."""
+        """A dry run prints the plan and changes nothing."""
         order = ("restore", "latest:kafka/main", "--node", NODES[1], "--to-target", "fresh", "--yes")
         told = cluster.call(*order, "--dry-run", operator=True).stdout
         self.assertIn("a dry run, which changed nothing", told)
@@ -242,7 +241,7 @@ class FreshCluster(Case):
         self.assertIn('fixes option "to_cluster"', refused.stdout + refused.stderr)
 
     def documents(self, cluster: Cluster) -> dict[tuple[str, int], dict]:
-        """What the snapshot says of each partition."""
+        """partition.json of each partition in the snapshot."""
         target = self.directory / "look"
         cluster.agent(NODES[1]).run(
             "restore", "latest:kafka/main", "--allow-partial", "--to", str(target), "--include", "partition.json", "--include", "manifest.json"
@@ -251,15 +250,15 @@ class FreshCluster(Case):
         found = (target / "data" / "topics").glob("*/*/partition.json")
         return {(file.parts[-3], int(file.parts[-2])): json.loads(file.read_text()) for file in found}
 
-    # -- what is compared
+    # -- what the test compares
 
     def follow(self, client, at: dict[tuple[str, int], int], ends: dict[tuple[str, int], int]) -> dict:
-        """What a consumer of a group that stands there would read, up to these ends."""
+        """Count and checksum of what a consumer at these offsets reads, up to `ends`."""
         digests = client.digest(*{topic for topic, _ in at}, start=at, end=ends, offsets=False)
         return {partition: (digests[partition].count, digests[partition].sha256) for partition in at}
 
     def state(self, cluster: KafkaCluster) -> tuple[dict[str, list[str]], set[str]]:
-        """Of each topic partitions, replicas and configuration; and the rights."""
+        """Partitions, replicas and configuration of each topic, and the ACLs."""
         found = re.findall(
             r"Topic: (\S+)\s.*PartitionCount: (\d+)\s+ReplicationFactor: (\d+)\s+Configs: ?(\S*)",
             cluster.tool("kafka-topics", "--describe"),

@@ -1,4 +1,4 @@
-"""What is saved of a broker beside the cluster's state: that a new one lives on it, with all that KRaft alone knows."""
+"""The saved files of a broker: a broker starts with them, and has everything that only KRaft's metadata log knows."""
 
 import json
 import shutil
@@ -32,12 +32,12 @@ class Member(Case):
         for file in (process["config"], *(str(one / "meta.properties") for one in broker.log_dirs)):
             self.assertEqual((member / "files" / file.lstrip("/")).read_bytes(), Path(file).read_bytes())
 
-    def test_a_broker_lives_on_what_was_saved(self) -> None:
+    def test_broker_starts_with_the_saved_files(self) -> None:
         cluster = self.start(
             security="SASL_PLAINTEXT",
             scram_users={"anna": "anna's"},
             log_dirs=2,
-            # Snapshots come as fast as they can.
+            # Takes metadata snapshots as often as possible.
             properties={"metadata.log.max.record.bytes.between.snapshots": "1"},
         )
         cluster.alter_config("users", "ben", {"SCRAM-SHA-512": "[iterations=4096,password=ben's]"})
@@ -70,7 +70,7 @@ class Member(Case):
             self.assertIn("producer_byte_rate=1234567", told)
             self.assertEqual(cluster.stop_broker(1), 143)
 
-    def test_with_zookeeper_there_is_no_log_to_miss(self) -> None:
+    def test_metadata_log_is_not_missing_with_zookeeper(self) -> None:
         cluster = self.start(service="kafka39", zookeeper=True)
         told = save(cluster, self.directory / "saved")
         self.assertEqual((told["missing"], told["warnings"]), ([], []))

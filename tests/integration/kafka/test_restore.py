@@ -1,4 +1,4 @@
-"""A snapshot comes back: into a cluster that runs, record by record, and onto the disks of brokers that are stopped."""
+"""Restores of a snapshot: to a running cluster, record by record, and to the disks of stopped brokers."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def encoded(field: bytes | None) -> str | None:
 
 
 def told(record: Record, offset: int, append: bool = False) -> dict:
-    """As kafka_restore_tool takes it."""
+    """The record as an input line of kafka_restore_tool."""
     return {
         "record": record.topic,
         "partition": record.partition,
@@ -34,7 +34,7 @@ def told(record: Record, offset: int, append: bool = False) -> dict:
 
 
 class Restoring(Case):
-    """Snapshots that are told of, and their restores into `self.cluster`."""
+    """Snapshots made from descriptions, and their restores into `self.cluster`."""
 
     def store(self, *lines: dict) -> Path:
         snapshot = self.directory / f"snapshot-{len(list(self.directory.iterdir()))}"
@@ -51,7 +51,7 @@ class Restoring(Case):
         return [TOOL, "restore", str(snapshot), json.dumps(given)]
 
     def restore(self, snapshot: Path, **options) -> dict:
-        """What became of it; fails unless all was done."""
+        """The result of a restore, which must be complete."""
         done = self.try_restore(snapshot, **options)
         self.assertNotIn("error", done)
         self.assertNotIn("partly", done)
@@ -71,15 +71,15 @@ class Restoring(Case):
         return self.cluster.tool("kafka-topics", "--describe", "--topic", topic).splitlines()[0].split("Configs: ")[1]
 
     def bytes_on_disk(self, topic: str) -> int:
-        """Of its partition 0, in the largest copy."""
+        """The size of its partition 0 in the largest replica."""
         copies = [self.cluster.segments(number, topic) for number in self.cluster.brokers]
         return max(sum(file.stat().st_size for file in copy) for copy in copies)
 
 
 class Both:
-    """What holds of every version."""
+    """Tests for every version."""
 
-    def test_records_configurations_and_groups(self) -> None:
+    def test_records_configurations_and_groups_are_restored(self) -> None:
         configs = {"cleanup.policy": "compact", "segment.bytes": "2097152", "retention.ms": "86400000"}
         numbers = [Record("numbers", 1, None, str(i).encode(), (), LONG_AGO + i) for i in range(10)]
         snapshot = self.store(
@@ -87,7 +87,7 @@ class Both:
             *(told(record, 5000000000 + 3 * i) for i, record in enumerate(ODD)),
             {"topic": "numbers", "partitions": 2},
             *(told(record, 10 * i, append=True) for i, record in enumerate(numbers)),
-            # At a record, between two, before the first, behind the last; of an empty partition.
+            # Offsets at a record, between two, before the first, after the last, and in an empty partition.
             {"group": "exact", "offsets": [["numbers", 1, 30, "note"], ["numbers", 0, 7, ""]]},
             {"group": "between", "offsets": [["numbers", 1, 31, ""]]},
             {"group": "behind", "offsets": [["numbers", 1, 91, ""], ["odd", 0, 0, ""]]},
@@ -105,14 +105,14 @@ class Both:
         self.assertEqual([r.timestamp for r in admin.consume("all-numbers")], [LONG_AGO + i for i in range(10)])
         held = dict(one.split("=") for one in self.configs("all-odd").split(","))
         self.assertEqual({name: held.get(name) for name in configs}, configs | {"retention.ms": "-1"})
-        self.assertIn(held.get("max.message.bytes"), (None, "100000"))  # the broker's own again
+        self.assertIn(held.get("max.message.bytes"), (None, "100000"))  # the broker's own value again
         self.assertEqual(admin.committed("exact"), {("all-numbers", 1): 3, ("all-numbers", 0): 0})
         self.assertEqual(admin.committed("between"), {("all-numbers", 1): 4})
         self.assertEqual(admin.committed("behind"), {("all-numbers", 1): 10, ("all-odd", 0): 0})
-        # Nobody takes it for unfinished.
+        # A complete restore is not resumed.
         self.assert_refused(self.try_restore(snapshot, prefix="all-"), "already_exists", "--replace-topic")
 
-    def test_retention_is_told_before(self) -> None:
+    def test_retention_that_will_delete_records_is_announced(self) -> None:
         snapshot = self.store(
             {"topic": "old", "partitions": 1},
             told(Record("old", 0, None, b"1", (), LONG_AGO), 0),
@@ -122,12 +122,12 @@ class Both:
         [warning] = self.restore(snapshot, dry_run=True)["warnings"]
         self.assertRegex(warning, '"old": 1 of 1 record older than its retention of 7 days.*--hold-retention')
         self.assertEqual(self.restore(snapshot)["warnings"], [warning])
-        # After one onto disks it is this that brings retention back.
+        # After a restore to disks, this command restores retention.
         self.assertEqual(self.restore(snapshot, **{"with": "configs"})["warnings"], [warning])
         self.assertNotIn("retention", self.configs("old"))
         self.assertIn("retention.ms=-1", self.configs("kept"))
 
-    def test_what_would_be(self) -> None:
+    def test_plan_of_a_dry_run_changes_nothing(self) -> None:
         self.cluster.create_topic("dry-there", 2)
         self.cluster.create_topic("dry-full", 1)
         self.cluster.admin().produce([Record("dry-full", 0, value=b"1")])
@@ -156,14 +156,14 @@ class Both:
         self.assertEqual(self.cluster.admin().metadata()["topics"], before)
         self.assertFalse((self.directory / "state").exists())
 
-    def test_a_topic_that_is_there(self) -> None:
+    def test_a_topic_that_exists_is_replaced_only_on_request(self) -> None:
         admin = self.cluster.admin()
         self.cluster.create_topic("there", 2, config={"retention.ms": "12345678"})
         snapshot = self.store({"topic": "there", "partitions": 1}, told(Record("there", 0, None, b"1", (), 5), 0))
         self.assert_refused(self.try_restore(snapshot), "already_exists", "a different number of partitions")
-        self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], [])  # there was nothing in it
+        self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], [])  # it was empty
         self.assertEqual(self.values("there"), [b"1"])
-        # What has records goes only when it is asked for, and is saved first.
+        # A topic with records is replaced only on request, and saved first.
         self.assert_refused(self.try_restore(snapshot), "already_exists", "with records")
         admin.produce([Record("there", 0, value=b"2")])
         done = self.restore(snapshot, replace_topic=True)
@@ -171,7 +171,7 @@ class Both:
         self.assertRegex(done["lines"][0], 'the former records of "?there"? are in snapshot saved')
         self.assertEqual(self.values("there"), [b"1"])
         self.assertEqual(self.restore(snapshot, replace_topic=True, save=False)["saved"], [])
-        # An empty one is filled, and without configurations keeps its own.
+        # An empty topic is filled. Without `configs` it keeps its own configuration.
         self.cluster.create_topic("empty", 1, config={"retention.ms": "12345678"})
         admin.produce([Record("empty", 0, value=b"1")])
         admin.trim("empty", 0)
@@ -181,7 +181,7 @@ class Both:
         self.assertIn("retention.ms=12345678", self.configs("empty"))
 
     def test_a_topic_with_an_open_transaction_is_not_replaced(self) -> None:
-        """Its safety snapshot could not have what stands behind the transaction's beginning."""
+        """The safety snapshot could not include the records after the transaction's start."""
         self.cluster.create_topic("withheld", 1)
         snapshot = self.store({"topic": "withheld", "partitions": 1})
         with self.cluster.admin().producing() as producing:
@@ -195,7 +195,7 @@ class Both:
             wait_until("all of it", lambda: len(self.values("withheld")) == 2)
         self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], ["withheld"])
 
-    def test_times_of_zero(self) -> None:
+    def test_zero_timestamps_need_an_option(self) -> None:
         snapshot = self.store(
             {"topic": "zero", "partitions": 1},
             *(told(Record("zero", 0, None, str(time).encode(), (), time), 7 + time) for time in range(3)),
@@ -205,7 +205,7 @@ class Both:
         self.assertEqual(len(self.restore(snapshot, zero_timestamp_as_one=True, hold_retention=True)["warnings"]), 1)
         self.assertEqual([record.timestamp for record in self.cluster.admin().consume("zero")], [1, 1, 2])
 
-    def test_compressed_anew(self) -> None:
+    def test_compression_is_applied(self) -> None:
         records = [Record("packed", 0, None, b"x" * 1000, (), LONG_AGO + i) for i in range(500)]
         snapshot = self.store({"topic": "packed", "partitions": 1}, *(told(one, i) for i, one in enumerate(records)))
         self.restore(snapshot, rename=["packed=unpacked"], hold_retention=True)
@@ -213,7 +213,7 @@ class Both:
         self.assertEqual(self.values("packed"), [record.value for record in records])
         self.assertLess(10 * self.bytes_on_disk("packed"), self.bytes_on_disk("unpacked"))
 
-    def test_a_snapshot_with_a_hole(self) -> None:
+    def test_a_hole_in_the_snapshot_is_named(self) -> None:
         snapshot = self.store(
             {"topic": "hole", "partitions": 1},
             told(Record("hole", 0, None, b"1", (), LONG_AGO), 0),
@@ -224,7 +224,7 @@ class Both:
         self.assertRegex(done["partly"]["text"], 'the end of partition 0 of topic "hole" .it has no leader')
         self.assertEqual(self.values("hole"), [b"1"])
 
-    def test_until(self) -> None:
+    def test_until_leaves_out_later_records(self) -> None:
         times = [LONG_AGO, LONG_AGO + 2000, LONG_AGO + 999, LONG_AGO + 1000]
         snapshot = self.store(
             {"topic": "until", "partitions": 1},
@@ -235,7 +235,7 @@ class Both:
         self.assertEqual(self.values("until"), [b"0", b"2"])
         self.assertEqual(self.cluster.admin().committed("until"), {("until", 0): 2})
 
-    def test_groups_in_use(self) -> None:
+    def test_group_in_use_is_restored_by_the_next_run(self) -> None:
         snapshot = self.store(
             {"topic": "used", "partitions": 1},
             *(told(Record("used", 0, None, str(i).encode(), (), LONG_AGO + i), i + 100) for i in range(10)),
@@ -250,7 +250,7 @@ class Both:
         self.assertRegex(done["partly"]["text"], 'group "used" has active members')
         self.assertEqual(self.cluster.admin().committed("free"), {("used", 0): 6})
         consumer.stop()
-        # Meanwhile the topic is used, and the other group goes on.
+        # Before the second run, a producer writes to the topic, and the other group moves on.
         self.cluster.admin().produce([Record("used", 0, value=b"new")])
         self.cluster.admin().commit("free", {("used", 0): 9})
         wait_until("its members to be gone", lambda: self.cluster.groups().get("used") == "Empty")
@@ -259,7 +259,7 @@ class Both:
         self.assertIn("committed 1 offset of 1 group; 1 already had offsets", done["lines"])
         self.assertEqual(len(self.values("used")), 11)
         self.assertEqual(self.cluster.admin().committed("free"), {("used", 0): 9})
-        # A consumer goes on where the group stood.
+        # A consumer continues at the offset of the group.
         consumer = self.console_consumer("used", "used")
         wait_until("the rest", lambda: consumer.log.read_text().split()[-6:] == ["5", "6", "7", "8", "9", "new"])
         self.assertNotIn("4", consumer.log.read_text().split())
@@ -272,7 +272,7 @@ class Both:
         self.addCleanup(consumer.kill)
         return consumer
 
-    def test_killed_and_gone_on_with(self) -> None:
+    def test_killed_restore_is_resumed(self) -> None:
         records = 400_000
         snapshot = self.store(
             {"topic": "large", "partitions": 3},
@@ -296,7 +296,7 @@ class Both:
             self.assertEqual(digests["large", partition].count, count)
         self.assertEqual(self.cluster.admin().committed("large")["large", 0], records // 2)
 
-    def test_somebody_else_wrote(self) -> None:
+    def test_topic_with_foreign_records_is_not_resumed(self) -> None:
         snapshot = self.store(
             {"topic": "spoilt", "partitions": 1}, {"load": "spoilt", "partition": 0, "records": 300_000, "bytes": 1000}
         )
@@ -314,7 +314,7 @@ class Both:
 
 
 class Kraft41(Both, Restoring):
-    """Three brokers, with rights."""
+    """Three brokers with an authorizer."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -322,7 +322,7 @@ class Kraft41(Both, Restoring):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_a_broker_dies(self) -> None:
+    def test_a_broker_dies_during_the_restore(self) -> None:
         snapshot = self.store(
             {"topic": "led", "partitions": 1, "replicas": 3, "configs": {"min.insync.replicas": "2"}},
             {"load": "led", "partition": 0, "records": 400_000, "bytes": 1000},
@@ -336,7 +336,7 @@ class Kraft41(Both, Restoring):
         self.assertIn(", and read them back", process.log.read_text())
         self.assertEqual(self.cluster.admin().digest("led")["led", 0].count, 400_000)
 
-    def test_fewer_brokers_and_what_they_do_not_know(self) -> None:
+    def test_fewer_brokers_and_unknown_configurations_are_named(self) -> None:
         snapshot = self.store(
             {
                 "topic": "fewer",
@@ -351,7 +351,7 @@ class Kraft41(Both, Restoring):
         self.assertRegex(warnings, 'does not support the configuration "message.format.version".*"fewer"')
         self.assertEqual(len(self.cluster.replicas("fewer")), 3)
 
-    def test_rights(self) -> None:
+    def test_selected_acls_are_restored(self) -> None:
         acls = [
             ["TOPIC", "right", "LITERAL", "User:anna", "*", "READ", "ALLOW"],
             ["TOPIC", "ri", "PREFIXED", "User:anna", "*", "WRITE", "DENY"],
@@ -359,7 +359,7 @@ class Kraft41(Both, Restoring):
             ["TRANSACTIONAL_ID", "x", "LITERAL", "User:anna", "*", "WRITE", "ALLOW"],
         ]
         snapshot = self.store({"topic": "right", "partitions": 1}, {"acls": acls})
-        # Those of the topic alone, by its new name.
+        # Only the ACL on the topic itself, with the new name.
         done = self.restore(snapshot, topic=["right"], rename=["right=left"])
         self.assertIn("created 1 of 1 ACL; 3 of other topics are left out", done["lines"])
         listed = self.cluster.tool("kafka-acls", "--list")
@@ -372,20 +372,20 @@ class Kraft41(Both, Restoring):
         self.assertIn("resourceType=GROUP, name=readers", listed)
         self.assertRegex(listed, "resourceType=TOPIC, name=ri, patternType=PREFIXED")
 
-    def test_onto_disks(self) -> None:
+    def test_offsets_are_unchanged_on_disks(self) -> None:
         numbers = [Record("disk", 0, b"k", str(i).encode(), (("h", None),), i) for i in range(100)]
         lines = [
             {"topic": "disk", "partitions": 3, "replicas": 3, "configs": {"retention.ms": "-1"}},
             *(told(record, 3000000000 + 3 * i, append=i >= 50) for i, record in enumerate(numbers)),
             {"load": "disk", "partition": 1, "records": 100_000, "bytes": 1000, "offset": 500},
-            # A transaction's end, and records that are all gone.
+            # Partition 0 ends with a transaction's marker; all records of partition 2 were deleted.
             {"end": "disk", "partition": 0, "offset": 3000000299},
             {"end": "disk", "partition": 2, "offset": 77},
             {"group": "disk", "offsets": [["disk", 0, 3000000005, ""], ["disk", 1, 100600, ""]]},
         ]
         snapshot = self.store(*lines)
         self.restore(snapshot, **{"with": "configs"})
-        # A leader notes where its time began, although there is no record yet.
+        # A new leader notes where its epoch began, even in an empty partition.
         leader = self.cluster.leader("disk")
         self.cluster.stop_broker(leader)
         self.cluster.wait_for_leader("disk")
@@ -411,7 +411,7 @@ class Kraft41(Both, Restoring):
         self.assertEqual([record.headers for record in read], [(("h", None),)] * 100)
         digest = admin.digest("disk")["disk", 1]
         self.assertEqual((digest.count, digest.first, digest.last), (100_000, 500, 100_499))
-        # The rest follows by the brokers, and there it is seen that offsets are what they were.
+        # The brokers get the rest. Offsets of groups are not translated, because the records' offsets are unchanged.
         self.restore(snapshot, **{"with": "configs,groups"})
         self.assertEqual(admin.committed("disk"), {("disk", 0): 3000000005, ("disk", 1): 100_500})
         self.assertIn("retention.ms=-1", self.configs("disk"))
@@ -420,7 +420,7 @@ class Kraft41(Both, Restoring):
 
 
 class ZooKeeper39(Both, Restoring):
-    """One broker with two log directories, which takes neither large records nor old ones unless a topic says so."""
+    """One broker with two log directories that rejects large and old records unless the topic allows them."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -431,11 +431,11 @@ class ZooKeeper39(Both, Restoring):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_the_disk_is_full(self) -> None:
+    def test_restore_is_resumed_after_a_full_disk(self) -> None:
         snapshot = self.store(
             {"topic": "full", "partitions": 1}, {"load": "full", "partition": 0, "records": 100_000, "bytes": 1000}
         )
-        # The broker gives a directory up in which it cannot write any more.
+        # The broker takes a log directory offline if a write to it fails.
         limit = (30_000_000, resource.RLIM_INFINITY)
         resource.prlimit(self.cluster.brokers[1].process.pid, resource.RLIMIT_FSIZE, limit)
         self.assert_refused(
@@ -445,7 +445,7 @@ class ZooKeeper39(Both, Restoring):
         )
         self.cluster.stop_broker(1)
         self.cluster.start_broker(1)
-        # It answers before its controller has told it of topics.
+        # A broker answers before it knows the topics from its controller.
         wait_until("the topic to be known", lambda: "full" in self.cluster.admin().metadata()["topics"])
         self.cluster.wait_for_leader("full")
         done = self.restore(snapshot, hold_retention=True)
@@ -453,7 +453,7 @@ class ZooKeeper39(Both, Restoring):
         self.assertRegex(done["lines"][0], ", after [0-9]+ that existed already")
         self.assertEqual(self.cluster.admin().digest("full")["full", 0].count, 100_000)
 
-    def test_without_rights_there_are_none_to_restore(self) -> None:
+    def test_restore_of_acls_needs_an_authorizer(self) -> None:
         snapshot = self.store(
             {"topic": "plain", "partitions": 1},
             {"acls": [["TOPIC", "plain", "LITERAL", "User:anna", "*", "READ", "ALLOW"]]},
@@ -464,7 +464,7 @@ class ZooKeeper39(Both, Restoring):
         self.assertRegex(done["partly"]["text"], "1 ACL ")
         self.assertIn("plain", self.cluster.admin().metadata()["topics"])
 
-    def test_onto_disks(self) -> None:
+    def test_offsets_are_unchanged_on_disks(self) -> None:
         snapshot = self.store(
             {"topic": "disk", "partitions": 4},
             *({"load": "disk", "partition": i, "records": 1000, "bytes": 100, "offset": i} for i in range(4)),

@@ -1,4 +1,4 @@
-"""What tests with Kafka stand on: the brokers do what they are told, and kafka_tool writes and reads to the byte."""
+"""The test library for Kafka: clusters with all their options, and kafka_tool, which must not change a byte."""
 
 import re
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Authority, Case, KafkaCluster, KafkaError, Record, main, odd_records, wait_until
 
-NEW = "librdkafka"  # that of today
+NEW = "librdkafka"  # the current one
 FOR_EVER = {"retention.ms": "-1"}
 RECORDS = odd_records("odd")
 NUMBER = r"(-?\d+)"
@@ -23,11 +23,11 @@ def in_kafkas_words(offset: int, record: Record) -> tuple[str, ...]:
 
 
 class Whole:
-    """What holds of every kind of cluster, `self.cluster`. Anna may do all, Ben nothing yet."""
+    """Tests for every kind of cluster, `self.cluster`. Anna may do everything, Ben nothing at first."""
 
     principal = "{}"
 
-    def test_records_come_back(self) -> None:
+    def test_records_are_read_as_written(self) -> None:
         self.cluster.create_topic("odd", replicas=len(self.cluster.brokers), config=FOR_EVER)
         admin = self.cluster.admin()
         self.assertEqual(admin.produce(RECORDS), list(range(len(RECORDS))))
@@ -43,7 +43,7 @@ class Whole:
     def copy_of_odd(self, number: int) -> list[Path]:
         return [file for file in self.cluster.segments(number, "odd") if file.stat().st_size > 900_000]
 
-    def test_rights(self) -> None:
+    def test_rights_are_enforced(self) -> None:
         self.cluster.create_topic("secret")
         self.cluster.admin().produce([Record("secret", 0, value=b"1")])
         anna, ben = self.cluster.client("anna", library=NEW), self.cluster.client("ben")
@@ -62,7 +62,7 @@ class Whole:
 
 
 class Kraft41(Whole, Case):
-    """Three brokers. Anna logs in by SCRAM, which with Kafka 4 takes a librdkafka of today, Ben by PLAIN."""
+    """Three brokers. Anna uses SCRAM, which for Kafka 4 needs the current librdkafka, Ben uses PLAIN."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -79,7 +79,7 @@ class Kraft41(Whole, Case):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_who_knows_no_password_is_refused(self) -> None:
+    def test_wrong_password_is_refused(self) -> None:
         for user, mechanism, library in (("anna", "SCRAM-SHA-512", NEW), ("ben", "PLAIN", None)):
             client = self.cluster.client(user, mechanism=mechanism, library=library)
             self.assertEqual(client.metadata()["cluster"], self.cluster.cluster_id)
@@ -87,7 +87,7 @@ class Kraft41(Whole, Case):
             with self.assertRaisesRegex(KafkaError, "_AUTHENTICATION"):
                 client.metadata(seconds=5)
 
-    def test_a_leader_dies(self) -> None:
+    def test_leader_dies_and_returns(self) -> None:
         self.cluster.create_topic("led", config=FOR_EVER, assignment=[[2, 1, 3], [3, 2, 1]])
         admin = self.cluster.admin()
         admin.load("led", 2000, 1000, keys=50, timestamp=1577880000000)
@@ -105,7 +105,7 @@ class Kraft41(Whole, Case):
         self.cluster.delete_topic("led")
         self.assertNotIn("led", admin.metadata()["topics"])
 
-    def test_transactions(self) -> None:
+    def test_transactions_are_committed_and_aborted(self) -> None:
         self.cluster.create_topic("paid", replicas=3)
         admin = self.cluster.admin(1)
 
@@ -119,7 +119,7 @@ class Kraft41(Whole, Case):
             producing.begin("x")
             self.assertEqual(producing.produce(record(b"1"), "x"), [0])
             self.assertEqual(producing.produce(record(b"2")), [1])
-            self.assertEqual(values(), [])  # behind one that is open
+            self.assertEqual(values(), [])  # the transaction before it is open
             producing.commit("x")
             wait_until("what was committed", lambda: values() == [b"1", b"2"])
             producing.begin("x")
@@ -134,7 +134,7 @@ class Kraft41(Whole, Case):
         admin.trim("paid", 0, 1)
         self.assertEqual(values(), [b"2", b"4"])
 
-    def test_groups_and_configurations(self) -> None:
+    def test_groups_and_configurations_are_set(self) -> None:
         self.cluster.create_topic("read", 2, config={"cleanup.policy": "compact,delete"})
         admin = self.cluster.admin()
         admin.commit("readers", {("read", 0): 5, ("read", 1): 7})
@@ -147,7 +147,7 @@ class Kraft41(Whole, Case):
 
 
 class Kraft39(Whole, Case):
-    """One broker with two log directories, which knows its users by their certificates."""
+    """One broker with two log directories that identifies users by their certificates."""
 
     principal = "CN={}"
 
@@ -167,18 +167,18 @@ class Kraft39(Whole, Case):
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
 
-    def test_it_is_stopped_and_started(self) -> None:
+    def test_broker_keeps_its_records_after_a_restart(self) -> None:
         admin = self.cluster.admin()
         self.cluster.create_topic("kept")
         admin.load("kept", 10, 100)
         before = admin.digest("kept")
-        self.assertEqual(self.cluster.stop_broker(1), 143)  # Java's word for SIGTERM
+        self.assertEqual(self.cluster.stop_broker(1), 143)  # Java's exit code after SIGTERM
         self.cluster.start_broker(1, {"message.max.bytes": "2000000"})
         self.assertEqual(admin.digest("kept"), before)
 
 
 class ZooKeeper39(Whole, Case):
-    """One broker; users, rights and configurations lie in ZooKeeper."""
+    """One broker that stores users, ACLs and configurations in ZooKeeper."""
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -1,5 +1,5 @@
-"""Who may save a Kafka cluster: what a login, a certificate and each right that docs/sources/kafka.md names are good
-for, and that none of them is missed in silence."""
+"""Logins, certificates and the permissions in docs/sources/kafka.md: what each is needed for, and that a backup names
+a missing one."""
 
 import sys
 import time
@@ -10,10 +10,10 @@ from saving import TODAY, make_agent, secret_file, source_of
 from lib import Agent, Authority, Case, KafkaCluster, KafkaRoom, main, wait_until
 
 FOR_EVER = {"retention.ms": "-1"}
-# What is known to be refused is told long before the time limit of a call, which is 30 s.
+# In seconds. A refusal is reported long before the time limit of a call, which is 30 s.
 SOON = 15
 
-# What docs/sources/kafka.md names.
+# The permissions in docs/sources/kafka.md.
 TOPIC = [("TOPIC", "*", operation) for operation in ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")]
 GROUP = [("GROUP", "*", operation) for operation in ("DESCRIBE", "DESCRIBE_CONFIGS")]
 CLUSTER = [("CLUSTER", "kafka-cluster", operation) for operation in ("DESCRIBE", "DESCRIBE_CONFIGS")]
@@ -25,7 +25,7 @@ class Secured(Case):
     service = "kafka41"
     zookeeper = False
     least = [*TOPIC, *GROUP, *CLUSTER]
-    # Users, and what of the rights each of them lacks.
+    # Users, and which permissions each of them does not have.
     lacks = {
         "least": [],
         "without-read": TOPIC[:1],
@@ -89,7 +89,7 @@ class Secured(Case):
         self.assertEqual((task["state"], task["missing"]), ("done", []))
 
     def refused(self, code: int, source: dict, *says: str, **options) -> None:
-        """It is told soon, in these words, and the next run finds no lock of this one."""
+        """The backup fails soon, with these texts on stderr, and leaves no snapshot."""
         agent = make_agent(self.new_directory(), source)
         began = time.monotonic()
         done = agent.run("backup", expect=code, **options)
@@ -105,36 +105,36 @@ class Secured(Case):
 
     # -- logins
 
-    def test_logins(self) -> None:
+    def test_plain_and_scram_logins_are_accepted(self) -> None:
         self.saved(self.source("carl", log_dirs=self.files()))
         self.saved(self.source("carl", log_dirs=self.files()), env=TODAY)
         self.saved(self.source("anna", log_dirs=self.files()), env=self.scram_environment)
 
-    def test_a_wrong_password(self) -> None:
+    def test_wrong_password_is_refused(self) -> None:
         wrong = {"sasl.password_file": str(secret_file(self.directory / "secrets", "guessed"))}
         says = ("uthentication failed", "sasl.password_file", self.cluster.bootstrap())
         self.refused(4, self.source("anna", client=wrong), *says, env=self.scram_environment)
         for environment in ({}, TODAY):
             self.refused(4, self.source("carl", client=wrong), *says, env=environment)
 
-    def test_an_unknown_user(self) -> None:
+    def test_unknown_user_is_refused(self) -> None:
         says = ("uthentication failed", "sasl.username")
         self.refused(4, self.source("anna", client={"sasl.username": "zoe"}), *says, env=self.scram_environment)
         self.refused(4, self.source("carl", client={"sasl.username": "zoe"}), *says)
 
-    def test_a_mechanism_that_is_not_offered(self) -> None:
+    def test_mechanism_that_is_not_offered_is_named(self) -> None:
         self.refused(4, self.source("carl", client={"sasl.mechanism": "SCRAM-SHA-256"}), "sasl.mechanism")
 
-    def test_another_authority(self) -> None:
+    def test_broker_with_a_foreign_certificate_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other")
         for environment in ({}, TODAY):
             source = self.source("carl", client={"ssl.ca.location": str(other.ca)})
             self.refused(4, source, "certificate verify failed", "ssl.ca.location", env=environment)
 
-    # -- rights
+    # -- permissions
 
-    def test_rights(self) -> None:
-        """All that is named is enough, and without any of it the run says what is missing."""
+    def test_documented_permissions_are_enough_and_needed(self) -> None:
+        """The documented permissions are enough. Without one of them, the run names what is missing."""
         for environment in ({}, TODAY):
             sources = [self.source(user, name=user, log_dirs=self.files()) for user in (*self.lacks, "carl")]
             agent = make_agent(self.new_directory(), *sources)
@@ -142,7 +142,7 @@ class Secured(Case):
             for user, lacking in self.lacks.items():
                 with self.subTest(user=user, environment=environment):
                     self.check_missing(told[f"kafka/{user}"], [right for right in lacking if right in self.least])
-            # What nobody is kept from is the measure. READ includes DESCRIBE, so that alone it is not missed.
+            # Compares with a super user's snapshot. READ includes DESCRIBE, so a missing DESCRIBE alone has no effect.
             data = {user: self.data(agent, user) for user in ("carl", "least", "without-describe")}
             self.assertIn("topics/orders/0/00000000000000000000.log", data["carl"])
             self.assertIn("groups/billing.json", data["carl"])
@@ -151,7 +151,7 @@ class Secured(Case):
                 self.assertEqual(data[user], data["carl"], user)
 
     def data(self, agent: Agent, name: str) -> dict[str, bytes]:
-        """All that is saved of the cluster itself."""
+        """The saved data of the cluster itself, by path."""
         target = self.new_directory()
         agent.run("restore", f"latest:kafka/{name}", "--allow-partial", "--to", str(target))
         top = target / "data"
@@ -169,15 +169,15 @@ class Secured(Case):
 
 
 class Kraft41(Secured):
-    def test_scram_by_the_librdkafka_of_debian(self) -> None:
+    def test_scram_with_debians_librdkafka_is_refused(self) -> None:
         says = ("cannot log in to Kafka 4 with SCRAM", "2.6.1")
         self.refused(4, self.source("anna"), *says)
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        # A listener that wants something else hangs up and does not say why, as one that is about to start: that is
-        # waited for, half a minute, while the other tests run.
+        # A listener with another protocol hangs up without a reason, like a broker that is starting. The agent retries
+        # for half a minute, while the other tests run.
         no_login = {"sasl.mechanism": None, "sasl.username": None, "sasl.password_file": None}
         no_tls = {"ssl.ca.location": None}
         clients = [
@@ -192,7 +192,7 @@ class Kraft41(Secured):
             cls.misled.append(agent.start("backup", log=directory / "log"))
             cls.addClassCleanup(cls.misled[-1].kill)
 
-    def test_the_wrong_protocol(self) -> None:
+    def test_wrong_protocol_is_named(self) -> None:
         for run in self.misled:
             self.assertEqual(run.wait(90), 5, run.tail())
             self.assertIn("security.protocol", run.tail().split("\nhint: ", 1)[1])
@@ -206,7 +206,7 @@ class ZooKeeper39(Secured):
 
 
 class Certificates(Case):
-    """A broker that takes only certificates of its authority."""
+    """A broker that accepts only clients with a certificate of its authority."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -223,11 +223,11 @@ class Certificates(Case):
         directory = self.directory / f"agent-{len(list(self.directory.iterdir()))}"
         return make_agent(directory, source).run("backup", expect=code, **options).stderr
 
-    def test_a_certificate_is_enough(self) -> None:
+    def test_certificate_is_enough(self) -> None:
         for environment in ({}, TODAY):
             self.told(0, {}, env=environment)
 
-    def test_no_certificate(self) -> None:
+    def test_missing_certificate_is_named(self) -> None:
         none = {"ssl.certificate.location": None, "ssl.key.location": None}
         for environment in ({}, TODAY):
             began = time.monotonic()
@@ -235,7 +235,7 @@ class Certificates(Case):
             self.assertLess(time.monotonic() - began, SOON)
             self.assertIn("client certificate", said)
 
-    def test_a_certificate_of_another_authority(self) -> None:
+    def test_certificate_of_another_authority_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other").issue("anna")
         client = {"ssl.certificate.location": str(other.cert), "ssl.key.location": str(other.key)}
         for environment in ({}, TODAY):
@@ -244,13 +244,13 @@ class Certificates(Case):
             self.assertLess(time.monotonic() - began, SOON)
             self.assertIn("client certificate", said)
 
-    def test_a_key_of_another_certificate(self) -> None:
+    def test_key_of_another_certificate_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other").issue("anna")
         said = self.told(2, {"ssl.key.location": str(other.key)})
         self.assertIn("hint: ", said)
 
 
-del Secured  # has no cluster
+del Secured  # unittest must not run the base class
 
 
 if __name__ == "__main__":

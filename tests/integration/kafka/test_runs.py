@@ -1,4 +1,4 @@
-"""Thirty runs, and between them all that a cluster does to its records: each snapshot is what was readable at its cut."""
+"""Thirty runs, and between them everything that changes records: each snapshot has what was readable at its cut."""
 
 import random
 import shutil
@@ -21,7 +21,7 @@ PROPERTIES = {"log.cleaner.backoff.ms": "200", "unclean.leader.election.enable":
 
 
 class ManyRuns(Case):
-    """Three brokers. Agents that see a broker's files, and one that sees none, take turns with one repository."""
+    """Three brokers. Two agents with access to a broker's files and one without take turns with one repository."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -87,7 +87,7 @@ class ManyRuns(Case):
         return all(set(one["isr"]) == set(one["replicas"]) for one in partitions)
 
     def elect_uncleanly(self) -> None:
-        """Broker 3 lacks the newest records, and becomes the leader; then others take their offsets."""
+        """Broker 3, without the newest records, becomes the leader; new records then get their offsets."""
         self.assertEqual(self.kafka.leader("risky"), 2)
         self.kafka.stop_broker(3)
         wait_until("broker 2 alone", lambda: self.kafka.isr("risky") == {2})
@@ -117,7 +117,7 @@ class ManyRuns(Case):
         agent.run("restore", "latest:kafka/main", "--allow-partial", "--to", str(target))
         after = self.readable()
         for topic, records in before.items():
-            # Of a compacted topic brokers may take records away at any moment.
+            # Brokers may remove records of a compacted topic at any moment.
             if after[topic] == records:
                 self.compared[topic] = self.compared.get(topic, 0) + 1
                 for partition in range(len(self.client.metadata()["topics"][topic])):
@@ -127,7 +127,7 @@ class ManyRuns(Case):
                 self.assertEqual(topic, "states")
         shutil.rmtree(target)
 
-    def test_runs(self) -> None:
+    def test_each_snapshot_has_what_was_readable(self) -> None:
         for topic in ("grows", "trimmed", "again", "moves"):
             self.kafka.create_topic(topic, 2, replicas=2, config=SMALL)
         self.kafka.create_topic("paid", 2, replicas=2, config=SMALL)

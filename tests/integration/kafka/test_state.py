@@ -1,5 +1,5 @@
-"""All of a cluster that is no record, with real brokers: what is asked for comes as it was set, and what this user may
-not see is missing and never just left out. By the librdkafka of the build and by that of today."""
+"""Everything in a snapshot of a cluster except records, with real brokers: values are returned as they were set, and
+what the user may not see is listed as missing. With the build's librdkafka and with the current one."""
 
 import json
 import sys
@@ -10,12 +10,12 @@ from lib import Case, KafkaCluster, main, run, wait_until
 from lib.places import BUILD
 
 FOR_EVER = {"retention.ms": "-1"}
-BOTH = (False, True)  # whether by the librdkafka of today
+BOTH = (False, True)  # whether to use the current librdkafka
 
 
 class Whole:
-    """What holds of every kind of cluster, `self.cluster`, with one broker. Root may do all, by an authorizer that
-    knows it for a super user; what others may do is set by the tests, each for a user of its own."""
+    """Tests for every kind of cluster, `self.cluster`, with one broker. Root is a super user. The tests set the
+    permissions of the other users, each of which belongs to one test."""
 
     has_group_configs = False
 
@@ -30,7 +30,7 @@ class Whole:
             security="SASL_PLAINTEXT",
             plain_users={user: f"{user}'s" for user in ("root", "least", "nobody", "some", "denied")},
             scram_users={"sue": "sue's"},
-            # So that asking for a name would make a topic of it, if it were asked for in the wrong way.
+            # A wrong kind of metadata request creates the topic that it asks for.
             properties={"auto.create.topics.enable": "true"},
             log_dirs=2,
             **options,
@@ -56,7 +56,7 @@ class Whole:
 
     @classmethod
     def ask(cls, user: str, *, today: bool = False, own: bool = False, log_dirs: bool = True) -> dict:
-        """`own`: the broker's own configuration can be read. Without `log_dirs` its directories cannot."""
+        """`own`, `log_dirs`: whether the broker's own configuration and its directories can be read."""
         given = cls.cluster.client_properties(user, mechanism="PLAIN")
         password = cls.place / f"password-of-{user}"
         password.write_text(given.pop("sasl.password"))
@@ -78,7 +78,7 @@ class Whole:
         return sorted(entry["what"] for entry in told["missing"])
 
     def ask_until(self, user: str, missing: list[str], **options) -> dict:
-        """Brokers learn of rights a moment later."""
+        """Brokers apply ACLs a moment later."""
         told = {}
 
         def is_told() -> bool:
@@ -89,7 +89,7 @@ class Whole:
         wait_until(f"{missing}", is_told)
         return told
 
-    def test_all_of_it_with_the_least_rights(self) -> None:
+    def test_all_is_saved_with_least_permissions(self) -> None:
         if self.has_group_configs:
             self.cluster.alter_config("groups", "billing", {"consumer.session.timeout.ms": "50000"})
         for today in BOTH:
@@ -122,7 +122,7 @@ class Whole:
                 self.assertEqual(told["only_in_metadata_log"], [])
             self.assertEqual(told["warnings"], [])
 
-    def test_who_may_do_nothing_misses_all_of_it(self) -> None:
+    def test_everything_is_missing_without_permissions(self) -> None:
         for today in BOTH:
             told = self.ask("nobody", today=today)
             self.assertEqual(told["topics"], {})
@@ -132,10 +132,10 @@ class Whole:
             wanted += [f'topic "{topic}"' for topic in ("_schemas", "orders", "team-a")]
             wanted += ["users with SCRAM passwords"] if today else []
             self.assertEqual(self.missing(told), sorted(wanted))
-            # What is not on this node is missed by its rights alone.
+            # Without the broker's directories, the refusal alone shows that topics are missing.
             self.assertIn("topics", self.missing(self.ask("nobody", today=today, log_dirs=False)))
 
-    def test_who_sees_a_part_misses_the_rest(self) -> None:
+    def test_invisible_part_is_missing_with_some_permissions(self) -> None:
         topic = ["--topic", "team-", "--resource-pattern-type", "prefixed"]
         self.cluster.add_acl("some", ["Describe", "DescribeConfigs"], *topic)
         self.cluster.add_acl("some", ["Describe", "DescribeConfigs"], "--cluster")
@@ -143,12 +143,12 @@ class Whole:
         wanted += ['configuration of consumer group "a/b"', 'configuration of consumer group "billing"']
         if not self.has_group_configs:
             wanted = wanted[:2]
-        # Who may describe the cluster is told of all groups, and not of their offsets.
+        # DESCRIBE on the cluster shows all groups, but not their offsets.
         wanted += ['consumer group "a/b"', 'consumer group "billing"']
         told = self.ask_until("some", wanted, log_dirs=False)
         self.assertEqual(sorted(told["topics"]), ["team-a"])
 
-    def test_what_is_denied_is_missed(self) -> None:
+    def test_explicitly_denied_topic_is_missing(self) -> None:
         self.cluster.create_topic("secret")
         every = ["Describe", "Read", "DescribeConfigs"]
         self.cluster.add_acl("denied", every, "--topic", "*")
@@ -161,7 +161,7 @@ class Whole:
         self.ask_until("denied", [], log_dirs=False)
         self.cluster.delete_topic("secret")
 
-    def test_no_acls_are_believed_where_something_speaks_for_it(self) -> None:
+    def test_empty_list_of_acls_is_accepted_only_with_proof(self) -> None:
         old, today, own = self.empty
         self.assertEqual(self.missing(old), ["ACLs"])
         self.assertIsNone(old["acls"])
@@ -169,7 +169,7 @@ class Whole:
             self.assertEqual(self.missing(told), [])
             self.assertEqual(told["acls"], [])
 
-    def test_asking_makes_nothing(self) -> None:
+    def test_asking_creates_no_topic(self) -> None:
         self.assertEqual(self.empty[0]["groups"], {})
         self.ask("root")
         topics = self.cluster.admin().metadata()["topics"]

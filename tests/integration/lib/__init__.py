@@ -1,4 +1,4 @@
-"""What the tests over real programs and services share. Python 3.11 and its standard library only.
+"""Shared helpers for tests of real programs and services. Python 3.11 and its standard library only.
 
 A test file begins with
 
@@ -7,10 +7,9 @@ A test file begins with
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from lib import Case, main, ...
 
-and ends with `main("etcd", "restic")`, naming the services it needs: where one is absent the file ends
-with 77, which ctest counts as skipped. Services run as the current user, on loopback, on free ports below
-32768, with data in a temporary directory, and end with the test whatever happens to it.
-"""
+and ends with `main("etcd", "restic")`, naming the services it needs. If one is missing, the file exits with 77, which
+ctest counts as skipped. Services run as the current user, on loopback, on free ports below 32768, with data in a
+temporary directory. They end with the test, even if it is killed."""
 
 from .agent import Agent, Finished, write_config
 from .alertmanager import Alertmanager

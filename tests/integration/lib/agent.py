@@ -17,7 +17,7 @@ class Finished:
 
     @property
     def document(self) -> dict:
-        """What a verb with --json printed: one document."""
+        """The single JSON document that a verb printed with --json."""
         return json.loads(self.stdout)
 
 
@@ -29,8 +29,8 @@ def write_config(
     repositories: dict | None = None,
     **settings,
 ) -> Path:
-    """Writes DIRECTORY/agent.yaml (JSON is YAML, too) with one repository "main" at `repository`, by default
-    DIRECTORY/repository, whose password file is DIRECTORY/password. Returns the file's path."""
+    """Writes DIRECTORY/agent.yaml (as JSON, which is valid YAML) with one repository "main" at `repository`, by default
+    DIRECTORY/repository. Its password file is DIRECTORY/password. Returns the path of agent.yaml."""
     directory.mkdir(parents=True, exist_ok=True)
     if repositories is None:
         repositories = {
@@ -54,7 +54,7 @@ class Agent:
     """The program with one configuration."""
 
     def __init__(self, config: Path, *, user: str | None = None):
-        """`user`: runs it as that user, e.g. "nobody", for tests about permissions. Only root can."""
+        """`user`: runs the agent as that user, for tests of permissions. Requires root."""
         self.config = config
         self._options: dict = {}
         if user is not None:
@@ -62,7 +62,7 @@ class Agent:
             self._options = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
     def run(self, *arguments: str, expect: int | None = 0, config: bool = True, **options) -> Finished:
-        """Runs a verb, e.g. run("backup", "files/app"), with --config after the verb's words."""
+        """Runs a verb, e.g. run("backup", "files/app"), and adds --config after the words of the verb."""
         argv = self.argv(*arguments) if config else [agent_program(), *arguments]
         options.setdefault("timeout", 600)
         done = run(argv, expect=expect, **self._environment(options), **self._options)
@@ -73,7 +73,7 @@ class Agent:
         return self.run(*arguments, "--json", **options).document
 
     def start(self, *arguments: str, log: Path, **options) -> Process:
-        """Starts a verb and lets it run, for tests that interrupt it."""
+        """Starts a verb and does not wait for it, for tests that interrupt it."""
         return Process(self.argv(*arguments), log, **self._environment(options), **self._options)
 
     def argv(self, *arguments: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Real Alertmanagers, alone or as a cluster that gossips, and silences in them."""
+"""Real Alertmanagers, standalone or in a gossip cluster, and silences in them."""
 
 import contextlib
 import http.client
@@ -15,14 +15,14 @@ from .processes import free_port
 
 
 def api_time(seconds_from_now: float) -> str:
-    """As Alertmanager's API has times: to the millisecond."""
+    """A time in the format of Alertmanager's API, with milliseconds."""
     moment = datetime.fromtimestamp(time.time() + seconds_from_now, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 class Alertmanager(MetricsServer):
-    """Its configuration with a template and a password file, and its storage. `peers` are others of its cluster, started
-    before."""
+    """An Alertmanager with a configuration, a template, a password file and storage. `peers` are members of its cluster
+    that were started earlier."""
 
     def __init__(self, directory: Path, *, peers: list["Alertmanager"] | None = None,
                  authority: Authority | None = None, flags: tuple[str, ...] = ()):
@@ -64,25 +64,25 @@ class Alertmanager(MetricsServer):
         return self
 
     def silences(self) -> dict[str, dict]:
-        """By id."""
+        """Silences by id."""
         return {one["id"]: one for one in self.api.get("/api/v2/silences")}
 
     def add_silence(self, name: str = "alertname", value: str = "Down", *, comment: str = "planned", starts: float = -1,
                     ends: float = 7200, **matcher) -> str:
-        """Its id."""
+        """Returns the id of the silence."""
         return self.add_silences([self.silence(name, value, comment=comment, starts=starts, ends=ends, **matcher)])[0]
 
     @staticmethod
     def silence(name: str, value: str, *, comment: str = "planned", starts: float = -1, ends: float = 7200,
                 is_regex: bool = False, is_equal: bool = True) -> dict:
         matchers = [{"name": name, "value": value, "isRegex": is_regex, "isEqual": is_equal},
-                    # One of them has to be such that it does not match what has no such label.
+                    # Alertmanager rejects a silence whose matchers all match the empty string.
                     {"name": "severity", "value": "page", "isRegex": False, "isEqual": True}]
         return {"matchers": matchers, "startsAt": api_time(starts), "endsAt": api_time(ends),
                 "createdBy": "anna", "comment": comment}
 
     def add_silences(self, silences: list[dict]) -> list[str]:
-        """Over one connection. Not with TLS."""
+        """Adds silences over one connection. Does not support TLS."""
         if self.web_config is not None:
             return [self.api.ask("/api/v2/silences", one)[1]["silenceID"] for one in silences]
         url = urllib.parse.urlsplit(self.url)
@@ -103,6 +103,6 @@ class Alertmanager(MetricsServer):
             raise AssertionError(f"{identity}: {status} {answer}")
 
     def source(self, name: str = "main", **options) -> dict:
-        """The source's entry for agent.yaml."""
+        """The source's entry in agent.yaml."""
         return {"kind": "alertmanager", "name": name, "endpoints": [self.url], "storage": str(self.storage),
                 **self.access, **options}

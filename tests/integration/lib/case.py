@@ -1,4 +1,4 @@
-"""The frame of a test: a temporary directory, and skipping where a service is absent."""
+"""Base class of the tests: temporary directories, and skipping when a service is missing."""
 
 import os
 import re
@@ -14,8 +14,7 @@ _MEMORY = Path("/dev/shm")
 
 
 class Case(unittest.TestCase):
-    """A test with a directory of its own, `self.directory`, removed afterwards. Set
-    HOLDFAST_KEEP=1 to keep it and look at it."""
+    """A test with its own directory, `self.directory`, which is removed afterwards. HOLDFAST_KEEP=1 keeps it."""
 
     maxDiff = None
 
@@ -23,7 +22,7 @@ class Case(unittest.TestCase):
         self.directory = make_directory(self)
 
     def secret(self, name: str, text: str) -> Path:
-        """A file that only its owner may read, as password files must be."""
+        """Creates a file that only its owner may read, as required for password files."""
         path = self.directory / name
         path.touch(0o600)
         path.write_text(text)
@@ -31,15 +30,15 @@ class Case(unittest.TestCase):
 
     @classmethod
     def shared_directory(cls) -> Path:
-        """One for the whole class, for what setUpClass starts."""
+        """A directory for the whole class, used by setUpClass."""
         path = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
         cls.addClassCleanup(_remove, path)
         return path
 
 
 def make_directory(case: unittest.TestCase, memory: int = 0) -> Path:
-    """With `memory`: in memory, where that many bytes are to be had twice. For what is as large as it is short-lived,
-    and about which the file system does not matter: gigabytes written and removed by a disk take minutes."""
+    """Creates a directory for the test. With `memory`, it is on tmpfs if twice that many bytes are free: for large
+    short-lived files where the file system does not matter. Writing and removing gigabytes on disk takes minutes."""
     in_memory = memory > 0 and 2 * memory < _free_memory()
     path = Path(tempfile.mkdtemp(prefix="holdfast-test-", dir=_MEMORY if in_memory else None))
     case.addCleanup(_remove, path)
@@ -47,7 +46,7 @@ def make_directory(case: unittest.TestCase, memory: int = 0) -> Path:
 
 
 def _free_memory() -> int:
-    """Bytes that a file in memory may take. 0 where there is no file system for it."""
+    """Bytes that files on tmpfs may take; 0 if there is no tmpfs."""
     if not _MEMORY.is_mount():
         return 0
     available = re.search(r"^MemAvailable: *([0-9]+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
@@ -62,8 +61,8 @@ def _remove(path: Path) -> None:
     top = os.fsencode(path)
 
     def make_writable(function, name, error):
-        if os.fsencode(name) == top:  # rmtree may have decoded it
-            raise error[1]  # what it lies in is not ours: it may be /tmp
+        if os.fsencode(name) == top:  # rmtree may have decoded the name
+            raise error[1]  # do not chmod the parent directory: it may be /tmp
         os.chmod(os.path.dirname(name), 0o700)
         function(name)
 
@@ -71,7 +70,7 @@ def _remove(path: Path) -> None:
 
 
 def main(*services: str) -> None:
-    """Runs the tests of the calling file, or ends with 77 where one of the services is absent."""
+    """Runs the tests of the calling file. Exits with 77 if one of the services is missing."""
     missing = [service for service in services if not places.have_service(service)]
     if missing:
         print(f"skipped: {', '.join(missing)} not in {places.SERVICES} (scripts/services fetches it)")

@@ -1,4 +1,4 @@
-"""A certificate authority for one test, by the openssl program."""
+"""A certificate authority for one test, using the openssl program."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class Certificate:
 
 
 class Authority:
-    """Issues certificates for 127.0.0.1 and localhost, for servers and clients alike."""
+    """Issues certificates for 127.0.0.1 and localhost, valid for servers and clients."""
 
     def __init__(self, directory: Path, name: str = "ca"):
         self._directory = directory

@@ -1,4 +1,4 @@
-"""A controller and its agents on loopback, as an operator sets them up."""
+"""A controller and its agents on loopback, set up as an operator would."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,8 @@ def program(name: str) -> str:
 
 
 class Cluster:
-    """All files are below `directory`; the agents share one repository there. Operator: anna. `init`: more options of
-    `holdfast init`."""
+    """A cluster whose files are all below `directory`. The agents share one repository there. The operator is anna.
+    `init`: more options of `holdfast init`."""
 
     def __init__(self, directory: Path, name: str = "prod", init: tuple[str, ...] = ("--no-passphrase",)):
         self.directory = directory
@@ -46,7 +46,7 @@ class Cluster:
         return self
 
     def launch_controller(self, **options) -> Process:
-        """Starts the controller and waits for nothing."""
+        """Starts the controller without waiting for it."""
         self.controller = Process([program("holdfast-controller"), "run", "--config", str(self.config)],
                                   self.directory / "controller.log", **options)
         return self.controller
@@ -54,13 +54,13 @@ class Cluster:
     def _wait_for_controller(self) -> None:
         def answers() -> bool:
             self.controller.require_running()
-            # 1: the controller answers, and names a problem.
+            # 1: the controller answers and reports a problem.
             return self.call("status", expect=None).code in (0, 1)
 
         wait_until("the controller's answer", answers)
 
     def call(self, *arguments: str, expect: int | None = 0, operator: bool = False, **options) -> Finished:
-        """A command of `holdfast` on the controller's host, or (`operator`) on anna's, with her keys."""
+        """Runs `holdfast` on the controller's host, or with `operator` on anna's, with her keys."""
         where = ["--config", str(self.operator)] if operator else ["--controller", str(self.socket)]
         options.setdefault("timeout", 300)
         env = {"HOME": str(self.directory)} | options.pop("env", {})
@@ -68,7 +68,7 @@ class Cluster:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def status(self) -> dict:
-        """Of a cluster whose problems are not what the test is about."""
+        """The cluster's status, even if it reports problems."""
         return self.json("status", expect=None)
 
     def json(self, *arguments: str, **options) -> dict:
@@ -80,7 +80,7 @@ class Cluster:
             repositories={"main": {"url": f"file:{self.repository}", "password_file": str(self.password)}}, **settings)
 
     def add(self, node: str, sources: list[dict], *, policy: dict | None = None, **settings) -> None:
-        """Makes the node's configuration, lets it join, starts its agent and waits until it is connected."""
+        """Writes the node's configuration, joins the node, starts its agent and waits until it is connected."""
         self.write_config(node, sources, **settings)
         agent = self.agent(node)
         if not self.repository.exists():
@@ -99,7 +99,7 @@ class Cluster:
         self.wait_for(node)
 
     def launch_agent(self, node: str, **options) -> Process:
-        """Starts the agent and waits for nothing."""
+        """Starts the agent without waiting for it."""
         self.agents[node] = self.agent(node).start("run", log=self.directory / f"{node}.log", **options)
         return self.agents[node]
 
@@ -114,11 +114,11 @@ class Cluster:
         return next(agent for agent in self.json("agent", "list")["agents"] if agent["node"] == node)
 
     def rotate(self, *changes: str) -> None:
-        """Makes the next root document and puts it in force."""
+        """Creates the next root document and activates it."""
         self.call("trust", "rotate", *changes, "--root-key", str(self.root_key), "--send", "--yes")
 
     def restart_controller(self) -> None:
-        """As a power cut would: nothing is said to anybody."""
+        """Kills the controller without warning, as a power cut would, and starts it again."""
         self.controller.kill()
         self.start()
 

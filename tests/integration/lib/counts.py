@@ -1,4 +1,4 @@
-"""The counts of one snapshot are the same in each list and report, and true."""
+"""Checks that all lists and reports show the same, correct counts of a snapshot."""
 
 from unittest import TestCase
 
@@ -22,7 +22,6 @@ def assert_counts(case: TestCase, agent: Agent, backup: dict) -> None:
     files = [entry for entry in entries if entry["type"] == "file"]
     case.assertEqual(shown["files"], len(files))
     case.assertEqual(shown["bytes"], sum(entry["size"] for entry in files))
-    # The manifest is a file of the snapshot and not an item of the source; neither are directories
-    # that only lead to items.
+    # `items` excludes the manifest and directories that only lead to items.
     case.assertGreaterEqual(backup["items"], shown["files"] - 1)
     case.assertLess(backup["items"], len(entries))

@@ -18,7 +18,7 @@ from .certificates import Authority
 from .places import service_program, service_version
 from .processes import Process, free_port, run, wait_until
 
-# Keys per transaction: below --max-txn-ops, and 100-byte values stay below etcd's request limit.
+# Keys per transaction: below --max-txn-ops, and below etcd's request limit with 100-byte values.
 _BATCH = 4000
 
 
@@ -32,8 +32,8 @@ class Member:
 
 
 class EtcdCluster:
-    """`service` is "etcd" or "etcd36". Nothing runs before start(). To bring restored data up, make a cluster,
-    put a data directory where each member's `data_dir` says, then start(): etcd takes what is there."""
+    """A cluster of `service`, "etcd" or "etcd36". Nothing runs before start(). To start from restored data, create a
+    cluster, write each member's `data_dir`, then call start(): etcd uses existing data."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class EtcdCluster:
         user: tuple[str, str] | None = None,
         quota: int = 4 << 30,
     ):
-        """`authority` turns TLS and client certificates on; `user` is (name, password), see enable_auth(); `quota`
-        is --quota-backend-bytes."""
+        """`authority` enables TLS and client certificates; `user` is (name, password), see enable_auth(); `quota` is
+        --quota-backend-bytes."""
         self.directory = directory
         self.service = service
         self.is_3_4 = service_version(service).startswith("3.4.")
@@ -81,7 +81,7 @@ class EtcdCluster:
         return ",".join(f"{member.name}={member.peer_url}" for member in self.members)
 
     def start(self, *, auth_is_enabled: bool = False) -> "EtcdCluster":
-        """Starts every member that does not run and waits until all of them serve."""
+        """Starts every stopped member and waits until all members serve."""
         self._auth_enabled = self._auth_enabled or auth_is_enabled
         for member in self.members:
             if member.process is None or not member.process.is_running():
@@ -95,9 +95,9 @@ class EtcdCluster:
             assert member.process is not None
             if not member.process.is_running():
                 return False
-            # Health is decided by a read of one key, which needs a leader.
+            # The health check reads one key, which needs a leader.
             answer = self._ctl(["endpoint", "health"], member, expect=None)
-            # etcdctl 3.6 calls a member with an alarm unhealthy, but it serves.
+            # etcdctl 3.6 reports a member with an alarm as unhealthy, but it serves.
             return answer.returncode == 0 or "Active Alarm" in answer.stdout + answer.stderr
 
         try:
@@ -123,7 +123,7 @@ class EtcdCluster:
             argv += ["--cert-file", cert, "--key-file", key, "--trusted-ca-file", ca]
             argv += ["--client-cert-auth", "--peer-client-cert-auth", "--peer-trusted-ca-file", ca]
             argv += ["--peer-cert-file", cert, "--peer-key-file", key]
-        # Tests measure what we do, not how the disk flushes; killed processes lose nothing by it.
+        # Tests do not depend on flushing to disk; killed processes lose nothing without fsync.
         argv += ["--unsafe-no-fsync"] if not self.is_3_4 else []
         return Process(argv, self.directory / f"{member.name}.log")
 
@@ -133,7 +133,7 @@ class EtcdCluster:
                 member.process.stop()
 
     def enable_auth(self) -> None:
-        """Makes the user with the role root, then turns authentication on."""
+        """Creates the user with the role root, then enables authentication."""
         if self.user is None:
             raise AssertionError("enable_auth() needs a cluster made with user=(name, password)")
         name, password = self.user
@@ -144,7 +144,7 @@ class EtcdCluster:
         self._auth_enabled = True
 
     def ctl(self, *arguments: str, member: Member | None = None, **options) -> str:
-        """etcdctl's output. Without `member` it is told all endpoints."""
+        """Output of etcdctl. Without `member`, etcdctl gets all endpoints."""
         return self._ctl(list(arguments), member, **options).stdout
 
     def _ctl(self, arguments: list[str], member: Member | None = None, **options):
@@ -159,15 +159,15 @@ class EtcdCluster:
         return run(argv + arguments, env={"ETCDCTL_API": "3"}, **options)
 
     def put_many(self, pairs: dict[str, str]) -> None:
-        """Writes the pairs, a few thousand per transaction. Keys and values without quotes or newlines."""
+        """Writes the pairs, a few thousand per transaction. Keys and values must not contain quotes or newlines."""
         items = list(pairs.items())
         for start in range(0, len(items), _BATCH):
             puts = "".join(f'put {key} "{value}"\n' for key, value in items[start : start + _BATCH])
             self.ctl("txn", input=f"\n{puts}\n\n")
 
     def put_large(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Writes large values, each on its own and a few at once, over etcd's JSON gateway: etcdctl takes 30 ms to
-        read 100 KB of a transaction. Only without TLS and authentication."""
+        """Writes large values, one per request and several requests at once, through etcd's JSON gateway: etcdctl takes
+        30 ms to parse 100 KB of a transaction. Does not support TLS or authentication."""
         assert self.authority is None and not self._auth_enabled
         url = urllib.parse.urlsplit(self.members[0].client_url)
         left = iter(pairs)
@@ -192,8 +192,8 @@ class EtcdCluster:
                 done.result()
 
     def fill(self, count: int, *, prefix: str = "key", seed: str = "a", value_bytes: int = 100) -> None:
-        """`count` keys PREFIX/000000... whose values depend on `seed` alone."""
-        # A request has at most 1.5 MiB.
+        """Writes `count` keys PREFIX/000000... whose values depend only on `seed`."""
+        # A request is limited to 1.5 MiB.
         batch = min(_BATCH * 10, max(1, 1_000_000 // (value_bytes + 100)))
         for start in range(0, count, batch):
             stop = min(start + batch, count)
@@ -212,7 +212,7 @@ class EtcdCluster:
         return int(answer["header"]["revision"])
 
     def state(self, revision: int = 0) -> dict[bytes, tuple]:
-        """Every key as it stands at `revision` (0: now): key -> (value, create, mod, version)."""
+        """Every key at `revision` (0: now): key -> (value, create, mod, version)."""
         arguments = ["get", "", "--prefix", "--write-out", "json"]
         if revision:
             arguments += ["--rev", str(revision)]
@@ -228,7 +228,7 @@ class EtcdCluster:
         }
 
     def source(self, name: str = "main", **options) -> dict:
-        """The source's entry for agent.yaml."""
+        """The source's entry in agent.yaml."""
         entry: dict = {"kind": "etcd", "name": name, "endpoints": self.endpoints}
         if self.authority is not None and self.client is not None:
             entry |= {
@@ -239,7 +239,7 @@ class EtcdCluster:
         return entry | options
 
     def restore_by_etcd(self, snapshot: Path, member: Member) -> None:
-        """Makes the member's data directory by etcd's own tool, as docs/exit/etcd.md tells an operator."""
+        """Creates the member's data directory with etcd's own tool, as docs/exit/etcd.md describes."""
         tool = "etcdctl" if self.is_3_4 else "etcdutl"
         run(
             [
@@ -254,13 +254,13 @@ class EtcdCluster:
 
 
 def text(seed: str, size: int) -> str:
-    """Letters and digits that do not compress away, the same for the same seed."""
+    """Incompressible letters and digits, the same for the same seed."""
     digest = hashlib.shake_128(seed.encode()).digest(size)
     return re.sub(rb"[^A-Za-z0-9]", b"x", base64.b64encode(digest))[:size].decode()
 
 
 class Writer:
-    """Writes to a cluster without pause until the `with` block ends; an error in it fails the test."""
+    """Writes to a cluster continuously until the `with` block ends. An error fails the test."""
 
     def __init__(self, cluster: EtcdCluster, keys: int = 500, prefix: str = "live"):
         self._cluster, self._keys, self._prefix = cluster, keys, prefix
@@ -277,7 +277,7 @@ class Writer:
                 }
                 self._cluster.put_many(pairs)
                 self.rounds += 1
-        except Exception as error:  # noqa: BLE001: handed to the test's own thread
+        except Exception as error:  # noqa: BLE001: raised again in the test's thread
             self._error = error
 
     def __enter__(self) -> "Writer":

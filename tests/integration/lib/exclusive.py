@@ -1,4 +1,4 @@
-"""Who has a repository to himself keeps all others out, stock restic and us, as long as he lives."""
+"""An exclusive lock on a repository excludes all other processes, stock restic and Holdfast, while its owner lives."""
 
 import random
 from pathlib import Path
@@ -9,8 +9,8 @@ from .restic import Restic
 
 
 class ExclusiveLocks:
-    """For a Case that has a repository, a tree that both back up, and both programs, `slow_agent` one that reads a MiB
-    a second from the repository."""
+    """Mixin for a Case with a repository, a tree that both programs back up, and both programs. `slow_agent` reads one
+    MiB a second from the repository."""
 
     agent: Agent
     slow_agent: Agent
@@ -36,7 +36,7 @@ class ExclusiveLocks:
         snapshot = self.backup_by_us()
         for number, verb in enumerate((["check", "--read-data"], ["prune", "--max-unused", "0"])):
             with self.subTest(verb[0]):
-                # At a KiB a second it is at it until somebody stops it.
+                # At a KiB per second it runs until it is stopped.
                 held = self.restic.start("--limit-download", "1", "--no-cache", *verb,
                                          log=self.directory / f"restic {number}")
                 self.addCleanup(held.kill)
@@ -66,7 +66,7 @@ class ExclusiveLocks:
         self.write_tree(range(0, 40, 2))
         second = self.backup_by_us()
         self.agent.run("repository", "forget", first, "--allow-below-floor")
-        # What it copies takes it twenty seconds.
+        # Copying takes this prune twenty seconds.
         held = self.slow_agent.start("repository", "prune", "--max-unused", "0", log=self.directory / "prune")
         self.addCleanup(held.kill)
         (lock,) = wait_until("its lock", self.exclusive_locks)
@@ -76,7 +76,7 @@ class ExclusiveLocks:
             done = self.restic.run(*theirs, expect=None)
             self.assertNotEqual(done.returncode, 0, theirs)
             self.assertIn(f"PID {held.pid} on {lock['host']}", done.stderr)
-        self.restic.unlock()  # takes away dead ones, and this one lives
+        self.restic.unlock()  # removes stale locks, but this owner is alive
         held.require_running()
         self.assertEqual([one["pid"] for one in self.exclusive_locks()], [held.pid])
 

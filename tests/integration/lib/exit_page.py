@@ -1,5 +1,5 @@
-"""The commands of docs/exit/KIND.md below "By hand", run one block at a time as the page shows them. Only what names
-the reader's own paths, addresses and nodes is replaced."""
+"""Runs the commands of docs/exit/KIND.md below "By hand", one block at a time, as written. Only the reader's own paths,
+addresses and node names are replaced."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ _END = "end of the block"
 
 
 class ExitPage:
-    """`replaced`: text of the page -> what the test has instead; each must occur on the page."""
+    """`replaced`: text on the page -> the test's text. Each must occur on the page."""
 
     def __init__(self, kind: str, directory: Path, repository: Path, replaced: dict[str, str]):
         page = (ROOT / "docs" / "exit" / f"{kind}.md").read_text()
@@ -43,13 +43,14 @@ class ExitPage:
         self.shell(f"export PATH={shlex.quote(str(self._programs))}:$PATH")
 
     def program(self, name: str, script: str) -> None:
-        """What the page's commands find as `name`."""
+        """Defines what the page's commands find as program `name`."""
         path = self._programs / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
     def run(self, number: int, replaced: dict[str, str] | None = None) -> str:
-        """Runs a block, counted from 0, in the shell of those before. `replaced`: for this time, in addition."""
+        """Runs a block, counted from 0, in the same shell as the earlier ones. `replaced`: further replacements for
+        this call."""
         words = self._replaced | (replaced or {})
         for theirs in replaced or {}:
             assert theirs in self.blocks[number], f"block {number} has no {theirs}"
@@ -58,7 +59,7 @@ class ExitPage:
         return self.shell(re.sub(pattern, lambda match: words[match[0]], self.blocks[number]))
 
     def shell(self, commands: str) -> str:
-        """Runs other commands in the same shell; returns what they print. Fails if one of them fails."""
+        """Runs other commands in the same shell and returns their output. Fails if a command fails."""
         script = self._directory / "block"
         script.write_text(commands)
         assert self._shell.stdin is not None and self._shell.stdout is not None

@@ -1,4 +1,4 @@
-"""A real HAProxy in master-worker mode, something behind it, and somebody who asks it all the time."""
+"""A real HAProxy in master-worker mode, a web server for it, and a load generator."""
 
 import http.client
 import http.server
@@ -35,7 +35,7 @@ class WebServer:
             request_queue_size = 256
 
             def handle_error(self, *_arguments) -> None:
-                pass  # HAProxy ends its idle connections by a reset
+                pass  # HAProxy resets its idle connections
 
         self.port = free_port()
         self._server = Server(("127.0.0.1", self.port), Answer)
@@ -47,8 +47,8 @@ class WebServer:
 
 
 class HAProxy:
-    """`haproxy -Ws` over the configuration files given. The caller writes them first; `directory` gets the
-    pid file, the log, and is where admin.sock and master.sock lie."""
+    """`haproxy -Ws` with the given configuration files. The caller writes them first. `directory` gets the pid file,
+    the log, admin.sock and master.sock."""
 
     def __init__(self, directory: Path, configs: list[Path]):
         self.directory = directory
@@ -75,11 +75,11 @@ class HAProxy:
             self.process.stop()
 
     def check(self) -> bool:
-        """Whether `haproxy -c` takes the configuration."""
+        """Whether `haproxy -c` accepts the configuration."""
         return run([self.program, "-c", "-q", *self._files()], expect=None).returncode == 0
 
     def reload(self) -> None:
-        """As `systemctl reload` does it; returns when a new worker serves."""
+        """Reloads as `systemctl reload` does, and returns when a new worker serves."""
         before = self.workers()
         os.kill(int(self.pidfile.read_text().split()[0]), signal.SIGUSR2)
         wait_until("a new worker", lambda: set(self.workers()) - set(before))
@@ -92,11 +92,11 @@ class HAProxy:
         return self._ask(self.admin_socket, command)
 
     def workers(self) -> list[int]:
-        """The process ids of the current workers, without those that are only finishing."""
+        """Process ids of the current workers, without old ones that are finishing."""
         return self._listed("# workers")
 
     def old_workers(self) -> list[int]:
-        """Those that are only finishing what they have begun."""
+        """Process ids of old workers that are finishing their connections."""
         return self._listed("# old workers")
 
     def _listed(self, head: str) -> list[int]:
@@ -114,7 +114,7 @@ class HAProxy:
             connection.settimeout(10)
             connection.connect(str(path))
             connection.sendall(command.encode() + b"\n")
-            connection.shutdown(socket.SHUT_WR)  # the master waits for more commands otherwise
+            connection.shutdown(socket.SHUT_WR)  # otherwise the master waits for more commands
             answer = b""
             while piece := connection.recv(65536):
                 answer += piece
@@ -122,7 +122,7 @@ class HAProxy:
 
 
 def get(port: int, path: str = "/") -> tuple[int, str]:
-    """One request on a connection of its own: (status, body)."""
+    """Sends one request on its own connection; returns (status, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
@@ -133,7 +133,8 @@ def get(port: int, path: str = "/") -> tuple[int, str]:
 
 
 class MapHAProxy(HAProxy):
-    """One that answers with what `map`, a file in `directory`, has for the path; the file itself has "/ file"."""
+    """A HAProxy that answers with the value that `map`, a file in `directory`, has for the path. The file has "/ file".
+    """
 
     def __init__(self, directory: Path):
         directory.mkdir()
@@ -152,14 +153,14 @@ class MapHAProxy(HAProxy):
                 "socket": str(self.admin_socket)}
 
     def change_in_memory(self) -> None:
-        """The map has "/ memory" then, and the file what it had."""
+        """Sets the map's entry to "/ memory" in the process and leaves the file unchanged."""
         answer = self.admin(f"set map {self.map} / memory").strip()
         if answer:
             raise AssertionError(answer)
 
 
 class Load:
-    """Asks without pause on a few connections at a time until the `with` block ends, and counts."""
+    """Sends requests continuously over a few connections until the `with` block ends, and counts them."""
 
     def __init__(self, port: int, threads: int = 4, path: str = "/"):
         self._port, self._path = port, path

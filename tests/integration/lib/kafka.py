@@ -1,4 +1,4 @@
-"""Real Kafka clusters on loopback: by KRaft or ZooKeeper, with or without TLS, logins and rights."""
+"""Real Kafka clusters on loopback: with KRaft or ZooKeeper, with or without TLS, logins and ACLs."""
 
 import base64
 import re
@@ -14,10 +14,10 @@ from .kafka_client import KafkaClient
 from .places import service_program
 from .processes import Process, free_port, run, wait_until
 
-# A broker that starts or dies takes so long on a machine that does other things besides.
+# Starting or killing a broker can take this many seconds on a busy machine.
 _PATIENCE = 120
-# No traces in the system's temporary directory, which who is killed would leave there: libraries that were unpacked,
-# and the counters that tools of Java look at.
+# Killed processes would leave files in the system's temporary directory: unpacked libraries, and the performance
+# counters that Java tools read.
 _JAVA = "-XX:-UsePerfData -Djava.io.tmpdir={}"
 _WITH_CLUSTER = ("kafka-topics", "kafka-acls", "kafka-configs", "kafka-consumer-groups")
 
@@ -38,13 +38,13 @@ class Broker:
 
 
 class KafkaCluster:
-    """`service` is "kafka41" or "kafka39". By default each broker is a controller, too; with `zookeeper`, of kafka39
-    alone, one ZooKeeper is behind all. Nothing runs before start().
+    """A cluster of `service`, "kafka41" or "kafka39". By default each broker is also a controller. With `zookeeper`
+    (kafka39 only), all brokers use one ZooKeeper. Nothing runs before start().
 
-    Brokers and the tools of this class speak over a listener without login, on which everybody may do everything.
-    `security` is what the listener for clients asks for: PLAINTEXT; SSL, which takes certificates of `authority` and
-    calls their owner "CN=anna"; SASL_PLAINTEXT or SASL_SSL for the users (name: password) of either mechanism. Only
-    with `authorizer` there are rights, and those who are not among `super_users` have none until add_acl()."""
+    Brokers and the tools of this class use a listener without login or restrictions. `security` is the protocol of the
+    clients' listener: PLAINTEXT; SSL, which accepts certificates of `authority` and maps their subject to "CN=anna";
+    SASL_PLAINTEXT or SASL_SSL for the users (name: password) of either mechanism. Only `authorizer` enables ACLs; then
+    users outside `super_users` have no rights before add_acl()."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class KafkaCluster:
         broker_properties: dict[int, dict[str, str]] | None = None,
         log_dirs: int = 1,
     ):
-        """`properties`, and before them `broker_properties` of one, go before those that are set here."""
+        """`properties` of all brokers, and before them `broker_properties` of one, precede the ones set here."""
         self.directory = directory
         self.service = service
         self.security = security
         self.scram_users = scram_users or {}
         self.plain_users = plain_users or {}
         self.authority = authority
-        # 16 bytes; a tool would take one that begins with "-" for an option.
+        # 16 bytes. The first must not encode to "-": a tool would parse the id as an option.
         self.cluster_id = base64.urlsafe_b64encode(b"T" + secrets.token_bytes(15)).decode().rstrip("=")
         self.brokers = {
             number: Broker(
@@ -89,7 +89,7 @@ class KafkaCluster:
     # -- starting and ending
 
     def start(self) -> "KafkaCluster":
-        """Starts every broker that does not run, all at once, and waits until each answers and knows of all."""
+        """Starts every stopped broker at once and waits until each answers and knows all others."""
         if self.zookeeper is not None:
             self.zookeeper.start()
         stopped = [broker for broker in self.brokers.values() if not broker.is_running()]
@@ -106,7 +106,7 @@ class KafkaCluster:
         return self
 
     def start_broker(self, number: int, properties: dict[str, str] | None = None) -> None:
-        """`properties` are added to its own from now on."""
+        """Starts the broker. `properties` are added to its configuration permanently."""
         broker = self.brokers[number]
         broker.properties = broker.properties | (properties or {})
         self._prepare(broker)
@@ -114,16 +114,16 @@ class KafkaCluster:
         self._wait_for(broker)
 
     def stop_broker(self, number: int, seconds: float = 30) -> int:
-        """As systemd does it; returns the exit status. Who is still there then is killed: without a majority of the
-        controllers none of them ends in peace."""
+        """Stops the broker with SIGTERM, as systemd does, and returns its exit status. Kills it after a timeout:
+        without a majority of the controllers, a controller never ends cleanly."""
         return self.brokers[number].process.stop(seconds)
 
     def kill_broker(self, number: int) -> None:
-        """As a power cut would."""
+        """Kills the broker, as a power cut would."""
         self.brokers[number].process.kill()
 
     def stop(self, seconds: float = 15) -> None:
-        """Tells all at once; see stop_broker()."""
+        """Stops all brokers at once; see stop_broker()."""
         running = [broker for broker in self.brokers.values() if broker.is_running()]
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda broker: broker.process.stop(seconds), running))
@@ -131,7 +131,7 @@ class KafkaCluster:
             self.zookeeper.stop()
 
     def kill(self) -> None:
-        """All of it; for the end of a test, which wants nothing any more."""
+        """Kills the whole cluster, for the end of a test."""
         for broker in self.brokers.values():
             if broker.process is not None:
                 broker.process.kill()
@@ -185,7 +185,7 @@ class KafkaCluster:
             "transaction.state.log.num.partitions": "3",
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": "1",
-            "log.cleaner.dedupe.buffer.size": str(4 << 20),  # is in memory from the beginning
+            "log.cleaner.dedupe.buffer.size": str(4 << 20),  # allocated from the start
         }
         if self.zookeeper is not None:
             common |= {"zookeeper.connect": self.zookeeper.address, "zookeeper.session.timeout.ms": "9000"}
@@ -223,7 +223,7 @@ class KafkaCluster:
             found[f"{prefix}sasl.enabled.mechanisms"] = ",".join(mechanisms)
         if self.security.endswith("SSL"):
             issued = self.authority.issue("kafka-server")
-            # Java reads a key in this form alone.
+            # Java reads keys only in this form.
             key = run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", str(issued.key)]).stdout
             store = issued.key.with_suffix(".store")
             store.touch(0o600)
@@ -251,17 +251,18 @@ class KafkaCluster:
     # -- speaking to it
 
     def bootstrap(self, number: int | None = None) -> str:
-        """Where clients find it: all brokers, or one."""
+        """Bootstrap addresses of all brokers, or of one."""
         return ",".join(f"127.0.0.1:{broker.client_port}" for broker in self._asked(number))
 
     def client(
         self, user: str = "", *, mechanism: str = "", number: int | None = None, library: str | None = None
     ) -> KafkaClient:
-        """By the listener for clients. `mechanism` where the user has both; `library` as in KafkaClient."""
+        """A client on the clients' listener. `mechanism` is needed if the user has both; `library` as in KafkaClient.
+        """
         return KafkaClient(self.client_properties(user, mechanism=mechanism, number=number), library)
 
     def client_properties(self, user: str = "", *, mechanism: str = "", number: int | None = None) -> dict[str, str]:
-        """What librdkafka has to know to be `user`."""
+        """The librdkafka properties of `user`."""
         found = {"bootstrap.servers": self.bootstrap(number), "security.protocol": self.security}
         if self.security.endswith("SSL"):
             found["ssl.ca.location"] = str(self.authority.ca)
@@ -280,7 +281,7 @@ class KafkaCluster:
         return found
 
     def admin(self, number: int | None = None, **properties: str) -> KafkaClient:
-        """By the listener on which everybody may do everything. `properties` are librdkafka's."""
+        """A client on the listener without restrictions. `properties` are librdkafka's."""
         return KafkaClient({"bootstrap.servers": self._internal(number)} | properties)
 
     def _internal(self, number: int | None = None) -> str:
@@ -290,7 +291,7 @@ class KafkaCluster:
         return list(self.brokers.values()) if number is None else [self.brokers[number]]
 
     def tool(self, name: str, *arguments: str) -> str:
-        """The output of one of Kafka's own tools, which knows where the cluster is."""
+        """Runs one of Kafka's own tools against the cluster and returns its output."""
         argv = [service_program(self.service, name), *arguments]
         if name in _WITH_CLUSTER:
             argv += ["--bootstrap-server", self._internal()]
@@ -307,14 +308,15 @@ class KafkaCluster:
         *,
         assignment: list[list[int]] | None = None,
     ) -> None:
-        """Each partition has a leader then. `assignment` says which brokers have a partition, the first to lead it."""
+        """Creates a topic and waits until each partition has a leader. `assignment` lists the brokers of each
+        partition, the preferred leader first."""
         wanted = {"assignment": assignment} if assignment else {"partitions": partitions, "replicas": replicas}
         self.admin().run("create", [{"topic": topic, "config": config or {}, **wanted}])
         for partition in range(len(assignment or range(partitions))):
             self.wait_for_leader(topic, partition)
 
     def create_topics(self, *topics: dict) -> None:
-        """Many at once, as "create" of kafka_tool takes them."""
+        """Creates many topics at once, in the form that "create" of kafka_tool takes."""
         self.admin().run("create", topics)
 
         def have_leaders() -> bool:
@@ -328,21 +330,21 @@ class KafkaCluster:
         wait_until("leaders of all partitions", have_leaders, _PATIENCE)
 
     def delete_topic(self, topic: str) -> None:
-        """Nobody knows of it then, and no broker that runs has a directory of its name."""
+        """Deletes the topic and waits until no broker knows it and no running broker has a directory with its name."""
         self.admin().run("delete", [{"topic": topic}])
         running = [broker for broker in self.brokers.values() if broker.is_running()]
 
         def is_gone() -> bool:
             if any(topic in self.admin(broker.number).metadata()["topics"] for broker in running):
                 return False
-            # Where ZooKeeper keeps the metadata a topic is forgotten before its directories are renamed.
+            # With ZooKeeper, the metadata of a topic is gone before its directories are renamed.
             directories = (path for broker in running for log_dir in broker.log_dirs for path in log_dir.iterdir())
             return not any(re.fullmatch(re.escape(topic) + r"-\d+", path.name) for path in directories)
 
         wait_until(f'topic "{topic}" to be gone', is_gone)
 
     def leader(self, topic: str, partition: int = 0) -> int:
-        """The broker's number; -1 where there is none."""
+        """Number of the leading broker; -1 if the partition has no leader."""
         return self._partition(topic, partition)["leader"]
 
     def isr(self, topic: str, partition: int = 0) -> set[int]:
@@ -352,7 +354,7 @@ class KafkaCluster:
         return self._partition(topic, partition)["replicas"]
 
     def wait_for_leader(self, topic: str, partition: int = 0) -> int:
-        """One that runs, and of which every broker that runs knows."""
+        """Waits for a leader that runs and that every running broker knows."""
 
         def found() -> int:
             running = [broker.number for broker in self.brokers.values() if broker.is_running()]
@@ -372,8 +374,8 @@ class KafkaCluster:
     def alter_config(
         self, kind: str, name: str | None, config: dict[str, str] | None = None, *, delete: Iterable[str] = ()
     ) -> None:
-        """`kind` is topics, brokers, users, groups...; `name` None is the default of all of that kind. What is not
-        named stays as it is."""
+        """Changes a configuration. `kind` is topics, brokers, users, groups...; `name` None is the default of the kind.
+        Other settings stay unchanged."""
         arguments = ["--alter", "--entity-type", kind]
         arguments += ["--entity-default"] if name is None else ["--entity-name", name]
         if config:
@@ -387,8 +389,8 @@ class KafkaCluster:
         self.tool("kafka-configs", *arguments)
 
     def add_acl(self, user: str, operations: Iterable[str], *resource: str, deny: bool = False) -> None:
-        """E.g. add_acl("anna", ["Read", "Describe"], "--topic", "orders", "--resource-pattern-type", "prefixed"); the
-        cluster itself is "--cluster". Brokers learn of it a moment later."""
+        """E.g. add_acl("anna", ["Read", "Describe"], "--topic", "orders", "--resource-pattern-type", "prefixed"). For
+        the cluster itself, pass "--cluster". Brokers apply it a moment later."""
         self.tool("kafka-acls", "--add", *self._acl(user, operations, resource, deny))
 
     def remove_acl(self, user: str, operations: Iterable[str], *resource: str, deny: bool = False) -> None:
@@ -400,7 +402,7 @@ class KafkaCluster:
         return [*who, *(part for operation in operations for part in ("--operation", operation)), *resource]
 
     def groups(self) -> dict[str, str]:
-        """Name and state of each."""
+        """Name and state of each group."""
         lines = self.tool("kafka-consumer-groups", "--list", "--state").splitlines()
         rows = [line.split() for line in lines if line.strip()]
         return {row[0]: row[-1] for row in rows if row[0] != "GROUP"}
@@ -411,7 +413,7 @@ class KafkaCluster:
         return self.brokers[number].log_dirs[which]
 
     def segments(self, number: int, topic: str, partition: int = 0) -> list[Path]:
-        """The .log files of a broker's copy, oldest first."""
+        """The .log files of a broker's replica, oldest first."""
         return sorted(
             file
             for directory in self.brokers[number].log_dirs
@@ -419,12 +421,12 @@ class KafkaCluster:
         )
 
     def dump_log(self, file: Path) -> str:
-        """What Kafka's own tool reads in it: a line per batch and per record."""
+        """What Kafka's own tool reads in the file: a line per batch and per record."""
         return self.tool("kafka-dump-log", "--deep-iteration", "--print-data-log", "--files", str(file))
 
 
 class ZooKeeper:
-    """One server, as it is among the jars of a Kafka."""
+    """A standalone ZooKeeper server, from the jars shipped with Kafka."""
 
     def __init__(self, directory: Path, service: str):
         self.directory = directory

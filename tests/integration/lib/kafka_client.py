@@ -1,4 +1,4 @@
-"""Writes and reads Kafka's records by kafka_tool (tests/support/kafka_tool.cc), to the byte."""
+"""Writes and reads Kafka records with kafka_tool (tests/support/kafka_tool.cc), byte for byte."""
 
 import base64
 import json
@@ -11,13 +11,13 @@ from .processes import die_with_parent, run, wait_until
 
 
 class KafkaError(Exception):
-    """What the cluster or librdkafka said: "NAME: text", e.g. TOPIC_AUTHORIZATION_FAILED."""
+    """An error of the cluster or librdkafka: "NAME: text", e.g. TOPIC_AUTHORIZATION_FAILED."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Written, `partition` may be -1 (any) and `timestamp` None (now). Read, it has the last two as well: `type` says
-    whose time it is, "create" the producer's or "append" the log's."""
+    """A record. To write, `partition` may be -1 (any) and `timestamp` None (now). A record that was read also has the
+    last two fields. `type` is the origin of the time: "create" (the producer) or "append" (the log)."""
 
     topic: str
     partition: int = -1
@@ -29,7 +29,7 @@ class Record:
     type: str | None = None
 
     def as_written(self) -> "Record":
-        """Without what only the log knows, to be compared with what was written."""
+        """The record without the fields that only the log sets, for comparison with what was written."""
         return replace(self, offset=None, type=None)
 
 
@@ -37,8 +37,8 @@ LONG_AGO = 1577880000000  # a time in 2020, in ms
 
 
 def odd_records(topic: str, *, latest: int = LONG_AGO + 2, large: int = 900_000) -> list[Record]:
-    """For partition 0: nothing, no bytes and bytes that are no text; headers that repeat; times of long ago, before
-    1970, and the one that means none; one record of `large` bytes."""
+    """Records for partition 0: null, empty and binary values; repeated headers; timestamps of long ago, before 1970 and
+    "no timestamp"; one record of `large` bytes."""
     return [
         Record(topic, 0, key, value, headers, timestamp)
         for key, value, headers, timestamp in [
@@ -57,8 +57,8 @@ def odd_records(topic: str, *, latest: int = LONG_AGO + 2, large: int = 900_000)
 
 @dataclass(frozen=True)
 class Digest:
-    """All records of a partition: how many, the first and last offset (-1: none), and a checksum of all that is in
-    them, offsets and timestamps included."""
+    """All records of a partition: count, first and last offset (-1: none), and a checksum of their whole content,
+    including offsets and timestamps."""
 
     count: int
     first: int
@@ -66,12 +66,12 @@ class Digest:
     sha256: str
 
 
-# By topic and partition.
+# Key: topic and partition.
 Offsets = dict[tuple[str, int], int]
 
 
 class KafkaClient:
-    """Speaks to a cluster as somebody. `library`: by the librdkafka of that service, not by Debian's."""
+    """A client of a cluster as one user. `library`: uses the librdkafka of that service instead of Debian's."""
 
     def __init__(self, properties: dict[str, str], library: str | None = None):
         self.properties = properties
@@ -84,7 +84,7 @@ class KafkaClient:
         return [*argv, command]
 
     def run(self, command: str, lines: Iterable[dict] = (), **options) -> list[dict]:
-        """One command of kafka_tool, which says what lines it takes and gives. Raises KafkaError."""
+        """Runs one command of kafka_tool; kafka_tool.cc documents its input and output lines. Raises KafkaError."""
         done = run(
             self.command(command, **options),
             input="".join(json.dumps(line) + "\n" for line in lines),
@@ -102,25 +102,25 @@ class KafkaClient:
         return self.run("metadata", **options)[0]
 
     def produce(self, records: Iterable[Record]) -> list[int]:
-        """Writes them in order, and returns their offsets."""
+        """Writes the records in order and returns their offsets."""
         return offsets_in(self.run("produce", [line_of(record) for record in records]))
 
     def producing(self) -> "Producing":
         return Producing(self)
 
     def load(self, topic: str, records: int, size: int, **options) -> None:
-        """Many records whose content depends on what is said here alone; options as in kafka_tool.cc."""
+        """Writes many records whose content depends only on the arguments; options as in kafka_tool.cc."""
         self.run("load", [{"topic": topic, "records": records, "bytes": size, **options}])
 
     def consume(self, *topics: str) -> list[Record]:
-        """All that is there now: of each partition in order, the partitions in any."""
+        """All current records. Order is kept within a partition, not between partitions."""
         return [record_of(line) for line in self.run("consume", [{"topic": topic} for topic in topics])]
 
     def digest(
         self, *topics: str, start: Offsets | None = None, end: Offsets | None = None, offsets: bool = True
     ) -> dict[tuple[str, int], Digest]:
-        """Of each partition, what consume() would give; from `start` on and before `end` where they have it. Without
-        `offsets` the checksum is that of records that are the same in another place."""
+        """A digest of what consume() would return for each partition, from offset `start` to before `end`, if given.
+        Without `offsets`, the checksum ignores offsets, so copies of the same records compare equal."""
 
         def of(topic: str, limits: Offsets | None) -> dict[str, int]:
             return {str(number): offset for (name, number), offset in (limits or {}).items() if name == topic}
@@ -138,7 +138,7 @@ class KafkaClient:
         }
 
     def trim(self, topic: str, partition: int, offset: int = -1) -> None:
-        """Deletes the records before `offset`, by default all that are committed."""
+        """Deletes the records before `offset`, by default all committed ones."""
         self.run("trim", [{"topic": topic, "partition": partition, "offset": offset}])
 
     def commit(self, group: str, offsets: dict[tuple[str, int], int], metadata: str = "") -> None:
@@ -157,7 +157,7 @@ class KafkaClient:
         return {(line["topic"], line["partition"]): line["metadata"] for line in lines}
 
     def _ask_coordinator(self, command: str, lines: list[dict], **options) -> list[dict]:
-        """Of a group, whose broker reads what it has to know when it is asked first."""
+        """Reads a group's offsets. Its broker may still load them at the first request."""
 
         def ask() -> list[list[dict] | KafkaError]:
             try:
@@ -172,8 +172,8 @@ class KafkaClient:
 
 
 class Producing:
-    """A producer that stays, for transactions that are to be open for a while: until commit() or abort(), of which
-    readers learn a moment later, or for fifteen minutes when the `with` block ends without."""
+    """A producer that stays open, for transactions that are open for a while. They end with commit() or abort(), which
+    readers see a moment later, or by a timeout of fifteen minutes if the `with` block ends first."""
 
     def __init__(self, client: KafkaClient):
         self._client = client

@@ -1,4 +1,4 @@
-"""Kafka's log files read by a few lines of our own, to compare what was saved with what Kafka serves."""
+"""A small parser of Kafka's log files, to compare what was saved with what Kafka serves."""
 
 import struct
 from pathlib import Path
@@ -10,8 +10,8 @@ _APPEND_TIME = 8
 
 
 def records_in(file: Path, topic: str, partition: int) -> list[Record]:
-    """All records of one file. Whatever is not as Holdfast writes it (version 2, not compressed, no producer, no
-    control records) is an AssertionError."""
+    """All records of one file. Raises AssertionError on anything that Holdfast does not write: versions other than 2,
+    compression, a producer, control records."""
     data = file.read_bytes()
     records = []
     at = 0
@@ -49,7 +49,7 @@ def records_in(file: Path, topic: str, partition: int) -> list[Record]:
 
 
 def partition_records(directory: Path, topic: str, partition: int) -> list[Record]:
-    """Of a snapshot that was restored to `directory`: all records of a partition, file by file."""
+    """All records of a partition in a snapshot restored to `directory`, file by file."""
     records = []
     for file in sorted((directory / "data" / "topics" / topic / str(partition)).glob("*.log")):
         found = records_in(file, topic, partition)

@@ -1,4 +1,4 @@
-"""What common/kafka does, by kafka_room_tool (tests/integration/kafka/room_tool.cc), whose calls these are."""
+"""Calls of common/kafka, made through kafka_room_tool (tests/integration/kafka/room_tool.cc)."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from .processes import die_with_parent
 
 
 class RoomError(Exception):
-    """An Error of the room: code, message and hint are its fields."""
+    """An Error returned by common/kafka, with its code, message and hint."""
 
     def __init__(self, error: dict):
         super().__init__(f"{error['code']}: {error['message']} (hint: {error['hint']})")
@@ -20,8 +20,8 @@ class RoomError(Exception):
 
 
 class KafkaRoom:
-    """One client, reader and writer of the room. `properties` as KafkaCluster.client_properties() gives them; passwords
-    go into files of `directory`. `today`: by the librdkafka of today and its headers, not by that of the build."""
+    """One client, reader and writer of common/kafka. `properties` come from KafkaCluster.client_properties(); passwords
+    are written to files in `directory`. `today`: uses the current librdkafka and its headers instead of the build's."""
 
     def __init__(self, properties: dict[str, str], directory: Path, *, today: bool = False, **options):
         given = dict(properties)
@@ -46,7 +46,7 @@ class KafkaRoom:
         self.close()
 
     def close(self) -> None:
-        """What it has open ends with it, too."""
+        """Ends the tool, which closes everything it has open."""
         try:
             self._child.communicate(timeout=60)
         finally:
@@ -56,7 +56,7 @@ class KafkaRoom:
             raise AssertionError(f"kafka_room_tool ended with {self._child.returncode}")
 
     def do(self, call: str, **arguments):
-        """Its result. Raises RoomError."""
+        """Makes a call and returns its result. Raises RoomError."""
         self._child.stdin.write(json.dumps({"do": call, **arguments}) + "\n")
         self._child.stdin.flush()
         answer = self._child.stdout.readline()
@@ -68,18 +68,18 @@ class KafkaRoom:
         return told["result"]
 
     def write(self, records: list[Record], first_tag: int = 0) -> list[dict]:
-        """Numbers them from `first_tag` on. What was delivered since the last call."""
+        """Writes records with tags from `first_tag` on. Returns what was delivered since the last call."""
         lines = [line_of(record) | {"tag": first_tag + i} for i, record in enumerate(records)]
         return self.do("write", records=lines)
 
     def events(self) -> Iterator[dict]:
-        """Of the partitions that were started, for ever."""
+        """Endless events of the started partitions."""
         while True:
             yield from self.do("next")
 
     def read(self, topic: str, partition: int, begin: int, end: int) -> tuple[list[Record], int]:
-        """The records of [begin, end), as a backup reads them: until one stands at end - 1 or behind, or the partition
-        ends there. And the offset that ended it. Raises RoomError where the partition fails."""
+        """The records of [begin, end) as a backup reads them, until an offset reaches end - 1 or the partition ends,
+        and the offset at which reading ended. Raises RoomError if the partition fails."""
         self.do("start", partition=[topic, partition], offset=begin, tag=7)
         records = []
         for event in self.events():

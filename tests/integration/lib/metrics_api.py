@@ -1,4 +1,4 @@
-"""What Prometheus and Alertmanager have in common: how one is started, stopped, and asked over HTTP."""
+"""Common to Prometheus and Alertmanager: starting, stopping and HTTP requests."""
 
 import base64
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 from .certificates import Authority
 from .processes import Process, free_port
 
-# "backup" with the password "a secret", and its hash by bcrypt of the lowest cost.
+# User "backup", password "a secret", and its bcrypt hash of the lowest cost.
 USER, PASSWORD = "backup", "a secret"
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuuptX35pdqP/yflhzg5TSsMy0N7LlPqh2"
 
 
 class HttpApi:
-    """One server. `ca` where it has TLS, `user` as (name, password) where it wants a login."""
+    """One server. `ca` is needed for TLS; `user` is (name, password) for servers with a login."""
 
     def __init__(self, url: str, ca=None, user: tuple[str, str] | None = None):
         self.url = url
@@ -26,7 +26,7 @@ class HttpApi:
             self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(user).encode()).decode()
 
     def ask(self, path: str, body=None, *, method: str | None = None) -> tuple[int, object]:
-        """The status and the answer: decoded where it is JSON, else as text."""
+        """The status and the answer, decoded if it is JSON, otherwise text."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, headers=self._headers, method=method)
         try:
@@ -41,7 +41,7 @@ class HttpApi:
             return status, text
 
     def get(self, path: str):
-        """The answer of what must go well."""
+        """The answer to a request that must succeed."""
         status, answer = self.ask(path)
         if status != 200:
             raise AssertionError(f"{self.url}{path}: {status} {answer}")
@@ -49,8 +49,8 @@ class HttpApi:
 
 
 class MetricsServer:
-    """One server below `directory`, not yet started, with `etc` for its configuration. With `authority` it has TLS and
-    wants a login; `access` is what a source needs for that."""
+    """One server below `directory`, not yet started, with its configuration in `etc`. With `authority` it uses TLS and
+    requires a login; `access` holds the source's options for that."""
 
     def __init__(self, directory: Path, program: str, authority: Authority | None):
         self.directory = directory
@@ -74,14 +74,14 @@ class MetricsServer:
         self.api = HttpApi(self.url, authority.ca if authority else None, (USER, PASSWORD) if authority else None)
 
     def launch(self, argv: list[str]) -> None:
-        """Returns when it serves."""
+        """Starts the server and returns when it serves."""
         web = [f"--web.config.file={self.web_config}"] if self.web_config is not None else []
         self.process = Process([*argv, f"--web.listen-address=127.0.0.1:{self.port}", *web],
                                self.directory / f"{self._program}.log")
         self.process.wait_until_it_serves(self._program, lambda: self.api.ask("/-/ready")[0] == 200)
 
     def stop(self) -> None:
-        """Cleanly: it writes its files."""
+        """Stops the server cleanly, so that it writes its files."""
         if self.process is not None:
             self.process.stop()
 

@@ -1,4 +1,4 @@
-"""A real MinIO on loopback: S3's semantics and signatures."""
+"""A real MinIO on loopback, for S3's semantics and signatures."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SECRET_KEY = "correct/horse+battery=staple"
 
 
 class MinIO:
-    """One server, one directory. With `authority` it speaks TLS."""
+    """One server with one directory. With `authority` it uses TLS."""
 
     def __init__(self, directory: Path, authority: Authority | None = None):
         directory.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ class MinIO:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What stock restic needs."""
+        """The environment that stock restic needs."""
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
 
     def start(self) -> "MinIO":
@@ -54,22 +54,22 @@ class MinIO:
         return self
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Kills the server, as a power cut would."""
         self.process.kill()
 
     def files(self, bucket: str) -> list[Path]:
-        """The keys in a bucket, as MinIO has them on disk."""
+        """The keys in a bucket, as MinIO stores them on disk."""
         top = self._directory / "data" / bucket
-        # Unlike rglob() it bears with what goes meanwhile.
+        # Unlike rglob(), os.walk() tolerates directories that disappear.
         return sorted(Path(at).relative_to(top) for at, _, files in os.walk(top) if "xl.meta" in files)
 
     def size(self, bucket: str, key: Path) -> int:
-        """What it takes on disk."""
+        """Bytes that the object takes on disk."""
         top = self._directory / "data" / bucket / key
         return sum(file.stat().st_size for file in top.rglob("*") if file.is_file())
 
     def remove(self, bucket: str, key: Path) -> None:
-        """As damage of its disk would."""
+        """Removes an object's files, as disk damage would."""
         shutil.rmtree(self._directory / "data" / bucket / key)
 
     def _is_ready(self) -> bool:

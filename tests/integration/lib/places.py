@@ -1,11 +1,11 @@
-"""Where the programs under test and the services lie."""
+"""Locations of the programs under test and of the services."""
 
 import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# ctest says which build runs the test; by hand it is the release build. Taken out of the environment, because
-# the agent warns of HOLDFAST_ variables that override no setting.
+# ctest sets the build under test; the default is the release build. pop(): the agent warns about HOLDFAST_ variables
+# that override no setting.
 BUILD = Path(os.environ.pop("HOLDFAST_BUILD", ROOT / "build" / "release")).resolve()
 SERVICES = Path(os.environ.pop("HOLDFAST_SERVICES", ROOT / "build" / "services")).resolve()
 KEEP = bool(os.environ.pop("HOLDFAST_KEEP", ""))
@@ -17,12 +17,12 @@ def agent_program() -> str:
 
 
 def service_program(service: str, program: str) -> str:
-    """E.g. ("etcd", "etcdctl"); what scripts/services fetched."""
+    """A program that scripts/services fetched, e.g. ("etcd", "etcdctl")."""
     return str(SERVICES / service / "bin" / program)
 
 
 def service_version(service: str) -> str:
-    """E.g. "3.4.23": Debian 12 and 13 have different versions of the same service."""
+    """E.g. "3.4.23": Debian 12 and 13 have different versions of a service."""
     return (SERVICES / service / "version").read_text().strip()
 
 

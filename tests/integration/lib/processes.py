@@ -1,4 +1,4 @@
-"""Starting, awaiting and ending processes so that none outlives the test."""
+"""Starts, awaits and ends processes so that none outlives the test."""
 
 import atexit
 import ctypes
@@ -21,8 +21,8 @@ _port_locks: list[int] = []
 
 
 def wait_until(what: str, condition: Callable[[], object], seconds: float = 30.0):
-    """Polls `condition` until it gives something true, and returns that. An exception in it counts as
-    "not yet"; after `seconds` the test fails, naming `what` and the last exception."""
+    """Polls `condition` until it returns a true value, and returns that value. An exception counts as "not yet". After
+    `seconds` the test fails with `what` and the last exception."""
     deadline = time.monotonic() + seconds
     last: Exception | None = None
     while True:
@@ -32,17 +32,17 @@ def wait_until(what: str, condition: Callable[[], object], seconds: float = 30.0
             if value:
                 return value
             last = None
-        except Exception as error:  # noqa: BLE001: whatever keeps it from being ready
+        except Exception as error:  # noqa: BLE001: any error means that it is not ready
             last = error
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for: {what}" + (f" ({last})" if last else ""))
-        # What takes a while, like starting a program, less often: it takes time from those that are waited for.
+        # Poll slow conditions less often: starting a program takes CPU time from what the test waits for.
         time.sleep(min(max(0.05, 3 * (time.monotonic() - began)), 1.0))
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, below the ephemeral range, and ours until this program
-    ends: tests that run at the same time keep off each other by a lock file per port."""
+    """A free port of loopback below the ephemeral range, reserved until this program ends. A lock file per port keeps
+    concurrent tests apart."""
     directory = Path(tempfile.gettempdir()) / f"holdfast-test-ports.{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
     for _ in range(1000):
@@ -69,7 +69,7 @@ def run(
     text: bool = True,
     **options,
 ) -> subprocess.CompletedProcess:
-    """Runs a command to its end. Fails the test with all it said if it does not end as expected."""
+    """Runs a command and waits for it. Fails the test with its output on an unexpected exit status."""
     done = subprocess.run(
         argv,
         stdout=options.pop("stdout", subprocess.PIPE),
@@ -94,10 +94,10 @@ def die_with_parent() -> None:
 
 
 class Process:
-    """A long-running program in a process group of its own; its output goes to a file.
+    """A long-running program in its own process group; its output goes to a file.
 
-    It ends by stop() or kill(), when this program exits, and also when this program is killed. Start it
-    from the main thread: the kernel ends it when the thread that started it ends."""
+    It ends with stop() or kill(), and when this program exits or is killed. Start it from the main thread: the kernel
+    kills it when the thread that started it ends."""
 
     def __init__(self, argv: list[str], log: Path, *, env: dict[str, str] | None = None, **options):
         self.argv = argv
@@ -118,7 +118,7 @@ class Process:
 
     @staticmethod
     def running() -> list["Process"]:
-        """All that were started and neither stopped nor killed."""
+        """All processes that were started and neither stopped nor killed."""
         return list(_running)
 
     def is_running(self) -> bool:
@@ -131,7 +131,7 @@ class Process:
             )
 
     def wait_until_it_serves(self, what: str, serves: Callable[[], object], seconds: float = 30.0) -> None:
-        """Fails the test with what it said last when it ended, or `serves` stays false."""
+        """Waits until `serves` is true. Fails with the last output if the program exits or the time is over."""
 
         def is_so():
             return not self.is_running() or serves()
@@ -152,7 +152,7 @@ class Process:
         return self._child.wait(seconds)
 
     def stop(self, seconds: float = 10.0) -> int:
-        """Asks it to end, and makes it end when it does not. Returns its exit status."""
+        """Sends SIGTERM, then SIGKILL if the program does not end. Returns its exit status."""
         if self.is_running():
             self._child.terminate()
             try:
@@ -162,7 +162,7 @@ class Process:
         return self.kill()
 
     def kill(self) -> int:
-        """Ends it and all of its process group at once, as a power cut would."""
+        """Kills the whole process group at once, as a power cut would."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -183,5 +183,5 @@ def _leave(number: int, _frame) -> None:
     sys.exit(128 + number)
 
 
-# So that an interrupted test, or one that ctest gives up on, still runs what atexit holds.
+# An interrupted test, or one that ctest times out, still runs its atexit handlers.
 signal.signal(signal.SIGTERM, _leave)

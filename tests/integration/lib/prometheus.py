@@ -1,4 +1,4 @@
-"""A real Prometheus with shortened blocks, something for it to scrape, and what it answers."""
+"""A real Prometheus with short blocks, an endpoint for it to scrape, and queries."""
 
 import http.server
 import math
@@ -14,12 +14,12 @@ from .processes import free_port, run
 
 
 class MetricsEndpoint:
-    """Gives `series` counters at /metrics, in a thread of this program: a thousand times the turn, and the series'
-    number. At /late it gives others with timestamps, of now and at the next turn of `late` seconds ago, so that half of
-    the samples come out of order."""
+    """Serves `series` counters at /metrics, in a thread of this program. Each is a thousand times the turn plus the
+    number of the series. /late serves other series with explicit timestamps, alternating between now and `late` seconds
+    ago, so half of the samples are out of order."""
 
     def __init__(self, series: int = 50, late: float = 20):
-        self.turns = 0  # of /metrics that were answered, and of /late
+        self.turns = 0  # requests answered at /metrics and at /late
         self.late_turns = 0
         endpoint = self
 
@@ -58,8 +58,8 @@ class MetricsEndpoint:
 
 
 class Prometheus(MetricsServer):
-    """Blocks are made every few seconds and compacted soon after. `etc` has what a configuration can name: rules,
-    targets, a password, a web configuration with `authority`."""
+    """A Prometheus that cuts blocks every few seconds and compacts them soon after. `etc` has files that a
+    configuration can name: rules, targets, a password, and with `authority` a web configuration."""
 
     def __init__(self, directory: Path, *, targets: list[str] | None = None, authority: Authority | None = None,
                  late: str = "", flags: tuple[str, ...] = (), data: Path | None = None, block: str = "10s",
@@ -107,11 +107,12 @@ class Prometheus(MetricsServer):
         return answer["data"]["result"]
 
     def totals(self, start_ms: int, end_ms: int, prefix: str = "") -> dict[str, tuple[int, float]]:
-        """Of each series whose name begins so: how many samples it has from `start_ms` to `end_ms`, and their sum."""
+        """For each series whose name starts with `prefix`: the number of samples from `start_ms` to `end_ms`, and their
+        sum."""
         seconds = max(1, math.ceil((end_ms - start_ms) / 1000))
         found: dict[str, list[float]] = {}
         for function in ("count_over_time", "sum_over_time"):
-            # Names fall away, so that one query may not mix those of several metrics.
+            # Results have no metric name, so each query must cover only one metric.
             for name in (one for one in self.names() if one.startswith(prefix)):
                 for one in self.query(f'{function}({{__name__="{name}"}}[{seconds}s])', end_ms / 1000):
                     key = name + str(sorted(one["metric"].items()))
@@ -122,7 +123,7 @@ class Prometheus(MetricsServer):
         return self.api.get("/api/v1/label/__name__/values")["data"]
 
     def blocks(self) -> list[str]:
-        """The ULIDs of whole blocks on disk."""
+        """ULIDs of the complete blocks on disk."""
         if not self.data.exists():
             return []
         return sorted(one.name for one in self.data.iterdir() if len(one.name) == 26 and (one / "meta.json").exists())
@@ -131,6 +132,6 @@ class Prometheus(MetricsServer):
         return run([service_program("prometheus", "promtool"), *arguments], **options).stdout
 
     def source(self, name: str = "main", **options) -> dict:
-        """The source's entry for agent.yaml."""
+        """The source's entry in agent.yaml."""
         return {"kind": "prometheus", "name": name, "url": self.url, "data_dir": str(self.data), **self.access,
                 **options}

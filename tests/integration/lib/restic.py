@@ -1,4 +1,4 @@
-"""Stock restic, with a cache of its own and in UTC (it writes times in the local zone)."""
+"""Stock restic, with its own cache and in UTC, because it writes local times."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from .processes import Process, run
 
 
 class Restic:
-    """`repository` is a path, or an address as restic has it. The repository need not be there yet, see init().
-    `environment` and `arguments` go with every command; `service` is whose restic runs."""
+    """A restic for `repository`, a path or restic URL, which need not exist yet, see init(). Every command gets
+    `environment` and `arguments`. `service` selects the restic."""
 
     def __init__(self, repository: Path | str, password_file: Path, cache: Path, *,
                  environment: dict[str, str] | None = None, arguments: tuple[str, ...] = (),
@@ -23,12 +23,12 @@ class Restic:
         self._cache = cache
 
     def run(self, *arguments: str, **options):
-        """The finished process; options are those of processes.run."""
+        """Runs a command and returns the finished process; options as in processes.run."""
         options.setdefault("timeout", 600)
         return run(self._argv(*arguments), env=self._env(options), **options)
 
     def start(self, *arguments: str, log: Path, **options) -> Process:
-        """Starts a command and lets it run."""
+        """Starts a command without waiting for it."""
         return Process(self._argv(*arguments), log, env=self._env(options), **options)
 
     def _argv(self, *arguments: str) -> list[str]:
@@ -48,14 +48,14 @@ class Restic:
         self.run("init", "--repository-version", "2")
 
     def init_cheaply(self) -> None:
-        """As init(), but for a key that costs next to nothing to open."""
+        """Like init(), but with a key that is fast to open."""
         run([str(BUILD / "tests" / "init_tool"), str(self.repository), str(self.password_file)])
 
     def check(self, *, read_data: bool = True) -> None:
         self.run("check", *(["--read-data"] if read_data else []))
 
     def unlock(self) -> None:
-        """Removes the locks of processes that are no more."""
+        """Removes locks of processes that have ended."""
         self.run("unlock")
 
     def locks(self) -> list[dict]:
@@ -63,11 +63,11 @@ class Restic:
         return [json.loads(self.run("cat", "lock", one, "--no-lock").stdout) for one in ids]
 
     def snapshots(self) -> list[dict]:
-        """Oldest first."""
+        """Snapshots, oldest first."""
         return json.loads(self.run("snapshots", "--json").stdout) or []
 
     def backup(self, *paths: str, arguments: tuple[str, ...] = (), **options) -> dict:
-        """Saves the paths; restic's summary, with `snapshot_id`."""
+        """Saves the paths; returns restic's summary, with `snapshot_id`."""
         done = self.run("backup", "--json", *arguments, *paths, **options)
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -10,7 +10,7 @@ from .trees import Tree
 
 
 class Ring:
-    """Data that all nodes have, and files that only one has, with a repository in `directory`."""
+    """Data that all nodes have, files that only one node has, and a repository in `directory`."""
 
     RUN = "01HF7YAT000000000000000000"
 
@@ -42,7 +42,7 @@ class Ring:
             tree.file(f"own/{node}/name", node.encode())
 
     def run(self, *, run_id: str = RUN, expect: int | None = 0, **options):
-        """The finished tool."""
+        """Runs the tool and returns the finished process."""
         program = str(BUILD / "tests" / "compose_tool")
         return run([program, str(self.config), run_id, *self.nodes], expect=expect, **options)
 

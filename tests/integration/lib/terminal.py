@@ -25,17 +25,17 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """Every line that was written, live ones included, without colours and cursor movements."""
+        """Every line that was written, including live ones, without colours and cursor movements."""
         return [_CONTROL.sub("", line) for line in self.raw.replace("\r\n", "\n").split("\n")]
 
     @property
     def rest(self) -> list[str]:
-        """What stands there in the end, without empty lines: live lines are gone."""
+        """The final lines on the screen without empty ones; live lines are gone."""
         return [line for line in self.shown if line]
 
     @property
     def shown(self) -> list[str]:
-        """The same with empty lines."""
+        """The final lines, including empty ones."""
         shown: list[str] = []
         for line in self.raw.replace("\r\n", "\n").split("\n"):
             while up := re.search(r"\r?\x1b\[([0-9]+)A\x1b\[J", line):
@@ -55,8 +55,8 @@ def run_in_terminal(
     cwd: Path | None = None,
     **env: str,
 ) -> Screen:
-    """Runs `argv` in a terminal; `env` is added to the environment. `typed`: pairs of a text that is awaited and what
-    is typed then, in this order, e.g. ("[yes/no] ", "no\\n"). "\\x03" is Ctrl-C."""
+    """Runs `argv` in a terminal; `env` is added to the environment. `typed`: pairs of a text to wait for and the input
+    to type then, in this order, e.g. ("[yes/no] ", "no\\n"). "\\x03" is Ctrl-C."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "TZ": "UTC", **env}
@@ -90,7 +90,7 @@ def run_in_terminal(
 
 
 def _read(terminal: int, deadline: float) -> bytes:
-    """What was written to the terminal; empty once everyone has closed it."""
+    """Output of the terminal; empty once all processes have closed it."""
     if not select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
         raise TimeoutError
     try:

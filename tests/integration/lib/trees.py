@@ -1,4 +1,4 @@
-"""Making and comparing file trees with everything a file system can hold."""
+"""Creates and compares file trees with everything that a file system can hold."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 _CHUNK = 1 << 20
 
 
-# More sources, with longer names, than a screen of 80x24 has room for.
+# More sources, with longer names, than fit on a screen of 80x24.
 LONG_NAMES = [f"data-of-a-service-with-quite-a-name-{number:04}" for number in range(200)]
 
 
@@ -27,7 +27,7 @@ def long_named_sources(directory: Path) -> list[dict]:
 
 
 class Tree:
-    """Writes files below `root`. Names are bytes, because names are."""
+    """Writes files below `root`. Names are bytes, as in the file system."""
 
     def __init__(self, root: Path):
         self.root = os.fsencode(root)
@@ -49,7 +49,7 @@ class Tree:
         return self.path(name)
 
     def random_file(self, name: str | bytes, size: int, seed: int = 0) -> bytes:
-        """`size` bytes that do not compress and are the same for the same seed."""
+        """A file of `size` incompressible bytes, the same for the same seed."""
         generator = random.Random(seed)
         path = self.file(name)
         with open(path, "wb") as output:
@@ -59,7 +59,7 @@ class Tree:
         return path
 
     def holes(self, name: str | bytes, size: int, pieces: dict[int, bytes]) -> bytes:
-        """A file of `size` bytes with data only where `pieces` (offset -> bytes) says."""
+        """A sparse file of `size` bytes with data only at `pieces` (offset -> bytes)."""
         path = self.file(name)
         with open(path, "r+b") as output:
             output.truncate(size)
@@ -83,7 +83,7 @@ class Tree:
 
     def socket(self, name: str | bytes) -> bytes:
         here = os.getcwd()
-        os.chdir(os.path.dirname(self.path(name)))  # a socket's path may have 107 bytes only
+        os.chdir(os.path.dirname(self.path(name)))  # the path of a socket is limited to 107 bytes
         try:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(os.path.basename(self.path(name)))
@@ -92,7 +92,7 @@ class Tree:
         return self.path(name)
 
     def stamp(self, seconds: int = 1_600_000_000) -> None:
-        """Gives every entry another time with nanoseconds, so that none is right by chance."""
+        """Gives every entry a different time with nanoseconds, so that no restored time is right by chance."""
         number = 0
         for directory, _, names in os.walk(self.root, topdown=False):
             for name in [*sorted(names), b""]:
@@ -100,7 +100,7 @@ class Tree:
                 path = os.path.join(directory, name) if name else directory
                 time_ns = (seconds + number) * 10**9 + 123_456_789
                 os.utime(path, ns=(time_ns, time_ns), follow_symlinks=False)
-            for name in os.listdir(directory):  # symlinks to directories are not among the names
+            for name in os.listdir(directory):  # os.walk() lists symlinks to directories as directories
                 path = os.path.join(directory, name)
                 if os.path.islink(path) and os.path.isdir(path):
                     os.utime(path, ns=(seconds * 10**9 + 5, seconds * 10**9 + 5), follow_symlinks=False)
@@ -109,7 +109,7 @@ class Tree:
 
 @dataclass
 class Entry:
-    """All that a restore has to bring back of one file."""
+    """Everything about one file that a restore must bring back."""
 
     kind: str
     mode: int
@@ -167,8 +167,7 @@ def _holes(path: bytes, size: int) -> tuple[tuple[int, int], ...]:
 
 
 def scan(root: str | bytes | Path, *, skip: frozenset[bytes] = frozenset()) -> dict[bytes, Entry]:
-    """Every entry below `root`, and `root` itself as b".", by its path from there; `skip` leaves out names
-    (and what is below them)."""
+    """`root` (as b".") and every entry below it, by relative path. `skip` excludes names and everything below them."""
     root = os.fsencode(root)
     entries: dict[bytes, Entry] = {}
     inodes: dict[tuple[int, int], list[bytes]] = {}
@@ -208,7 +207,7 @@ def scan(root: str | bytes | Path, *, skip: frozenset[bytes] = frozenset()) -> d
 def differences(
     expected: dict[bytes, Entry], actual: dict[bytes, Entry], *, ignore: frozenset[str] = frozenset()
 ) -> list[str]:
-    """What is not the same, in words; empty when all is. `ignore` names fields of Entry."""
+    """The differences in words; empty if the trees are equal. `ignore` names fields of Entry."""
     found = []
     for name in sorted(expected.keys() | actual.keys()):
         if name not in actual:

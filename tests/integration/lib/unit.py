@@ -1,14 +1,13 @@
-"""Runs a program shut in as its systemd unit says, without a systemd: by what the installed unit file names, so that
-a test sees what the unit lacks.
+"""Runs a program with the restrictions of its installed systemd unit file, without systemd. A test can thus find rights
+that the unit fails to grant.
 
-Of the unit: User with its uid, AmbientCapabilities, CapabilityBoundingSet, NoNewPrivileges, ProtectSystem=strict with
-ReadWritePaths, MemoryDenyWriteExecute (by the kernel's own switch), SystemCallFilter with the groups of
-systemd-analyze and its error number, RestrictAddressFamilies, UMask. Not: what only makes devices, /tmp, clocks or
-other processes invisible. Only root can, in a separate mount namespace; the system's users stay as they are. If the system knows the unit's
+Supported: User with its uid, AmbientCapabilities, CapabilityBoundingSet, NoNewPrivileges, ProtectSystem=strict with
+ReadWritePaths, MemoryDenyWriteExecute (through prctl), SystemCallFilter with the groups of systemd-analyze and its
+error number, RestrictAddressFamilies, UMask. Ignored: settings that only hide devices, /tmp, clocks or other processes.
+Requires root. It uses a separate mount namespace and does not change the system's users. If the system knows the unit's
 user, the program runs as that user with its groups and the unit's Group; otherwise as UID.
 
-The second half of this file is the launcher, in two steps: as root, then as the user.
-"""
+The second half of this file is the launcher, in two steps: as root, then as the user."""
 
 import ctypes
 import errno
@@ -20,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-UID = 64123  # of nobody on any machine; its name exists in the namespace alone
+UID = 64123  # not used by any user; its name exists only in the namespace
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _RDONLY = 442, -100, 0x8000, 1
@@ -28,7 +27,7 @@ _PR_SET_MDWE, _REFUSE_EXEC_GAIN = 65, 1
 
 
 class Unit:
-    """An installed unit file. `read_write`: what a drop-in's ReadWritePaths and StateDirectory would open."""
+    """An installed unit file. `read_write`: paths that a drop-in's ReadWritePaths and StateDirectory would open."""
 
     def __init__(self, path: Path, read_write: list[Path]):
         self.settings: dict[str, list[str]] = {}
@@ -42,7 +41,7 @@ class Unit:
         return self.settings.get(name, [default])[-1]
 
     def argv(self, program: list[str]) -> list[str]:
-        """What runs `program` so."""
+        """The command that runs `program` with the unit's restrictions."""
         capabilities = self.one("CapabilityBoundingSet").lower().split()
         if not set(self.one("AmbientCapabilities").lower().split()) <= set(capabilities):
             raise AssertionError("ambient capabilities beyond the bounding set")
@@ -63,7 +62,7 @@ class Unit:
         return [sys.executable, __file__, "root", json.dumps(task)]
 
     def calls(self) -> set[str]:
-        """The system calls that are allowed: the lines of SystemCallFilter in order, as systemd.exec(5) has it."""
+        """Allowed system calls: the SystemCallFilter lines applied in order, see systemd.exec(5)."""
         allowed: set[str] = set()
         for line in self.settings.get("SystemCallFilter", []):
             words = line.removeprefix("~").split()
@@ -142,7 +141,7 @@ def _as_root(task: dict) -> None:
 
 
 def _bind_text(file: int, target: str) -> None:
-    """A file of ours over `target`, by a directory in memory that nobody sees afterwards."""
+    """Mounts a file with our text over `target`, from a tmpfs that is detached afterwards."""
     _call("mount", b"none", b"/mnt", b"tmpfs", ctypes.c_ulong(0), None)
     copy = f"/mnt/{os.path.basename(target)}"
     os.lseek(file, 0, os.SEEK_SET)

@@ -1,5 +1,5 @@
-"""Many at once in one repository: two of us and two stock restics, an old and a new one, write, readers read, and nobody
-prunes meanwhile. Afterwards everything checks and restores."""
+"""Concurrent use of one repository: two agents and two stock restics, an old and a new one, write, while readers read
+and nothing prunes. Afterwards all data passes check and restore."""
 
 import os
 import threading
@@ -13,14 +13,14 @@ from .restic import Restic
 from .trees import Tree, differences, scan
 
 ROUNDS = 3
-# What stock restic cannot keep.
+# Not preserved by stock restic.
 LOST_BY_RESTIC = frozenset({"holes"})
 
 
 class ManyAtOnce:
-    """For a Case that has an empty repository, and makes programs for it: `agent_of(node, tree)` one that backs up the
-    tree, as files/app, `restic_of(who, service)` one with a cache of its own. `names(kind)` are those of the files of a
-    kind ("data", "locks") in the repository."""
+    """Mixin for a Case with an empty repository. It provides `agent_of(node, tree)`, an agent that saves the tree as
+    files/app; `restic_of(who, service)`, a restic with its own cache; and `names(kind)`, the names of the repository's
+    files of a kind ("data", "locks")."""
 
     directory: Path
     agent_of: Callable[[str, Path], Agent]
@@ -30,7 +30,7 @@ class ManyAtOnce:
     def setUp(self) -> None:
         super().setUp()
         self.failures: list[BaseException] = []
-        self.saved: list[tuple[str, str, list]] = []  # who, the snapshot, the tree as it was
+        self.saved: list[tuple[str, str, list]] = []  # (writer, snapshot, tree at that time)
         self.lock = threading.Lock()
         self.old_restic = self.restic_of("old", "restic")
         self.new_restic = self.restic_of("new", "restic19")
@@ -43,7 +43,7 @@ class ManyAtOnce:
         return tree
 
     def change(self, tree: Tree, who: str, turn: int) -> None:
-        tree.random_file(f"turn {turn}", 700_000, seed=turn)  # two may store the same at the same moment
+        tree.random_file(f"turn {turn}", 700_000, seed=turn)  # two may store the same content concurrently
         tree.file("5/5", f"{who} in turn {turn}\n".encode())
         if turn > 0:
             os.unlink(tree.path(f"turn {turn - 1}"))
@@ -68,7 +68,7 @@ class ManyAtOnce:
             self.saved.append((who, snapshot, scan(self.directory / f"tree-{who}")))
 
     def read(self, done: threading.Event) -> None:
-        """Lists and checks what is there, and restores what was last, as long as anybody writes."""
+        """Lists and checks the repository and restores the latest snapshot until all writers have finished."""
         agent = self.agent_of("reader", self.directory)
         reads = 0
         while not done.is_set() or reads == 0:
@@ -85,7 +85,7 @@ class ManyAtOnce:
         def go() -> None:
             try:
                 work(*arguments)
-            except BaseException as error:  # noqa: BLE001: the test tells of it
+            except BaseException as error:  # noqa: BLE001: the test reports it
                 with self.lock:
                     self.failures.append(error)
 
@@ -95,7 +95,7 @@ class ManyAtOnce:
         return thread
 
     def hold(self) -> Process:
-        """A backup by stock restic that lasts until its input ends."""
+        """A stock restic backup that runs until its input ends."""
         read_end, write_end = os.pipe()
         process = self.old_restic.start("--no-cache", "backup", "--stdin", log=self.directory / "held", stdin=read_end)
         os.close(read_end)
@@ -121,7 +121,7 @@ class ManyAtOnce:
         writers = [self.guarded(self.ours, "we-1"), self.guarded(self.ours, "we-2"),
                    self.guarded(self.theirs, "they-1", "restic"), self.guarded(self.theirs, "they-2", "restic19")]
         reader = self.guarded(self.read, done)
-        self.addCleanup(done.set)  # else the reader would outlive a test that fails
+        self.addCleanup(done.set)  # otherwise the reader outlives a failed test
         self.refuse_prune()
         for writer in writers:
             writer.join()
@@ -135,7 +135,7 @@ class ManyAtOnce:
 
         self.assertEqual(len(self.saved), 4 * ROUNDS)
         self.everything_is_whole()
-        # Of the same content at the same moment each may have stored its own: one of them goes.
+        # Concurrent writers may each store the same content; prune removes the duplicates.
         self.agent_of("pruner", self.directory).run("repository", "prune", "--max-unused", "0")
         self.everything_is_whole()
 
@@ -148,7 +148,7 @@ class ManyAtOnce:
         for number, (who, snapshot, tree) in enumerate(self.saved):
             (found,) = [one for one in snapshots if one.startswith(snapshot)]
             ours = who.startswith("we")
-            # Each restores what the other wrote.
+            # Each program restores snapshots of the other.
             target = self.directory / f"restored-{number}"
             target.mkdir(exist_ok=True)
             if ours:

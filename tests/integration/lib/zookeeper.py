@@ -1,4 +1,4 @@
-"""Real ZooKeeper ensembles on loopback, of one member or several."""
+"""Real ZooKeeper ensembles on loopback, with one or several members."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from .processes import Process, free_port, run, wait_until
 from .zookeeper_client import ZooKeeperClient
 
 _PATIENCE = 120
-# No traces in the system's temporary directory, which who is killed would leave there.
+# Killed processes would leave files in the system's temporary directory.
 _JAVA = "-XX:-UsePerfData -Djava.io.tmpdir={} -Djava.library.path={}"
 
 
@@ -37,7 +37,7 @@ class Member:
         return self.process is not None and self.process.is_running()
 
     def snapshots(self) -> list[Path]:
-        """Oldest first."""
+        """Snapshot files, oldest first."""
         return _by_zxid(self.data_dir / "version-2", "snapshot")
 
     def logs(self) -> list[Path]:
@@ -49,8 +49,9 @@ def _by_zxid(directory: Path, prefix: str) -> list[Path]:
 
 
 class ZooKeeperEnsemble:
-    """`service` is "zookeeper" or "zookeeper39". One member alone is a standalone server. Nothing runs before start().
-    `properties` are lines of each zoo.cfg, `flags` those of Java; with `own_log_dir` logs lie apart from snapshots."""
+    """An ensemble of `service`, "zookeeper" or "zookeeper39". A single member is a standalone server. Nothing runs
+    before start(). `properties` are lines of each zoo.cfg, `flags` those of Java. `own_log_dir` separates logs from
+    snapshots."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class ZooKeeperEnsemble:
     # -- starting and ending
 
     def start(self) -> "ZooKeeperEnsemble":
-        """Starts every member that does not run, all at once, and waits until each serves."""
+        """Starts every stopped member at once and waits until each serves."""
         for member in self.members.values():
             if not member.is_running():
                 self._launch(member)
@@ -92,7 +93,7 @@ class ZooKeeperEnsemble:
         self._wait_for(self.members[number])
 
     def stop(self) -> None:
-        """Tells all at once."""
+        """Stops all members at once."""
         running = [member for member in self.members.values() if member.is_running()]
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda member: member.process.stop(), running))
@@ -103,7 +104,7 @@ class ZooKeeperEnsemble:
                 member.process.kill()
 
     def write_config(self, number: int) -> Path:
-        """zoo.cfg and myid, as start() makes them."""
+        """Writes zoo.cfg and myid, as start() does."""
         member = self.members[number]
         member.directory.mkdir(parents=True, exist_ok=True)
         member.data_dir.mkdir(exist_ok=True)
@@ -129,7 +130,7 @@ class ZooKeeperEnsemble:
             member.directory / "output",
             env={
                 "JVMFLAGS": f"{_JAVA.format(scratch, lib)} {self.flags}",
-                "LD_LIBRARY_PATH": str(lib),  # snappy's
+                "LD_LIBRARY_PATH": str(lib),  # for snappy
                 "KAFKA_HEAP_OPTS": self.heap,
             },
         )
@@ -150,7 +151,7 @@ class ZooKeeperEnsemble:
         return ZooKeeperClient(self.members[number].address, **options)
 
     def word(self, number: int, word: str) -> str:
-        """What a member answers to one of the four-letter words."""
+        """A member's answer to one of the four-letter words."""
         with socket.create_connection(self.members[number].address, timeout=5) as connection:
             connection.sendall(word.encode())
             answer = b""
@@ -159,7 +160,7 @@ class ZooKeeperEnsemble:
         return answer.decode()
 
     def srvr(self, number: int = 1) -> dict[str, str]:
-        """E.g. {"Mode": "follower", "Zxid": "0x100000002", "Node count": "5"}; empty where it does not serve."""
+        """E.g. {"Mode": "follower", "Zxid": "0x100000002", "Node count": "5"}; empty if the member does not serve."""
         lines = self.word(number, "srvr").splitlines()
         return dict(line.split(": ", 1) for line in lines if ": " in line)
 
@@ -167,7 +168,7 @@ class ZooKeeperEnsemble:
         return int(self.srvr(number)["Zxid"], 16)
 
     def leader(self) -> int:
-        """Its number; of an ensemble."""
+        """Number of the ensemble's leader."""
 
         def found() -> list[int]:
             running = [number for number, member in self.members.items() if member.is_running()]
@@ -178,11 +179,11 @@ class ZooKeeperEnsemble:
     # -- files
 
     def purge(self, number: int, keep: int = 3) -> None:
-        """What autopurge does once an hour."""
+        """Runs what autopurge does once an hour."""
         member = self.members[number]
         argv = [service_program(self.service, "zookeeper-purge"), str(member.log_dir), str(member.data_dir)]
         run([*argv, "-n", str(keep)], env={"JVMFLAGS": _JAVA.format(member.directory / "tmp", member.directory)})
 
     def dump_log(self, file: Path) -> str:
-        """What ZooKeeper's own tool reads in it: a line per transaction."""
+        """What ZooKeeper's own tool reads in the file: a line per transaction."""
         return run([service_program(self.service, "zookeeper-logs"), "-d", str(file)], expect=None).stdout

@@ -1,4 +1,4 @@
-"""A client of ZooKeeper for tests: one session, over its own protocol, as zookeeper.jute in its sources has it."""
+"""A ZooKeeper client for tests with one session. It speaks the protocol of zookeeper.jute in ZooKeeper's sources."""
 
 import itertools
 import select
@@ -25,7 +25,7 @@ OPEN_ACL = ((ALL, "world", "anyone"),)
 
 
 class ZooKeeperError(Exception):
-    """A request was refused; `code` as in ZooKeeper's KeeperException."""
+    """A refused request; `code` as in ZooKeeper's KeeperException."""
 
     def __init__(self, code: int):
         super().__init__(f"ZooKeeper answers {code}")
@@ -108,9 +108,9 @@ def multi(operations: Iterable[tuple[int, bytes]]) -> tuple[int, bytes]:
 
 
 class ZooKeeperClient:
-    """`address` is host and port of one member. Not for several threads at once. As every client does, it begins anew where
-    it gets no session, and says that it is alive while it waits for an answer: a member that has just begun and is busy
-    leaves a commit lying now and then until something else comes."""
+    """A client of one member; `address` is its host and port. Not thread-safe. Like every client, it reconnects if it
+    gets no session, and sends pings while it waits for an answer: a busy member that has just started sometimes delays
+    a commit until the next request arrives."""
 
     def __init__(self, address: tuple[str, int], *, timeout: float = 30, session_ms: int = 30_000):
         self._timeout = timeout
@@ -142,7 +142,7 @@ class ZooKeeperClient:
         self.close()
 
     def close(self) -> None:
-        """Ends the session, and with it its ephemeral nodes."""
+        """Ends the session, which deletes its ephemeral nodes."""
         try:
             self.call(_CLOSE, b"")
         except (OSError, EOFError):
@@ -150,7 +150,7 @@ class ZooKeeperClient:
         self.drop()
 
     def drop(self) -> None:
-        """Leaves the session to its timeout."""
+        """Disconnects and leaves the session to its timeout."""
         self._socket.close()
 
     # -- requests and answers
@@ -162,11 +162,11 @@ class ZooKeeperClient:
         return xid
 
     def collect(self, expected: int) -> tuple[int, _Reader]:
-        """The answer to a request: its zxid and what it says."""
+        """The answer to a request: its zxid and content."""
         while True:
             reader = _Reader(self._receive())
             xid, zxid, error = reader.take("iqi")
-            if xid not in (-1, _PING_XID):  # a watch, a ping
+            if xid not in (-1, _PING_XID):  # a watch event or a ping
                 break
         if xid != expected:
             raise ConnectionError(f"answer {xid} where {expected} was due")
@@ -222,12 +222,12 @@ class ZooKeeperClient:
         self.call(*delete(path, version))
 
     def multi(self, *operations: tuple[int, bytes]) -> int:
-        """All or nothing; returns the zxid."""
+        """Runs all operations or none; returns the zxid."""
         return self.collect_multi(self.submit(*multi(operations)))
 
     def collect_multi(self, expected: int) -> int:
-        """A multi's zxid. One that was refused is answered like any other, with errors in place of its results: the one
-        that is not 0 says why."""
+        """A multi's zxid. The answer to a refused multi has an error for each operation; the nonzero one is the cause.
+        """
         zxid, reader = self.collect(expected)
         kind, done, _ = reader.take("i?i")
         while kind == -1 and not done:
@@ -261,11 +261,11 @@ class ZooKeeperClient:
         self.call(_SET_ACL, _text(path) + _acls(acl) + struct.pack(">i", version))
 
     def sync(self, path: str = "/") -> int:
-        """What this member is asked next is no older than what any member has acknowledged; returns the zxid."""
+        """After this, reads from this member include everything that any member has acknowledged. Returns the zxid."""
         return self.call(_SYNC, _text(path))[0]
 
     def tree(self, path: str = "/") -> dict[str, tuple[bytes | None, list]]:
-        """Data and ACL of every node at and below `path`, but for those of ZooKeeper itself."""
+        """Data and ACL of every node at and below `path`, except ZooKeeper's own nodes."""
         found = {path: (self.get(path)[0], self.acl(path))}
         for child in self.children(path):
             below = f"{path.rstrip('/')}/{child}"
@@ -274,7 +274,7 @@ class ZooKeeperClient:
         return found
 
     def fill(self, operations: Iterable[tuple[int, bytes]], window: int = 500) -> None:
-        """Many requests, without waiting for each."""
+        """Sends many requests without waiting for each answer."""
         waiting: list[int] = []
         for operation in operations:
             waiting.append(self.submit(*operation))
@@ -285,8 +285,8 @@ class ZooKeeperClient:
 
 
 class MultiWriter:
-    """Sets nodes that belong together to the same number, all of a group in one multi, as fast as `window` requests
-    under way allow. `acknowledged` is the last number of each group that the ensemble has confirmed."""
+    """Sets all nodes of a group to the same number in one multi, as fast as `window` pending requests allow.
+    `acknowledged` is the last number of each group that the ensemble has confirmed."""
 
     def __init__(self, client: ZooKeeperClient, groups: list[list[str]], window: int = 64):
         self.acknowledged = [0] * len(groups)
@@ -320,7 +320,7 @@ class MultiWriter:
                     break
             for one in waiting:
                 self._collect(*one)
-        except Exception as error:  # noqa: BLE001: told where the writer is used
+        except Exception as error:  # noqa: BLE001: raised where the writer is used
             self.error = error
 
     def _collect(self, xid: int, group: int, number: int) -> None:

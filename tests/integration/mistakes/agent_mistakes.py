@@ -19,7 +19,7 @@ _NOBODY = 65534
 
 
 class Node:
-    """What the node has: sources, a repository, and the agent's configuration."""
+    """A node's sources, repository and agent configuration."""
 
     def __init__(self) -> None:
         for name in ("etc", "app/conf", "logs", "pki"):
@@ -72,7 +72,7 @@ sources:
 
     @contextlib.contextmanager
     def running(self, *arguments: str, until: str) -> Iterator[Process]:
-        """With the agent's verb running, past the line `until` of its progress."""
+        """Runs the block while the agent's verb runs, once its progress has shown the line `until`."""
         log = SRV / "running.log"
         log.unlink(missing_ok=True)
         process = Process([agent_program(), *arguments, "--json", "--config", str(CONFIG)], log)
@@ -284,7 +284,7 @@ def services(transcript: Transcript, node: Node) -> None:
 
 
 def rights(transcript: Transcript) -> None:
-    """The state belongs to the service's user, everything else to root."""
+    """The service's user owns the state; root owns everything else."""
     mistake = transcript.mistake
     state = SRV / "state"
     for path in (APP / "app.conf", CONFIG):
@@ -310,7 +310,7 @@ def rights(transcript: Transcript) -> None:
 def at_the_same_time(transcript: Transcript, node: Node) -> None:
     mistake, big = transcript.mistake, SRV / "logs" / "big"
     with open(big, "wb") as file:
-        file.truncate(200 << 30)  # reading holes costs what reading zeros does
+        file.truncate(200 << 30)  # reading holes takes as long as reading zeros
     with node.running("backup", "files/logs", until='"phase":"save"'):
         mistake("a backup of a source that is being saved", "holdfast-agent backup files/logs", 4)
         mistake("a restore in place of it", "holdfast-agent restore latest:files/logs --in-place", 4, object="files/logs")

@@ -55,7 +55,7 @@ class Nodes:
 
 
 def expired(token: str) -> str:
-    """The same token as if its time were over: only the controller knows better, and it is not asked."""
+    """The same token with an expired time. The controller, which knows better, is not asked."""
     prefix, _, body = token.partition(".")
     message = base64.b64decode(body)
     end = len(message) - 1
@@ -135,7 +135,7 @@ def restores(transcript: Transcript, nodes: Nodes) -> None:
     mistake("signing the same again", f"holdfast approve {draft}", 1, object="web-1", advice="another operator must sign it",
             typed=nodes.signing)
     with open(SRV / "web-1-data" / "big", "wb") as file:
-        file.truncate(200 << 30)  # reading holes costs what reading zeros does
+        file.truncate(200 << 30)  # reading holes takes as long as reading zeros
     mistake("Ctrl-C while a run is followed", "holdfast backup files/site@web-1", 130, object="holdfast",
             advice="holdfast run watch", typed=[(": saving", "\x03")])
     running = nodes.cluster.json("run", "list", expect=None)["runs"][0]["run"]

@@ -12,7 +12,7 @@ EXPECTED = Path(__file__).resolve().parent / "expected.txt"
 
 
 def make_mistakes(show: bool = False) -> Transcript:
-    """In the namespaces of transcript.enter_namespaces()."""
+    """Call this in the namespaces of transcript.enter_namespaces()."""
     transcript = Transcript(show=show)
     agent_mistakes.make_all(transcript)
     cluster_mistakes.make_all(transcript)

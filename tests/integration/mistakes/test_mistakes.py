@@ -1,4 +1,4 @@
-"""What the programs answer to a new user's mistakes: right exit codes, the object, what to do next, 80 columns."""
+"""Answers to a new user's mistakes: exit codes, the object, what to do next, 80 columns."""
 
 import difflib
 import re
@@ -24,7 +24,7 @@ _BAD = {
 
 
 def messages(one: Mistake) -> list[str]:
-    """Each message of the program in one line, wrapped or not; hints apart."""
+    """Each message of the program as one unwrapped line, with hints separate."""
     found: list[str] = []
     for line in one.lines:
         if found and line.startswith("  "):
@@ -35,7 +35,7 @@ def messages(one: Mistake) -> list[str]:
 
 
 def first_message(one: Mistake) -> str:
-    """The first error; all that was shown, where the program reports and does not fail."""
+    """The first error, or all output if the program reports without failing."""
     errors = [line for line in messages(one) if _PROGRAM.match(line)]
     return errors[0] if errors else "\n".join(messages(one))
 
@@ -74,7 +74,7 @@ class Mistakes(unittest.TestCase):
                 return
             parts = error.split(": ")
             self.assertEqual(len(parts), len(set(parts)), error)
-            # An object is named once; what "did you mean" suggests is another one.
+            # An object is named only once; "did you mean" suggests a different one.
             quoted = re.findall(r'"[^"]+"', error)
             self.assertEqual(len(quoted), len(set(quoted)), error)
 

@@ -25,7 +25,7 @@ from lib.unit import Unit
 
 PAGE = ROOT / "docs" / "install.md"
 UNITS = Path("/usr/local/lib/systemd/system")
-# What differs on one machine that has the programs already and no terminal.
+# Differences on a single machine that has the programs installed and no terminal.
 REPLACED = {
     "--host backup-1": "--host 127.0.0.1 --no-passphrase",
     "scripts/install all": f"{ROOT}/scripts/install all --build {{build}}",

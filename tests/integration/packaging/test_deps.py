@@ -1,4 +1,4 @@
-"""scripts/deps on a distribution that is not supported: what to install by hand is said, and nothing is installed."""
+"""scripts/deps on an unsupported distribution lists what to install by hand, and installs nothing."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TRIXIE = 'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"
 
 
 def deps(os_release: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    """Runs scripts/deps where /etc/os-release has that text, in a mount namespace."""
+    """Runs scripts/deps with this text in /etc/os-release, in a mount namespace."""
     with tempfile.NamedTemporaryFile("w", suffix=".os-release") as file:
         file.write(os_release)
         file.flush()

@@ -267,7 +267,7 @@ class HelperBesideTheService(Case):
         self.assertEqual({one["source"] for one in safety}, {"files/app"})
         self.assertEqual(len(safety), 2)
 
-        # The marks come back when the catalog is rebuilt from the repository.
+        # The marks return when the catalog is rebuilt from the repository.
         self.cluster.call("catalog", "rebuild")
         self.assertEqual({one["id"] for one in self.snapshots("--safety") if one["safety"]},
                          {one["id"] for one in safety})

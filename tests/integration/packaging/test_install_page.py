@@ -13,7 +13,7 @@ from lib import Case, main
 from lib.places import BUILD
 from lib.unit import Unit
 
-# A root of its own: changes go to a scratch directory, and everything in it ends with its first process.
+# A scratch root: changes go to a separate directory, and all processes end with the first one.
 SCRATCH = """set -eu
 mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$1/root"
 mount --rbind /dev "$1/root/dev"

@@ -22,7 +22,7 @@ PASSWORD = "a password of the credential\n"
 
 
 def give(path: Path) -> None:
-    """To the units' user, with all below."""
+    """Gives the path and everything below it to the units' user."""
     for one in (path, *path.rglob("*")):
         os.chown(one, UID, UID)
 
@@ -46,7 +46,7 @@ class Rights(Case):
         give(self.repository)
 
     def configure(self, *sources: dict) -> Path:
-        """Everything but state and repository belongs to root and is closed."""
+        """Everything except state and repository belongs to root and is closed to others."""
         config = write_config(
             self.directory / "etc", list(sources), state_dir=str(self.state),
             repositories={"main": {"url": f"file:{self.repository}", "password_file": "${CREDENTIALS_DIRECTORY}/main"}})
@@ -66,7 +66,7 @@ class Rights(Case):
         return self.agent("backup", "--json", **options).document["sources"][0]
 
     def restored(self, source: dict, name: str) -> Path:
-        """A file of the source's newest snapshot, by whoever holds the password: root, here."""
+        """Restores a file of the source's newest snapshot as root, who has the password."""
         target = self.directory / "out"
         password = self.directory / "password"
         password.touch(0o600)
@@ -158,7 +158,7 @@ class Rights(Case):
         self.assertIn(b"planned", self.restored(saved, "silences").read_bytes())
 
     def test_zookeeper_whose_data_only_its_user_may_read(self) -> None:
-        """The files that a real server left."""
+        """Uses the files that a real server left."""
         data = self.secret / "data"
         shutil.copytree(ROOT / "tests" / "unit" / "sources" / "zookeeper" / "data" / "39", data / "version-2")
         (data / "myid").write_text("1\n")
@@ -177,7 +177,7 @@ class Rights(Case):
         self.assertEqual(self.restored(saved, snapshot.name).read_bytes(), snapshot.read_bytes())
 
     def test_haproxy_with_regular_expressions_and_closed_keys(self) -> None:
-        """`haproxy -c` compiles them into memory that it both writes and runs, which the unit denies."""
+        """`haproxy -c` compiles them into writable and executable memory, which the unit denies."""
         etc = self.secret
         issued = Authority(self.directory / "ca").issue("site")
         (etc / "site.pem").write_text(issued.cert.read_text() + issued.key.read_text())

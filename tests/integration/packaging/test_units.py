@@ -1,5 +1,5 @@
-"""What `cmake --install` puts in place: programs that run, units that systemd takes as they are, and how far each
-of them is shut in."""
+"""The result of `cmake --install`: programs that run, units that systemd accepts unchanged, and each unit's exposure.
+"""
 
 import os
 import re
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Case, agent_program, main
 
 BUILD = Path(agent_program()).parents[1]
-UNITS = {  # the most exposure that systemd-analyze may find, in tenths
+UNITS = {  # the exposure limit for systemd-analyze, in tenths
     "holdfast-agent.service": 20,
     "holdfast-controller.service": 15,
     "holdfast-restore.service": 25,
@@ -51,7 +51,7 @@ class Units(Case):
                              str(self.units / unit))
             self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_what_the_units_name_is_there(self) -> None:
+    def test_files_that_the_units_name_exist(self) -> None:
         for unit in UNITS:
             text = (self.units / unit).read_text()
             self.assertNotIn("@", re.sub(r"SystemCallFilter=.*", "", text))

@@ -1,4 +1,4 @@
-"""The programs and their manifests name the commit that they were built from."""
+"""The programs and their manifests name the commit they were built from."""
 
 import os
 import re

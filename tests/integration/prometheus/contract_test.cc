@@ -1,5 +1,4 @@
-// The contract of every source, over a running Prometheus: test_contract.py starts one and says
-// where.
+// The contract of all sources, with the Prometheus that test_contract.py starts.
 #include "agent/sources/prometheus/prometheus.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
@@ -21,7 +20,7 @@ TEST_CASE("prometheus: the contract of every source") {
   const std::string& config = lines[2];
   const std::string& block = lines[3];
   TempDir temp = Unwrap(TempDir::Create("prometheus-contract"));
-  // Later than what is there, so that it is believed to stay.
+  // An hour ahead, because files that changed just before a cut are read again.
   testing::ManualClock clock(SystemClock().Now().time_since_epoch() / std::chrono::seconds(1) +
                              3600);
   testing::SeededRandom random;

@@ -1,4 +1,4 @@
-"""Backups of a real Prometheus under load, and the ways back."""
+"""Backups of a real Prometheus under load, and all ways to restore them."""
 
 import calendar
 import concurrent.futures
@@ -34,7 +34,7 @@ class Backup(Case):
         return server.start()
 
     def loaded(self, **options) -> Prometheus:
-        """One that has blocks already and makes more."""
+        """A server under load that already has two blocks."""
         server = self.started("live", targets=[self.address], late=self.address, **options)
         wait_until("two blocks", lambda: len(server.blocks()) > 1, 120)
         return server
@@ -45,7 +45,7 @@ class Backup(Case):
         return agent
 
     def on_data(self, data: Path) -> Prometheus:
-        """A fresh one that begins with these data and scrapes nothing."""
+        """A new server that starts with this data and scrapes nothing."""
         fresh = Prometheus(self.directory / f"fresh-{len(list(self.directory.iterdir()))}", data=data, late="127.0.0.1:9")
         (fresh.etc / "rules" / "load.yml").unlink()
         self.addCleanup(fresh.kill)
@@ -57,11 +57,11 @@ class Backup(Case):
                 for one in server.query(f"{name}[{seconds}s]", at)}
 
     def assert_same_up_to(self, live: Prometheus, fresh: Prometheus, position: str, turns: int) -> None:
-        """`turns`: of scrapes of /late that had ended before the backup began."""
+        """`turns`: how many scrapes of /late had ended before the backup began."""
         moment = calendar.timegm(time.strptime(position[:19], "%Y-%m-%dT%H:%M:%S")) - 2
         self.assertEqual(fresh.totals(int(moment * 1000) - 60_000, int(moment * 1000), "load"),
                          live.totals(int(moment * 1000) - 60_000, int(moment * 1000), "load"))
-        # Out of order: samples of these times still came after the backup. They count up.
+        # Out-of-order samples with such timestamps still arrived after the backup. Their values count up.
         late, wanted = (self.samples(one, "late_total", 300, moment + 30) for one in (fresh, live))
         self.assertEqual(set(late), set(wanted))
         count = 0
@@ -72,11 +72,11 @@ class Backup(Case):
             count += len(acknowledged)
         self.assertGreater(count, 0)
 
-    def test_what_was_scraped_before_comes_back_in_and_out_of_order(self) -> None:
+    def test_samples_are_restored_in_and_out_of_order(self) -> None:
         live = self.loaded()
         agent = self.agent_of(live.source())
         for number in range(3):
-            turns = self.endpoint.late_turns - 1  # the last may be on its way
+            turns = self.endpoint.late_turns - 1  # the last one may still be in progress
             report = agent.json("backup")["sources"][0]
             self.assertEqual((report["state"], report["missing"]), ("done", []), report)
             target = self.directory / f"restored-{number}"
@@ -93,14 +93,14 @@ class Backup(Case):
             if number < 2:
                 wait_until("compaction", lambda: not before <= set(live.blocks()), 120)
 
-    def test_blocks_that_are_rewritten_meanwhile(self) -> None:
+    def test_blocks_rewritten_during_the_backup_are_saved(self) -> None:
         live = self.loaded(flags=("--web.enable-admin-api", "--web.enable-lifecycle"))
         agent = self.agent_of(live.source())
         ended = threading.Event()
         rounds = []
 
         def rewrite() -> None:
-            """Deletes a series after the other, and has their blocks written anew, and the configuration read."""
+            """Deletes one series after the other; Prometheus rewrites the blocks and reloads its configuration."""
             for number in itertools.cycle(range(40)):
                 if ended.is_set():
                     return
@@ -125,7 +125,7 @@ class Backup(Case):
         data = self.directory / "made"
         agent.run("restore", "latest:prometheus/main", "--to-data-dir", str(data), env={"PATH": TOOLS})
         fresh = self.on_data(data)
-        # Series that nobody deleted are whole.
+        # Series that were not deleted are complete.
         moment = calendar.timegm(time.strptime(report["position"]["time"][:19], "%Y-%m-%dT%H:%M:%S")) - 2
         wanted, found = ({key: value for key, value in one.totals(0, moment * 1000, "load").items()
                           if "('number', '49')" in key} for one in (live, fresh))
@@ -137,7 +137,7 @@ class Backup(Case):
         live.stop()
         agent = self.agent_of(live.source(config=str(live.config)))
         agent.run("backup")
-        # Whoever read them would see that they are others.
+        # Changes the content, but not the size or mtime. A second reading would store the new content.
         originals = {file: file.read_bytes() for block in live.blocks() for file in (live.data / block / "chunks").iterdir()}
         for file, content in originals.items():
             times = file.stat()
@@ -155,7 +155,7 @@ class Backup(Case):
         for file, content in originals.items():
             self.assertEqual((target / "data" / file.relative_to(live.data)).read_bytes(), content)
 
-    def test_configuration_and_what_it_names(self) -> None:
+    def test_configuration_and_the_files_it_names_are_saved(self) -> None:
         live = self.started("live", flags=("--web.enable-lifecycle",))
         agent = self.agent_of(live.source())
         report = agent.json("backup")["sources"][0]
@@ -177,7 +177,7 @@ class Backup(Case):
         strict = Agent(write_config(self.directory / "agent", [live.source(on_missing="fail")]))
         self.assertIn("scrape.password", strict.run("backup", expect=1).stderr)
 
-    def test_tls_and_a_login(self) -> None:
+    def test_tls_and_login_are_used(self) -> None:
         live = self.started("live", authority=Authority(self.directory / "pki"))
         agent = self.agent_of(live.source())
         report = agent.json("backup")["sources"][0]
@@ -187,9 +187,9 @@ class Backup(Case):
         self.assertIn("password_file", " ".join(report["warnings"]))
         self.assertNotIn("guessed", json.dumps(report))
 
-    def test_one_that_does_not_run_is_saved_cold(self) -> None:
+    def test_stopped_server_is_saved_cold(self) -> None:
         live = self.loaded()
-        moment = time.time() - 30  # what comes late has come
+        moment = time.time() - 30  # late samples have arrived by now
         totals = live.totals(int(moment * 1000) - 30_000, int(moment * 1000), "l")
         live.stop()
         agent = self.agent_of(live.source(config=str(live.config)))
@@ -201,7 +201,7 @@ class Backup(Case):
         self.assertTrue(any(key.startswith("late_total") for key in totals))
         self.assertEqual(fresh.totals(int(moment * 1000) - 30_000, int(moment * 1000), "l"), totals)
 
-    def test_an_agent_is_told_from_a_server(self) -> None:
+    def test_agent_mode_is_recognized(self) -> None:
         data = self.directory / "agent-data"
         server = Prometheus(self.directory / "live", data=data,
                             flags=("--enable-feature=agent", f"--storage.agent.path={data}"))
@@ -221,7 +221,7 @@ class Backup(Case):
         self.assertEqual(probed["identity"]["mode"], "agent")
         self.assertIn("the log: samples that were not sent yet", probed["would_save"][0])
 
-    def test_one_that_only_hands_on_what_it_has_is_told_from_one_that_keeps_it(self) -> None:
+    def test_remote_write_only_mode_is_recognized(self) -> None:
         server = Prometheus(self.directory / "live", retention="2h", targets=[self.address])
         server.config.write_text(server.config.read_text() + "remote_write: [{url: 'http://127.0.0.1:9/'}]\n")
         self.addCleanup(server.kill)
@@ -235,7 +235,7 @@ class Backup(Case):
         details = json.loads((target / "manifest.json").read_text())["details"]
         self.assertEqual((details["mode"], details["retention"]), (["remote-write-only"], ["2h"]))
 
-    def test_blocks_of_a_time(self) -> None:
+    def test_until_leaves_out_later_blocks(self) -> None:
         live = self.loaded()
         wait_until("two blocks that stand for themselves", lambda: self.stopped_with_blocks(live, 2), 120)
         agent = self.agent_of(live.source(config=str(live.config)))
@@ -254,7 +254,7 @@ class Backup(Case):
         self.assertIn("is not empty", agent.run(*words, expect=1).stderr)
 
     def stopped_with_blocks(self, live: Prometheus, count: int) -> bool:
-        """Stops it where it has so many blocks that none was compacted of; else it runs on."""
+        """Stops the server if `count` of its blocks were not compacted into others; otherwise lets it continue."""
         if len(live.blocks()) < count:
             return False
         live.stop()
@@ -267,7 +267,7 @@ class Backup(Case):
         wait_until("other blocks", lambda: live.blocks() != before, 60)
         return False
 
-    def test_a_target_of_the_policy_gets_it(self) -> None:
+    def test_snapshot_is_restored_to_a_target_of_the_policy(self) -> None:
         live = self.loaded()
         live.stop()
         data = self.directory / "look"
@@ -295,7 +295,7 @@ class Backup(Case):
         self.assertTrue(totals)
         self.assertIn("is not empty", restore(expect=1))
 
-    def test_restic_and_prometheus_bring_it_back(self) -> None:
+    def test_exit_script_restores_the_samples(self) -> None:
         live = self.loaded()
         agent = self.agent_of(live.source())
         turns = self.endpoint.late_turns - 1
@@ -310,7 +310,7 @@ class Backup(Case):
         self.assertIn("already exists", run([script, *arguments], env=environment, expect=1).stderr)
         self.assert_same_up_to(live, self.on_data(data), position, turns)
 
-    def test_the_exit_page_as_written(self) -> None:
+    def test_exit_page_works_as_written(self) -> None:
         live = self.loaded()
         agent = self.agent_of(live.source())
         turns = self.endpoint.late_turns - 1
@@ -326,7 +326,12 @@ class Backup(Case):
 
         page.run(0)
         self.assertIn("prometheus/main", page.run(1))
-        self.assertIn(live.blocks()[0], page.run(2))
+        listed = page.run(2)
+        # The running server has compacted others since.
+        saved = [entry.name for entry in data.iterdir() if len(entry.name) == 26]
+        self.assertTrue(saved)
+        for block in saved:
+            self.assertIn(block, listed)
         self.assertIn("SUCCESS", page.run(3))
 
         self.assertEqual(page.end(), [f"-R prometheus: {data}"])

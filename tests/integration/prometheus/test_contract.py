@@ -1,4 +1,4 @@
-"""The suite that every source passes, over a real Prometheus; see tests/contract/source_contract.h."""
+"""The contract of all sources, with a real Prometheus; see tests/contract/source_contract.h."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from lib.places import BUILD
 
 
 class Contract(Case):
-    def test_the_contract_of_every_source(self) -> None:
+    def test_source_contract(self) -> None:
         endpoint = MetricsEndpoint()
         self.addCleanup(endpoint.stop)
         address = f"127.0.0.1:{endpoint.port}"
@@ -18,7 +18,7 @@ class Contract(Case):
         server.start()
         wait_until("two blocks", lambda: len(server.blocks()) > 1, 120)
         server.stop()
-        # It comes again with nothing to scrape and nothing to compact, so that nothing changes meanwhile.
+        # Restarts it with nothing to scrape or compact, so that nothing changes during the test.
         server.block = server.block_max = "1h"
         server.config.write_text("global: {external_labels: {replica: a}}\n")
         server.start()

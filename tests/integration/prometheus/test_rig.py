@@ -1,4 +1,4 @@
-"""What the other tests with Prometheus stand on: a server that makes and compacts blocks within seconds, under load."""
+"""The test library for Prometheus: a server that creates and compacts blocks within seconds, under load."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ class Rig(Case):
         self.addCleanup(server.kill)
         return server.start()
 
-    def test_blocks_are_made_and_compacted_under_load(self) -> None:
+    def test_blocks_are_created_and_compacted_under_load(self) -> None:
         endpoint = MetricsEndpoint()
         self.addCleanup(endpoint.stop)
         address = f"127.0.0.1:{endpoint.port}"
@@ -26,10 +26,10 @@ class Rig(Case):
         totals = server.totals(now - 30_000, now)
         self.assertTrue(any(key.startswith("late_total") for key in totals))
         self.assertTrue(any(key.startswith("load_total") for key in totals))
-        server.stop()  # else blocks go while they are listed
+        server.stop()  # otherwise blocks are removed while promtool lists them
         self.assertIn(server.blocks()[0], server.promtool("tsdb", "list", str(server.data)))
 
-    def test_tls_and_a_login(self) -> None:
+    def test_server_requires_tls_and_login(self) -> None:
         server = self.started(self.directory / "one", authority=Authority(self.directory / "pki"))
         self.assertIn("version", server.api.get("/api/v1/status/buildinfo")["data"])
 

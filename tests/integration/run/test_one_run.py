@@ -60,7 +60,7 @@ class OneRun(Case):
             self.cluster.add(node, self.sources_of(number, node))
 
     def own_file(self, node: str) -> Path:
-        """What only this node's member of etcd has."""
+        """The file that only this node's etcd member has."""
         path = self.directory / f"etcd-of-{node}.conf"
         path.write_text(f"only {node} has this\n")
         return path
@@ -82,7 +82,7 @@ class OneRun(Case):
         return sources
 
     def change_everything(self) -> None:
-        """What every one of them has to have in its snapshot."""
+        """Changes every source; each snapshot must contain the change."""
         with self.zookeeper.client() as client:
             client.create("/before-the-run", b"x")
         self.etcd.fill(200)
@@ -118,7 +118,7 @@ class OneRun(Case):
             getattr(self, f"check_{kind}")(out)
 
     def assert_members(self, out: Path, files: dict[str, list[Path]]) -> None:
-        """Of these nodes and no other, files of theirs as they lie there."""
+        """Only these nodes are members, with the given files unchanged."""
         self.assertEqual(sorted(path.name for path in (out / "members").iterdir()), sorted(files))
         for node, paths in files.items():
             for path in paths:
@@ -150,7 +150,7 @@ class OneRun(Case):
         self.assertNotEqual(saved, [])
         for path in saved:
             live = self.prometheus.data / "wal" / path.name
-            # Truncation may have taken it from the live one since.
+            # Truncation may have removed it from the live WAL since.
             if live.exists():
                 self.assertTrue(live.read_bytes().startswith(path.read_bytes()), path)
 

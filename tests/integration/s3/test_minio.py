@@ -30,7 +30,7 @@ class Place(Case):
     def setUp(self) -> None:
         super().setUp()
         self.minio = MinIO(self.directory / "minio", Authority(self.directory / "authority")).start()
-        self.addCleanup(self.minio.kill)  # it writes below the directory that goes after it
+        self.addCleanup(self.minio.kill)  # cleanups run in reverse order: the directory is removed later
         self.url = f"s3:{self.minio.url}/backups/some/prefix"
         self.tree = self.directory / "tree"
         tree = Tree(self.tree)
@@ -109,7 +109,7 @@ class OnMinIO(Place):
         return next(path for path in [top, *top.rglob("*")] if (path / wanted).is_dir())
 
     def test_a_repository_of_ours(self) -> None:
-        self.agent.run("repository", "init")  # makes the bucket, too
+        self.agent.run("repository", "init")  # also creates the bucket
         self.agent.run("backup")
         self.agent.run("check", "--read-data")
         self.restic.check()
@@ -124,7 +124,7 @@ class OnMinIO(Place):
         self.require_restored(self.find_tree(self.restore_by_us(theirs)))
         self.require_restored(self.find_tree(self.restore_by_us("latest:files/app")))
 
-        # What restic removes and repacks stays whole for us, and the next backup finds its way.
+        # After restic removes and repacks, our snapshots are intact and the next backup works.
         self.restic.run("forget", "--prune", theirs)
         (self.tree / "a" / "small").write_bytes(b"changed")
         self.agent.run("backup")
@@ -186,7 +186,7 @@ class OnMinIO(Place):
         self.assertEqual([key["in_use"] for key in self.do("key", "list")["keys"]], [True])
         self.assertEqual(self.restic.snapshots(), [])  # with the new password
 
-        # A killed restic's lock is ours to clear, and a killed agent's is restic's.
+        # We clear a killed restic's lock, and restic clears a killed agent's.
         child = subprocess.Popen(
             [str(service_program("restic", "restic")), "--repo", self.url, "--cacert", str(self.minio.authority.ca)]
             + ["--password-file", str(self.directory / "password"), "--no-cache", "backup", "--stdin"],
@@ -254,7 +254,7 @@ class OnMinIO(Place):
         last = self.agent.json("backup")["sources"][0]["snapshot"]
         self.assertEqual(self.ids(), [first, last])
         self.require_sound()
-        # What none of them got to index within its seconds is of no use.
+        # Data that no killed backup managed to index is unused.
         self.do("prune")
         self.assertLess(self.stored() - before, 310_000_000)
         self.require_sound()
@@ -283,7 +283,7 @@ class OnMinIO(Place):
         self.agent.run("check", expect=1)
         self.assertGreater(self.do("repair", "index")["packs_added"], 0)
         self.require_sound()
-        # One of the source's content: what else a snapshot consists of cannot come back from there.
+        # A pack of the source's content: other packs cannot be repaired from the source.
         largest = max(self.keys("data"), key=lambda key: self.minio.size("backups", key))
         self.minio.remove("backups", largest)
         self.agent.run("check", expect=1)
@@ -329,7 +329,7 @@ class OnMinIO(Place):
         self.assertNotIn(SECRET_KEY, done.stderr)
         done = Agent(self.config(ca=None)).run("list", expect=4)
         self.assertIn("certificate", done.stderr)
-        done = Agent(self.config()).run("repository", "init", expect=1)  # it is there
+        done = Agent(self.config()).run("repository", "init", expect=1)  # it already exists
 
     def test_a_server_that_goes_and_comes_back(self) -> None:
         self.agent.run("repository", "init")
@@ -346,7 +346,7 @@ class OnMinIO(Place):
         self.require_restored(self.find_tree(self.restore_by_us("latest:files/app")))
 
     def test_credentials_of_the_environment_and_a_url_alone(self) -> None:
-        # A configuration file is not needed; the system does not trust our authority, so this is plain HTTP.
+        # No configuration file is needed. The system does not trust our CA, so this uses plain HTTP.
         plain = MinIO(self.directory / "plain").start()
         agent = Agent(self.config(url=f"s3:{plain.url}/bucket", ca=None, credentials_file=None))
         environment = plain.environment

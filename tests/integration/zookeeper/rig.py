@@ -1,4 +1,4 @@
-"""What the ZooKeeper tests share: the version under test, and agents that save an ensemble of it."""
+"""What the ZooKeeper tests share: the version under test, and agents that save its ensembles."""
 
 import json
 import shutil
@@ -32,13 +32,13 @@ def make_agent(directory: Path, source: dict, **settings) -> Agent:
 
 
 def restored(agent: Agent, directory: Path, snapshot: str = "latest:zookeeper/main") -> tuple[Path, dict]:
-    """The snapshot's files, and its manifest."""
+    """Restores a snapshot to `directory`, and returns the directory and the manifest."""
     agent.run("restore", snapshot, "--allow-partial", "--to", str(directory))
     return directory, json.loads((directory / "manifest.json").read_text())
 
 
 def begin_with(zookeeper: ZooKeeperEnsemble, data: Path) -> ZooKeeperEnsemble:
-    """Starts every member, all new, with the same data directory."""
+    """Starts all members of a new ensemble, each with a copy of `data` as its data directory."""
     for member in zookeeper.members.values():
         shutil.copytree(data, member.data_dir)
     return zookeeper.start()

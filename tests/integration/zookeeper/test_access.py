@@ -1,5 +1,5 @@
-"""Nodes go back into ensembles that do not let everybody in: by TLS with certificates of both sides, and after a login by
-SASL's DIGEST-MD5. What cannot be done is said, and nothing is made."""
+"""Restores of nodes into ensembles that require TLS with certificates on both sides, or a login with SASL's DIGEST-MD5.
+A refused restore names the reason and creates nothing."""
 
 import contextlib
 import socket
@@ -24,7 +24,7 @@ DIGEST_MODULE = "org.apache.zookeeper.server.auth.DigestLoginModule"
 
 
 class Guarded(Case):
-    """A server with what it was saved from: /app with a node below it."""
+    """Saves a server, and restores /app from the snapshot."""
 
     def start(self, **options) -> ZooKeeperEnsemble:
         server = ensemble(self.directory / "zk", 1, **options)
@@ -32,7 +32,7 @@ class Guarded(Case):
         return server.start()
 
     def save(self, server: ZooKeeperEnsemble) -> None:
-        """REQUIRES: /app is there."""
+        """REQUIRES: /app exists."""
         self.agent = make_agent(self.directory / "agent", source_of(server))
         self.agent.run("backup", "zookeeper/main")
 
@@ -60,7 +60,7 @@ class ByTls(Guarded):
         self.server = self.start(
             properties={
                 "secureClientPort": str(self.secure_port),
-                # Its certificate is for 127.0.0.1 and localhost, and not for all that it listens at.
+                # It listens at all addresses, but its certificate is only for 127.0.0.1 and localhost.
                 "secureClientPortAddress": "0.0.0.0",
                 "ssl.keyStore.location": str(self.pem("server")),
                 "ssl.trustStore.location": str(self.authority.ca),
@@ -81,14 +81,14 @@ class ByTls(Guarded):
         self.where = f"localhost:{self.secure_port}"
 
     def pem(self, name: str) -> Path:
-        """Key and certificate in one file, as ZooKeeper wants them."""
+        """Key and certificate in one file, as ZooKeeper expects them."""
         issued = self.authority.issue(name)
         key = run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", str(issued.key)]).stdout
         file = self.directory / "tls" / f"{name}-both.pem"
         file.write_text(key + issued.cert.read_text())
         return file
 
-    def test_a_tree_comes_back(self) -> None:
+    def test_tree_is_restored_over_tls(self) -> None:
         for where in (self.where, f"127.0.0.1:{self.secure_port}"):
             with self.subTest(where), self.server.client() as client:
                 self.restore(where, *self.ca, *self.own)
@@ -96,7 +96,7 @@ class ByTls(Guarded):
                 client.delete("/app/large")
                 client.delete("/app")
 
-    def test_who_is_not_trusted_is_refused(self) -> None:
+    def test_untrusted_certificates_are_refused(self) -> None:
         stranger = Authority(self.directory / "stranger")
         strange = stranger.issue("agent")
         self.refused("mismatch", f"127.0.0.2:{self.secure_port}", *self.ca, *self.own)
@@ -106,7 +106,7 @@ class ByTls(Guarded):
         self.refused("require each other", self.where, *self.ca, *self.own[:2])
         self.refused("--target-ca", self.where, *self.own)
         self.refused("No such file", self.where, "--target-ca", str(self.directory / "none"))
-        # Each port speaks its own language.
+        # A plain connection to the TLS port, and TLS to the plain port.
         self.refused("--target-ca", self.where)
         self.refused("TLS", f"localhost:{self.server.members[1].client_port}", *self.ca, *self.own)
         with self.server.client() as client:
@@ -124,7 +124,7 @@ class BySasl(Guarded):
         self.server = server
         return f"127.0.0.1:{server.members[1].client_port}"
 
-    def test_a_tree_of_a_user_comes_back(self) -> None:
+    def test_tree_of_a_user_is_restored_after_login(self) -> None:
         where = self.start_with(DIGEST_MODULE, 'user_bob="bob:secret"')
         with self.server.client() as client:
             client.login("digest", "super:secret")
@@ -133,7 +133,7 @@ class BySasl(Guarded):
             self.tree = client.tree("/app")
             self.save(self.server)
             client.delete("/app/below")
-            # Nobody but bob may make anything there, and nobody else may look.
+            # Only bob may create nodes or read there.
             denied = self.restore(where, expect=3)
             self.assertIn("the server refuses it: missing permission", denied.stderr + denied.stdout)
             self.refused("refuses the login", where, *self.auth("sasl:bob:wrong"))
@@ -144,7 +144,7 @@ class BySasl(Guarded):
             self.restore(where, *self.auth("sasl:bob:bob:secret"))
             self.assertEqual(client.tree("/app"), self.tree)
 
-    def test_a_server_that_takes_nobody_else(self) -> None:
+    def test_server_that_requires_sasl_needs_a_login(self) -> None:
         where = self.start_with(DIGEST_MODULE, 'user_bob="secret"')
         with self.server.client() as client:
             client.create("/app", b"1")
@@ -158,7 +158,7 @@ class BySasl(Guarded):
         again = self.restore(where, *self.auth("digest:anna:secret", "sasl:bob:secret"))
         self.assertIn("1 already equal,", again.stdout)
 
-    def test_a_server_without_sasl(self) -> None:
+    def test_server_without_sasl_is_named(self) -> None:
         server = self.start()
         with server.client() as client:
             client.create("/app", b"1")
@@ -167,7 +167,7 @@ class BySasl(Guarded):
 
 
 class Unheard(Guarded):
-    """What a busy server does now and then that has just begun: a commit lies until something else comes."""
+    """A busy server that has just started sometimes holds a commit back until the next request arrives."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -177,7 +177,7 @@ class Unheard(Guarded):
         self.save(server)
 
     def serve(self, on_create) -> str:
-        """One session; `on_create` answers (or does not) what is to be made. Returns where."""
+        """Serves one session, and returns the address. `on_create` returns what to send at the next ping."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         thread = threading.Thread(target=self.speak, args=(listener, on_create))
@@ -187,7 +187,7 @@ class Unheard(Guarded):
 
     def speak(self, listener: socket.socket, on_create) -> None:
         connection, _ = listener.accept()
-        # Who has its answer hangs up.
+        # The client may hang up once it has its answer.
         with connection, connection.makefile("rb") as requests, contextlib.suppress(ConnectionError):
 
             def read() -> bytes:
@@ -213,11 +213,11 @@ class Unheard(Guarded):
                 else:
                     answer(xid, NO_NODE)
 
-    def test_who_waits_says_that_he_is_alive(self) -> None:
+    def test_waiting_client_sends_pings(self) -> None:
         done = self.restore(self.serve(lambda made, _: [made]))
         self.assertIn("created 1 node ", done.stdout)
 
-    def test_answers_to_pings_alone_are_none(self) -> None:
+    def test_server_that_answers_only_pings_times_out(self) -> None:
         def on_create(_, ping) -> list:
             for _ in range(1000):
                 ping()

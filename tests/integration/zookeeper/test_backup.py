@@ -1,5 +1,5 @@
-"""An ensemble under load is saved, and others begin with what was saved: no multi is torn, nothing that was confirmed
-before is missing, and the last transaction is the one that the manifest names."""
+"""An ensemble is saved under load, and others start with the snapshots: no multi is torn, no write that was confirmed
+before the backup is missing, and the last transaction is the one in the manifest."""
 
 import shutil
 import struct
@@ -14,14 +14,14 @@ from lib.zookeeper_client import create
 TREES = 4
 GROUPS = 50
 BALLAST = 20_000
-# Nodes that are set together lie far apart in a snapshot, with others between them.
+# Nodes that are set together are far apart in a snapshot, with others between them.
 PATHS = [[f"/tree-{tree}/{group}" for tree in range(TREES)] for group in range(GROUPS)]
 BACKUPS = 6
 SNAPSHOT_END = b"\0\0\0\1/"
 
 
 def value_in(snapshot: bytes, path: str) -> int:
-    """The number that `path` holds in a snapshot file: there, as jute writes them, path and data follow each other."""
+    """The number in node `path` of a snapshot file, where jute writes the data directly after the path."""
     name = path.encode()
     key = struct.pack(">i", len(name)) + name
     at = snapshot.index(key) + len(key)
@@ -30,7 +30,7 @@ def value_in(snapshot: bytes, path: str) -> int:
 
 
 class UnderLoad(Case):
-    """Three members, the second of which is saved while it takes one snapshot after the other and purges old ones."""
+    """Three members. The second one is saved while it writes snapshot after snapshot and purges old ones."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -62,7 +62,7 @@ class UnderLoad(Case):
     def torn(self, values: list[list[int]]) -> list[list[int]]:
         return [group for group in values if len(set(group)) > 1]
 
-    def test_what_comes_back(self) -> None:
+    def test_snapshots_under_load_are_consistent(self) -> None:
         purge = threading.Thread(target=self.purge)
         with self.zookeeper.client(1) as client, MultiWriter(client, PATHS) as writer:
             purge.start()
@@ -86,7 +86,7 @@ class UnderLoad(Case):
                 members = 3 if number == BACKUPS - 1 else 1
                 other = self.begin(f"other-{number}", files / "data", members)
                 if members == 1:
-                    self.assertEqual(other.zxid(), zxid)  # nobody has connected yet
+                    self.assertEqual(other.zxid(), zxid)  # before the first client connects
                 self.assertEqual(other.srvr()["Node count"], *manifest["details"]["znodes"])
                 for member in other.members:
                     values = self.values(other, member)
@@ -103,7 +103,7 @@ class UnderLoad(Case):
         self.compare_members(saved[-1][0])
 
     def last_records(self, other: ZooKeeperEnsemble, files: Path) -> list[int]:
-        """The zxid of the last record that ZooKeeper's own tool finds."""
+        """The zxid of the last record, according to ZooKeeper's own tool."""
         logs = sorted((files / "data" / "version-2").glob("log.*"), key=lambda log: int(log.name.split(".")[1], 16))
         records = [line for line in other.dump_log(logs[-1]).splitlines() if " zxid 0x" in line]
         return [int(records[-1].split(" zxid 0x")[1].split()[0], 16)]
@@ -121,8 +121,8 @@ class UnderLoad(Case):
         self.assertFalse(list((files / "data").rglob("*Epoch")))
 
     def wait_for_torn(self, member: Member, seen: set[Path]) -> Path:
-        """The first ended snapshot of `member` beyond `seen` during which a multi was applied. Not each is: one takes
-        milliseconds, and a busy machine may let no multi through in them."""
+        """The first complete snapshot of `member`, not in `seen`, during which a multi was applied. A snapshot takes
+        milliseconds, so a busy machine may apply no multi during one."""
 
         def look() -> Path | None:
             for snapshot in member.snapshots():
@@ -138,8 +138,8 @@ class UnderLoad(Case):
 
         return wait_until("a snapshot during which a multi was applied", look, 240)
 
-    def test_the_other_order_tears_multis(self) -> None:
-        """Why logs are copied after the snapshot: as `cp -r` does it, by the alphabet, nobody notices."""
+    def test_copying_logs_first_tears_multis(self) -> None:
+        """Why the agent copies logs last: `cp -r` copies them first, and ZooKeeper does not notice the damage."""
         member = self.zookeeper.members[2]
         copy = self.directory / "copy" / "version-2"
         copy.mkdir(parents=True)
@@ -152,7 +152,7 @@ class UnderLoad(Case):
         other = self.begin("swapped", copy.parent)
         self.assertNotEqual(self.torn(self.values(other)), [])
         other.kill()
-        # The same files, as if a server had left them so: what the reader says of them.
+        # The agent reports the same files as torn.
         lone = ensemble(self.directory / "lone", 1)
         shutil.copytree(copy.parent, lone.members[1].data_dir)
         lone.write_config(1)

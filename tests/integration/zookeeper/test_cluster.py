@@ -1,5 +1,5 @@
-"""Three members with an agent beside each, ordered by a controller: one snapshot, of one member's data and every
-member's files."""
+"""Three members, each with an agent, under a controller: one snapshot, with one member's data and every member's
+files."""
 
 import json
 
@@ -24,7 +24,7 @@ class ThreeAgents(Case):
             self.cluster.add(node, [source_of(self.zookeeper, number)], policy=self.policy())
 
     def policy(self) -> dict:
-        """A restore may go into the ensemble itself."""
+        """Allows restores into the ensemble itself."""
         hosts = [f"127.0.0.1:{member.client_port}" for member in self.zookeeper.members.values()]
         target = {"kind": "zookeeper", "options": {"to_ensemble": hosts}, "may_set": ["znode"]}
         return {"restore": "in-place", "restore_targets": {"live": target}}
@@ -43,7 +43,7 @@ class ThreeAgents(Case):
         self.cluster.agent(NODES[1]).run("restore", "latest:zookeeper/main", "--to", str(target))
         return json.loads((target / "manifest.json").read_text())
 
-    def test_one_saves_the_data_and_each_its_files(self) -> None:
+    def test_one_agent_saves_the_data_and_each_its_files(self) -> None:
         self.back_up()
         manifest = self.restored("out")
         self.assertEqual(manifest["missing"], [])
@@ -57,7 +57,7 @@ class ThreeAgents(Case):
         epochs = [values for key, values in manifest["details"].items() if key.endswith("current_epoch")]
         self.assertEqual(epochs, [["1"]] * 3)
 
-    def test_nodes_come_back_by_an_order(self) -> None:
+    def test_nodes_are_restored_by_order(self) -> None:
         with self.zookeeper.client(1) as client:
             client.create("/app", b"1")
             client.create("/app/below", b"2")
@@ -71,11 +71,11 @@ class ThreeAgents(Case):
             self.assertEqual(run["state"], "done", json.dumps(run, indent=1))
             client.sync()
             self.assertEqual(client.get("/app/below")[0], b"2")
-            # Where it goes is not for the order to say.
+            # An order cannot set the target ensemble.
             refused = self.order("--znode", "/app", "--to-ensemble", "127.0.0.1:1")
             self.assertNotEqual(refused["state"], "done")
 
-    def test_another_takes_over_from_one_that_is_down(self) -> None:
+    def test_another_agent_takes_over_from_a_dead_member(self) -> None:
         self.back_up()
         first = self.restored("first")
         chosen = first["identity"]["member_id"]

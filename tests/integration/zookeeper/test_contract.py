@@ -1,4 +1,4 @@
-"""The suite that every source passes, over a real server; see tests/contract/source_contract.h."""
+"""The contract of all sources, with a real server; see tests/contract/source_contract.h."""
 
 from rig import ensemble, run_tests
 from lib import Case, run
@@ -7,7 +7,7 @@ from lib.zookeeper_client import create
 
 
 class Contract(Case):
-    def test_the_contract_of_every_source(self) -> None:
+    def test_source_contract(self) -> None:
         server = ensemble(self.directory / "zk", 1)
         self.addCleanup(server.kill)
         server.start()

@@ -1,4 +1,4 @@
-"""docs/exit/zookeeper.md: restic and a shell script alone bring an ensemble back, and ZooKeeper starts on it."""
+"""docs/exit/zookeeper.md: restic and a shell script restore an ensemble, and ZooKeeper starts with it."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from lib import Case, ExitPage, ZooKeeperEnsemble, run
 from lib.places import ROOT, service_program
 from lib.zookeeper_client import create
 
-# nc HOST PORT, which a machine need not have.
+# A replacement for `nc HOST PORT`, which may not be installed.
 NC = """import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as one:
     one.sendall(sys.stdin.buffer.read())
@@ -52,14 +52,14 @@ class WithoutUs(Case):
             client.create("/goes-on")
         self.assertEqual(int(new.srvr(3)["Node count"]), int(self.count) + 1)
 
-    def test_it_comes_back(self) -> None:
+    def test_script_restores_each_member(self) -> None:
         new = self.ensemble("new")
         for number, member in new.members.items():
             self.exit("--data-dir", str(member.data_dir), "--id", str(number), "main")
             self.assertIn("move it aside", self.exit("--data-dir", str(member.data_dir), "main", expect=1))
         self.check(new)
 
-    def test_the_page_as_written(self) -> None:
+    def test_page_works_as_written(self) -> None:
         new = self.ensemble("new")
         scratch = self.directory / "scratch"
         scratch.mkdir()
@@ -84,7 +84,7 @@ class WithoutUs(Case):
             client.sync()
             self.assertEqual(client.tree(), self.tree)
 
-    def test_logs_apart(self) -> None:
+    def test_script_restores_separate_log_directories(self) -> None:
         new = self.ensemble("new", own_log_dir=True)
         for number, member in new.members.items():
             places = ["--data-dir", str(member.data_dir), "--data-log-dir", str(member.log_dir)]
@@ -92,7 +92,7 @@ class WithoutUs(Case):
             self.assertEqual([len(member.snapshots()) > 0, len(member.logs()) > 0], [True, True])
         self.check(new)
 
-    def test_what_is_not_there(self) -> None:
+    def test_script_names_an_unknown_source(self) -> None:
         told = self.exit("--data-dir", str(self.directory / "x"), "other", expect=1)
         self.assertIn('no snapshot of "zookeeper/other"', told)
 

@@ -1,5 +1,4 @@
-"""What becomes of a backup of ZooKeeper when something is wrong: members that are down or behind, torn and damaged
-files, and rights that are missing."""
+"""Faults during a backup of ZooKeeper: stopped and outdated members, torn and damaged files, missing permissions."""
 
 import os
 import shutil
@@ -34,7 +33,7 @@ class Alone(Case):
         self.agent.run("backup", "zookeeper/main", expect=expect)
         return restored(self.agent, self.directory / name)[1]
 
-    def test_a_server_that_is_down(self) -> None:
+    def test_stopped_server_is_saved_cold(self) -> None:
         manifest = self.back_up()
         self.assertEqual(manifest["details"]["service"], ["cold"])
         self.assertEqual(manifest["details"]["znodes"], [self.count])
@@ -43,7 +42,7 @@ class Alone(Case):
         self.assertFalse(source["healthy"])
         self.assertEqual(source["identity"]["zxid"], manifest["position"]["zxid"])
 
-    def test_a_torn_snapshot(self) -> None:
+    def test_torn_snapshot_is_passed_over(self) -> None:
         newest = self.member.snapshots()[-1]
         os.truncate(newest, newest.stat().st_size - 30)
         manifest = self.back_up()
@@ -60,7 +59,7 @@ class Alone(Case):
         self.assertNotEqual(done.code, 0)
         self.assertIn("is complete", done.stderr)
 
-    def test_a_damaged_record(self) -> None:
+    def test_copy_ends_before_a_damaged_record(self) -> None:
         log = self.member.logs()[-1]
         content = bytearray(log.read_bytes())
         used = len(bytes(content).rstrip(b"\0"))
@@ -70,21 +69,21 @@ class Alone(Case):
         zxid = int(manifest["position"]["zxid"], 16)
         self.assertLess(zxid, self.zxid)
         self.assertIn(f"the copy ends at {zxid:#x}", manifest["missing"][0]["reason"])
-        # ZooKeeper itself would not have started on it, and starts on what was saved.
+        # ZooKeeper would not start with the damaged log, but starts with the snapshot.
         other = ensemble(self.directory / "other", 1)
         self.addCleanup(other.kill)
         begin_with(other, self.directory / "out" / "data")
         self.assertEqual(other.zxid(), zxid)
         self.assertEqual([other.srvr()["Node count"]], manifest["details"]["znodes"])
 
-    def test_a_second_run_reads_little(self) -> None:
+    def test_second_run_reads_little(self) -> None:
         self.agent.run("backup", "zookeeper/main")
         again = self.agent.json("backup", "zookeeper/main")["sources"][0]
         self.assertEqual(again["state"], "done")
         self.assertGreater(again["bytes"], 20_000)
         self.assertLess(again["bytes_read"], 5_000)
 
-    def test_compressed_snapshots(self) -> None:
+    def test_compressed_snapshots_are_saved(self) -> None:
         for method in ("gz", "snappy"):
             with self.subTest(method):
                 self.server.flags = f"-Dzookeeper.snapshot.compression.method={method}"
@@ -96,7 +95,7 @@ class Alone(Case):
                 self.assertEqual(manifest["details"]["znodes"], [count])
                 self.server.stop()
 
-    def test_a_configuration_that_is_not_there(self) -> None:
+    def test_missing_configuration_is_named(self) -> None:
         self.member.config.unlink()
         done = self.agent.run("backup", "zookeeper/main", expect=None)
         self.assertNotEqual(done.code, 0)
@@ -114,7 +113,7 @@ class Three(Case):
     def agent_of(self, number: int, **options) -> Agent:
         return make_agent(self.directory / f"agent-{number}", source_of(self.zookeeper, number, **options))
 
-    def test_a_member_that_is_down_while_others_serve(self) -> None:
+    def test_stopped_member_of_a_running_ensemble_is_refused(self) -> None:
         self.zookeeper.members[2].process.kill()
         wait_until("a leader among the rest", lambda: self.zookeeper.leader() != 2)
         fill(self.zookeeper, "second")
@@ -122,7 +121,7 @@ class Three(Case):
         self.assertNotEqual(done.code, 0)
         self.assertIn("this member is not part of the ensemble that the others serve, so its files are out of date:", done.stderr)
 
-    def test_an_ensemble_that_is_down(self) -> None:
+    def test_stopped_ensemble_is_saved_cold(self) -> None:
         self.zookeeper.stop()
         agent = self.agent_of(2)
         agent.run("backup", "zookeeper/main")
@@ -137,10 +136,10 @@ class Three(Case):
     def follower(self) -> int:
         return next(number for number in self.zookeeper.members if number != self.zookeeper.leader())
 
-    def test_a_member_that_its_leader_gave_the_tree(self) -> None:
-        """Its older log ends long before the snapshot that it was given, and nothing is missing."""
+    def test_member_with_the_tree_from_its_leader_misses_nothing(self) -> None:
+        """Its older log ends long before the snapshot that the leader sent. Nothing is missing."""
         self.zookeeper.stop()
-        self.zookeeper.flags = "-Dzookeeper.snapshotSizeFactor=-1"  # what was missed is not taken from logs
+        self.zookeeper.flags = "-Dzookeeper.snapshotSizeFactor=-1"  # leaders do not send missed transactions from logs
         self.zookeeper.start()
         fill(self.zookeeper, "second")
         number = self.follower()
@@ -161,15 +160,15 @@ class Three(Case):
         self.assertEqual(manifest["missing"], [])
         self.assertEqual(manifest["details"]["digest_confirmed_at"], [manifest["position"]["zxid"]])
         saved = {log.name for log in (files / "data" / "version-2").glob("log.*")}
-        self.assertTrue(saved & old)  # ZooKeeper reads it, too: it cannot know where it ends
+        self.assertTrue(saved & old)  # ZooKeeper also reads it, because it cannot know where it ends
         self.assertTrue(saved - old)
         other = ensemble(self.directory / "other", 1)
         self.addCleanup(other.kill)
         begin_with(other, files / "data")
         self.assertEqual([other.srvr()["Node count"]], manifest["details"]["znodes"])
 
-    def test_new_leaders(self) -> None:
-        """Each begins an epoch, whose count begins anew: nothing is missing between."""
+    def test_new_leaders_leave_no_gap(self) -> None:
+        """Each starts a new epoch, in which the count of transactions begins at zero. That is not a gap."""
         for turn in range(3):
             was = self.zookeeper.leader()
             self.zookeeper.members[was].process.kill()
@@ -183,7 +182,7 @@ class Three(Case):
                 manifest = restored(agent, self.directory / f"out-{number}")[1]
                 self.assertEqual((manifest["missing"], manifest["position"]["epoch"]), ([], "4"))
 
-    def test_the_words_are_switched_off(self) -> None:
+    def test_ensemble_without_srvr_is_saved(self) -> None:
         self.zookeeper.stop()
         self.zookeeper.properties["4lw.commands.whitelist"] = "ruok"
         for number in self.zookeeper.members:
@@ -198,7 +197,7 @@ class Three(Case):
         agent = self.agent_of(3)
         agent.run("backup", "zookeeper/main")
         files, manifest = restored(agent, self.directory / "out")
-        self.assertEqual(manifest["details"]["service"], ["live"])  # its process is seen
+        self.assertEqual(manifest["details"]["service"], ["live"])  # the agent sees its process
         self.assertEqual(manifest["missing"], [])
         other = ensemble(self.directory / "other", 1)
         self.addCleanup(other.kill)
@@ -206,7 +205,7 @@ class Three(Case):
         with other.client() as client:
             self.assertIsNotNone(client.stat("/after"))
 
-    def test_a_user_who_may_not_read_the_data(self) -> None:
+    def test_missing_read_permission_is_named(self) -> None:
         if os.geteuid() != 0:
             self.skipTest("needs root")
         for path in (self.directory, self.zookeeper.directory, self.zookeeper.members[1].directory):

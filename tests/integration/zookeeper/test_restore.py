@@ -1,5 +1,5 @@
-"""What is made of a snapshot: data directories of an ensemble as it was before somebody deleted what he should not have,
-and nodes in one that works."""
+"""Restores of a snapshot: data directories with the state before an accidental delete, and nodes into a running
+ensemble."""
 
 from rig import ensemble, make_agent, run_tests, source_of
 from lib import Case, ZooKeeperEnsemble
@@ -14,7 +14,7 @@ class BeforeTheDelete(Case):
         self.addCleanup(made.kill)
         return made
 
-    def test_the_state_after_a_transaction(self) -> None:
+    def test_state_after_a_transaction_is_restored(self) -> None:
         old = self.ensemble("old", 3).start()
         with old.client(1) as client:
             client.create("/app")
@@ -49,7 +49,7 @@ class BeforeTheDelete(Case):
 
 
 class IntoALiveEnsemble(Case):
-    """Nodes are put back where others work on."""
+    """Restores nodes into an ensemble in use."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -87,7 +87,7 @@ class IntoALiveEnsemble(Case):
             self.delete(f"{path}/{child}")
         self.client.delete(path)
 
-    def test_a_tree_comes_back(self) -> None:
+    def test_tree_is_restored(self) -> None:
         self.delete("/apps")
         told = self.restore("--znode", "/apps/one", *self.where, "--dry-run")
         self.assertIn("would be created", told.stdout)
@@ -101,7 +101,7 @@ class IntoALiveEnsemble(Case):
         again = self.restore("--znode", "/apps/one", *self.where)
         self.assertIn("created 0 nodes", again.stdout)
 
-    def test_what_is_there_is_compared_and_left(self) -> None:
+    def test_existing_nodes_are_compared_and_left_unchanged(self) -> None:
         self.client.set("/apps/one/n7", b"newer")
         self.client.delete("/apps/one/n8")
         self.client.set_acl("/apps/one/n9", SECRET)
@@ -113,7 +113,7 @@ class IntoALiveEnsemble(Case):
         self.assertEqual(self.client.get("/apps/one/n8")[0], b"x" * 1000)
         self.assertEqual(self.client.acl("/apps/one/n9"), [*SECRET])
 
-    def test_what_differs_is_overwritten_on_request(self) -> None:
+    def test_different_nodes_are_overwritten_on_request(self) -> None:
         self.client.set("/apps/one/n7", b"newer")
         self.client.set("/apps/one/none", b"something")
         self.client.set("/apps/one/secret", b"other")
@@ -126,7 +126,7 @@ class IntoALiveEnsemble(Case):
         for text in ("would be overwritten", "other data", "another ACL", "an ephemeral node"):
             self.assertIn(text, told.stdout)
         self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
-        # A session's node cannot become one that stays.
+        # An ephemeral node cannot become a persistent one.
         done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", expect=3)
         self.assertIn('1 node different from the snapshot and left unchanged: "/apps/one/n10"', done.stderr)
         self.assertIn("4 were overwritten", done.stdout)
@@ -136,10 +136,10 @@ class IntoALiveEnsemble(Case):
         self.client.sync()
         expected = self.tree | {"/apps/one/came-since": (b"stays", [*OPEN_ACL])}
         there = self.client.tree("/apps/one")
-        del there["/apps/one/ephemeral"]  # its session goes on
+        del there["/apps/one/ephemeral"]  # its session is still open
         self.assertTrue(there == expected, there.keys() ^ expected.keys())
 
-    def test_more_differ_than_are_asked_for_at_once(self) -> None:
+    def test_more_nodes_than_one_batch_are_overwritten(self) -> None:
         self.client.fill(change(f"/apps/one/n{number}", b"newer") for number in range(300))
         done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
         self.assertIn("300 were overwritten", done.stdout)
@@ -148,8 +148,8 @@ class IntoALiveEnsemble(Case):
         del there["/apps/one/ephemeral"]
         self.assertEqual(there, self.tree)
 
-    def test_names_beside_and_below(self) -> None:
-        """By the bytes "/apps/one-two" lies between "/apps/one" and what is below that."""
+    def test_sibling_that_sorts_before_children_is_restored(self) -> None:
+        """In byte order, "/apps/one-two" is between "/apps/one" and its children."""
         self.client.create("/apps/one-two", b"3")
         self.client.create("/apps/one-two/deep", b"4")
         tree = self.client.tree("/apps")
@@ -160,13 +160,13 @@ class IntoALiveEnsemble(Case):
         self.client.sync()
         self.assertEqual(self.client.tree("/apps"), tree)
 
-    def test_what_may_not_be_made_is_told(self) -> None:
+    def test_forbidden_nodes_are_reported(self) -> None:
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
-        self.assertIn("3 could not be created or read", done.stderr)  # one, and what is below it
+        self.assertIn("3 could not be created or read", done.stderr)  # one, and the two below it
         self.delete("/apps/one")
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
         self.assertIn("the server refuses it: missing permission", done.stderr + done.stdout)
-        self.assertIn("2 could not be created or read", done.stderr)  # what is below it, too
+        self.assertIn("2 could not be created or read", done.stderr)  # the two below it
         self.client.sync()
         self.assertIsNone(self.client.stat("/apps/one/secret/below"))
         self.assertIsNotNone(self.client.stat("/apps/one/n7"))
@@ -174,7 +174,7 @@ class IntoALiveEnsemble(Case):
         self.client.sync()
         self.assertEqual(self.client.tree("/apps/one"), self.tree)
 
-    def test_what_makes_no_sense_is_refused(self) -> None:
+    def test_invalid_requests_are_refused(self) -> None:
         for arguments, text in (
             (["--znode", "/zookeeper/config", *self.where], "the nodes below /zookeeper belong to the ensemble itself"),
             (["--znode", "apps", *self.where], "is not the path of a node"),

@@ -1,4 +1,4 @@
-"""What tests with ZooKeeper stand on: ensembles do what they are told, and our client speaks with them."""
+"""The test library for ZooKeeper: its ensembles and its client."""
 
 import gzip
 
@@ -15,7 +15,7 @@ class Alone(Case):
         self.addCleanup(one.kill)
         return one.start()
 
-    def test_the_client(self) -> None:
+    def test_client_supports_all_operations(self) -> None:
         server = self.start(flags="-Dzookeeper.extendedTypesEnabled=true")
         self.assertEqual(server.srvr()["Mode"], "standalone")
         with server.client() as client:
@@ -49,7 +49,7 @@ class Alone(Case):
         [log] = server.members[1].logs()
         self.assertIn("multi", server.dump_log(log))
 
-    def test_it_begins_with_what_it_left(self) -> None:
+    def test_server_keeps_its_data_after_a_restart(self) -> None:
         server = self.start(own_log_dir=True, flags="-Dzookeeper.snapshot.compression.method=gz")
         with server.client() as client:
             client.fill(create(f"/n{number}", b"x" * 100) for number in range(1000))
@@ -62,7 +62,7 @@ class Alone(Case):
         self.assertEqual(gzip.decompress(newest.read_bytes())[:4], b"ZKSN")
         self.assertEqual([file.name.split(".")[0] for file in server.members[1].logs()], ["log"])
 
-    def test_snapshots_by_snappy(self) -> None:
+    def test_snapshots_are_compressed_with_snappy(self) -> None:
         server = self.start(flags="-Dzookeeper.snapshot.compression.method=snappy")
         server.stop()
         server.start()
@@ -70,7 +70,7 @@ class Alone(Case):
 
 
 class Three(Case):
-    def test_multis_and_a_lost_leader(self) -> None:
+    def test_writes_continue_after_a_lost_leader(self) -> None:
         three = ensemble(self.directory / "zk", properties={"autopurge.purgeInterval": "1"})
         self.addCleanup(three.kill)
         three.start()

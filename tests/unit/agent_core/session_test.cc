@@ -23,7 +23,7 @@ TEST_CASE("session: Hello comes first, and again until it is answered") {
   CHECK(fixture.core->is_connected());
 }
 
-TEST_CASE("session: an answer to an earlier Hello is none") {
+TEST_CASE("session: an answer to an earlier Hello is ignored") {
   Fixture fixture;
   const std::string first = fixture.nonce;
   fixture.Pass(20'000);
@@ -34,7 +34,7 @@ TEST_CASE("session: an answer to an earlier Hello is none") {
   CHECK_FALSE(fixture.core->is_connected());
 }
 
-TEST_CASE("session: after a lease without a word it begins anew") {
+TEST_CASE("session: after a lease without a message the agent sends Hello again") {
   Fixture fixture;
   fixture.Answer();
   const std::size_t before = Hellos(fixture);
@@ -45,7 +45,8 @@ TEST_CASE("session: after a lease without a word it begins anew") {
   CHECK_FALSE(fixture.core->is_connected());
 }
 
-TEST_CASE("session: who is behind takes root documents one by one, also over a crash") {
+TEST_CASE(
+    "session: an agent with an old root document takes newer ones one by one, also after a crash") {
   Fixture fixture;
   std::size_t asked = Hellos(fixture);
 
@@ -66,7 +67,7 @@ TEST_CASE("session: who is behind takes root documents one by one, also over a c
   CHECK(fixture.core->is_connected());
 }
 
-TEST_CASE("session: a root document that is not the next one brings no further Hello") {
+TEST_CASE("session: a root document out of order does not trigger another Hello") {
   Fixture fixture;
   const std::size_t asked = Hellos(fixture);
   v1::ControllerMessage message;
@@ -80,7 +81,7 @@ TEST_CASE("session: a root document that is not the next one brings no further H
   CHECK(fixture.Count<action::Note>() == 1);
 }
 
-TEST_CASE("session: reports go again until they are taken, and chain") {
+TEST_CASE("session: reports are chained, and sent again until the controller takes them") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -104,7 +105,7 @@ TEST_CASE("session: reports go again until they are taken, and chain") {
   CHECK(fixture.sent.size() - after <= 1);  // a heartbeat at most
 }
 
-TEST_CASE("session: a controller that forgot what it had hears it again") {
+TEST_CASE("session: reports are sent again to a controller that lost them") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -121,7 +122,7 @@ TEST_CASE("session: a controller that forgot what it had hears it again") {
   CHECK(fixture.sent.back().reports().envelopes_size() == 1);
 }
 
-TEST_CASE("session: progress goes at once when a state changes, else once a second") {
+TEST_CASE("session: progress is sent at once on a state change, otherwise once a second") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -142,7 +143,7 @@ TEST_CASE("session: progress goes at once when a state changes, else once a seco
   CHECK(fixture.sent.back().progress().tasks(0).bytes() > 40);
 }
 
-TEST_CASE("session: the rate counts moved bytes, and a time left comes when it can be trusted") {
+TEST_CASE("session: the rate counts moved bytes, and the time left is sent once it is reliable") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -169,9 +170,7 @@ TEST_CASE("session: the rate counts moved bytes, and a time left comes when it c
   CHECK(later.seconds_left() == 20);
 }
 
-TEST_CASE(
-    "session: bytes that are no message, and plans that nobody signed, cost no journal without "
-    "end") {
+TEST_CASE("session: malformed messages and forged plans add a limited number of reports") {
   Fixture fixture({.refusals_per_minute = 5});
   fixture.Answer();
   fixture.Step(event::MessageReceived{Bytes(50, 0xff)});

@@ -21,7 +21,7 @@ TEST_CASE("agent: a plan is durable and reported before its first job begins") {
   CHECK(fixture.Count<action::StartPrepare>() == 1);
 }
 
-TEST_CASE("agent: a plan that is known starts nothing and is answered again") {
+TEST_CASE("agent: a known plan starts nothing and is answered again") {
   Fixture fixture;
   fixture.Answer();
   const v1::Plan plan = fixture.BackupPlan('p', {"files/app"}, true);
@@ -37,7 +37,7 @@ TEST_CASE("agent: a plan that is known starts nothing and is answered again") {
   CHECK(fixture.sent.back().has_reports());
 }
 
-TEST_CASE("agent: a local source is saved and composed, and its lock given back") {
+TEST_CASE("agent: a local source is saved and composed, and its lock released") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -62,7 +62,7 @@ TEST_CASE("agent: a local source is saved and composed, and its lock given back"
   CHECK(fixture.journal.plans.begin()->second.state == PlanState::kEnded);
 }
 
-TEST_CASE("agent: of a sharded source the order says which shards, and the part which they were") {
+TEST_CASE("agent: the order for a sharded source names the shards, and so does the part") {
   Fixture fixture;
   fixture.Answer();
   v1::Plan plan = fixture.BackupPlan('p', {"etcd/main"}, false);
@@ -79,7 +79,7 @@ TEST_CASE("agent: of a sharded source the order says which shards, and the part 
   CHECK(fixture.Last<action::StartPrepare>().rest == is_rest);
   REQUIRE(fixture.Last<action::StartPrepare>().others.size() == (is_rest ? 1 : 0));
 
-  fixture.Start();  // after a crash it is the same
+  fixture.Start();  // unchanged after a crash
   const auto& start = fixture.Last<action::StartPrepare>();
   CHECK(start.rest == is_rest);
   if (is_rest) {
@@ -91,13 +91,13 @@ TEST_CASE("agent: of a sharded source the order says which shards, and the part 
   const v1::Part part = fixture.Reports().back().saved();
   CHECK(part.rest() == is_rest);
   CHECK(part.data() == !is_rest);
-  CHECK(fixture.journal.parts.size() == 1);  // kept from every prune until the run's end
+  CHECK(fixture.journal.parts.size() == 1);  // protected from prune until the run ends
   fixture.OrderEnd('e');
   CHECK(fixture.journal.parts.empty());
   CHECK(fixture.Count<action::ReleasePart>() == 1);
 }
 
-TEST_CASE("agent: of a sharded source the composer hears what no node has saved") {
+TEST_CASE("agent: the composer of a sharded source learns which parts are missing") {
   Fixture fixture;
   fixture.Answer();
   v1::Plan plan = fixture.NewPlan('k');
@@ -118,7 +118,7 @@ TEST_CASE("agent: of a sharded source the composer hears what no node has saved"
   CHECK(start.lacking[1].rest);
 }
 
-TEST_CASE("agent: who hears of no cut cuts alone, and says so") {
+TEST_CASE("agent: an agent without a cut order cuts alone, and reports it") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -134,7 +134,7 @@ TEST_CASE("agent: who hears of no cut cuts alone, and says so") {
   CHECK_FALSE(fixture.Reports().back().saved().cut_on_order());
 }
 
-TEST_CASE("agent: a cut that overtakes its backup finds it all the same, late") {
+TEST_CASE("agent: a cut order that arrives before its backup order still applies") {
   Fixture fixture;
   fixture.Answer();
   fixture.OrderCut('c', 'p');
@@ -145,7 +145,7 @@ TEST_CASE("agent: a cut that overtakes its backup finds it all the same, late") 
   CHECK(fixture.Count<action::Cut>() == 1);
 }
 
-TEST_CASE("agent: all are prepared and cut at once, as many save as there is room for") {
+TEST_CASE("agent: all tasks are prepared and cut at once, and at most `tasks_max` save") {
   Fixture fixture({.tasks_max = 2});
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main", "files/app", "files/b"}, true));
@@ -175,7 +175,7 @@ TEST_CASE("agent: two tasks of one source take turns") {
   CHECK(fixture.Count<action::StartPrepare>() == 2);
 }
 
-TEST_CASE("agent: a part's lock is kept until the end is ordered, and taken anew after a crash") {
+TEST_CASE("agent: a part's lock is held until the end order, and taken again after a crash") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -193,7 +193,7 @@ TEST_CASE("agent: a part's lock is kept until the end is ordered, and taken anew
   CHECK(fixture.Reports().back().has_ended());
 }
 
-TEST_CASE("agent: a part whose plan's time is over is given up") {
+TEST_CASE("agent: a part is released when its plan expires") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -205,7 +205,7 @@ TEST_CASE("agent: a part whose plan's time is over is given up") {
   CHECK(fixture.journal.parts.empty());
 }
 
-TEST_CASE("agent: after a crash a task begins again, and a sealed snapshot is not made anew") {
+TEST_CASE("agent: after a crash a task starts again, but a sealed snapshot is not rebuilt") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
@@ -222,7 +222,7 @@ TEST_CASE("agent: after a crash a task begins again, and a sealed snapshot is no
   CHECK(fixture.Last<action::StartCompose>().sealed->sealed == Bytes(9, 1));
 }
 
-TEST_CASE("agent: nothing is composed after the order's time, by the controller's clock") {
+TEST_CASE("agent: nothing is composed after the order expires by the controller's clock") {
   Fixture fixture;
   fixture.Answer();
   v1::Plan plan = fixture.NewPlan('p');
@@ -233,7 +233,7 @@ TEST_CASE("agent: nothing is composed after the order's time, by the controller'
   REQUIRE(fixture.Count<action::StartCompose>() == 1);
   CHECK(fixture.Last<action::StartCompose>().write_until_boot_ms == fixture.boot_ms + 600'000);
 
-  // Its own clock is set back an hour: that changes nothing.
+  // The agent's own clock is set back an hour, which must not matter.
   fixture.wall_ms -= 3'600'000;
   fixture.Pass(600'000);
   fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
@@ -245,7 +245,7 @@ TEST_CASE("agent: nothing is composed after the order's time, by the controller'
   CHECK_FALSE(fixture.Reports().back().failed().began());
 }
 
-TEST_CASE("agent: an end stops what runs, and is answered when all has stopped") {
+TEST_CASE("agent: an end order stops running tasks, and is answered when all have stopped") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"files/app", "files/b"}, true));
@@ -258,13 +258,13 @@ TEST_CASE("agent: an end stops what runs, and is answered when all has stopped")
   fixture.Step(event::TaskFailed{fixture.Key('p', 1), {.code = "cancelled"}});
 
   CHECK(fixture.Reports().back().has_ended());
-  // What of the run comes later begins nothing.
+  // Later orders of this run start nothing.
   fixture.Order(fixture.BackupPlan('q', {"files/c"}, true));
   CHECK(fixture.Count<action::StartPrepare>() == 2);
   CHECK(fixture.Reports().back().has_cancelled());
 }
 
-TEST_CASE("agent: a task that is being stopped is cut by no order") {
+TEST_CASE("agent: a cut order does not cut a task that is being stopped") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -276,7 +276,7 @@ TEST_CASE("agent: a task that is being stopped is cut by no order") {
   CHECK(fixture.Count<action::Cut>() == 0);
 }
 
-TEST_CASE("agent: a part given back while its lock is on the way leaves no lock") {
+TEST_CASE("agent: a part released while its lock is being taken leaves no lock") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -291,7 +291,7 @@ TEST_CASE("agent: a part given back while its lock is on the way leaves no lock"
   CHECK(fixture.Count<action::ReleasePart>() == before + 1);
 }
 
-TEST_CASE("agent: after a crash in a write, no lock is given back while the write may still land") {
+TEST_CASE("agent: after a crash during a write, locks are held while the write may still land") {
   Fixture fixture;
   fixture.Answer();
   v1::Plan plan = fixture.NewPlan('p');
@@ -315,7 +315,7 @@ TEST_CASE("agent: after a crash in a write, no lock is given back while the writ
   CHECK(fixture.Reports().back().has_ended());
 }
 
-TEST_CASE("agent: after a crash in a write, a snapshot known to have come to light keeps no lock") {
+TEST_CASE("agent: after a crash during a write, a snapshot known to be written releases its lock") {
   Fixture fixture;
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
@@ -336,7 +336,7 @@ TEST_CASE("agent: after a crash in a write, a snapshot known to have come to lig
   CHECK(fixture.Reports().back().has_ended());
 }
 
-TEST_CASE("agent: what was refused stays refused, also after a crash") {
+TEST_CASE("agent: a refused plan stays refused, also after a crash") {
   Fixture fixture;
   fixture.Answer();
   v1::Plan plan = fixture.NewPlan('p');
@@ -352,7 +352,7 @@ TEST_CASE("agent: what was refused stays refused, also after a crash") {
   CHECK(fixture.Count<action::StartRestore>() == 0);
 }
 
-TEST_CASE("agent: time that only the calendar saw makes an answer too old for a restore") {
+TEST_CASE("agent: time that passed only on the wall clock makes an answer too old for a restore") {
   Fixture fixture;
   fixture.Answer();
   fixture.wall_ms += 6 * 60'000;  // the clock was set
@@ -388,7 +388,7 @@ TEST_CASE("agent: a restore waits for a fresh answer") {
   }
 }
 
-TEST_CASE("agent: a forgotten plan raises the floor, below which no unknown one starts") {
+TEST_CASE("agent: a forgotten plan raises the floor, and unknown plans below it are refused") {
   Fixture fixture;
   fixture.Answer();
   const v1::Plan late = fixture.BackupPlan('l', {"files/b"}, true);  // a lower sequence

@@ -35,7 +35,7 @@ std::size_t EntriesOf(const std::string& directory) {
 
 }  // namespace
 
-TEST_CASE("identity: what was saved is read again, and the secrets are closed to others") {
+TEST_CASE("identity: a saved identity loads unchanged, and its secrets are private") {
   TempDir directory = Unwrap(TempDir::Create("identity"));
   SeededRandom random;
   const Identity saved = SomeIdentity(random, 3);
@@ -57,7 +57,7 @@ TEST_CASE("identity: what was saved is read again, and the secrets are closed to
   }
 }
 
-TEST_CASE("identity: a second one takes the first one's place, and nothing else is left") {
+TEST_CASE("identity: a second identity replaces the first and leaves no other files") {
   TempDir directory = Unwrap(TempDir::Create("identity"));
   SeededRandom random;
   REQUIRE_OK(SaveIdentity(directory.path(), SomeIdentity(random, 1), random));
@@ -67,7 +67,7 @@ TEST_CASE("identity: a second one takes the first one's place, and nothing else 
   CHECK(EntriesOf(directory.path()) == 1);
 }
 
-TEST_CASE("identity: none, and one that was touched, are told apart") {
+TEST_CASE("identity: a missing identity and a damaged one give different errors") {
   TempDir directory = Unwrap(TempDir::Create("identity"));
   SeededRandom random;
   REQUIRE_FAILS(LoadIdentity(directory.path()), ErrorCode::kNotFound, "holdfast-agent join");

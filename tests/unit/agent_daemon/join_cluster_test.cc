@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A controller's join socket that says the same to everybody.
+// A controller's join socket that gives every node the same answer.
 struct Place {
   Place() {
     bus::JoinServerOptions options;
@@ -43,7 +43,7 @@ struct Place {
     settings.node = "db-1";
     settings.state_dir = directory.path() + "/state";
   }
-  // The controller is there meanwhile, and from now on `answer` is what it says.
+  // Joins while a controller serves the join socket with `answer`.
   Result<JoinReport> Join() {
     std::jthread controller([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
@@ -72,7 +72,7 @@ struct Place {
 
 }  // namespace
 
-TEST_CASE("join cluster: the node has keys and knows its controller") {
+TEST_CASE("join cluster: the node has keys and the address of its controller") {
   Place place;
 
   JoinReport report = Unwrap(place.Join());
@@ -86,7 +86,7 @@ TEST_CASE("join cluster: the node has keys and knows its controller") {
   CHECK(identity.root == place.root);
 }
 
-TEST_CASE("join cluster: what does not fit is refused, and nothing is kept") {
+TEST_CASE("join cluster: anything that does not match is refused, and nothing is kept") {
   Place place;
   SECTION("a token of another node") {
     place.settings.node = "db-2";

@@ -14,7 +14,7 @@ namespace {
 
 using testing::Unwrap;
 
-TEST_CASE("job progress: a subject inside another counts until its end") {
+TEST_CASE("job progress: a nested subject counts until it ends") {
   Progress restore;
   restore.SetPhase("stage");
   Progress safety;
@@ -75,7 +75,7 @@ TEST_CASE("restore launcher: progress is passed on while the helper works") {
   std::vector<event::TaskProgress> progresses;
   const auto outcome = launcher->Run(plan_id, {}, {}, false, {}, [&](event::TaskProgress progress) {
     progresses.push_back(std::move(progress));
-    // The outcome ends it.
+    // The outcome ends the wait.
     v1::Report report;
     report.mutable_restored()->set_items(4);
     Unwrap(WriteFileAtomic(OutcomePath(settings.state_dir, plan_id),

@@ -22,7 +22,7 @@ namespace {
 
 using testing::Unwrap;
 
-// One node of "shop/s", which is sharded; "one" of the same repository is not.
+// A node of the sharded source "shop/s". "fake/one" in the same repository is not sharded.
 class Node {
  public:
   Node(testing::ShardedWorld& shop, testing::FakeWorld& world, testing::MemoryStorage& storage,
@@ -53,7 +53,7 @@ class Node {
              }},
             [this](Event event) { Take(std::move(event)); }) {}
 
-  // From its order to its end. Nothing waits for anything but the runner's own words.
+  // Runs a backup task to completion. Every wait ends with an event of the runner.
   Event Save(action::StartPrepare start) {
     runner_.Perform(start);
     Event event = Next();
@@ -76,7 +76,7 @@ class Node {
     }
     return event;
   }
-  // What becomes of a restore that the core has verified.
+  // Runs a restore that the core has verified, and returns its last event.
   Event Restore(action::StartRestore start) {
     runner_.Perform(start);
     return Next();
@@ -111,7 +111,7 @@ class Node {
   std::mutex mutex_;
   std::condition_variable come_;
   std::deque<Event> events_;
-  TaskRunner runner_;  // last: it ends before the rest goes
+  TaskRunner runner_;  // last: its threads use the members above
 };
 
 struct Nodes {
@@ -151,7 +151,7 @@ struct Nodes {
   Node second{shop, world, storage, directory.path(), "n2"};
 };
 
-TEST_CASE("task runner: two nodes' shards and the rest become one snapshot that is whole") {
+TEST_CASE("task runner: the shards of two nodes and the rest become one complete snapshot") {
   Nodes nodes;
   action::StartPrepare order = nodes.Order("shop/s");
   order.sharded = true;
@@ -247,7 +247,7 @@ struct SavedNodes : Nodes {
   std::string snapshot;
 };
 
-TEST_CASE("task runner: a restore to a target is the agent's own, by what the policy fixes") {
+TEST_CASE("task runner: a restore to a target runs in the agent, as the policy fixes it") {
   SavedNodes nodes;
   v1::Plan plan = nodes.ToTarget();
   v1::Restored restored = nodes.Restored(plan);
@@ -269,7 +269,7 @@ TEST_CASE("task runner: a restore to a target is the agent's own, by what the po
   CHECK(restored.plan(0).target() == "b");
 }
 
-TEST_CASE("task runner: what a target restore must not do fails before it, and none runs twice") {
+TEST_CASE("task runner: a forbidden target restore fails before it starts, and none runs twice") {
   SavedNodes nodes;
   const auto failed = [&](const action::StartRestore& start) {
     const Event event = nodes.first.Restore(start);
@@ -287,14 +287,13 @@ TEST_CASE("task runner: what a target restore must not do fails before it, and n
   CHECK(failed(nodes.Start(plan)).code == "denied");
 
   action::StartRestore again = nodes.Start(nodes.ToTarget());
-  again.resumed = true;  // a crash came between: what it did nobody knows
+  again.resumed = true;  // after a crash: what the restore did is unknown
   const TaskError error = failed(again);
   CHECK(error.code == "unavailable");
   CHECK(error.began);
 }
 
-TEST_CASE(
-    "task runner: an order for shards is none for the whole, and none for a whole for shards") {
+TEST_CASE("task runner: sharded orders for unsharded sources are refused, and the reverse") {
   Nodes nodes;
   action::StartPrepare sharded = nodes.Order("fake/one");
   sharded.sharded = sharded.data = true;

@@ -22,7 +22,7 @@ AuditEvent Event(std::uint64_t sequence) {
           .evidence = {1, 2, 3}};
 }
 
-TEST_CASE("audit event: it comes back as it was, and the same event gives the same bytes") {
+TEST_CASE("audit event: it decodes unchanged, and equal events have equal bytes") {
   Bytes bytes = EncodeAuditEvent(Event(7));
 
   REQUIRE(Unwrap(DecodeAuditEvent(bytes)) == Event(7));
@@ -30,7 +30,7 @@ TEST_CASE("audit event: it comes back as it was, and the same event gives the sa
   REQUIRE(EncodeAuditEvent(Event(8)) != bytes);
 }
 
-TEST_CASE("audit event: the bytes of a first release stay as they are") {
+TEST_CASE("audit event: the bytes of the first release never change") {
   AuditEvent event{.origin = "o",
                    .sequence = 1,
                    .time_ms = 2,
@@ -53,7 +53,7 @@ TEST_CASE("audit event: its leaf is that of RFC 6962") {
   REQUIRE(AuditLeaf(bytes) == crypto::Sha256Of(marked));
 }
 
-TEST_CASE("audit event: what is no UTF-8 can still be read back") {
+TEST_CASE("audit event: text that is not UTF-8 can still be read back") {
   AuditEvent event = Event(7);
   event.actor =
       "an\xff"
@@ -66,7 +66,7 @@ TEST_CASE("audit event: what is no UTF-8 can still be read back") {
   REQUIRE(read.facts.begin()->second == "\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd");
 }
 
-TEST_CASE("audit event: what is none is corrupt") {
+TEST_CASE("audit event: a malformed event is corrupt") {
   REQUIRE_FAILS(DecodeAuditEvent(ToBytes("nonsense")), ErrorCode::kCorrupt, "it cannot be decoded");
   REQUIRE_FAILS(DecodeAuditEvent({}), ErrorCode::kCorrupt, "format 0");
   v1::AuditEvent message;
@@ -74,11 +74,11 @@ TEST_CASE("audit event: what is none is corrupt") {
   REQUIRE_FAILS(DecodeAuditEvent(ToBytes(message.SerializeAsString())), ErrorCode::kCorrupt,
                 "format 2");
   Bytes bytes = EncodeAuditEvent(Event(1));
-  bytes.insert(bytes.end(), {0x58, 0x01});  // field 11, which there is not
+  bytes.insert(bytes.end(), {0x58, 0x01});  // field 11, which does not exist
   REQUIRE_FAILS(DecodeAuditEvent(bytes), ErrorCode::kCorrupt, "unknown field");
 }
 
-TEST_CASE("audit sequence: gaps, doubles, foreign and changed events are found") {
+TEST_CASE("audit sequence: gaps, duplicates, foreign and changed events are found") {
   auto take = [](AuditSequence& sequence, const AuditEvent& event) {
     Bytes bytes = EncodeAuditEvent(event);
     return sequence.Take(event.sequence, bytes, AuditLeaf(bytes));

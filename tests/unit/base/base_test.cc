@@ -31,7 +31,7 @@ TEST_CASE("result: the macros pass values and errors on") {
   REQUIRE(std::move(error).WithHint("another").hint() == "give an even number");
 }
 
-TEST_CASE("result: context that is there already is not repeated") {
+TEST_CASE("result: context that is already present is not repeated") {
   const Error error = Half(1).error().While("cut");
   REQUIRE(error.While("cut").message() == "cut: odd");
   REQUIRE(error.While("cu").message() == "cu: cut: odd");
@@ -45,7 +45,7 @@ TEST_CASE("result: errno values become codes") {
   REQUIRE(ErrnoError(EIO, "read").retryable());
 }
 
-TEST_CASE("bytes: hexadecimal and base64 go both ways") {
+TEST_CASE("bytes: hexadecimal and base64 round-trip") {
   const char* pairs[][2] = {
       {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}};
   for (const auto& [plain, encoded] : pairs) {
@@ -65,7 +65,7 @@ TEST_CASE("bytes: hexadecimal and base64 go both ways") {
   REQUIRE(PercentDecode("%zz%4") == "%zz%4");
 }
 
-TEST_CASE("clock: times are written as restic's are") {
+TEST_CASE("clock: times are formatted like restic's") {
   REQUIRE(FormatTime(0, 0) == "1970-01-01T00:00:00Z");
   REQUIRE(FormatTime(1'700'000'000, 120'000'000) == "2023-11-14T22:13:20.12Z");
   REQUIRE(FormatTime(-1, 999'999'999) == "1969-12-31T23:59:59.999999999Z");
@@ -73,7 +73,7 @@ TEST_CASE("clock: times are written as restic's are") {
   REQUIRE(FormatTime(-99'999'999'999, 0) == "0000-01-01T00:00:00Z");
 }
 
-TEST_CASE("clock: times are read with any offset") {
+TEST_CASE("clock: times with any offset are parsed") {
   REQUIRE(Unwrap(ParseUnixTime("2023-11-14T22:13:20.12Z")) == UnixTime{1'700'000'000, 120'000'000});
   REQUIRE(Unwrap(ParseUnixTime("2023-11-15T00:13:20+02:00")) == UnixTime{1'700'000'000, 0});
   REQUIRE(Unwrap(ParseUnixTime("1969-12-31T23:59:59.5Z")) == UnixTime{-1, 500'000'000});
@@ -84,7 +84,7 @@ TEST_CASE("clock: times are read with any offset") {
   }
 }
 
-TEST_CASE("ulid: sorts by time and is told from other text") {
+TEST_CASE("ulid: sorts by time, and other text is not one") {
   testing::ManualClock clock;
   testing::SeededRandom random;
   std::string first = MakeUlid(clock, random);
@@ -113,7 +113,7 @@ TEST_CASE("format: sizes and durations for people") {
   REQUIRE(Quote("a\n\"\x01") == "\"a\\n\\\"\\x01\"");
 }
 
-TEST_CASE("format: counts agree with their nouns") {
+TEST_CASE("format: nouns agree with their counts") {
   REQUIRE(FormatCount(1, "item") == "1 item");
   REQUIRE(FormatCount(0, "item") == "0 items");
   REQUIRE(FormatCount(1234, "dead lock") == "1,234 dead locks");
@@ -123,7 +123,7 @@ TEST_CASE("format: counts agree with their nouns") {
   REQUIRE(FormatCount(1, "process") == "1 process");
 }
 
-TEST_CASE("clock: people read whole seconds") {
+TEST_CASE("clock: times for people are in whole seconds") {
   REQUIRE(FormatShortTime(WallTime(std::chrono::milliseconds(1'700'000'000'999))) ==
           "2023-11-14T22:13:20Z");
   REQUIRE(FormatShortTime(WallTime(std::chrono::milliseconds(-1))) == "1969-12-31T23:59:59Z");

@@ -7,7 +7,7 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("deadlines: the soonest comes first, and none before its time") {
+TEST_CASE("deadlines: the earliest comes first, and none before its time") {
   Deadlines<std::string> deadlines;
   CHECK(deadlines.next() == Deadlines<std::string>::kNever);
   deadlines.Set("late", 20);
@@ -20,7 +20,7 @@ TEST_CASE("deadlines: the soonest comes first, and none before its time") {
   CHECK_FALSE(deadlines.PopDue(30).has_value());
 }
 
-TEST_CASE("deadlines: each key has one, which moves and goes") {
+TEST_CASE("deadlines: each key has one deadline, which can be moved and removed") {
   Deadlines<std::string> deadlines;
   deadlines.Set("a", 10);
   deadlines.Set("a", 20);

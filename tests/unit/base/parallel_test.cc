@@ -9,7 +9,7 @@
 
 using namespace holdfast;
 
-TEST_CASE("parallel: each number is worked on once") {
+TEST_CASE("parallel: each number is processed once") {
   const unsigned threads = GENERATE(1U, 3U, 100U);
   std::vector<std::atomic<int>> seen(50);
 
@@ -21,7 +21,7 @@ TEST_CASE("parallel: each number is worked on once") {
   for (const std::atomic<int>& count : seen) CHECK(count == 1);
 }
 
-TEST_CASE("parallel: several are at work at the same time") {
+TEST_CASE("parallel: several numbers are processed at the same time") {
   std::latch both(2);
   REQUIRE_OK(ForEachInParallel(2, 2, [&](std::size_t) -> Result<void> {
     both.arrive_and_wait();
@@ -29,12 +29,12 @@ TEST_CASE("parallel: several are at work at the same time") {
   }));
 }
 
-TEST_CASE("parallel: nothing to do is done") {
+TEST_CASE("parallel: zero numbers succeed at once") {
   REQUIRE_OK(ForEachInParallel(
       0, 4, [](std::size_t) -> Result<void> { return Fail(ErrorCode::kInternal, "called"); }));
 }
 
-TEST_CASE("parallel: after an error no more begin, and the first in order is told") {
+TEST_CASE("parallel: after an error no more start, and the first error in order is returned") {
   std::atomic<int> begun = 0;
   std::latch both(2);
   Result<void> done = ForEachInParallel(1000, 2, [&](std::size_t i) -> Result<void> {

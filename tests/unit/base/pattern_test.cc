@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("pattern: a star stands for any characters, and for none") {
+TEST_CASE("pattern: a star matches any characters, and none") {
   CHECK(MatchesPattern("*", ""));
   CHECK(MatchesPattern("etcd*", "etcd"));
   CHECK(MatchesPattern("a*c", "abbc"));
@@ -15,7 +15,7 @@ TEST_CASE("pattern: a star stands for any characters, and for none") {
   CHECK(MatchesPattern("a**", "a"));
 }
 
-TEST_CASE("pattern: what is not a star stands for itself, from the first character to the last") {
+TEST_CASE("pattern: all other characters match themselves, and the whole text must match") {
   CHECK_FALSE(MatchesPattern("a*c", "abcd"));
   CHECK_FALSE(MatchesPattern("", "a"));
   CHECK_FALSE(MatchesPattern("etcd", "etcd/main"));

@@ -8,7 +8,7 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("protocol words: each number has a name of its own, and no other has one") {
+TEST_CASE("protocol words: each number has a distinct name, and other numbers have none") {
   std::set<std::string_view> names;
   for (int number = 1; number <= 12; ++number) {
     names.insert(TaskStateName(static_cast<TaskState>(number)));

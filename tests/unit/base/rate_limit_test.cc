@@ -6,7 +6,7 @@
 using namespace holdfast;
 using namespace std::chrono_literals;
 
-TEST_CASE("rate limit: bytes take their time, one after the other") {
+TEST_CASE("rate limit: successive requests wait for each other") {
   testing::ManualClock clock;
   RateLimit limit(1000, clock);
 
@@ -24,7 +24,7 @@ TEST_CASE("rate limit: idle time is not saved up") {
   CHECK(limit.Take(100) == 100ms);
 }
 
-TEST_CASE("rate limit: of several the slowest decides, and each counts") {
+TEST_CASE("rate limit: the slowest of several limits decides, and each counts") {
   testing::ManualClock clock;
   RateLimit slow(100, clock);
   RateLimit fast(1000, clock);

@@ -6,7 +6,7 @@
 
 using namespace holdfast;
 
-TEST_CASE("raw buffer: keeps what was written while it grows") {
+TEST_CASE("raw buffer: keeps its content while it grows") {
   RawBuffer buffer;
   Bytes expected;
   for (std::size_t count : {0U, 1U, 1000U, 3U, 100'000U}) {
@@ -24,7 +24,7 @@ TEST_CASE("raw buffer: keeps what was written while it grows") {
   CHECK(std::ranges::equal(buffer.view(), ByteView(expected).first(500)));
 }
 
-TEST_CASE("raw buffer: what is cleared or reserved has room without moving") {
+TEST_CASE("raw buffer: cleared or reserved room is reused without moving") {
   RawBuffer buffer;
   buffer.Reserve(1000);
   const std::uint8_t* first = buffer.Extend(10).data();

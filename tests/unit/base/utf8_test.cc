@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("utf8: characters are decoded, and what is invalid takes one byte") {
+TEST_CASE("utf8: characters are decoded, and an invalid byte counts as one") {
   const auto decoded = [](std::string_view text) {
     const CodePoint point = DecodeUtf8(text);
     return std::tuple(point.value, point.length, point.valid);
@@ -23,7 +23,7 @@ TEST_CASE("utf8: characters are decoded, and what is invalid takes one byte") {
   CHECK(decoded("\xe4\xb8") == invalid);
 }
 
-TEST_CASE("utf8: a character is written as it is read") {
+TEST_CASE("utf8: encoded characters decode to themselves") {
   for (char32_t value :
        {U'\0', U'a', U'\u0080', U'\u07ff', U'\u0800', U'\uffff', U'\U00010000', U'\U0010ffff'}) {
     std::string text;

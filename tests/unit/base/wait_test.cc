@@ -8,7 +8,7 @@
 using namespace holdfast;
 using namespace std::chrono_literals;
 
-TEST_CASE("wait: all of the time passes unless a stop is asked for") {
+TEST_CASE("wait: lasts the whole time unless a stop is requested") {
   const SystemClock clock;
   const Instant begin = clock.Monotonic();
   CHECK(WaitFor(5ms));

@@ -35,7 +35,7 @@ struct TestAdmin {
 
 Bytes NextMessage(BusClient& client) { return Next(client, Kind::kMessage).bytes; }
 
-TEST_CASE("admin server: one person in two places is answered in each") {
+TEST_CASE("admin server: two connections of one person each get their own answers") {
   TestAdmin admin;
   const CurveKeys keys = GenerateCurveKeys(Chance());
   admin.book.Allow(keys.public_key, "anna");
@@ -57,7 +57,7 @@ TEST_CASE("admin server: one person in two places is answered in each") {
   CHECK(NextMessage(*first) == ToBytes("and again"));
 }
 
-TEST_CASE("admin server: a key that is nobody's is refused, and the server has tried it") {
+TEST_CASE("admin server: an unknown key is refused, and the self-test passes") {
   TestAdmin admin;
   REQUIRE_OK(admin.server->SelfTest());
 
@@ -65,7 +65,7 @@ TEST_CASE("admin server: a key that is nobody's is refused, and the server has t
   (void)Next(*stranger, Kind::kRefused);
 }
 
-TEST_CASE("admin server: who has hung up is told of") {
+TEST_CASE("admin server: sending to a closed connection fails") {
   TestAdmin admin;
   const CurveKeys keys = GenerateCurveKeys(Chance());
   admin.book.Allow(keys.public_key, "anna");
@@ -74,7 +74,7 @@ TEST_CASE("admin server: who has hung up is told of") {
   AdminCall call = admin.NextCall();
   client.reset();
 
-  // The server hears of it by and by.
+  // The server learns of it with a delay.
   Instant deadline = Soon();
   Result<void> sent;
   do {

@@ -10,7 +10,7 @@ namespace {
 
 using namespace testing;
 
-TEST_CASE("bus: messages go both ways, and each comes with its node's name") {
+TEST_CASE("bus: messages go both ways, and carry the name of their node") {
   TestBus bus;
   auto one = Connected(bus.Node("db-1"));
   auto two = Connected(bus.Node("db-2"));
@@ -40,7 +40,7 @@ TEST_CASE("bus: a message may be as large as the limit, and no larger") {
                 "larger than the bus allows");
 }
 
-TEST_CASE("bus: an empty message is one") {
+TEST_CASE("bus: an empty message is delivered") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   REQUIRE_OK(node->Send({}));
@@ -49,7 +49,7 @@ TEST_CASE("bus: an empty message is one") {
   REQUIRE(Next(*node, Kind::kMessage).bytes.empty());
 }
 
-TEST_CASE("bus: a node can be sent to only after its first word") {
+TEST_CASE("bus: a node can be sent to only after its first message") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   REQUIRE_FAILS(bus.server->Send("db-1", AsBytes("x")), ErrorCode::kUnavailable,
@@ -65,7 +65,7 @@ TEST_CASE("bus: the self-test passes while strangers are refused") {
   REQUIRE(bus.server->counters().admitted == 0);
 }
 
-TEST_CASE("bus: the self-test fails when anybody is let in") {
+TEST_CASE("bus: the self-test fails when any key is accepted") {
   class Everybody final : public Authenticator {
    public:
     std::optional<std::string> NodeOf(const CurvePublicKey&) override { return "anybody"; }
@@ -86,7 +86,7 @@ TEST_CASE("bus: it listens on every address") {
   REQUIRE_OK(bus.server->SelfTest());
 }
 
-TEST_CASE("bus: a port that is taken is named") {
+TEST_CASE("bus: a port in use is named") {
   TestBus bus;
   REQUIRE_FAILS(BusServer::Open(bus.options, bus.book), ErrorCode::kBusy, bus.options.endpoint);
   BusServerOptions wrong = bus.options;
@@ -94,7 +94,7 @@ TEST_CASE("bus: a port that is taken is named") {
   REQUIRE_FAILS(BusServer::Open(wrong, bus.book), ErrorCode::kInvalidArgument, "tcp://HOST:PORT");
 }
 
-TEST_CASE("bus: more connections than files is refused at the start") {
+TEST_CASE("bus: a connection limit above the file limit is refused at start") {
   TestBus bus;
   BusServerOptions greedy = bus.options;
   greedy.endpoint = "tcp://127.0.0.1:*";
@@ -102,7 +102,7 @@ TEST_CASE("bus: more connections than files is refused at the start") {
   REQUIRE_FAILS(BusServer::Open(greedy, bus.book), ErrorCode::kInvalidArgument, "LimitNOFILE=");
 }
 
-TEST_CASE("bus: wake and deadline end a wait") {
+TEST_CASE("bus: a wake-up and the deadline end a wait") {
   TestBus bus;
   auto node = Join(bus.Stranger());
   REQUIRE_FALSE(Unwrap(bus.server->Receive(kPast)).has_value());
@@ -119,7 +119,7 @@ TEST_CASE("bus: wake and deadline end a wait") {
   }
 }
 
-TEST_CASE("bus: the descriptor tells of messages and of wakes") {
+TEST_CASE("bus: the descriptor signals messages and wake-ups") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   auto is_readable = [&](int timeout_ms) {
@@ -147,7 +147,7 @@ TEST_CASE("bus: the descriptor tells of messages and of wakes") {
   REQUIRE(drain() == 0);
 }
 
-TEST_CASE("bus: a peer that went away is an error of the next sends") {
+TEST_CASE("bus: sending to a peer that left fails") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   (void)Greet(*node, *bus.server);
@@ -161,7 +161,7 @@ TEST_CASE("bus: a peer that went away is an error of the next sends") {
                 "\"db-1\" is not connected");
 }
 
-TEST_CASE("bus: a slow peer gets a bounded queue, and delays nobody") {
+TEST_CASE("bus: a slow peer gets a bounded queue, and delays no other") {
   TestBus bus;
   auto slow = Connected(bus.Node("slow"));
   auto quick = Connected(bus.Node("quick"));
@@ -182,7 +182,7 @@ TEST_CASE("bus: a slow peer gets a bounded queue, and delays nobody") {
   REQUIRE(Next(*slow, Kind::kMessage).bytes == large);
 }
 
-TEST_CASE("bus: the newest of two clients with one key is the node, and hears what is for it") {
+TEST_CASE("bus: of two clients with one key the newest is the node, and gets its messages") {
   TestBus bus;
   BusClientOptions options = bus.Node("db-1");
   options.reconnect_min = options.reconnect_max = milliseconds(3'600'000);
@@ -201,7 +201,7 @@ TEST_CASE("bus: the newest of two clients with one key is the node, and hears wh
   REQUIRE(bus.server->counters().nodes == 1);
 }
 
-TEST_CASE("bus: a restart of the server brings a hundred nodes back") {
+TEST_CASE("bus: a hundred nodes reconnect after a restart of the server") {
   TestBus bus;
   std::vector<std::unique_ptr<BusClient>> nodes;
   for (int i = 0; i < 100; ++i) nodes.push_back(Join(bus.Node("node-" + std::to_string(i))));

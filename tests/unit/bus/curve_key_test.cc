@@ -19,7 +19,7 @@ unsigned ModeOf(const std::string& path) {
   return status.st_mode & 07777U;
 }
 
-TEST_CASE("curve keys: a pair goes through its files") {
+TEST_CASE("curve keys: a key pair survives saving and loading") {
   SeededRandom random;
   TempDir directory = Unwrap(TempDir::Create("curve"));
   CurveKeys keys = GenerateCurveKeys(random);
@@ -37,8 +37,8 @@ TEST_CASE("curve keys: a pair goes through its files") {
   REQUIRE(Unwrap(LoadCurvePublicKey(shown)) == keys.public_key);
 }
 
-TEST_CASE("curve keys: the text is Z85, as the specification's example has it") {
-  // rfc.zeromq.org/spec/26, the client's key pair of the test vectors.
+TEST_CASE("curve keys: the text is Z85, as in the specification's example") {
+  // The client's key pair in the test vectors of rfc.zeromq.org/spec/26.
   std::string_view public_text = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
   std::string_view secret_text = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
   CurvePublicKey public_key = Unwrap(ParseCurveKey(public_text));
@@ -48,7 +48,7 @@ TEST_CASE("curve keys: the text is Z85, as the specification's example has it") 
   REQUIRE(Unwrap(CurveKeysOf(Secret(std::string(AsText(secret))))).public_key == public_key);
 }
 
-TEST_CASE("curve keys: what is no key is refused") {
+TEST_CASE("curve keys: a malformed key is refused") {
   REQUIRE_FAILS(ParseCurveKey(""), ErrorCode::kInvalidArgument, "40 characters");
   REQUIRE_FAILS(ParseCurveKey(std::string(39, '1')), ErrorCode::kInvalidArgument, "40 characters");
   REQUIRE_FAILS(ParseCurveKey(std::string(40, '~')), ErrorCode::kInvalidArgument, "40 characters");
@@ -59,7 +59,7 @@ TEST_CASE("curve keys: what is no key is refused") {
   REQUIRE_FAILS(CurveKeysOf(Secret("short")), ErrorCode::kInvalidArgument, "32 bytes");
 }
 
-TEST_CASE("curve keys: a file that is not there, damaged or open to others says what to do") {
+TEST_CASE("curve keys: errors of a missing, damaged or readable file have hints") {
   TempDir directory = Unwrap(TempDir::Create("curve"));
   std::string path = directory.path() + "/k";
   REQUIRE_FAILS(LoadCurveKeys(path), ErrorCode::kNotFound, "hint: ");
@@ -77,7 +77,7 @@ TEST_CASE("curve keys: a file that is not there, damaged or open to others says 
   REQUIRE_FAILS(LoadCurveKeys(path), ErrorCode::kDenied, "chmod 600");
 }
 
-TEST_CASE("curve keys: nothing after the key but the end of the line") {
+TEST_CASE("curve keys: only the end of the line may follow the key") {
   SeededRandom random;
   TempDir directory = Unwrap(TempDir::Create("curve"));
   std::string path = directory.path() + "/k";

@@ -1,4 +1,4 @@
-// What the outside world does to a catalog, and what the operator is told of it.
+// Faults of the environment that a catalog meets, and the errors that the operator sees.
 #include <fcntl.h>
 #include <sched.h>
 #include <sqlite3.h>
@@ -25,7 +25,7 @@ using Changes = std::vector<Change>;
 
 Changes Step(unsigned run) { return {SomeRun(run), SomeTask(run, 0), SomeEntry(RunName(run))}; }
 
-// Steps until one fails; says how, and whether what was applied is there and nothing else is.
+// Applies steps until one fails. Returns the error, or what is wrong with the stored steps.
 std::string FillUp(const std::string& path) {
   Result<Catalog> catalog = Catalog::Open(path, DatabaseMode::kCreate);
   if (!catalog) return catalog.error().Text();
@@ -45,7 +45,7 @@ std::string FillUp(const std::string& path) {
   return std::string(ErrorCodeName(outcome.error().code())) + ": " + outcome.error().Text();
 }
 
-TEST_CASE("catalog: a full disk stops the step, and what was before stays") {
+TEST_CASE("catalog: a full disk fails the step, and earlier steps stay") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     const char* where = directory.path().c_str();
@@ -61,7 +61,7 @@ TEST_CASE("catalog: a full disk stops the step, and what was before stays") {
   REQUIRE_THAT(outcome.said, Catch::Contains("the change was not recorded"));
 }
 
-TEST_CASE("catalog: a second controller and a foreign writer are told apart") {
+TEST_CASE("catalog: opening it twice names the controller that holds it") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
@@ -83,7 +83,7 @@ TEST_CASE("catalog: tables of a newer release are refused") {
                 "use the program that wrote it");
 }
 
-TEST_CASE("catalog: of tables from before there were sharded sources no task saved a rest") {
+TEST_CASE("catalog: tasks from before sharded sources have no rest") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   TaskRecord task = SomeTask(1, 0);
   {
@@ -131,7 +131,7 @@ TEST_CASE("catalog: an older catalog gets the last run of each source from its r
   REQUIRE(Unwrap(reader.LastRun("etcd/main", "")) == RunName(2));
 }
 
-TEST_CASE("catalog: snapshots of an older catalog are valid backups") {
+TEST_CASE("catalog: snapshots of an older catalog count as valid backups") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   {
     Catalog catalog = NewCatalog(directory);
@@ -154,7 +154,7 @@ TEST_CASE("catalog: snapshots of an older catalog are valid backups") {
   REQUIRE(Unwrap(reader.Snapshots({})) == std::vector{snapshot});
 }
 
-TEST_CASE("catalog: a damaged page is named with what helps") {
+TEST_CASE("catalog: the error of a damaged page hints at a rebuild") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   {
     Catalog catalog = NewCatalog(directory);
@@ -163,7 +163,7 @@ TEST_CASE("catalog: a damaged page is named with what helps") {
   {
     Fd file = Unwrap(OpenFile(PathIn(directory), O_RDWR));
     Bytes noise(4096, 0xee);
-    for (off_t page = 35; page < 60; ++page) {  // behind the schema
+    for (off_t page = 35; page < 60; ++page) {  // after the schema
       REQUIRE(::pwrite(file.get(), noise.data(), noise.size(), page * 4096) == 4096);
     }
   }
@@ -178,7 +178,7 @@ TEST_CASE("catalog: a damaged page is named with what helps") {
   REQUIRE_FAILS(reader.Save(PathIn(directory) + ".copy"), ErrorCode::kCorrupt, "is damaged");
 }
 
-TEST_CASE("catalog: killed at a commit, a step is there whole or not at all") {
+TEST_CASE("catalog: after a kill at the commit, a step is stored completely or not at all") {
   for (std::string_view where : {"before", "after"}) {
     TempDir directory = Unwrap(TempDir::Create("catalog"));
     ChildOutcome outcome = RunInChild([&]() -> std::string {
@@ -186,7 +186,7 @@ TEST_CASE("catalog: killed at a commit, a step is there whole or not at all") {
       if (!catalog || !catalog->Apply(Changes{SomeCluster()})) return "failed";
       if (!catalog->Apply(Step(1))) return "failed";
       if (where == "before") {
-        // The changes are made, the commit is not: as a kill in its middle leaves it.
+        // The changes are made but not committed, as after a kill in the middle.
         Changes changes = Step(2);
         AuditEntry last = SomeEntry();
         last.evidence.resize(20'000'000);  // more than the cache holds
@@ -210,7 +210,7 @@ TEST_CASE("catalog: killed at a commit, a step is there whole or not at all") {
   }
 }
 
-TEST_CASE("catalog: what is no catalog is refused") {
+TEST_CASE("catalog: a file that is not a catalog is refused") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kNotFound,
                 "open catalog");
@@ -219,8 +219,8 @@ TEST_CASE("catalog: what is no catalog is refused") {
                 "is not a database");
 }
 
-// Numbers, on demand: catalog_test "[bench]".
-TEST_CASE("catalog bench: commits, and the start with a long history", "[.][bench]") {
+// Measurements, on demand: catalog_test "[bench]".
+TEST_CASE("catalog bench: commits, and opening with a long history", "[.][bench]") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   auto seconds = [](auto&& work) {

@@ -10,7 +10,7 @@ namespace {
 using testing::Unwrap;
 using Changes = std::vector<Change>;
 
-TEST_CASE("catalog: what was applied is loaded as it was, also after a restart") {
+TEST_CASE("catalog: applied changes load unchanged, also after a restart") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Loaded expected{.cluster = SomeCluster(),
                   .agents = {SomeAgent("db-1"), SomeAgent("db-2")},
@@ -25,7 +25,7 @@ TEST_CASE("catalog: what was applied is loaded as it was, also after a restart")
     auto add = [&](const auto& records) {
       changes.insert(changes.end(), records.begin(), records.end());
     };
-    add(expected.tasks);  // before their run, which the same transaction brings
+    add(expected.tasks);  // before their run, which the same transaction adds
     add(expected.agents);
     add(expected.runs);
     add(expected.plans);
@@ -39,7 +39,7 @@ TEST_CASE("catalog: what was applied is loaded as it was, also after a restart")
   REQUIRE(catalog.audit_sequence() == 1);
 }
 
-TEST_CASE("catalog: a record replaces the one of its key, with all that belongs to it") {
+TEST_CASE("catalog: a record replaces the one with its key, and everything that belongs to it") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_OK(catalog.Apply(Changes{SomeAgent("db-1"), SomeRun(1), SomeTask(1, 0), SomeDraft(7),
@@ -78,7 +78,7 @@ TEST_CASE("catalog: every root document is kept") {
   REQUIRE(Unwrap(catalog.Load()).roots == std::vector{first, second});
 }
 
-TEST_CASE("catalog: small changes reach their record") {
+TEST_CASE("catalog: partial changes update their record") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_OK(catalog.Apply(
@@ -99,7 +99,7 @@ TEST_CASE("catalog: small changes reach their record") {
   REQUIRE(Unwrap(ReaderOf(directory).Snapshots({})).empty());
 }
 
-TEST_CASE("catalog: changes of one call happen all or not at all, with their audit") {
+TEST_CASE("catalog: all changes of one call are applied or none, with their audit entries") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Loaded before = Unwrap(catalog.Load());
@@ -110,7 +110,7 @@ TEST_CASE("catalog: changes of one call happen all or not at all, with their aud
     REQUIRE_FAILS(catalog.Apply(Changes{SomeRun(1), SomeEntry(RunName(1)), wrong}),
                   ErrorCode::kInternal, "the catalog has no ");
   }
-  // A task without its run is found at the commit.
+  // A task without its run fails at the commit.
   REQUIRE_FAILS(catalog.Apply(Changes{SomeEntry(), SomeTask(1, 0)}), ErrorCode::kInternal,
                 "FOREIGN KEY");
   RunRecord impossible = SomeRun(1);
@@ -124,11 +124,11 @@ TEST_CASE("catalog: changes of one call happen all or not at all, with their aud
   REQUIRE(Unwrap(ReaderOf(directory).Check(CheckDepth::kFull)).damage.empty());
 }
 
-TEST_CASE("catalog: what is over is not loaded") {
+TEST_CASE("catalog: finished runs are not loaded") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   RunRecord ended = SomeRun(3, RunState::kDone);
-  ended.closed = false;  // somebody still has to hear of its end
+  ended.closed = false;  // its end has not been delivered yet
   REQUIRE_OK(catalog.Apply(Changes{SomeRun(1, RunState::kFailed), SomeTask(1, 0), SomePlan(1, 1),
                                    SomeRun(2), ended, SomeDraft(7, DraftState::kSent),
                                    SomeDraft(8, DraftState::kDenied)}));
@@ -157,7 +157,7 @@ TEST_CASE("catalog: it belongs to one cluster") {
   REQUIRE(row.event.origin == SomeCluster().cluster_id);
 }
 
-TEST_CASE("catalog: what a recovery tells of never replaces what is known") {
+TEST_CASE("catalog: recovered records never replace known ones") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_OK(catalog.Apply(Changes{SomeRun(1), SomeSnapshot(1)}));
@@ -182,7 +182,7 @@ TEST_CASE("catalog: what a recovery tells of never replaces what is known") {
           std::vector{SomeSnapshot(3), SomeSnapshot(2), SomeSnapshot(1)});
 }
 
-TEST_CASE("catalog: a run that is known by reports alone is as bad as the worst of them") {
+TEST_CASE("catalog: a run known only from reports has the worst of their states") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   RunRecord run{.run = RunName(1), .state = RunState::kDone, .closed = true};
@@ -198,7 +198,7 @@ TEST_CASE("catalog: a run that is known by reports alone is as bad as the worst 
   REQUIRE(Unwrap(ReaderOf(directory).Run(RunName(2)))->state == RunState::kDone);
 }
 
-TEST_CASE("catalog: an inventory takes away what is gone, and nothing that came while it ran") {
+TEST_CASE("catalog: an inventory removes missing snapshots, but none added while it ran") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   SnapshotRecord late = SomeSnapshot(4);

@@ -41,7 +41,7 @@ inline AgentRecord SomeAgent(const std::string& node) {
           .repositories = {"main", "other"},
           .healthy = {{"etcd/main", true}, {"files/app", false}},
           .plan_sequence = 1'700'000'000'005,
-          .report_sequence = ~std::uint64_t{0},  // an agent may say anything
+          .report_sequence = ~std::uint64_t{0},  // an agent may report any value
           .report_hash = Bytes(32, 3)};
 }
 
@@ -118,7 +118,7 @@ inline SnapshotRecord SomeSnapshot(unsigned number, const std::string& repositor
           .host = "prod",
           .run = RunName(number),
           .node = "db-1",
-          .time_ms = 1'700'000'000'000 + number / 2,  // pairs of one time
+          .time_ms = 1'700'000'000'000 + number / 2,  // pairs with equal times
           .recorded_ms = 1'700'000'000'500,
           .partial = number % 10 == 0,
           .parent = Bytes(32, 6),
@@ -168,7 +168,7 @@ inline AuditEntry SomeEntry(const std::string& run = "") {
           .evidence = {1}};
 }
 
-// A new catalog with its cluster and the first audit event.
+// A new catalog with its cluster and the first audit entry.
 inline Catalog NewCatalog(const TempDir& directory) {
   Catalog catalog = testing::Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kCreate));
   REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeCluster(), SomeEntry()}));

@@ -21,7 +21,7 @@ const std::vector<SourceKind>& Kinds() {
 }
 
 ParsedAgentLine Parse(const std::vector<std::string>& argv) {
-  // The verb is looked at no longer than its command line lives.
+  // The verb must not outlive its command line.
   AgentCommandLine line(Kinds());
   ParsedAgentLine parsed = line.Parse(argv, 80);
   parsed.verb.reset();
@@ -42,7 +42,7 @@ std::string Mistake(const std::vector<std::string>& argv) {
   return parsed.mistake->Text();
 }
 
-TEST_CASE("agent command line: verbs keep their names, and their names in JSON") {
+TEST_CASE("agent command line: verbs keep their names, also those in JSON") {
   // Typed -> in JSON. Entries are only ever added.
   const std::map<std::string, std::string> names = {
       {"backup", "backup"},
@@ -123,7 +123,7 @@ TEST_CASE("agent command line: options of verbs are accepted") {
               "--retry-lock", "10m"}) == "repository forget");
 }
 
-TEST_CASE("agent command line: options that several verbs have reach the program") {
+TEST_CASE("agent command line: options that several verbs share reach the program") {
   AgentCommandLine line(Kinds());
   const ParsedAgentLine parsed =
       line.Parse({"-c", "f", "stats", "--retry-lock", "10m", "--repository", "main",
@@ -178,7 +178,7 @@ TEST_CASE("agent command line: mistakes are named and hint at the verb's help") 
   REQUIRE_THAT(Mistake({"list", "--log-level", "loud"}), Catch::Contains("expected trace"));
 }
 
-TEST_CASE("agent command line: mistakes in looking into a repository") {
+TEST_CASE("agent command line: mistakes in commands that read a repository") {
   REQUIRE_THAT(Mistake({"repository", "stats", "--mode", "x"}), Catch::Contains("unknown mode"));
   REQUIRE_THAT(Mistake({"repository", "dump", "a", "/", "--json"}), Catch::Contains("--to FILE"));
   REQUIRE_THAT(Mistake({"repository", "diff", "a"}),
@@ -187,7 +187,7 @@ TEST_CASE("agent command line: mistakes in looking into a repository") {
   REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("not a part of"));
 }
 
-TEST_CASE("agent command line: mistakes in forgetting") {
+TEST_CASE("agent command line: mistakes in `forget`") {
   const auto wrong = [](const std::vector<std::string>& more, const std::string& text) {
     std::vector<std::string> argv = {"repository", "forget"};
     argv.insert(argv.end(), more.begin(), more.end());
@@ -204,7 +204,8 @@ TEST_CASE("agent command line: mistakes in forgetting") {
   wrong({"--keep-last", "1", "--retry-lock", "10"}, "--retry-lock: \"10\"");
 }
 
-TEST_CASE("agent command line: a mistake knows whether JSON was asked for, and its verb") {
+TEST_CASE(
+    "agent command line: the error of a mistake knows its verb and whether JSON was requested") {
   ParsedAgentLine parsed = Parse({"config", "show", "--json", "--what"});
 
   REQUIRE(parsed.json);

@@ -111,7 +111,7 @@ TEST_CASE("command line: global options are accepted anywhere") {
   }
 }
 
-TEST_CASE("command line: values are stored where their options say") {
+TEST_CASE("command line: values are stored where their options point to") {
   Program program;
   REQUIRE(program
               .Parse({"look", "x", "a", "b", "-n", "--limit", "7", "--pattern", "p", "--json",
@@ -125,7 +125,7 @@ TEST_CASE("command line: values are stored where their options say") {
   REQUIRE(program.Parse({"store", "key", "list"}).index == 1);
 }
 
-TEST_CASE("command line: a command of another program is not taken for a mistyped one") {
+TEST_CASE("command line: a command of another program is not mistaken for a typo") {
   Program program;
   REQUIRE_THAT(program.Mistake({"loop", "x"}),
                Contains("unknown command \"loop\"") &&

@@ -25,7 +25,7 @@ TEST_CASE("exit code: each error code has its own") {
   REQUIRE(code(ErrorCode::kInternal) == 1);
 }
 
-TEST_CASE("exit code: of several, all alike is that, some good is partly done") {
+TEST_CASE("exit code: equal codes combine to that code, and any success makes it partly done") {
   REQUIRE(CombineExitCodes({}) == 0);
   REQUIRE(CombineExitCodes({0, 0}) == 0);
   REQUIRE(CombineExitCodes({0, 3}) == 3);

@@ -21,7 +21,7 @@ struct OutputFixture {
   Terminal terminal{out.get(), out.get()};
 };
 
-TEST_CASE("list output: one document, however much goes out before its end") {
+TEST_CASE("list output: JSON is one document, however much is written before its end") {
   OutputFixture fixture;
   const int entries = GENERATE(0, 1, 20'000);
   ListOutput output(fixture.terminal, true, "things");

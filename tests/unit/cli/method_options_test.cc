@@ -8,7 +8,7 @@ namespace {
 using Catch::Contains;
 using config::OptionType;
 
-// A verb with the options of two methods, which share one.
+// A verb with the options of several methods, one of them shared.
 class Send final : public Verb {
  public:
   explicit Send(config::OptionTexts& given) : given_(given) {}

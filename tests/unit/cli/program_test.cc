@@ -1,4 +1,4 @@
-// The verbs from arguments to exit code, over a fake source and repositories in memory.
+// The verbs from arguments to exit code, with a fake source and repositories in memory.
 #include "agent/cli/program.h"
 
 #include <fcntl.h>
@@ -92,10 +92,10 @@ struct ProgramFixture {
   testing::ManualClock clock;
   config::Environment environment;
   std::map<std::string, testing::MemoryStorage> storages;
-  std::vector<StorageAddress> addresses;  // as they were opened
+  std::vector<StorageAddress> addresses;  // in the order of opening
 };
 
-TEST_CASE("program: a server that never answers holds no person up for long") {
+TEST_CASE("program: a server that never answers blocks interactive verbs for 20 seconds at most") {
   ProgramFixture fixture;
   for (const std::vector<std::string>& argv :
        {std::vector<std::string>{"backup"}, {"list"}, {"check"}, {"repository", "info"}}) {
@@ -129,7 +129,7 @@ TEST_CASE("program: backup, list, restore and check for people") {
   REQUIRE_THAT(check.out, Catch::StartsWith("main: sound: 2 snapshots"));
 }
 
-TEST_CASE("program: backup says all of it in one JSON document") {
+TEST_CASE("program: backup reports everything in one JSON document") {
   ProgramFixture fixture;
   fixture.world.missing = {{"/etc/x", "not there", "make it"}};
 
@@ -153,7 +153,7 @@ TEST_CASE("program: backup says all of it in one JSON document") {
   REQUIRE(source["error"].is_null());
 }
 
-TEST_CASE("program: list shows notes, and reads no tree for them") {
+TEST_CASE("program: list shows notes without reading trees") {
   ProgramFixture fixture;
   const std::string note =
       "100 %, 3.6\n\xe2\x80\xae"
@@ -182,7 +182,7 @@ TEST_CASE("program: list shows notes, and reads no tree for them") {
   REQUIRE(snapshot["tags"].back() == "note:100 %25%2C 3.6%0A%E2%80%AEevil %FF");
 }
 
-TEST_CASE("program: list has no column for notes where no snapshot has one") {
+TEST_CASE("program: list has no NOTE column if no snapshot has a note") {
   ProgramFixture fixture;
   REQUIRE(fixture.Run({"backup"}).code == 0);
   REQUIRE_THAT(fixture.Run({"list"}).out, !Catch::Contains("NOTE"));
@@ -190,7 +190,7 @@ TEST_CASE("program: list has no column for notes where no snapshot has one") {
   REQUIRE(listed["repositories"].at(0)["snapshots"].at(0).at("note").is_null());
 }
 
-TEST_CASE("program: a note that is too long is refused") {
+TEST_CASE("program: an oversized note is refused") {
   ProgramFixture fixture;
   const Outcome outcome = fixture.Run({"backup", "--note", std::string(1'025, 'n')});
   REQUIRE(outcome.code == 2);
@@ -233,7 +233,7 @@ TEST_CASE("program: errors go to stderr with their hint, and into the document")
   REQUIRE(error["hint"] == "start it");
 }
 
-TEST_CASE("program: mistakes in the configuration end with 2 and their place") {
+TEST_CASE("program: mistakes in the configuration exit with 2 and name their location") {
   ProgramFixture fixture;
   fixture.Write("agent.yaml", "nod: x\n");
 
@@ -255,7 +255,7 @@ TEST_CASE("program: mistakes in the configuration end with 2 and their place") {
   }
 }
 
-TEST_CASE("program: usage mistakes end with 2, also as JSON") {
+TEST_CASE("program: usage mistakes exit with 2, also as JSON") {
   ProgramFixture fixture;
   Outcome outcome = fixture.RunBare({"backup", "--nite", "--json"});
   REQUIRE(outcome.code == 2);
@@ -267,7 +267,7 @@ TEST_CASE("program: usage mistakes end with 2, also as JSON") {
   REQUIRE(fixture.RunBare({"--help"}).code == 0);
 }
 
-TEST_CASE("program: a missing configuration and a missing password file end with 2") {
+TEST_CASE("program: a missing configuration or password file exits with 2") {
   ProgramFixture fixture;
   REQUIRE(fixture.RunBare({"list", "--config", "/nonexistent"}).code == 2);
   REQUIRE_OK(RemoveTree(fixture.Path("password")));
@@ -280,7 +280,7 @@ TEST_CASE("program: a missing configuration and a missing password file end with
   REQUIRE(fixture.Run({"config", "check"}).code == 2);
 }
 
-TEST_CASE("program: a repository is made with its password, once") {
+TEST_CASE("program: a repository and its password are created once") {
   ProgramFixture fixture;
   (void)fixture.storages["memory:new"];
   fixture.Write("agent.yaml",
@@ -323,7 +323,7 @@ TEST_CASE("program: a wrong password is refused") {
   REQUIRE(fixture.Run({"list"}).code == 4);
 }
 
-TEST_CASE("program: a wrong password is one error, however many sources the repository has") {
+TEST_CASE("program: a wrong password is reported once, however many sources the repository has") {
   ProgramFixture fixture;
   fixture.Write("password", "wrong\n");
 
@@ -335,7 +335,7 @@ TEST_CASE("program: a wrong password is one error, however many sources the repo
   REQUIRE_THAT(backup.out, Catch::Contains("fake/one") && Catch::Contains("fake/two"));
 }
 
-TEST_CASE("program: source list shows health, what would be saved and what is missing") {
+TEST_CASE("program: source list shows health, and what would be saved or missing") {
   ProgramFixture fixture;
   fixture.world.missing = {{"/etc/x", "not there", ""}};
 
@@ -351,8 +351,7 @@ TEST_CASE("program: source list shows health, what would be saved and what is mi
           "unavailable");
 }
 
-TEST_CASE(
-    "program: source list --discover looks at processes, also before there is a configuration") {
+TEST_CASE("program: source list --discover inspects processes, also without a configuration") {
   ProgramFixture fixture;
   fixture.kinds.front().discover = [](const host::LocalProcess& process, const host::Places&) {
     std::optional<DiscoveredSource> found;
@@ -401,7 +400,7 @@ TEST_CASE(
                Catch::Contains("no service that Holdfast has a kind for runs here ("));
 }
 
-TEST_CASE("program: config show reads back as the same configuration") {
+TEST_CASE("program: the output of config show is an equivalent configuration") {
   ProgramFixture fixture;
   fixture.environment["HOLDFAST_NODE"] = "n9";
   Outcome shown = fixture.Run({"config", "show"});
@@ -418,7 +417,7 @@ TEST_CASE("program: config show reads back as the same configuration") {
   REQUIRE_THAT(check.out, Catch::Contains("valid: node n9, 1 repository, 2 sources"));
 }
 
-TEST_CASE("program: config names the options of a repository on S3, and checks their files") {
+TEST_CASE("program: config shows the options of an S3 repository, and checks their files") {
   ProgramFixture fixture;
   fixture.Write(
       "agent.yaml",
@@ -442,7 +441,7 @@ TEST_CASE("program: config names the options of a repository on S3, and checks t
   REQUIRE(fixture.Run({"config", "check"}).code == 0);
 }
 
-TEST_CASE("program: restore in place reports what it did, and a rollback") {
+TEST_CASE("program: restore in place reports its steps, and a rollback") {
   ProgramFixture fixture;
   REQUIRE(fixture.Run({"backup", "fake/one"}).code == 0);
   fixture.world.live["data/a"] = "changed";
@@ -460,7 +459,7 @@ TEST_CASE("program: restore in place reports what it did, and a rollback") {
   REQUIRE(failed.document()["rolled_back"] == true);
 }
 
-TEST_CASE("program: an empty stdout that cannot be written is a failure") {
+TEST_CASE("program: output that cannot be written is a failure") {
   ProgramFixture fixture;
   Fd out = Unwrap(OpenFile("/dev/full", O_WRONLY));
   Fd err = Unwrap(OpenFile(fixture.Path("err"), O_RDWR | O_CREAT | O_TRUNC, 0600));

@@ -33,7 +33,7 @@ ProgressSample HalfDone() {
           .seconds_left = 20.4};
 }
 
-TEST_CASE("progress: a line says what is known and nothing else") {
+TEST_CASE("progress: a line shows what is known and nothing else") {
   ProgressSample sample{.subject = "files/app", .phase = "save"};
   REQUIRE(ProgressText(sample) == "files/app: save");
   REQUIRE(ProgressLine(sample, 79) == "files/app: save");
@@ -45,14 +45,14 @@ TEST_CASE("progress: a line says what is known and nothing else") {
           "21s left");
 }
 
-TEST_CASE("progress: a total that was passed is not shown") {
+TEST_CASE("progress: a total that was exceeded is not shown") {
   ProgressSample sample = HalfDone();
   sample.bytes = 4 * kGiB;
   REQUIRE_FALSE(sample.percent());
   REQUIRE_THAT(ProgressText(sample), Contains("4.00 GiB,") && !Contains("of 3") && !Contains("%"));
 }
 
-TEST_CASE("progress: a live line has a bar, and leaves out what does not fit") {
+TEST_CASE("progress: a live line has a bar, and omits what does not fit") {
   const ProgressSample sample = HalfDone();
   CHECK(ProgressLine(sample, 120) ==
         "files/app: save  33% [#####-------------] 1.00 GiB of 3.00 GiB, 100 MiB/s, 21s left, "
@@ -71,7 +71,7 @@ TEST_CASE("progress: a live line has a bar, and leaves out what does not fit") {
   }
 }
 
-TEST_CASE("progress: of a source and its node, both ends of each stay") {
+TEST_CASE("progress: a shortened subject keeps both ends of its source and node") {
   ProgressSample sample = HalfDone();
   sample.subject =
       "files/data-of-a-service-with-quite-a-name-0007@a-node-with-a-long-name.example.com";
@@ -81,13 +81,13 @@ TEST_CASE("progress: of a source and its node, both ends of each stay") {
   CHECK(line.size() <= 78);
 }
 
-TEST_CASE("progress: a remark stays where numbers go") {
+TEST_CASE("progress: a remark is kept where numbers are dropped") {
   ProgressSample sample = HalfDone();
   sample.silent_seconds = 40;
   CHECK(ProgressLine(sample, 60) == "files/app: save  33% [##------] 21s left, no news for 40s");
 }
 
-TEST_CASE("progress: the JSON line has null for what is not known") {
+TEST_CASE("progress: the JSON line has null for unknown values") {
   ProgressSample sample{.subject = "files/\xff", .phase = "save", .items = 2, .bytes = 5};
   REQUIRE(ProgressJson(sample) ==
           "{\"type\":\"progress\",\"subject\":\"files/\xef\xbf\xbd\",\"phase\":\"save\","
@@ -97,7 +97,8 @@ TEST_CASE("progress: the JSON line has null for what is not known") {
                Contains("\"seconds_left\":20,\"bytes_unchanged\":536870912,\"percent\":33}"));
 }
 
-TEST_CASE("progress: the sum counts tasks by their share, and has a total only when all is known") {
+TEST_CASE(
+    "progress: the sum counts running tasks by share, and has a total only if all are known") {
   std::vector<ProgressSample> running = {HalfDone(), HalfDone()};
   running[1].seconds_left = 60;
   ProgressSample done;
@@ -105,7 +106,7 @@ TEST_CASE("progress: the sum counts tasks by their share, and has a total only w
   const ProgressSample sum = SumOfProgress(2, done, running, 4);
   CHECK(ProgressText(sum) ==
         "all: 2 of 4 done, 66%, 4.00 GiB of 8.00 GiB, 1.00 GiB unchanged, 200 MiB/s, 1m 00s left");
-  // Others wait: nobody knows how much they have.
+  // Others wait with an unknown amount of work.
   const ProgressSample more = SumOfProgress(2, done, running, 40);
   CHECK(ProgressText(more) == "all: 2 of 40 done, 6%, 4.00 GiB, 1.00 GiB unchanged, 200 MiB/s");
   running[0].seconds_left.reset();
@@ -136,7 +137,7 @@ TEST_CASE("progress: two hundred tasks fit 80 columns and 24 lines") {
   CHECK(ProgressLines(board, 79, 23).size() == 22);
 }
 
-// A printer, and the file that it writes to.
+// A printer and the file that it writes to.
 struct Printed {
   explicit Printed(ProgressStyle style) : printer(style, terminal, clock) {}
   std::vector<std::string> Lines() const {
@@ -160,7 +161,7 @@ struct Printed {
   ProgressPrinter printer;
 };
 
-TEST_CASE("progress: output that is no terminal has one line every ten seconds") {
+TEST_CASE("progress: output to a file has one line every ten seconds") {
   Printed printed(ProgressStyle::kPlain);
   Progress progress;
   progress.SetPhase("save");
@@ -177,7 +178,7 @@ TEST_CASE("progress: output that is no terminal has one line every ten seconds")
   CHECK(printed.Lines().size() == 3);
 }
 
-TEST_CASE("progress: of several sources the line has the sum") {
+TEST_CASE("progress: several sources share one line with their sum") {
   Printed printed(ProgressStyle::kPlain);
   printed.printer.Expect(4);
   printed.printer.Skip();
@@ -198,7 +199,7 @@ TEST_CASE("progress: of several sources the line has the sum") {
   printed.printer.End("files/two");
 }
 
-TEST_CASE("progress: the rate is of moved bytes") {
+TEST_CASE("progress: the rate counts moved bytes") {
   Printed printed(ProgressStyle::kJson);
   Progress progress;
   printed.printer.Begin("files/app", progress);
@@ -213,7 +214,7 @@ TEST_CASE("progress: the rate is of moved bytes") {
   printed.printer.End("files/app");
 }
 
-TEST_CASE("progress: a terminal shows live lines, messages stand above them") {
+TEST_CASE("progress: a terminal shows live lines, with messages above them") {
   PseudoTerminal pty(80, 24);
   Terminal terminal(pty.fd(), pty.fd());
   ManualClock clock;

@@ -33,7 +33,8 @@ TEST_CASE("table: columns are aligned, numbers to the right") {
           "long  1,000\n");
 }
 
-TEST_CASE("table: columns, not bytes or characters, are counted, and none commands a terminal") {
+TEST_CASE(
+    "table: widths count columns, not bytes or characters, and control characters are escaped") {
   REQUIRE(FormatTable({{"A"}, {"B"}}, {{"\u00e4", "x"}, {"ab", "y"}}, 0) ==
           "A   B\n\u00e4   x\nab  y\n");
   REQUIRE(FormatTable({{"A"}, {"B"}}, {{"\u4e2d", "x"}, {"abc", "y"}, {"e\u0301", "z"}}, 0) ==
@@ -41,7 +42,7 @@ TEST_CASE("table: columns, not bytes or characters, are counted, and none comman
   REQUIRE(FormatTable({{"A"}}, {{"a\x1b[2Jb\n"}}, 0) == "A\na\\x1b[2Jb\\x0a\n");
 }
 
-TEST_CASE("table: output that is no terminal is never cut") {
+TEST_CASE("table: output to a file is never shortened") {
   const std::string name(500, 'n');
   const std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
                                          {.title = "NOTE", .is_flexible = true, .drop_rank = 1}},
@@ -69,7 +70,7 @@ TEST_CASE("table: flexible columns are shortened before any is dropped") {
           "  (wider terminal or --json)\n");
 }
 
-TEST_CASE("table: columns are dropped by their rank, and the last lines name them") {
+TEST_CASE("table: columns are dropped by rank, and the last lines name them") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true},
                                        {.title = "STATE", .drop_rank = 1},
                                        {.title = "READ", .is_right = true, .drop_rank = 4},
@@ -89,7 +90,7 @@ TEST_CASE("table: columns are dropped by their rank, and the last lines name the
   }
 }
 
-TEST_CASE("table: a narrow column stays where a wider one of a lower rank does not fit") {
+TEST_CASE("table: a narrow column is kept where a wider one of lower rank does not fit") {
   const std::vector<Column> columns = {
       {"ID"}, {.title = "TIME", .drop_rank = 1}, {.title = "PID", .drop_rank = 2}};
   CHECK(FormatTable(columns, {{"12345678", "2026-01-02T03:04:05Z", "42"}}, 20) ==
@@ -101,7 +102,7 @@ TEST_CASE("table: a narrow column stays where a wider one of a lower rank does n
         "  --json)\n");
 }
 
-TEST_CASE("table: a key is shortened inside, and different keys stay different") {
+TEST_CASE("table: a key is shortened in the middle, and different keys stay different") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true}};
   const std::string middle(60, '-');
   SECTION("the ends differ") {
@@ -116,7 +117,7 @@ TEST_CASE("table: a key is shortened inside, and different keys stay different")
           "1---------~------end\n"
           "2---------~------end\n");
   }
-  SECTION("they differ behind a long front") {
+  SECTION("they differ after a long common prefix") {
     const std::string front(14, 'f');
     const std::string back(30, 'b');
     CHECK(FormatTable(columns, {{front + "1" + back}, {front + "2" + back}}, 20) ==
@@ -124,7 +125,7 @@ TEST_CASE("table: a key is shortened inside, and different keys stay different")
           "ffffffffffffff1~bbbb\n"
           "ffffffffffffff2~bbbb\n");
   }
-  SECTION("they differ only in what is left out") {
+  SECTION("they differ only in the shortened part") {
     CHECK(FormatTable(columns,
                       {{middle + "1" + middle}, {middle + "2" + middle}, {middle + "2" + middle}},
                       20) ==
@@ -133,7 +134,7 @@ TEST_CASE("table: a key is shortened inside, and different keys stay different")
           "----------~2~-------\n"
           "----------~2~-------\n");
   }
-  SECTION("two hundred of them") {
+  SECTION("two hundred keys") {
     Rows rows;
     for (int i = 0; i < 200; ++i) {
       rows.push_back(
@@ -148,7 +149,7 @@ TEST_CASE("table: a key is shortened inside, and different keys stay different")
   }
 }
 
-TEST_CASE("table: of a source and its node, both ends of each stay") {
+TEST_CASE("table: a shortened name keeps both ends of its source and node") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true},
                                        {.title = "STATE", .drop_rank = 1}};
   Rows rows;
@@ -166,7 +167,7 @@ TEST_CASE("table: of a source and its node, both ends of each stay") {
   CHECK(Widest(table) <= 56);
 }
 
-TEST_CASE("table: what two rows differ in stays, before or after the @") {
+TEST_CASE("table: the differing part of two rows is kept, before or after the @") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true}};
   const std::string long_name(40, 'n');
   CHECK(FormatTable(columns, {{"files/" + long_name + "@a"}, {"files/" + long_name + "@b"}}, 20) ==
@@ -175,7 +176,7 @@ TEST_CASE("table: what two rows differ in stays, before or after the @") {
         "files/nnn~nnnnnnnn@b\n");
 }
 
-TEST_CASE("table: a column without any text takes no room from the others") {
+TEST_CASE("table: an empty column takes no room from the others") {
   const std::vector<Column> columns = {
       {.title = "ID"}, {.title = "STATE", .drop_rank = 1}, {.title = "SIZE", .drop_rank = 2}};
   const Rows rows = {{"12345678", "", "1.00 GiB"}};
@@ -186,7 +187,7 @@ TEST_CASE("table: a column without any text takes no room from the others") {
   CHECK_THAT(FormatTable(columns, rows, 0), Contains("STATE"));
 }
 
-TEST_CASE("table: a key makes room for what the table is for") {
+TEST_CASE("table: a key is shortened to make room for a column that matters") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true},
                                        {.title = "STATE", .drop_rank = 1}};
   CHECK(FormatTable(columns, {{std::string(20, 'a') + std::string(20, 'b'), "partly done"}}, 40) ==
@@ -194,7 +195,7 @@ TEST_CASE("table: a key makes room for what the table is for") {
         "aaaaaaaaaaaaa~bbbbbbbbbbbbb  partly done\n");
 }
 
-TEST_CASE("table: a state that needs a look is not dropped") {
+TEST_CASE("table: a state that needs attention is not dropped") {
   const std::vector<Column> columns = {{"ID"},
                                        {.title = "TIME", .drop_rank = 1},
                                        {.title = "SOURCE", .is_flexible = true},
@@ -219,7 +220,7 @@ TEST_CASE("table: wide characters are shortened by their columns") {
                                  "b\n"));
 }
 
-TEST_CASE("table: states have colours on a coloured screen only, and widths stay right") {
+TEST_CASE("table: states are coloured only on a coloured screen, and widths stay correct") {
   const std::vector<Column> columns = {{"SOURCE"}, {"STATE"}, {.title = "N", .is_right = true}};
   const Rows rows = {{"a", StateCell("done"), "1"},
                      {"b", StateCell("partly done"), "22"},
@@ -239,7 +240,7 @@ TEST_CASE("table: states have colours on a coloured screen only, and widths stay
         "d       saving        4\n");
 }
 
-TEST_CASE("table: the worst of several states counts") {
+TEST_CASE("table: the worst of several states decides the colour") {
   CHECK(StateCell("done").colour == StateColour::kGreen);
   CHECK(StateCell("healthy").colour == StateColour::kGreen);
   CHECK(StateCell("away").colour == StateColour::kYellow);
@@ -255,7 +256,7 @@ TEST_CASE("table: a name that looks like a state has no colour") {
   CHECK(FormatTable({{"SOURCE"}}, {{"failed"}}, Screen(80, true)) == "SOURCE\nfailed\n");
 }
 
-TEST_CASE("table: counts are grouped") {
+TEST_CASE("table: counts have thousands separators") {
   REQUIRE(FormatCount(0) == "0");
   REQUIRE(FormatCount(999) == "999");
   REQUIRE(FormatCount(1000) == "1,000");

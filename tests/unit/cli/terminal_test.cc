@@ -13,22 +13,22 @@ using Catch::Contains;
 using testing::PseudoTerminal;
 using testing::Unwrap;
 
-TEST_CASE("terminal: Printable escapes what would command a terminal, and nothing else") {
+TEST_CASE("terminal: Printable escapes control characters, and nothing else") {
   CHECK(Printable("caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b") ==
         "caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b");
   CHECK(Printable(std::string_view("\0\x1b[2J\n\x7f", 7)) == "\\x00\\x1b[2J\\x0a\\x7f");
-  // C1 controls: the first and last, and CSI in 8 bits, which is no UTF-8.
+  // C1 controls: the first and last, and the 8-bit CSI, which is not UTF-8.
   CHECK(Printable("\u0080\u009b\u009f") == "\\u0080\\u009b\\u009f");
   CHECK(Printable("\x9b"
                   "2J") == "\\x9b2J");
-  // Direction of text, zero width, separators, tags.
+  // Text direction, zero width, separators, tags.
   CHECK(Printable("a\u202egpj.exe\u202c") == "a\\u202egpj.exe\\u202c");
   CHECK(Printable("\u2066\u2069\u200e\u200f\u061c") == "\\u2066\\u2069\\u200e\\u200f\\u061c");
   CHECK(Printable("\u200b\u200d\u2060\ufeff\u00ad") == "\\u200b\\u200d\\u2060\\ufeff\\u00ad");
   CHECK(Printable("\u2028\u2029") == "\\u2028\\u2029");
   CHECK(Printable("\U000e0041") == "\\U000e0041");
   CHECK(Printable("\u00a0") == "\u00a0");
-  // Invalid: cut off, overlong, a surrogate.
+  // Invalid UTF-8: truncated, overlong, a surrogate.
   CHECK(Printable("a\xe4\xb8") == "a\\xe4\\xb8");
   CHECK(Printable("\xc0\xaf") == "\\xc0\\xaf");
   CHECK(Printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
@@ -44,7 +44,7 @@ TEST_CASE("terminal: wide characters take two columns and combining ones none") 
   CHECK(Columns("\uff71") == 1);              // half width katakana
   CHECK(Columns("\U0001f600") == 2);          // emoji
   CHECK(Columns("\ud55c") == 2);              // one syllable of Hangul
-  CHECK(Columns("\u1112\u1161\u11ab") == 2);  // the same in three letters
+  CHECK(Columns("\u1112\u1161\u11ab") == 2);  // the same as three jamo
   CHECK(Columns("\u0e01\u0e49") == 1);        // Thai with a tone mark
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("terminal: text is cut between characters") {
   CHECK(BackColumns("abc", 0).empty());
 }
 
-TEST_CASE("terminal: a dumb one has neither cursor nor colour, NO_COLOR takes the colour") {
+TEST_CASE("terminal: a dumb terminal has no cursor or colour, and NO_COLOR disables colour") {
   const auto traits = [](const std::map<std::string, std::string, std::less<>>& environment) {
     const TerminalTraits found = TerminalTraitsOf(environment);
     return std::pair(found.has_cursor, found.has_colour);
@@ -86,18 +86,18 @@ TEST_CASE("terminal: a file has no width, no colour and no live lines") {
   CHECK(AsText(Unwrap(ReadWholeFile(directory.path() + "/out"))) == "line\n");
 }
 
-TEST_CASE("terminal: a test reads everything that was written, in however many pieces it arrives") {
+TEST_CASE("terminal: the test terminal returns everything written, however it is split") {
   PseudoTerminal pty;
   Terminal terminal(pty.fd(), pty.fd());
-  // One read of a pseudo terminal returns at most 4 KiB, and less while the kernel still moves
-  // them.
+  // One read of a pseudo terminal returns at most 4 KiB, and less while the kernel is still moving
+  // the bytes.
   const std::string text(5'000, 'x');
   REQUIRE_OK(terminal.WriteOut(text));
   CHECK(pty.Shown() == text);
   CHECK(pty.Shown().empty());
 }
 
-TEST_CASE("terminal: its size is the one it has now") {
+TEST_CASE("terminal: a resize takes effect at once") {
   PseudoTerminal pty(80, 24);
   Terminal terminal(pty.fd(), pty.fd());
   CHECK(terminal.screen().width == 80);
@@ -110,7 +110,7 @@ TEST_CASE("terminal: its size is the one it has now") {
   CHECK(terminal.status_lines_max() == 9);
 }
 
-TEST_CASE("terminal: traits are obeyed on a terminal") {
+TEST_CASE("terminal: the given traits are respected") {
   PseudoTerminal pty;
   const Terminal plain(pty.fd(), pty.fd(), {.has_cursor = true, .has_colour = false});
   CHECK(plain.errors_are_live());
@@ -120,7 +120,7 @@ TEST_CASE("terminal: traits are obeyed on a terminal") {
   CHECK(dumb.screen().width == 80);
 }
 
-TEST_CASE("terminal: messages go above the live lines, results replace them") {
+TEST_CASE("terminal: messages go above the live lines, and results replace them") {
   PseudoTerminal pty;
   Terminal terminal(pty.fd(), pty.fd());
   terminal.ShowStatus({"one", std::string(200, 'x')});
@@ -139,7 +139,7 @@ TEST_CASE("terminal: a long message wraps between words, and only on a terminal"
   CHECK(pty.Shown() ==
         "holdfast-agent: open \"/srv/backup\": no\r\n"
         "  such file or directory\r\n");
-  // A path stays whole, so that it can be copied.
+  // A path is never split, so that it can be copied.
   terminal.WriteErrorLine("open " + std::string(50, 'x') + " failed");
   CHECK(pty.Shown() == "open\r\n  " + std::string(50, 'x') + "\r\n  failed\r\n");
 

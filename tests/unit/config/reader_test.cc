@@ -28,7 +28,7 @@ Result<Values> Read(const std::string& text, const Environment& environment = {}
   return ReadValues(node, TestSchema(), {.directory = "/etc/x", .environment = &environment});
 }
 
-TEST_CASE("reader: each type is read as what it is") {
+TEST_CASE("reader: each type is read") {
   Values values =
       Unwrap(Read("endpoints: [a, b]\nca: ca.pem\nfiles: ../y\nretries: 3\ntls: true\nmode: safe\n"
                   "client: {k: v, ca.file: ca.pem}\ntopics: {include: [a, b], exclude: c}\n"));
@@ -45,7 +45,7 @@ TEST_CASE("reader: each type is read as what it is") {
   REQUIRE(values.ListMap("topics").at("exclude") == std::vector<std::string>{"c"});
 }
 
-TEST_CASE("reader: an option that is not given reads as its fallback") {
+TEST_CASE("reader: an option that is not given has its fallback") {
   Values values = Unwrap(Read("endpoints: a\n"));
 
   REQUIRE_FALSE(values.Has("ca"));
@@ -56,7 +56,7 @@ TEST_CASE("reader: an option that is not given reads as its fallback") {
                 "f:1:12: wrong");
 }
 
-TEST_CASE("reader: an unknown key names its place, the known ones and the nearest") {
+TEST_CASE("reader: the error for an unknown key has its location and suggestions") {
   REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
                 "f:2:1: unknown key \"endpoint\"; expected one of \"ca\"");
   REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
@@ -65,7 +65,7 @@ TEST_CASE("reader: an unknown key names its place, the known ones and the neares
                 "f:2:10: unknown key \"includes\"; expected one of \"include\", \"exclude\"");
 }
 
-TEST_CASE("reader: a wrong type names its place and what was expected") {
+TEST_CASE("reader: the error for a wrong type has its location and the expected type") {
   REQUIRE_FAILS(Read("endpoints: {a: b}\n"), ErrorCode::kInvalidArgument,
                 "f:1:12: \"endpoints\" is a map; expected a list of strings");
   REQUIRE_FAILS(Read("endpoints: [[a]]\n"), ErrorCode::kInvalidArgument, "is a list; expected");
@@ -105,12 +105,12 @@ TEST_CASE("reader: the credentials directory is the only variable") {
                 ErrorCode::kInvalidArgument, "a variable");
 }
 
-TEST_CASE("reader: variables are named after the path of their setting") {
+TEST_CASE("reader: environment variables are named after the path of their setting") {
   REQUIRE(EnvironmentName({"state_dir"}) == "HOLDFAST_STATE_DIR");
   REQUIRE(EnvironmentName({"repositories", "main-2", "url"}) == "HOLDFAST_REPOSITORIES_MAIN_2_URL");
 }
 
-TEST_CASE("reader: a variable takes the place of what the file says") {
+TEST_CASE("reader: an environment variable overrides the file") {
   Node node = Unwrap(ParseYaml("endpoints: a\nretries: 3\n", "f"));
   Environment environment = {{"HOLDFAST_X_RETRIES", "5"}, {"HOLDFAST_X_CA", "rel"}};
   std::set<std::string> used;

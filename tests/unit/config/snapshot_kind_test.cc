@@ -21,7 +21,7 @@ std::vector<SnapshotKind> Kinds() {
                                      {.name = "mark", .type = OptionType::kBool}}}}}}};
 }
 
-TEST_CASE("snapshot kinds: an option of another kind is refused with the methods that have it") {
+TEST_CASE("snapshot kinds: an option of another kind is refused, naming the methods that have it") {
   const std::vector<SnapshotKind> kinds = Kinds();
   REQUIRE_OK(CheckOptionsOfKind(kinds, kinds[0], {"topic", "to_cluster"}));
   REQUIRE_FAILS(CheckOptionsOfKind(kinds, kinds[1], {"topic"}), ErrorCode::kInvalidArgument,
@@ -42,7 +42,7 @@ TEST_CASE("snapshot kinds: an order carries texts, not paths or maps") {
   CHECK_FALSE(MayBeOrdered({.name = "client", .type = OptionType::kMap}));
 }
 
-TEST_CASE("snapshot kinds: typed texts become values of the schema's types") {
+TEST_CASE("snapshot kinds: option texts become values of the schema's types") {
   const std::vector<SnapshotKind> kinds = Kinds();
   const Schema all = AllOptions({kinds[0].methods[0], kinds[1].methods[0]});
   const Values values =

@@ -10,7 +10,7 @@ namespace {
 
 using testing::Unwrap;
 
-TEST_CASE("yaml: values and keys know their places") {
+TEST_CASE("yaml: values and keys have locations") {
   Node root = Unwrap(ParseYaml("node: db-1\nsources:\n  - kind: files\n", "agent.yaml"));
 
   REQUIRE(root.kind == Node::Kind::kMap);
@@ -21,18 +21,18 @@ TEST_CASE("yaml: values and keys know their places") {
   REQUIRE(root.Find("nothing") == nullptr);
 }
 
-TEST_CASE("yaml: an empty text is nothing") {
+TEST_CASE("yaml: an empty text is a null node") {
   REQUIRE(Unwrap(ParseYaml("", "f")).kind == Node::Kind::kNull);
   REQUIRE(Unwrap(ParseYaml("# only words\n", "f")).kind == Node::Kind::kNull);
 }
 
-TEST_CASE("yaml: a key that stands twice is refused with both places") {
+TEST_CASE("yaml: a duplicate key is refused with both locations") {
   REQUIRE_FAILS(ParseYaml("a: 1\nb: 2\na: 3\n", "f"), ErrorCode::kInvalidArgument,
                 "f:3:1: duplicate key \"a\", first at f:1:1");
   REQUIRE_FAILS(ParseYaml("x: {a: 1, a: 2}\n", "f"), ErrorCode::kInvalidArgument, "f:1:11");
 }
 
-TEST_CASE("yaml: the same key in two maps is no doubled key") {
+TEST_CASE("yaml: the same key in two maps is not a duplicate") {
   REQUIRE_OK(ParseYaml("x: {a: 1}\ny: {a: 2}\n", "f"));
 }
 
@@ -43,12 +43,12 @@ TEST_CASE("yaml: anchors, aliases and tags are refused") {
   REQUIRE_OK(ParseYaml("a: \"&x\"\n", "f"));
 }
 
-TEST_CASE("yaml: what is no YAML names its place") {
+TEST_CASE("yaml: a syntax error names its location") {
   REQUIRE_FAILS(ParseYaml("a: 1\n b: 2\n", "f"), ErrorCode::kInvalidArgument, "f:2:");
   REQUIRE_FAILS(ParseYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "f:1:4: ");
 }
 
-TEST_CASE("yaml: what a person gets wrong is named, with what to change") {
+TEST_CASE("yaml: common mistakes are named, with a hint") {
   struct Mistake {
     std::string text;
     std::string message;
@@ -100,7 +100,7 @@ TEST_CASE("yaml: what a person gets wrong is named, with what to change") {
   }
 }
 
-TEST_CASE("yaml: quotes, brackets and dashes inside values are no mistakes") {
+TEST_CASE("yaml: quotes, brackets and dashes inside values are accepted") {
   for (const char* text :
        {"a: it's\n", "a: \"it's\"\n", "a: 'say \"x'\n", "a: x [y\n", "a: |\n  \"open\n  [x\nb: 1\n",
         "a: 'don''t'\nb: \"\\\"\"\n", "# it's \"open\na: 1\n", "a: \"two\n  lines\"\nb: 1\n"}) {
@@ -123,13 +123,13 @@ TEST_CASE("yaml: depth and size are bounded") {
                 ErrorCode::kInvalidArgument, "expected at most 1.00 MiB");
 }
 
-TEST_CASE("yaml: keys must be names, texts without NUL") {
+TEST_CASE("yaml: keys must be scalars, and texts must not contain NUL") {
   REQUIRE_FAILS(ParseYaml("[a, b]: 1\n", "f"), ErrorCode::kInvalidArgument, "a list as a key");
   REQUIRE_FAILS(ParseYaml("? \n: 1\n", "f"), ErrorCode::kInvalidArgument, "nothing as a key");
   REQUIRE_FAILS(ParseYaml("a: \"x\\0y\"\n", "f"), ErrorCode::kInvalidArgument, "a NUL character");
 }
 
-TEST_CASE("yaml: of another program's configuration everything that is written is seen") {
+TEST_CASE("yaml: another program's configuration is read completely, whatever it contains") {
   const std::string text =
       "base: &base {ca_file: ca.pem}\n"
       "one: !tag\n  <<: *base\n  cert: x\n"

@@ -1,4 +1,4 @@
-// Following a run through whatever happens to the connection.
+// Following a run across lost connections and restarts.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
@@ -24,7 +24,7 @@ using Catch::EndsWith;
 using Json = nlohmann::json;
 using Request = v1::AdminRequest;
 
-TEST_CASE("follow: a watch goes on when the controller was started anew") {
+TEST_CASE("follow: a watch continues after a restart of the controller") {
   OperatorFixture fixture;
   std::atomic<int> watches = 0;
   fixture.controller.On(Request::kRunShow, [&](const Request& request) -> Script {
@@ -50,7 +50,7 @@ TEST_CASE("follow: a watch goes on when the controller was started anew") {
   REQUIRE(waits == 3);
 }
 
-TEST_CASE("follow: a controller that stops says so, and is asked again") {
+TEST_CASE("follow: a stopping controller is reported, and asked again") {
   OperatorFixture fixture;
   std::atomic<int> watches = 0;
   fixture.controller.On(Request::kRunShow, [&](const Request& request) -> Script {
@@ -67,7 +67,7 @@ TEST_CASE("follow: a controller that stops says so, and is asked again") {
   REQUIRE_THAT(outcome.err, Contains("is stopping; trying again"));
 }
 
-TEST_CASE("follow: a silent watch is asked for again without a word") {
+TEST_CASE("follow: a silent watch is repeated without a message") {
   OperatorFixture fixture;
   fixture.context.follow.silence_max = std::chrono::milliseconds(20);
   std::atomic<int> watches = 0;
@@ -84,7 +84,7 @@ TEST_CASE("follow: a silent watch is asked for again without a word") {
   REQUIRE_THAT(outcome.err, !Contains("trying again"));
 }
 
-TEST_CASE("follow: a controller that stays away is given up, and the run is not") {
+TEST_CASE("follow: an unreachable controller ends the watch, but the run continues") {
   OperatorFixture fixture;
   fixture.context.follow.away_max = std::chrono::milliseconds(0);
   fixture.AnswerRuns("done", v1::TASK_STATE_COMPOSED);
@@ -99,7 +99,7 @@ TEST_CASE("follow: a controller that stays away is given up, and the run is not"
   REQUIRE_THAT(outcome.err, Contains("the run continues") && Contains("holdfast run watch"));
 }
 
-TEST_CASE("follow: Ctrl-C lets go of the run, which goes on") {
+TEST_CASE("follow: Ctrl-C ends the watch, and the run continues") {
   OperatorFixture fixture;
   fixture.AnswerRuns("done", v1::TASK_STATE_COMPOSED);
   fixture.controller.On(Request::kRunShow, [&](const Request&) -> Script {
@@ -113,7 +113,7 @@ TEST_CASE("follow: Ctrl-C lets go of the run, which goes on") {
   REQUIRE(fixture.controller.Got(Request::kRunCancel).empty());
 }
 
-TEST_CASE("follow: a run that the controller has forgotten is an error") {
+TEST_CASE("follow: a run unknown to the controller is an error") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunShow, [&](const Request& request) -> Script {
     if (!request.run_show().watch()) return Reply(RunReply("running"));
@@ -124,11 +124,11 @@ TEST_CASE("follow: a run that the controller has forgotten is an error") {
   REQUIRE_THAT(outcome.err, Contains("no run of that name"));
 }
 
-// A display that writes to a file, and what it wrote.
+// A display that writes to a file, and access to its output.
 struct DisplayFixture {
   explicit DisplayFixture(DisplayStyle style) : display(style, terminal, clock) {}
   std::string Text() { return std::string(AsText(Unwrap(ReadWholeFile(path)))); }
-  // What came since the last call.
+  // The output since the last call.
   std::string News() {
     const std::string all = Text();
     return all.substr(std::exchange(read, all.size()));
@@ -155,7 +155,7 @@ void SetSaving(v1::TaskView& task) {
   progress.set_seconds_left(4);
 }
 
-TEST_CASE("display: plain lines tell of failures at once and of progress every ten seconds") {
+TEST_CASE("display: plain lines report failures at once and progress every ten seconds") {
   DisplayFixture fixture(DisplayStyle::kPlain);
   v1::RunView run = RunReply("running", v1::TASK_STATE_PLANNED).run();
   v1::TaskView& task = *run.mutable_tasks(0);
@@ -171,7 +171,7 @@ TEST_CASE("display: plain lines tell of failures at once and of progress every t
   REQUIRE(fixture.News() ==
           "etcd/main@db-1: saving, 50%, 3 items, 4.00 KiB of 8.00 KiB, 1.00 KiB unchanged, "
           "1.00 KiB/s, 4s left\n");
-  // Also when no news come.
+  // Also without news.
   fixture.Pass(10);
   fixture.display.Tick();
   fixture.display.Tick();
@@ -183,7 +183,7 @@ TEST_CASE("display: plain lines tell of failures at once and of progress every t
   REQUIRE(fixture.News() == "etcd/main@db-1: failed: torn stream\n");
 }
 
-TEST_CASE("display: JSON lines tell of every task, with what was unchanged") {
+TEST_CASE("display: JSON lines report every task, with its unchanged bytes") {
   DisplayFixture fixture(DisplayStyle::kJson);
   v1::RunView run = RunReply("running", v1::TASK_STATE_PLANNED).run();
   SetSaving(*run.mutable_tasks(0));
@@ -198,7 +198,7 @@ TEST_CASE("display: JSON lines tell of every task, with what was unchanged") {
   REQUIRE(line["silent_seconds"] == 0);
 }
 
-TEST_CASE("display: an agent that is silent is named, and its rate is not believed") {
+TEST_CASE("display: a silent agent is named, and its rate is not counted") {
   DisplayFixture fixture(DisplayStyle::kPlain);
   v1::RunView run = RunReply("running").run();
   SetSaving(*run.mutable_tasks(0));
@@ -210,12 +210,12 @@ TEST_CASE("display: an agent that is silent is named, and its rate is not believ
   fixture.display.Tick();
   REQUIRE_THAT(fixture.News(), EndsWith("1.00 KiB unchanged, no news for 20s\n"));
   run.mutable_tasks(0)->set_silent_ms(40'000);
-  SECTION("alone") {
+  SECTION("the only task") {
     fixture.Pass(10);
     fixture.display.Show({run});
     REQUIRE_THAT(fixture.News(), EndsWith("no news for 40s\n"));
   }
-  SECTION("among others") {
+  SECTION("one of several tasks") {
     v1::TaskView& other = *run.add_tasks();
     other = run.tasks(0);
     other.set_number(1);
@@ -228,7 +228,7 @@ TEST_CASE("display: an agent that is silent is named, and its rate is not believ
                         "1.00 KiB/s, etcd/main@db-1: no news for 40s\n",
                         kRun));
   }
-  SECTION("a task that waits for nobody's agent is not silent") {
+  SECTION("a task that no agent has reported on is not silent") {
     run.mutable_tasks(0)->set_heard_ms(0);
     fixture.Pass(10);
     fixture.display.Show({run});
@@ -236,7 +236,7 @@ TEST_CASE("display: an agent that is silent is named, and its rate is not believ
   }
 }
 
-// Forty tasks: nine are done, one saves, thirty wait.
+// Forty tasks: nine done, one saving, thirty waiting.
 v1::RunView RunOfMany() {
   v1::RunView run = RunReply("running").run();
   for (std::uint32_t number = 1; number < 40; ++number) {
@@ -250,7 +250,7 @@ v1::RunView RunOfMany() {
   return run;
 }
 
-TEST_CASE("display: on a terminal the lines stand in place, and many tasks are summed up") {
+TEST_CASE("display: on a terminal the lines are updated in place, and many tasks are summed up") {
   holdfast::testing::ManualClock clock;
   holdfast::testing::PseudoTerminal pty(100, 24);
   Terminal terminal(pty.fd(), pty.fd());

@@ -53,7 +53,7 @@ std::string Text(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("init cluster: every key of the root document lies where its owner finds it") {
+TEST_CASE("init cluster: every key of the root document is in its owner's directory") {
   Place place;
   InitClusterOptions options = place.Options();
   options.operators = {"anna", "ben"};
@@ -87,7 +87,8 @@ TEST_CASE("init cluster: every key of the root document lies where its owner fin
   CHECK(ModeOf(report.directory) == 0700);
 }
 
-TEST_CASE("init cluster: thresholds are as asked for, and what one person can do alone is said") {
+TEST_CASE(
+    "init cluster: thresholds are as requested, and orders of a single operator are warned about") {
   Place place;
   InitClusterOptions options = place.Options();
   options.operators = {"anna", "ben", "cleo"};
@@ -106,7 +107,7 @@ TEST_CASE("init cluster: thresholds are as asked for, and what one person can do
   CHECK_THAT(report.warnings[1], Catch::Contains("not encrypted"));
 }
 
-TEST_CASE("init cluster: keys are encrypted by the passphrase of their person") {
+TEST_CASE("init cluster: each key is encrypted with its owner's passphrase") {
   Place place;
   InitClusterOptions options = place.Options();
   options.passphrase = [](const std::string& person) -> Result<Secret> {
@@ -121,7 +122,7 @@ TEST_CASE("init cluster: keys are encrypted by the passphrase of their person") 
       trust::ReadSigningKeyFile(file, [] { return Result<Secret>(Secret("secret of anna")); }));
 }
 
-TEST_CASE("init cluster: what makes no sense is refused, and leaves nothing") {
+TEST_CASE("init cluster: invalid options are refused, and leave nothing") {
   Place place;
   auto refused = [&](auto change, std::string_view part) {
     InitClusterOptions options = place.Options();
@@ -140,7 +141,7 @@ TEST_CASE("init cluster: what makes no sense is refused, and leaves nothing") {
   refused([](auto& o) { o.valid_days = 0; }, "--days");
 }
 
-TEST_CASE("init cluster: nothing is made over what is there, and a failure leaves nothing") {
+TEST_CASE("init cluster: existing files are not overwritten, and a failure leaves nothing") {
   Place place;
   InitClusterOptions options = place.Options();
   REQUIRE_OK(place.Init(options));

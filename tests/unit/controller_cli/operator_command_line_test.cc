@@ -20,7 +20,7 @@ std::string Mistake(const std::vector<std::string>& argv) {
   return parsed.mistake->Text();
 }
 
-TEST_CASE("operator command line: verbs keep their names, and their names in JSON") {
+TEST_CASE("operator command line: verbs keep their names, also those in JSON") {
   // Typed -> in JSON. Entries are only ever added.
   const std::map<std::string, std::string> names = {
       {"agent list", "agent list"},
@@ -58,7 +58,7 @@ TEST_CASE("operator command line: verbs keep their names, and their names in JSO
   REQUIRE(found == names);
 }
 
-TEST_CASE("operator command line: global options stand anywhere") {
+TEST_CASE("operator command line: global options are accepted anywhere") {
   for (const std::vector<std::string>& argv : std::vector<std::vector<std::string>>{
            {"-c", "f", "--controller", "/s", "--json", "--yes", "agent", "revoke", "db-1"},
            {"agent", "--config", "f", "--controller=/s", "--json", "revoke", "--yes", "db-1"},
@@ -83,7 +83,8 @@ TEST_CASE("operator command line: a mistyped command or option gets a suggestion
                  Contains("see `holdfast backup --help`"));
 }
 
-TEST_CASE("operator command line: a mistake knows whether JSON was asked for, and its verb") {
+TEST_CASE(
+    "operator command line: the error of a mistake knows its verb and whether JSON was requested") {
   const ParsedOperatorLine parsed = ParseOperatorLine({"run", "show", "--what", "--json"}, 80);
   CHECK(parsed.globals.json);
   CHECK(parsed.verb_name == "run show");

@@ -1,4 +1,4 @@
-// `holdfast init` and `holdfast trust`, as people type them.
+// `holdfast init` and `holdfast trust`, as typed.
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -18,7 +18,7 @@ using Catch::Contains;
 using Json = nlohmann::json;
 using Request = v1::AdminRequest;
 
-// Two of anna, ben and cleo change the root document.
+// Two of anna, ben and cleo can change the root document.
 struct TrustCommands : OperatorFixture {
   TrustCommands() {
     for (const auto& [name, key] :
@@ -44,7 +44,7 @@ struct TrustCommands : OperatorFixture {
 
 }  // namespace
 
-TEST_CASE("trust show: who may do what, from the controller or a file") {
+TEST_CASE("trust show: lists persons and their rights, from the controller or a file") {
   TrustCommands fixture;
   const Outcome shown = fixture.Run({"trust", "show"});
   REQUIRE(shown.code == 0);
@@ -60,7 +60,7 @@ TEST_CASE("trust show: who may do what, from the controller or a file") {
   REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("broken")}).code == 1);
 }
 
-TEST_CASE("trust show: another cluster's controller is noticed") {
+TEST_CASE("trust show: the controller of another cluster is refused") {
   TrustCommands fixture;
   fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") +
                                 "\ncluster_id: 01HF0000000000000000000009\n");
@@ -69,7 +69,7 @@ TEST_CASE("trust show: another cluster's controller is noticed") {
   REQUIRE_THAT(outcome.err, Contains("expected 01HF0000000000000000000009"));
 }
 
-TEST_CASE("trust rotate: handed round until all have signed, then sent") {
+TEST_CASE("trust rotate: the file is passed on until enough have signed, then sent") {
   TrustCommands fixture;
   const std::string next = fixture.Path("next.holdfast");
 
@@ -84,12 +84,12 @@ TEST_CASE("trust rotate: handed round until all have signed, then sent") {
                               Contains("operators for restore in place: 2 -> 1") &&
                               Contains("give " + next + " to the next person"));
 
-  // Too early.
+  // Too early: a signature is missing.
   const Outcome early = fixture.Run({"trust", "rotate", "--yes", "--file", next, "--send"});
   REQUIRE(early.code == 4);
   REQUIRE(fixture.controller.Got(Request::kTrustChange).empty());
 
-  // Ben's machine has no network.
+  // Ben's host has no network.
   fixture.prompt.answers = {"yes"};
   const Outcome second =
       fixture.Run({"trust", "rotate", "--file", next, "--base", fixture.Path("root.holdfast"),
@@ -98,7 +98,7 @@ TEST_CASE("trust rotate: handed round until all have signed, then sent") {
   REQUIRE(second.code == 0);
   REQUIRE(second.document<Json>()["complete"]);
   REQUIRE(second.document<Json>()["signed_by_old"].size() == 2);
-  REQUIRE_THAT(second.err, Contains("of \"dora\""));  // seen before it was signed
+  REQUIRE_THAT(second.err, Contains("of \"dora\""));  // shown before signing
 
   const Outcome sent = fixture.Run({"trust", "rotate", "--yes", "--file", next, "--send"});
   REQUIRE(sent.code == 0);
@@ -109,7 +109,7 @@ TEST_CASE("trust rotate: handed round until all have signed, then sent") {
   REQUIRE(taken.OperatorsNeeded(v1::ORDER_KIND_RESTORE_IN_PLACE) == 1);
 }
 
-TEST_CASE("trust rotate: mistakes and changed files are refused") {
+TEST_CASE("trust rotate: mistakes and modified files are refused") {
   TrustCommands fixture;
   const std::string next = fixture.Path("next.holdfast");
   const auto rotate = [&](std::vector<std::string> more) {
@@ -137,7 +137,7 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
   REQUIRE(twice.code == 1);
   REQUIRE_THAT(twice.err, Contains("\"anna\""));
 
-  // Somebody has written a friend into it on the way.
+  // Someone added a friend's key on the way.
   auto envelope =
       Unwrap(trust::DecodeEnvelope(trust::PayloadType::kRoot, Unwrap(ReadWholeFile(next))));
   v1::RootDocument document;
@@ -152,7 +152,7 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
   REQUIRE_THAT(changed.err, Contains("the signature of \"anna\" on the document is wrong"));
 }
 
-TEST_CASE("trust rotate: a document whose life has run out can still be followed by another") {
+TEST_CASE("trust rotate: an expired document can still be followed by another") {
   TrustFixture keys;
   v1::RootDocument old = keys.Document();
   for (v1::RoleKey& key : *old.mutable_keys()) key.set_not_after_ms(kTrustNowMs - 3'600'000);
@@ -166,7 +166,7 @@ TEST_CASE("trust rotate: a document whose life has run out can still be followed
   REQUIRE_FALSE(taken.IsExpiredAt(TrustNow()));
 }
 
-TEST_CASE("trust key: a new operator's keys, whose public halves can be added") {
+TEST_CASE("trust key: creates keys for a new operator, whose public halves can be added") {
   TrustCommands fixture;
   fixture.prompt.answers = {"one", "two", "secret", "secret"};
   const Outcome made = fixture.RunBare({"trust", "key", "dora", "--dir", fixture.Path("dora")});
@@ -184,7 +184,7 @@ TEST_CASE("trust key: a new operator's keys, whose public halves can be added") 
   REQUIRE_THAT(twice.err, Contains("already exists"));
 }
 
-TEST_CASE("init: says which files go where, and what comes next") {
+TEST_CASE("init: shows which files go where, and the next steps") {
   OperatorFixture fixture;
   fixture.prompt.answers = {"secret", "secret"};
   const Outcome made = fixture.RunBare({"init", "--dir", fixture.Path("prod"), "--cluster", "prod",
@@ -194,7 +194,7 @@ TEST_CASE("init: says which files go where, and what comes next") {
   REQUIRE_THAT(made.out, Contains("operators/anna/") && Contains("root/anna.key") &&
                              Contains("Move the keys of operators and of root off this machine") &&
                              Contains("holdfast agent token NODE") && Contains("warnings:"));
-  // What init wrote is what the program reads.
+  // The program can read what init wrote.
   const std::string settings =
       std::string(AsText(Unwrap(ReadWholeFile(fixture.Path("prod/operators/anna/cli.yaml")))));
   REQUIRE_THAT(settings, Contains("tcp://backup-1:7735") && Contains("cluster_id: "));

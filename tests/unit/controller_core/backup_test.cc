@@ -17,7 +17,7 @@ struct Cluster : Fixture {
   }
 };
 
-TEST_CASE("backup: of a replicated source one member saves the data, all save what they have") {
+TEST_CASE("backup: one member of a replicated source saves the data, all save their own files") {
   Cluster cluster;
 
   cluster.Backup({"etcd/*"});
@@ -32,7 +32,7 @@ TEST_CASE("backup: of a replicated source one member saves the data, all save wh
   CHECK(data == 1);
 }
 
-TEST_CASE("backup: a member that is said to be ill does not save the data") {
+TEST_CASE("backup: a member reported as unhealthy does not save the data") {
   Fixture fixture;
   for (const char* node : {"a", "b"}) fixture.AddAgent(node, {Replicated("etcd/main")});
   fixture.catalog.agents["a"].healthy["etcd/main"] = false;
@@ -43,7 +43,7 @@ TEST_CASE("backup: a member that is said to be ill does not save the data") {
   CHECK(fixture.PlanOf("b", OrderKind::kBackup).backup().tasks(0).data());
 }
 
-TEST_CASE("backup: all cut when all are prepared") {
+TEST_CASE("backup: all members cut when all are prepared") {
   Cluster cluster;
   cluster.Backup({"*"});
   cluster.Progress("a", v1::TASK_STATE_PREPARED);
@@ -58,8 +58,7 @@ TEST_CASE("backup: all cut when all are prepared") {
   }
 }
 
-TEST_CASE(
-    "backup: two seconds after the first the cut waits for nobody, and who is late is recorded") {
+TEST_CASE("backup: the cut waits two seconds at most for late members, and marks them") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});
   cluster.Progress("a", v1::TASK_STATE_PREPARED);
@@ -74,7 +73,7 @@ TEST_CASE(
   CHECK(cluster.catalog.tasks.at({run, 2}).late);
 }
 
-TEST_CASE("backup: parts are composed by who saved the data, then all hear of the end") {
+TEST_CASE("backup: the member that saved the data composes, then all get the end order") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -102,8 +101,7 @@ TEST_CASE("backup: parts are composed by who saved the data, then all hear of th
 }
 
 TEST_CASE(
-    "backup: another member takes over from one whose data failed, which still gives its own "
-    "files") {
+    "backup: another member takes over failed data, and the first still saves its own files") {
   Cluster cluster;
   cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -127,7 +125,7 @@ TEST_CASE(
   CHECK_FALSE(order.cut_barrier_met());
 }
 
-TEST_CASE("backup: a member that is lost is gone without, and named") {
+TEST_CASE("backup: a lost member is left out and named") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -148,7 +146,7 @@ TEST_CASE("backup: a member that is lost is gone without, and named") {
   CHECK(cluster.StateOf(run) == RunState::kPartlyDone);
 }
 
-TEST_CASE("backup: no second composer is asked before the first is fenced") {
+TEST_CASE("backup: no second composer is ordered before the first is fenced") {
   Cluster cluster;
   cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -162,9 +160,7 @@ TEST_CASE("backup: no second composer is asked before the first is fenced") {
   CHECK(cluster.HasPlan("b", OrderKind::kCompose));
 }
 
-TEST_CASE(
-    "backup: a composer that says it wrote nothing is followed at once, another only behind the "
-    "fence") {
+TEST_CASE("backup: a composer that wrote nothing is replaced at once, any other after the fence") {
   Cluster cluster;
   cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -178,7 +174,7 @@ TEST_CASE(
   CHECK(cluster.HasPlan("b", OrderKind::kCompose));
 }
 
-TEST_CASE("backup: a local source is one task, tried three times, a minute apart") {
+TEST_CASE("backup: a local source is one task, tried three times at intervals of a minute") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -195,7 +191,7 @@ TEST_CASE("backup: a local source is one task, tried three times, a minute apart
   CHECK(fixture.StateOf(run) == RunState::kFailed);
 }
 
-TEST_CASE("backup: an error that trying again cannot help ends it") {
+TEST_CASE("backup: a permanent error ends the run") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -207,7 +203,7 @@ TEST_CASE("backup: an error that trying again cannot help ends it") {
   CHECK(fixture.AuditCount("run.ended") == 1);
 }
 
-TEST_CASE("backup: the same source twice is busy, or waits its turn") {
+TEST_CASE("backup: a second run of the same source is refused as busy, or queued") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -225,7 +221,7 @@ TEST_CASE("backup: the same source twice is busy, or waits its turn") {
   CHECK(fixture.PlanOf("a", OrderKind::kBackup).run() == second);
 }
 
-TEST_CASE("backup: a cancelled run ends at once and its agents are told") {
+TEST_CASE("backup: a cancelled run ends at once, and its agents get the end order") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -237,7 +233,7 @@ TEST_CASE("backup: a cancelled run ends at once and its agents are told") {
   CHECK(cluster.AuditCount("run.ended") == 1);
 }
 
-TEST_CASE("backup: a run whose time is over ends") {
+TEST_CASE("backup: an expired run ends") {
   Cluster cluster({.backup_life_ms = kMinute});
   const std::string run = cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -248,7 +244,7 @@ TEST_CASE("backup: a run whose time is over ends") {
   CHECK(cluster.catalog.tasks.at({run, 0}).error->code == "timed_out");
 }
 
-TEST_CASE("backup: saving starts at the repository's pace") {
+TEST_CASE("backup: tasks start at the repository's rate") {
   Fixture fixture({.starts_per_s = 1, .starts_burst = 2});
   std::vector<ConfiguredSource> sources;
   for (char name = 'a'; name < 'f'; ++name)
@@ -265,7 +261,7 @@ TEST_CASE("backup: saving starts at the repository's pace") {
   CHECK(order.tasks(4).start_after_ms() == 2'000);
 }
 
-TEST_CASE("backup: a restarted controller goes on where its catalog stands") {
+TEST_CASE("backup: a restarted controller continues from its catalog") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});
   cluster.PrepareAll();
@@ -287,7 +283,7 @@ TEST_CASE("backup: a restarted controller goes on where its catalog stands") {
   CHECK(cluster.catalog.snapshots.begin()->second.bytes == 300);
 }
 
-TEST_CASE("backup: after its start a controller calls nobody lost for two leases") {
+TEST_CASE("backup: a restarted controller reports no task as lost for two leases") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -302,7 +298,7 @@ TEST_CASE("backup: after its start a controller calls nobody lost for two leases
   CHECK(fixture.catalog.tasks.at({run, 0}).state == TaskState::kLost);
 }
 
-TEST_CASE("backup: a snapshot that comes to light after the end makes the run what it is") {
+TEST_CASE("backup: a snapshot reported after the end of a run amends its state") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -319,7 +315,7 @@ TEST_CASE("backup: a snapshot that comes to light after the end makes the run wh
   CHECK(fixture.AuditCount("run.amended") == 1);
 }
 
-TEST_CASE("backup: a lost task names the reason and the next command") {
+TEST_CASE("backup: a lost task has a reason and the next command") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -356,7 +352,7 @@ TEST_CASE("backup: a task that is no longer lost has no error") {
   CHECK(fixture.StateOf(run) == RunState::kDone);
 }
 
-TEST_CASE("backup: the answer to the end of a run does not replace lost") {
+TEST_CASE("backup: the answer to an end order does not replace lost") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
   fixture.StartWithAgents();
@@ -392,7 +388,7 @@ TEST_CASE("backup: cancelling a run does not replace lost") {
   CHECK(cluster.catalog.tasks.at({run, 1}).state == TaskState::kCancelled);
 }
 
-TEST_CASE("backup: where nobody has told of a source, everything is nothing, and it says so") {
+TEST_CASE("backup: without any reported source every selector is refused with a reason") {
   Fixture fixture;
   fixture.StartWithAgents();
   for (const std::vector<std::string>& selectors :
@@ -405,7 +401,7 @@ TEST_CASE("backup: where nobody has told of a source, everything is nothing, and
   }
 }
 
-TEST_CASE("backup: selectors that name nothing are refused before anything happens") {
+TEST_CASE("backup: selectors without a match are refused before anything happens") {
   Cluster cluster;
   for (const char* text : {"kafka/*", "etcd/main@z", "etcd", "a/b/c", "x@"}) {
     cluster.Step(event::RunRequested{.request = 3, .selectors = {text}, .actor = "uid:0"});
@@ -414,7 +410,7 @@ TEST_CASE("backup: selectors that name nothing are refused before anything happe
   }
 }
 
-TEST_CASE("backup: an unknown source gets the nearest name") {
+TEST_CASE("backup: an unknown source gets a suggestion") {
   Cluster cluster;
   for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
            {"ectd/main", "no source \"ectd/main\"; did you mean \"etcd/main\"?"},
@@ -431,7 +427,7 @@ TEST_CASE("backup: an unknown source gets the nearest name") {
   }
 }
 
-TEST_CASE("check: an unknown repository gets the nearest name") {
+TEST_CASE("check: an unknown repository gets a suggestion") {
   Cluster cluster;
   cluster.Step(event::RunRequested{
       .request = 3, .kind = OrderKind::kVerify, .repository = "mian", .actor = "uid:0"});

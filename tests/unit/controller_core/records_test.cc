@@ -16,7 +16,7 @@ TEST_CASE("controller records: a run is final from done on") {
   CHECK(IsFinal(RunState::kCancelled));
 }
 
-TEST_CASE("controller records: a topology's name leads back to it") {
+TEST_CASE("controller records: topology names convert in both directions") {
   for (Topology topology : {Topology::kLocal, Topology::kReplicated, Topology::kSharded}) {
     CHECK(TopologyOf(TopologyName(topology)) == topology);
   }

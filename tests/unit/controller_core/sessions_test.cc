@@ -10,7 +10,7 @@ struct One : Fixture {
   }
 };
 
-TEST_CASE("sessions: a plan without an answer is sent again, later and later, and at Hello") {
+TEST_CASE("sessions: an unanswered plan is sent again with growing delays, and after Hello") {
   One one;
   one.Backup({"*"});
   const Bytes id = ToBytes(one.PlanOf("a", OrderKind::kBackup).plan_id());
@@ -28,7 +28,7 @@ TEST_CASE("sessions: a plan without an answer is sent again, later and later, an
   CHECK(one.sent[id] == 4);
 }
 
-TEST_CASE("sessions: heartbeats change nothing durable but last_seen, in batches") {
+TEST_CASE("sessions: heartbeats only update last_seen, in batches") {
   One one;
   one.Pass(10'000);
 
@@ -44,7 +44,7 @@ TEST_CASE("sessions: heartbeats change nothing durable but last_seen, in batches
   CHECK(std::holds_alternative<LastSeen>(one.last.changes.front()));
 }
 
-TEST_CASE("sessions: a message of an unknown node, or none at all, does nothing") {
+TEST_CASE("sessions: messages from unknown nodes and malformed ones change nothing") {
   One one;
   one.Step(event::MessageReceived{"z", ToBytes("x")});
   CHECK(one.last.changes.empty());
@@ -54,7 +54,7 @@ TEST_CASE("sessions: a message of an unknown node, or none at all, does nothing"
   CHECK(one.last.changes.empty());
 }
 
-TEST_CASE("sessions: a Hello that speaks for another is dropped") {
+TEST_CASE("sessions: a Hello in another node's name is dropped") {
   One one;
   v1::AgentMessage message;
   message.mutable_hello()->set_node("b");
@@ -66,13 +66,13 @@ TEST_CASE("sessions: a Hello that speaks for another is dropped") {
   CHECK(std::holds_alternative<action::Note>(one.last.actions.at(0)));
 }
 
-TEST_CASE("sessions: who is behind gets every root document, one by one") {
+TEST_CASE("sessions: an agent with an old root document gets newer ones one by one") {
   One one;
   for (std::uint64_t version : {2U, 3U, 4U}) {
     one.Step(event::RootChanged{1, version, 1, testing::CheapRoot(version), "uid:0"});
   }
   CHECK(one.catalog.cluster.root == testing::CheapRoot(4));
-  if (GENERATE(false, true)) one.Start();  // also when it has only what is durable
+  if (GENERATE(false, true)) one.Start();  // also from the catalog alone
 
   for (std::uint64_t version : {1U, 2U, 3U}) {
     one.Hello("a", "boot", version);
@@ -84,7 +84,7 @@ TEST_CASE("sessions: who is behind gets every root document, one by one") {
   CHECK(one.hello_answers.at("a").root().empty());
 }
 
-TEST_CASE("sessions: who has missed the word of a new root document hears it with a heartbeat") {
+TEST_CASE("sessions: an agent that missed a new root document learns of it from a heartbeat") {
   One one;
   one.Step(event::RootChanged{1, 2, 1, testing::CheapRoot(2), "uid:0"});
   auto heartbeat = [&] {
@@ -103,7 +103,7 @@ TEST_CASE("sessions: who has missed the word of a new root document hears it wit
   CHECK_FALSE(heartbeat());
 }
 
-TEST_CASE("sessions: whose next root document is not there is told of once, and gets none") {
+TEST_CASE("sessions: a missing root document is logged once, and none is sent") {
   Fixture one;
   one.AddAgent("a", {Local("files/app")});
   one.catalog.cluster.root_version = 3;
@@ -141,7 +141,7 @@ TEST_CASE("sessions: an agent whose connection closes is away, and its tasks sta
   CHECK(one.catalog.tasks.at({run, 0}).state == TaskState::kLost);
 }
 
-TEST_CASE("sessions: two boots that both speak are a conflict, one late word is none") {
+TEST_CASE("sessions: two alternating boots are a conflict, one late message is not") {
   One one;
   one.Hello("a", "second");
   one.Hello("a", "boot");
@@ -157,7 +157,7 @@ TEST_CASE("sessions: two boots that both speak are a conflict, one late word is 
   CHECK(one.AuditCount("agent.conflict") == 1);
 }
 
-TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
+TEST_CASE("reports: each is taken once, in order, and only from its agent") {
   One one;
   one.Backup({"*"});
   v1::Report report = one.ReportOf("a", OrderKind::kBackup);
@@ -167,7 +167,7 @@ TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
   report.mutable_composed()->set_snapshot(std::string(32, 's'));
   const Bytes second = one.Seal("a", report);
 
-  SECTION("behind a gap it waits") {
+  SECTION("it waits for a missing predecessor") {
     one.SendReport("a", second);
     CHECK(one.taken["a"] == 0);
     CHECK(one.AuditCount("report.taken") == 0);
@@ -175,13 +175,13 @@ TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
     one.SendReport("a", second);
     CHECK(one.taken["a"] == 2);
   }
-  SECTION("twice it counts once") {
+  SECTION("duplicates count once") {
     for (int i = 0; i < 3; ++i) one.SendReport("a", first);
     for (int i = 0; i < 3; ++i) one.SendReport("a", second);
     CHECK(one.AuditCount("report.taken") == 2);
     CHECK(one.catalog.snapshots.size() == 1);
   }
-  SECTION("signed by another it is refused, once") {
+  SECTION("another node's signature is refused once") {
     report.set_report_sequence(1);
     const Bytes forged = testing::CheapEnvelope(
         testing::kReportType, ToBytes(report.SerializeAsString()), {testing::CheapKey("z")});
@@ -190,7 +190,7 @@ TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
     CHECK(one.AuditCount("report.refused") == 1);
     CHECK(one.taken["a"] == 0);
   }
-  SECTION("outside the chain it is refused") {
+  SECTION("a broken chain is refused") {
     one.SendReport("a", first);
     one.hashes["a"] = Bytes(32, 9);
     one.reports["a"] = 1;
@@ -200,7 +200,7 @@ TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
   }
 }
 
-TEST_CASE("reports: a catalog that lost its own knowledge learns a snapshot from an old report") {
+TEST_CASE("reports: a catalog that lost its runs learns a snapshot from an old report") {
   One one;
   one.Backup({"*"});
   v1::Report report = one.ReportOf("a", OrderKind::kBackup);
@@ -214,7 +214,7 @@ TEST_CASE("reports: a catalog that lost its own knowledge learns a snapshot from
   CHECK(one.catalog.runs.at("01BX5ZZKBKACTAV9WEVGEMMVRZ").closed);
 }
 
-TEST_CASE("restore: nothing is sent before as many operators as it takes have signed") {
+TEST_CASE("restore: nothing is sent before enough operators have signed") {
   One one;
   one.trust.operators = 2;
   one.Step(event::RestoreRequested{.request = 5,
@@ -254,12 +254,12 @@ TEST_CASE("restore: nothing is sent before as many operators as it takes have si
   CHECK(saved->second.safety);
   CHECK(saved->second.source == "files/app");
   CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
-  // A list of runs names what was restored.
+  // A list of runs shows what was restored.
   CHECK(one.catalog.runs.at(draft.runs.front()).selectors ==
         std::vector<std::string>{"files/app@a"});
 }
 
-TEST_CASE("restore: a target's name and options go to the operators as they were given") {
+TEST_CASE("restore: a target's name and options reach the operators unchanged") {
   One one;
   one.Step(event::RestoreRequested{.request = 5,
                                    .node = "a",
@@ -288,7 +288,7 @@ TEST_CASE("restore: a target's name and options go to the operators as they were
   one.Step(event::ApprovalGiven{
       6, name, key, testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"});
   REQUIRE(one.replies.back().answer.has_value());
-  // The source itself is left alone, so it may be saved meanwhile; also after a start.
+  // The source itself is not locked, so it can be saved during the restore, also after a restart.
   const bool is_restarted = GENERATE(false, true);
   if (is_restarted) one.StartWithAgents();
   one.Backup({"files/app"});
@@ -299,7 +299,7 @@ TEST_CASE("restore: a target's name and options go to the operators as they were
   CHECK(one.StateOf(name) == RunState::kPartlyDone);
 }
 
-TEST_CASE("restore: a lost restore waits for its agent and says so") {
+TEST_CASE("restore: a lost restore waits for its agent, and its state says so") {
   One one;
   one.Step(event::RestoreRequested{.request = 5,
                                    .node = "a",
@@ -330,7 +330,7 @@ TEST_CASE("restore: a lost restore waits for its agent and says so") {
   CHECK_FALSE(one.catalog.tasks.at({run, 0}).error.has_value());
 }
 
-TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gone") {
+TEST_CASE("restore: an unsigned draft expires, a denied one is removed") {
   One one;
   const bool is_denied = GENERATE(false, true);
   one.Step(event::RestoreRequested{.request = 5,
@@ -352,7 +352,7 @@ TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gon
         (is_denied ? DraftState::kDenied : DraftState::kExpired));
 }
 
-TEST_CASE("restore: the plan of a restore in place has its path and whether it is a dry run") {
+TEST_CASE("restore: a plan in place has its path and the dry run flag") {
   One one;
   one.Step(event::RestoreRequested{.request = 5,
                                    .node = "a",
@@ -373,7 +373,7 @@ TEST_CASE("restore: the plan of a restore in place has its path and whether it i
   CHECK(one.catalog.drafts.at(run).kind == OrderKind::kRestoreInPlace);
 }
 
-TEST_CASE("join: a token is good once, for its node and its time") {
+TEST_CASE("join: a token is valid once, for its node and its lifetime") {
   One one;
   const Bytes secret_hash = testing::Hash(AsBytes("secret"));
   one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
@@ -405,7 +405,7 @@ TEST_CASE("join: a token is good once, for its node and its time") {
   CHECK_FALSE(join("n", secret_hash, 'x').refused.empty());
 }
 
-TEST_CASE("revoke: the agent is shut out, and its tasks come to nothing") {
+TEST_CASE("revoke: the agent is excluded, and its tasks fail") {
   One one;
   const std::string run = one.Backup({"*"});
 
@@ -416,7 +416,7 @@ TEST_CASE("revoke: the agent is shut out, and its tasks come to nothing") {
   CHECK(one.last.actions.empty());
 }
 
-TEST_CASE("reports: a catalog that lost its runs learns of snapshots and health from old ones") {
+TEST_CASE("reports: a catalog that lost its runs learns snapshots and health from old reports") {
   One one;
   const std::string run = one.Backup({"*"});
   v1::Report composed = one.ReportOf("a", OrderKind::kBackup);
@@ -432,7 +432,7 @@ TEST_CASE("reports: a catalog that lost its runs learns of snapshots and health 
   one.catalog.tasks.clear();
   one.catalog.plans.clear();
   one.StartWithAgents();
-  // An inventory was here before.
+  // An inventory found the snapshot before.
   const SnapshotRecord found{.repository = "main",
                              .snapshot = Bytes(32, 's'),
                              .source = "files/app",
@@ -455,7 +455,7 @@ TEST_CASE("reports: a catalog that lost its runs learns of snapshots and health 
   CHECK(one.catalog.agents.at("a").healthy == std::map<std::string, bool>{{"files/app", true}});
 }
 
-TEST_CASE("inventory: page by page, and what is not seen is gone") {
+TEST_CASE("inventory: comes in pages, and snapshots it does not list are removed") {
   One one;
   SnapshotRecord gone{.repository = "main", .snapshot = Bytes(32, 9), .recorded_ms = 1};
   one.catalog.snapshots[{"main", gone.snapshot}] = gone;
@@ -473,7 +473,7 @@ TEST_CASE("inventory: page by page, and what is not seen is gone") {
   CHECK_FALSE(one.catalog.snapshots.contains({"main", gone.snapshot}));
 }
 
-TEST_CASE("sessions: an unknown node gets the nearest name") {
+TEST_CASE("sessions: an unknown node gets a suggestion") {
   Fixture fixture;
   fixture.AddAgent("web-1", {});
   fixture.StartWithAgents();

@@ -1,10 +1,10 @@
-// A source whose shards several nodes save at once, and one of them what is left.
+// A source whose shards are saved by several nodes at once, and the rest by one of them.
 #include "tests/support/controller_fixture.h"
 
 namespace holdfast::controller {
 namespace {
 
-// shop/main on three nodes; the first by name leads.
+// shop/main on three nodes; the first by name is the lead.
 struct Shop : Fixture {
   explicit Shop(Options options = {}) : Fixture(options) {
     for (const char* node : {"a", "b", "c"}) AddAgent(node, {Sharded("shop/main")});
@@ -19,7 +19,7 @@ struct Shop : Fixture {
   const v1::BackupTask& TaskOf(const std::string& node) {
     return PlanOf(node, OrderKind::kBackup).backup().tasks(0);
   }
-  // The newest backup task of the node is saved, as its order says; `tree` stands for its part.
+  // Reports the node's newest backup task as saved; `tree` identifies its part.
   void SavedAs(const std::string& node, char tree) {
     v1::Report report = ReportOf(node, OrderKind::kBackup);
     v1::Part& part = *report.mutable_saved();
@@ -31,7 +31,7 @@ struct Shop : Fixture {
     part.set_items(1);
     Report(node, report);
   }
-  // Who was asked for the rest, as the newest that it was asked for; empty: nobody.
+  // The node with the newest order to save the rest, or an empty string.
   std::string RestNode() {
     for (const auto& [key, plan] : plans) {
       if (key.second == OrderKind::kBackup && plan.backup().tasks(0).shards() == v1::SHARDS_REST)
@@ -73,7 +73,7 @@ TEST_CASE("sharded: every node saves its shards, one of them leads, and all cut 
   for (const char* node : {"a", "b", "c"}) CHECK(shop.HasPlan(node, OrderKind::kCut));
 }
 
-TEST_CASE("sharded: the lead saves what is left when all have saved their own") {
+TEST_CASE("sharded: the lead saves the rest when all have saved their shards") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
@@ -109,7 +109,7 @@ TEST_CASE("sharded: the lead saves what is left when all have saved their own") 
   CHECK(shop.catalog.snapshots.size() == 1);
 }
 
-TEST_CASE("sharded: one node alone leads, and saves the rest") {
+TEST_CASE("sharded: a single node leads and saves the rest") {
   Fixture fixture;
   fixture.AddAgent("a", {Sharded("shop/main")});
   fixture.StartWithAgents();
@@ -121,7 +121,7 @@ TEST_CASE("sharded: one node alone leads, and saves the rest") {
   CHECK(fixture.PlanOf("a", OrderKind::kCompose).compose().parts_size() == 2);
 }
 
-TEST_CASE("sharded: what a node failed at is tried again there, and then left to the rest") {
+TEST_CASE("sharded: a failed node is tried again, and then its shards are left to the rest") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
@@ -145,7 +145,7 @@ TEST_CASE("sharded: what a node failed at is tried again there, and then left to
   CHECK(shop.PlanOf("a", OrderKind::kCompose).compose().cut_barrier_met());
 }
 
-TEST_CASE("sharded: without the lead's part the rest has the data") {
+TEST_CASE("sharded: without the lead's part the rest includes the data") {
   Shop shop;
   shop.Backup({"*"});
   shop.PrepareAll();
@@ -166,7 +166,7 @@ TEST_CASE("sharded: without the lead's part the rest has the data") {
   CHECK(shop.ComposedOf("b") == "2 3 Rdr -a ");
 }
 
-TEST_CASE("sharded: a lead that comes back behind the rest that stood in for it is gone without") {
+TEST_CASE("sharded: a lead that returns after the rest replaced it is left out") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
@@ -177,7 +177,7 @@ TEST_CASE("sharded: a lead that comes back behind the rest that stood in for it 
 
   shop.Hello("a");
   shop.SavedAs("b", 'R');
-  CHECK_FALSE(shop.HasPlan("b", OrderKind::kCompose));  // the one that is back is waited for
+  CHECK_FALSE(shop.HasPlan("b", OrderKind::kCompose));  // waits for the node that is back
   shop.SavedAs("a", '1');
 
   CHECK(shop.ComposedOf("b") == "2 3 Rdr -a ");
@@ -185,7 +185,7 @@ TEST_CASE("sharded: a lead that comes back behind the rest that stood in for it 
   CHECK(shop.catalog.tasks.at({run, 0}).state == TaskState::kFailed);
 }
 
-TEST_CASE("sharded: a node that comes back behind the rest is in the snapshot") {
+TEST_CASE("sharded: a node that returns after the rest was ordered is in the snapshot") {
   Shop shop;
   shop.Backup({"*"});
   shop.PrepareAll();
@@ -201,7 +201,7 @@ TEST_CASE("sharded: a node that comes back behind the rest is in the snapshot") 
   CHECK(shop.ComposedOf("a") == "1d 2 3 Rr ");
 }
 
-TEST_CASE("sharded: another node takes over the rest, and none is asked twice while there is one") {
+TEST_CASE("sharded: another node takes over a failed rest, and one rest is ordered at a time") {
   Shop shop;
   shop.Backup({"*"});
   shop.PrepareAll();
@@ -226,7 +226,7 @@ TEST_CASE("sharded: another node takes over the rest, and none is asked twice wh
   CHECK(shop.ComposedOf(composer) == "1d 2 3 Rr ");
 }
 
-TEST_CASE("sharded: a rest that fails for good leaves a snapshot that says what it may lack") {
+TEST_CASE("sharded: a rest that fails permanently is named as missing in the snapshot") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
@@ -243,7 +243,7 @@ TEST_CASE("sharded: a rest that fails for good leaves a snapshot that says what 
   CHECK(shop.PlanOf("a", OrderKind::kCompose).compose().cut_barrier_met());
 }
 
-TEST_CASE("sharded: one node's rest is tried three times") {
+TEST_CASE("sharded: the rest of a single node is tried three times") {
   Fixture fixture;
   fixture.AddAgent("a", {Sharded("shop/main")});
   fixture.StartWithAgents();
@@ -261,15 +261,15 @@ TEST_CASE("sharded: one node's rest is tried three times") {
   CHECK(fixture.HasPlan("a", OrderKind::kCompose));
 }
 
-TEST_CASE("sharded: with neither the lead's part nor a rest there is no snapshot") {
+TEST_CASE("sharded: without the lead's part and the rest there is no snapshot") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
-  SECTION("nobody has saved anything") {
+  SECTION("no node has saved anything") {
     for (const char* node : {"a", "b", "c"}) shop.Failed(node, OrderKind::kBackup, false);
     CHECK(shop.RestNode().empty());
   }
-  SECTION("the data are lacking") {
+  SECTION("the data is missing") {
     shop.Failed("a", OrderKind::kBackup, false);
     shop.SavedAs("b", '2');
     shop.SavedAs("c", '3');
@@ -280,7 +280,7 @@ TEST_CASE("sharded: with neither the lead's part nor a rest there is no snapshot
   for (const char* node : {"a", "b", "c"}) CHECK_FALSE(shop.HasPlan(node, OrderKind::kCompose));
 }
 
-TEST_CASE("sharded: while nobody is connected the rest waits") {
+TEST_CASE("sharded: the rest waits while no node is connected") {
   Shop shop;
   shop.Backup({"*"});
   shop.PrepareAll();
@@ -295,7 +295,7 @@ TEST_CASE("sharded: while nobody is connected the rest waits") {
   CHECK(shop.RestNode() == "b");
 }
 
-TEST_CASE("sharded: a restarted controller goes on where its catalog stands") {
+TEST_CASE("sharded: a restarted controller continues from its catalog") {
   Shop shop;
   const std::string run = shop.Backup({"*"});
   shop.PrepareAll();
@@ -323,7 +323,7 @@ TEST_CASE("sharded: a restarted controller goes on where its catalog stands") {
   CHECK(shop.StateOf(run) == RunState::kDone);
 }
 
-TEST_CASE("sharded: an agent that does not know the order refuses it, and is gone without") {
+TEST_CASE("sharded: an agent that refuses an unknown order is left out") {
   Shop shop;
   shop.Backup({"*"});
   shop.PrepareAll();
@@ -337,7 +337,7 @@ TEST_CASE("sharded: an agent that does not know the order refuses it, and is gon
   CHECK(shop.ComposedOf("a") == "1d 3 Rr -b ");
 }
 
-TEST_CASE("sharded: nodes that do not agree what the source is are refused before anything") {
+TEST_CASE("sharded: nodes that disagree about the topology of a source are refused") {
   Fixture fixture;
   fixture.AddAgent("a", {Sharded("shop/main")});
   fixture.AddAgent("b", {Replicated("shop/main")});

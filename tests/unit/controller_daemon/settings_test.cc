@@ -22,7 +22,7 @@ Result<ControllerSettings> Parse(std::string_view text,
 
 }  // namespace
 
-TEST_CASE("controller settings: what is left out has its default") {
+TEST_CASE("controller settings: omitted options have defaults") {
   ControllerSettings settings = Unwrap(Parse(kLeast));
 
   CHECK(settings.cluster == "prod");
@@ -39,7 +39,7 @@ TEST_CASE("controller settings: what is left out has its default") {
   CHECK(settings.warnings.empty());
 }
 
-TEST_CASE("controller settings: everything can be said, and overridden by the environment") {
+TEST_CASE("controller settings: every option can be set, and overridden by the environment") {
   ControllerSettings settings = Unwrap(Parse(R"(
 cluster: prod
 state_dir: state
@@ -73,7 +73,7 @@ backup: {cut_barrier_s: 5, saves_at_once: 3, saves_per_minute: 7, run_deadline_h
   CHECK_THAT(settings.warnings[0], Catch::Contains("HOLDFAST_BUZZ"));
 }
 
-TEST_CASE("controller settings: every mistake has its place") {
+TEST_CASE("controller settings: every mistake has its location") {
   auto refused = [](std::string_view text, const char* part) {
     REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument, part);
   };

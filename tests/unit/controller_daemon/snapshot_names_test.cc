@@ -9,7 +9,7 @@ namespace {
 
 using testing::Unwrap;
 
-// A catalog with what each test adds.
+// A catalog to which each test adds records.
 struct NamesFixture {
   void Add(std::vector<Change> changes) { REQUIRE_OK(catalog.Apply(changes)); }
 
@@ -21,7 +21,7 @@ struct NamesFixture {
     Add({agent});
   }
 
-  // Its id begins with `digits`.
+  // The snapshot's id begins with `digits`.
   SnapshotRecord AddSnapshot(const std::string& digits, const std::string& source,
                              const std::string& host, const std::string& repository) {
     SnapshotRecord snapshot = SomeSnapshot(1, repository);
@@ -46,7 +46,7 @@ struct NamesFixture {
   int count = 0;
 };
 
-TEST_CASE("snapshot names: latest is looked for in the repository of the source") {
+TEST_CASE("snapshot names: latest is looked up in the repository of the source") {
   NamesFixture fixture;
   fixture.AddAgent("web-1", {{"files/app", "main", Topology::kLocal}});
   fixture.AddAgent("web-2", {{"files/app", "near", Topology::kLocal}});
@@ -58,7 +58,7 @@ TEST_CASE("snapshot names: latest is looked for in the repository of the source"
   CHECK(Unwrap(fixture.Find("latest:files/app@web-1")) == "aa000000");
   CHECK(Unwrap(fixture.Find("latest:files/app@web-2")) == "bb000000");
   CHECK(Unwrap(fixture.Find("latest:files/app", "web-2")) == "bb000000");
-  // By its id any other is found, too.
+  // Others are found by id.
   CHECK(Unwrap(fixture.Find("cc00")) == "cc000000");
 
   fixture.AddAgent("web-1", {{"files/app", "new", Topology::kLocal}});
@@ -68,18 +68,19 @@ TEST_CASE("snapshot names: latest is looked for in the repository of the source"
                 "`holdfast snapshot list files/app`");
 }
 
-TEST_CASE("snapshot names: latest of a source that no node has is found in one repository only") {
+TEST_CASE("snapshot names: latest of a source without a node must be in one repository only") {
   NamesFixture fixture;
   fixture.AddSnapshot("aa", "files/app", "web-1", "main");
   CHECK(Unwrap(fixture.Find("latest:files/app")) == "aa000000");
   fixture.AddSnapshot("bb", "files/app", "web-1", "offsite");
   REQUIRE_FAILS(fixture.Find("latest:files/app"), ErrorCode::kInvalidArgument, "main, offsite");
-  // A node that is lost: its last configuration counts.
+  // A revoked node: its last configuration counts.
   fixture.AddAgent("web-1", {{"files/app", "main", Topology::kLocal}}, true);
   CHECK(Unwrap(fixture.Find("latest:files/app")) == "aa000000");
 }
 
-TEST_CASE("snapshot names: the members of a replicated source may disagree on its repository") {
+TEST_CASE(
+    "snapshot names: members of a replicated source that disagree on its repository are an error") {
   NamesFixture fixture;
   for (const auto& [node, repository] : {std::pair("db-1", "main"), std::pair("db-2", "near")}) {
     fixture.AddAgent(node, {{"etcd/main", repository, Topology::kReplicated}});
@@ -93,7 +94,7 @@ TEST_CASE("snapshot names: the members of a replicated source may disagree on it
   CHECK(Unwrap(fixture.Find("latest:etcd/main")) == "aa000000");
 }
 
-TEST_CASE("snapshot names: a mistyped id, source or node is answered with the nearest") {
+TEST_CASE("snapshot names: a mistyped id, source or node gets a suggestion") {
   NamesFixture fixture;
   fixture.AddAgent("web-1", {{"files/app", "main", Topology::kLocal}});
   fixture.AddSnapshot("3fa2b1c4", "files/app", "web-1", "main");
@@ -115,7 +116,7 @@ TEST_CASE("snapshot names: a mistyped id, source or node is answered with the ne
                 "3fa2b1c40000 of files/app@web-1 at 2023-11-14T22:13:21Z in main");
 }
 
-TEST_CASE("snapshot names: runs and drafts are named by their beginning or end") {
+TEST_CASE("snapshot names: runs and drafts are found by their beginning or end") {
   NamesFixture fixture;
   std::vector<Change> changes;
   for (unsigned number = 1; number <= 20; ++number) {
@@ -142,7 +143,7 @@ TEST_CASE("snapshot names: runs and drafts are named by their beginning or end")
   CHECK(Unwrap(fixture.Find("run:000001:files/app")) == "aa000000");
   REQUIRE_FAILS(fixture.Find("run:01J:files/app"), ErrorCode::kInvalidArgument, "runs");
 
-  // Only one waits for signatures.
+  // Only one draft is open.
   CHECK(Unwrap(FindDraft(fixture.reader, "01J")).run == RunName(17));
   CHECK(Unwrap(FindDraft(fixture.reader, "00012")).run == RunName(12));
   REQUIRE_FAILS(FindDraft(fixture.reader, typo), ErrorCode::kNotFound,

@@ -12,7 +12,7 @@ TaskStatus Ended(TaskState state, const v1::Report& report) {
   return status;
 }
 
-TEST_CASE("views: a task that has ended shows what its report counts") {
+TEST_CASE("views: an ended task shows the counts of its report") {
   v1::Report restored;
   restored.mutable_restored()->set_items(35);
   restored.mutable_restored()->set_bytes(600);

@@ -11,7 +11,7 @@ using testing::Unwrap;
 
 Bytes Hex(std::string_view text) { return Unwrap(HexDecode(text)); }
 
-// Made by `openssl ecparam -name prime256v1 -genkey` and `openssl pkey -pubout`.
+// Created with `openssl ecparam -name prime256v1 -genkey` and `openssl pkey -pubout`.
 constexpr std::string_view kP256Public =
     "-----BEGIN PUBLIC KEY-----\n"
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYoYFQ6ybj08eWXWleCFPYK3WLwnX\n"
@@ -34,7 +34,7 @@ TEST_CASE("ed25519: gives the keys and signatures of RFC 8032 section 7.1") {
           "984dc6594a7c15e9716ed28dc027beceea1ec40a");
 }
 
-TEST_CASE("ed25519: a signature stands for its message, its key and every bit of it") {
+TEST_CASE("ed25519: a signature is valid only for its message and key") {
   SeededRandom random;
   SigningKey key = SigningKey::Generate(random);
   SigningKey other = SigningKey::Generate(random);
@@ -75,7 +75,7 @@ TEST_CASE("ed25519: a private key survives PEM, with and without a passphrase") 
           key.Sign(AsBytes("x")));
 }
 
-TEST_CASE("ed25519: a key without its passphrase stays shut") {
+TEST_CASE("ed25519: an encrypted key needs its passphrase") {
   SeededRandom random;
   const Secret sealed = SigningKey::Generate(random).ToPem(Secret("right"), random);
 
@@ -84,7 +84,7 @@ TEST_CASE("ed25519: a key without its passphrase stays shut") {
                 "passphrase is wrong");
 }
 
-TEST_CASE("ed25519: what is no such key is refused") {
+TEST_CASE("ed25519: malformed and other keys are refused") {
   SeededRandom random;
   std::string damaged(SigningKey::Generate(random).ToPem(Secret(), random).Reveal());
   damaged.replace(damaged.find("\n") + 1, 4, "AAAA");
@@ -96,7 +96,7 @@ TEST_CASE("ed25519: what is no such key is refused") {
   REQUIRE_FAILS(SigningKey::FromPem(Secret(damaged)), ErrorCode::kInvalidArgument, "damaged");
 }
 
-TEST_CASE("ed25519: a public key survives PEM, other kinds are refused") {
+TEST_CASE("ed25519: a public key survives PEM, and other kinds are refused") {
   SeededRandom random;
   const PublicKey key = SigningKey::Generate(random).public_key();
 
@@ -105,7 +105,7 @@ TEST_CASE("ed25519: a public key survives PEM, other kinds are refused") {
   REQUIRE_FAILS(PublicKeyFromPem("x"), ErrorCode::kInvalidArgument, "not a public key in PEM");
 }
 
-TEST_CASE("constant time: equality is equality") {
+TEST_CASE("constant time: equality is correct") {
   REQUIRE(EqualInConstantTime(AsBytes("abc"), AsBytes("abc")));
   REQUIRE(EqualInConstantTime({}, {}));
   REQUIRE_FALSE(EqualInConstantTime(AsBytes("abc"), AsBytes("abd")));

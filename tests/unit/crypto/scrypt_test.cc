@@ -15,11 +15,11 @@ TEST_CASE("scrypt: gives the output of RFC 7914") {
           "242a9af9e61e85dc0d651e40dfcf017b45575887");
 }
 
-TEST_CASE("scrypt: works beyond OpenSSL's own memory limit") {
+TEST_CASE("scrypt: works beyond OpenSSL's default memory limit") {
   REQUIRE(Unwrap(Scrypt("x", AsBytes("salt"), {65536, 8, 1}, 64)).size() == 64);
 }
 
-TEST_CASE("scrypt: refuses parameters that are invalid or would stop the machine") {
+TEST_CASE("scrypt: refuses invalid and excessive parameters") {
   const ScryptParameters parameters =
       GENERATE(ScryptParameters{0, 8, 1}, ScryptParameters{1, 8, 1}, ScryptParameters{1000, 8, 1},
                ScryptParameters{1024, 0, 1}, ScryptParameters{1024, 8, 0},

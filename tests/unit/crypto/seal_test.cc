@@ -11,7 +11,7 @@ using testing::Unwrap;
 
 Bytes Hex(std::string_view text) { return Unwrap(HexDecode(text)); }
 
-TEST_CASE("seal: what was sealed opens, and costs the overhead that readers expect") {
+TEST_CASE("seal: sealed data opens, and has the specified overhead") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
   const std::size_t size = GENERATE(0U, 1U, 15U, 16U, 17U, 1000U, 1U << 20);
@@ -25,7 +25,7 @@ TEST_CASE("seal: what was sealed opens, and costs the overhead that readers expe
   REQUIRE(sealer.Seal(plaintext) != sealed);
 }
 
-TEST_CASE("seal: opens in pieces, once the whole is known to be whole") {
+TEST_CASE("seal: opens in pieces, after the whole is authenticated") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
   const std::size_t size = GENERATE(0U, 1U, 32U << 10, (32U << 10) + 1, 1'000'000U);
@@ -52,7 +52,7 @@ TEST_CASE("seal: opens in pieces, once the whole is known to be whole") {
   CHECK(opened.empty());
 }
 
-TEST_CASE("seal: what is sealed in its place opens as anything else does") {
+TEST_CASE("seal: data sealed in place opens like any other") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
   for (std::size_t size : {0U, 1U, 16U, 100'000U}) {
@@ -64,7 +64,7 @@ TEST_CASE("seal: what is sealed in its place opens as anything else does") {
   }
 }
 
-TEST_CASE("seal: any changed bit is noticed") {
+TEST_CASE("seal: any changed bit is detected") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
   const Bytes sealed = sealer.Seal(AsBytes("the quick brown fox"));
@@ -103,7 +103,7 @@ TEST_CASE("seal: the MAC is Poly1305-AES") {
               .size() == 2);
 }
 
-// The first block of NIST SP 800-38A, F.5.5 (CTR-AES256), whose counter block is our IV.
+// The first block of NIST SP 800-38A, F.5.5 (CTR-AES256), whose counter block is the IV here.
 TEST_CASE("seal: the cipher is AES-256 in counter mode") {
   class FixedRandom final : public Random {
    public:
@@ -125,7 +125,7 @@ TEST_CASE("seal: the cipher is AES-256 in counter mode") {
           "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5");
 }
 
-TEST_CASE("seal: a key of 64 bytes is split as the format says") {
+TEST_CASE("seal: a key of 64 bytes is split as the format specifies") {
   Bytes bytes(64);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i + 1);
 

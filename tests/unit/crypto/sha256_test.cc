@@ -5,7 +5,7 @@
 namespace holdfast::crypto {
 namespace {
 
-TEST_CASE("sha256: one shot and pieces give the published digest") {
+TEST_CASE("sha256: one call and several give the published digest") {
   const std::string_view text = "abc";
   const std::string expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   REQUIRE(HexEncode(Sha256Of(AsBytes(text))) == expected);
@@ -17,7 +17,7 @@ TEST_CASE("sha256: one shot and pieces give the published digest") {
   REQUIRE(HexEncode(pieces.Finish()) == expected);
 }
 
-TEST_CASE("sha256: an object begins anew after each digest") {
+TEST_CASE("sha256: an object starts over after each digest") {
   Sha256 hash;
   hash.Update(AsBytes("something else"));
   (void)hash.Finish();  // only its effect on the state matters here

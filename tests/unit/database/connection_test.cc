@@ -38,7 +38,7 @@ std::int64_t Count(Connection& connection) {
   return Unwrap(connection.Value<std::int64_t>("SELECT count(*) FROM item"));
 }
 
-TEST_CASE("connection: values come back as they went in") {
+TEST_CASE("connection: values are read back unchanged") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   std::string name("a\0b", 3);
@@ -61,7 +61,7 @@ TEST_CASE("connection: values come back as they went in") {
   REQUIRE_FALSE(Unwrap(rows.Next()));
 }
 
-TEST_CASE("connection: a value that does not fit is refused on both ways") {
+TEST_CASE("connection: a value out of range or of another type is refused, written or read") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", ~std::uint64_t{0}, "x"),
@@ -81,7 +81,7 @@ TEST_CASE("connection: a value that does not fit is refused on both ways") {
   REQUIRE_FAILS(row.Read(number, text, hash), ErrorCode::kCorrupt, "has null, not bytes");
 }
 
-TEST_CASE("connection: a statement is used again, and two of one text do not disturb each other") {
+TEST_CASE("connection: a statement is reused, and two with the same text are independent") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   for (int i = 0; i < 3; ++i) {
@@ -98,7 +98,7 @@ TEST_CASE("connection: a statement is used again, and two of one text do not dis
   REQUIRE(rows == 9);
 }
 
-TEST_CASE("connection: a key that is there already is told apart from a bug") {
+TEST_CASE("connection: a duplicate key is distinguished from a bug") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
@@ -111,7 +111,7 @@ TEST_CASE("connection: a key that is there already is told apart from a bug") {
   REQUIRE_FAILS(writer.Run("INSERT INTO nowhere VALUES (2)"), ErrorCode::kInternal, "nowhere");
 }
 
-TEST_CASE("transaction: what was not committed is not there") {
+TEST_CASE("transaction: uncommitted changes are discarded") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   {
@@ -128,7 +128,7 @@ TEST_CASE("transaction: what was not committed is not there") {
   REQUIRE(Count(writer) == 1);
 }
 
-TEST_CASE("transaction: a reader sees one moment until it ends") {
+TEST_CASE("transaction: a reader sees one snapshot until it ends") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
@@ -152,7 +152,7 @@ TEST_CASE("connection: a reader cannot write") {
                 "cannot be written:");
 }
 
-TEST_CASE("connection: there is one writer, and it says who it is") {
+TEST_CASE("connection: there is one writer, and a second one learns who it is") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
     Connection writer = Writer(directory);
@@ -162,7 +162,7 @@ TEST_CASE("connection: there is one writer, and it says who it is") {
   REQUIRE_OK(Connection::Open(Options(directory), DatabaseMode::kWrite));
 }
 
-TEST_CASE("connection: the settings that keep the data are on") {
+TEST_CASE("connection: durability settings are enabled") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   for (auto [pragma, value] : {std::pair("synchronous", 2), std::pair("foreign_keys", 1),
@@ -171,13 +171,13 @@ TEST_CASE("connection: the settings that keep the data are on") {
     REQUIRE(Unwrap(writer.Value<int>(std::string("PRAGMA ") + pragma)) == value);
   }
   REQUIRE(Unwrap(writer.Value<std::string>("PRAGMA journal_mode")) == "wal");
-  // Defensive: nobody edits the schema by hand.
+  // Defensive mode: the schema cannot be edited by hand.
   REQUIRE_OK(writer.Execute("PRAGMA writable_schema = ON"));
   REQUIRE_FAILS(writer.Run("UPDATE sqlite_schema SET sql = '' WHERE name = 'item'"),
                 ErrorCode::kInternal, "may not be modified");
 }
 
-TEST_CASE("connection: the file belongs to its owner alone") {
+TEST_CASE("connection: the files are accessible only to their owner") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Writer(directory);
   for (const char* suffix : {"", "-wal", "-shm"}) {
@@ -187,7 +187,7 @@ TEST_CASE("connection: the file belongs to its owner alone") {
   }
 }
 
-TEST_CASE("connection: a writer that goes leaves one file") {
+TEST_CASE("connection: a writer leaves one file when it closes") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
     Connection writer = Writer(directory);
@@ -200,7 +200,7 @@ TEST_CASE("connection: a writer that goes leaves one file") {
   REQUIRE(Count(reader) == 1);
 }
 
-TEST_CASE("connection: a scratch one works without its file, and leaves nothing") {
+TEST_CASE("connection: a scratch database works without its file, and leaves nothing") {
   std::optional<TempDir> directory = Unwrap(TempDir::Create("database"));
   const std::string path = directory->path();
   Connection scratch = Unwrap(Connection::Open(Options(*directory), DatabaseMode::kScratch));

@@ -1,4 +1,4 @@
-// What the outside world does to a database file, and what the operator is told of it.
+// Faults of the environment that a database file meets, and the errors that the operator sees.
 #include <fcntl.h>
 #include <sched.h>
 #include <sqlite3.h>
@@ -64,7 +64,7 @@ int CountOf(const std::string& directory) {
   return Unwrap(reader.Value<int>("SELECT count(*) FROM item"));
 }
 
-// Adds until it fails; then, with a row removed, checks that what was committed is all there.
+// Adds rows until it fails, and checks that exactly the committed rows are stored.
 std::string FillUp(const std::string& directory) {
   Result<Connection> writer = Create(directory);
   if (!writer) return writer.error().Text();
@@ -78,8 +78,8 @@ std::string FillUp(const std::string& directory) {
   }
 }
 
-TEST_CASE("database: a full disk is named, and what was committed stays") {
-  if (::geteuid() != 0) return;  // the limit on a file's size below is the same for everybody
+TEST_CASE("database: a full disk is named, and committed rows stay") {
+  if (::geteuid() != 0) return;  // the file size limit below applies to every user
   TempDir directory = Unwrap(TempDir::Create("database"));
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     const char* where = directory.path().c_str();
@@ -98,7 +98,7 @@ TEST_CASE("database: a full disk is named, and what was committed stays") {
   REQUIRE_THAT(outcome.said, Catch::Contains("no space left to write to it (hint: free space"));
 }
 
-TEST_CASE("database: a file that may not grow is named, and what was committed stays") {
+TEST_CASE("database: a file at its size limit is named, and committed rows stay") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     rlimit limit{200'000, 200'000};
@@ -110,7 +110,7 @@ TEST_CASE("database: a file that may not grow is named, and what was committed s
   REQUIRE(CountOf(directory.path()) > 0);
 }
 
-TEST_CASE("database: another program that writes is waited for and named") {
+TEST_CASE("database: another writing program is waited for and named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Unwrap(Create(directory.path()));
   sqlite3* other = nullptr;
@@ -125,7 +125,7 @@ TEST_CASE("database: another program that writes is waited for and named") {
   REQUIRE_OK(Add(writer, 1, 1));
 }
 
-TEST_CASE("database: a damaged page is found, named, and never repaired in silence") {
+TEST_CASE("database: a damaged page is found and named, and never repaired silently") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   std::string path = Options(directory.path()).path;
   {
@@ -149,7 +149,7 @@ TEST_CASE("database: a damaged page is found, named, and never repaired in silen
   REQUIRE(::access((path + ".copy").c_str(), F_OK) != 0);
 }
 
-TEST_CASE("database: killed in the middle of a transaction it is as it was before") {
+TEST_CASE("database: after a kill in a transaction it is as before") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   { REQUIRE_OK(Create(directory.path())); }
   ChildOutcome outcome = RunInChild([&]() -> std::string {
@@ -176,7 +176,7 @@ TEST_CASE("database child: commits a row", "[.]") {
   REQUIRE_OK(Add(writer, 1, 2));
 }
 
-TEST_CASE("database: what a killed commit had promised is there, and nothing else") {
+TEST_CASE("database: after a kill at a commit the promised rows are stored, and nothing else") {
   auto rows_after = [](const char* point) {
     TempDir directory = Unwrap(TempDir::Create("database"));
     { REQUIRE_OK(Create(directory.path())); }
@@ -190,7 +190,7 @@ TEST_CASE("database: what a killed commit had promised is there, and nothing els
 }
 #endif
 
-TEST_CASE("database: a file that may only be read is named") {
+TEST_CASE("database: a read-only file is named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   { REQUIRE_OK(Create(directory.path())); }
   std::string path = Options(directory.path()).path;
@@ -208,7 +208,7 @@ TEST_CASE("database: a file that may only be read is named") {
   REQUIRE_THAT(outcome.said, Catch::Contains("must be writable by this user"));
 }
 
-TEST_CASE("database: a directory that may only be read is named") {
+TEST_CASE("database: a read-only directory is named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   { REQUIRE_OK(Create(directory.path())); }
   REQUIRE(::chmod(directory.path().c_str(), 0555) == 0);
@@ -223,7 +223,7 @@ TEST_CASE("database: a directory that may only be read is named") {
   REQUIRE_THAT(outcome.said, Catch::Contains("hint: "));
 }
 
-TEST_CASE("database: what is no database, or another's, is refused") {
+TEST_CASE("database: a foreign file or database is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   DatabaseOptions options = Options(directory.path());
   REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kWrite), ErrorCode::kNotFound,
@@ -248,15 +248,15 @@ TEST_CASE("database: what is no database, or another's, is refused") {
                 "is not a regular file");
 }
 
-// A file system in SQLite's sense that passes everything on but the call it is to fail.
+// A SQLite VFS that passes everything on except the call that must fail.
 struct Faults {
-  int calls_left = -1;  // of write, sync and truncate, until one fails; -1: none does
+  int calls_left = -1;  // until a write, sync or truncate fails; -1: none fails
   int code = SQLITE_IOERR_WRITE;
   bool only_syncs = false;
   bool Hits(bool sync) {
     if (only_syncs && !sync) return false;
     if (calls_left < 0 || calls_left-- > 0) return false;
-    calls_left = 0;  // a device that has failed once goes on failing
+    calls_left = 0;  // a device that has failed once keeps failing
     was_sync = sync;
     has_hit = true;
     return true;
@@ -271,7 +271,7 @@ struct FaultyFile {
   sqlite3_file base;
 };
 sqlite3_vfs* real_vfs = nullptr;
-// SQLite's own file lies behind ours in one piece of memory.
+// SQLite's own file object follows ours in the same allocation.
 sqlite3_file* RealOf(sqlite3_file* file) {
   return reinterpret_cast<sqlite3_file*>(reinterpret_cast<char*>(file) + sizeof(FaultyFile));
 }
@@ -319,7 +319,7 @@ const sqlite3_io_methods kFaultyMethods = {
 };
 #undef HF_PASS
 
-// The default file system of this process while it lives.
+// The default VFS of this process while it lives.
 class FaultyFiles {
  public:
   FaultyFiles() {
@@ -346,7 +346,7 @@ class FaultyFiles {
   sqlite3_vfs vfs_{};
 };
 
-TEST_CASE("database: every commit is synced before it is called done") {
+TEST_CASE("database: every commit is synced before it returns") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   FaultyFiles files;
   Connection writer = Unwrap(Create(directory.path()));
@@ -357,7 +357,7 @@ TEST_CASE("database: every commit is synced before it is called done") {
   }
 }
 
-TEST_CASE("database: after a sync that failed nothing more is written") {
+TEST_CASE("database: after a failed sync nothing more is written") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   FaultyFiles files;
   {
@@ -367,7 +367,7 @@ TEST_CASE("database: after a sync that failed nothing more is written") {
     faults.calls_left = 0;
     REQUIRE_FALSE(Add(writer, 10, 10));
     REQUIRE(writer.is_broken());
-    faults.calls_left = -1;  // the disk is well again, and nobody knows what it has
+    faults.calls_left = -1;  // the disk works again, but its content is unknown
 
     REQUIRE_FAILS(Add(writer, 20, 10), ErrorCode::kInternal,
                   "the last change may or may not be recorded");
@@ -379,7 +379,7 @@ TEST_CASE("database: after a sync that failed nothing more is written") {
   REQUIRE((there == 10 || there == 20));
 }
 
-TEST_CASE("database: whichever write fails, a transaction is there whole or not at all") {
+TEST_CASE("database: whichever write fails, a transaction is stored completely or not at all") {
   for (int code : {SQLITE_IOERR_WRITE, SQLITE_FULL}) {
     bool was_reached = true;
     for (int call = 0; was_reached; ++call) {

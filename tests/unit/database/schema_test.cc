@@ -40,7 +40,7 @@ Connection Open(const TempDir& directory) {
   return Unwrap(Connection::Open(Options(directory), DatabaseMode::kCreate));
 }
 
-TEST_CASE("schema: an empty file gets every step and no copy") {
+TEST_CASE("schema: an empty file gets every migration and no copy") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   MigrationOutcome outcome = Unwrap(Migrate(writer, First(2)));
@@ -51,7 +51,7 @@ TEST_CASE("schema: an empty file gets every step and no copy") {
   REQUIRE(Unwrap(Migrate(writer, First(2))).from == 2);
 }
 
-TEST_CASE("schema: an older file becomes a newer one, and a copy stays") {
+TEST_CASE("schema: an older file is migrated, and a copy is kept") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
@@ -71,7 +71,7 @@ TEST_CASE("schema: an older file becomes a newer one, and a copy stays") {
   REQUIRE(Unwrap(before.Value<std::string>("SELECT name FROM person")) == "anna");
 }
 
-TEST_CASE("schema: a step that fails leaves the file as it was") {
+TEST_CASE("schema: a failed migration leaves the file unchanged") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
@@ -83,10 +83,10 @@ TEST_CASE("schema: a step that fails leaves the file as it was") {
   REQUIRE_OK(CheckVersion(writer, First(2)));
   REQUIRE_OK(writer.Run("SELECT * FROM pet"));
   REQUIRE(Unwrap(writer.Value<int>("PRAGMA foreign_keys")) == 1);
-  REQUIRE_OK(Migrate(writer, First(3)));  // the copy of the first attempt is no obstacle
+  REQUIRE_OK(Migrate(writer, First(3)));  // the copy of the first attempt does not matter
 }
 
-TEST_CASE("schema: a step that loses rows others point to is refused") {
+TEST_CASE("schema: a migration that breaks references is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
@@ -100,7 +100,7 @@ TEST_CASE("schema: a step that loses rows others point to is refused") {
   REQUIRE(Unwrap(writer.Value<int>("SELECT count(*) FROM person")) == 1);
 }
 
-TEST_CASE("schema: a newer file is refused, with the way out") {
+TEST_CASE("schema: a newer file is refused, with a hint") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(3)));
@@ -111,7 +111,7 @@ TEST_CASE("schema: a newer file is refused, with the way out") {
   REQUIRE_FAILS(CheckVersion(writer, First(2)), ErrorCode::kUnsupported, "use the program");
 }
 
-TEST_CASE("schema: a reader refuses an older file, and says what helps") {
+TEST_CASE("schema: a reader refuses an older file, with a hint") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(1)));
@@ -121,7 +121,7 @@ TEST_CASE("schema: a reader refuses an older file, and says what helps") {
                 "start this version of the test once");
 }
 
-TEST_CASE("copy: it is the moment it was begun, in one file") {
+TEST_CASE("copy: it is a snapshot of its start, in one file") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
@@ -140,7 +140,7 @@ TEST_CASE("copy: it is the moment it was begun, in one file") {
   REQUIRE(Unwrap(FindDamage(read, CheckDepth::kFull)).empty());
 }
 
-TEST_CASE("copy: it never replaces a file, and leaves nothing behind when it is stopped") {
+TEST_CASE("copy: it never replaces a file, and a stopped copy leaves nothing") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Connection writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));

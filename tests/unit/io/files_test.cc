@@ -17,7 +17,7 @@ namespace holdfast {
 namespace {
 using testing::Unwrap;
 
-TEST_CASE("files: one without a name is written and read, and leaves nothing") {
+TEST_CASE("files: a nameless file is written and read, and leaves nothing") {
   TempDir directory = Unwrap(TempDir::Create("hf-io"));
   {
     Fd file = Unwrap(OpenNamelessFile(directory.path()));
@@ -31,7 +31,7 @@ TEST_CASE("files: one without a name is written and read, and leaves nothing") {
   REQUIRE_FAILS(OpenNamelessFile(directory.path() + "/none"), ErrorCode::kNotFound, "none");
 }
 
-TEST_CASE("atomic file: replaces the whole content and leaves nothing beside it") {
+TEST_CASE("atomic file: replaces the whole content and leaves no other files") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   std::string path = dir.path() + "/state.json";
 
@@ -43,11 +43,11 @@ TEST_CASE("atomic file: replaces the whole content and leaves nothing beside it"
   REQUIRE(stat(path.c_str(), &status) == 0);
   REQUIRE((status.st_mode & 07777) == 0640);
   REQUIRE(unlink(path.c_str()) == 0);
-  REQUIRE(rmdir(dir.path().c_str()) == 0);  // empty: no temporary file stayed
+  REQUIRE(rmdir(dir.path().c_str()) == 0);  // empty: no temporary file was left
   dir.Keep();
 }
 
-TEST_CASE("claimed directories: what a killed process left goes with the next") {
+TEST_CASE("claimed directories: those of a killed process are removed by the next one") {
   const TempDir parent = Unwrap(TempDir::Create("hf-io"));
   const auto left = [&] {
     std::set<std::string> names;
@@ -55,10 +55,10 @@ TEST_CASE("claimed directories: what a killed process left goes with the next") 
       names.insert(entry.path().filename().string());
     return names;
   };
-  // As a killed one leaves it: there, and claimed by nobody.
+  // As after a kill: it exists, but no process claims it.
   const std::string old = Unwrap(TempDir::CreateClaimed(".holdfast-x", parent.path())).Keep();
   REQUIRE(std::filesystem::create_directories(old + "/deep/below"));
-  // Others', by name, kind or claim.
+  // Not removed: another name, not a directory.
   REQUIRE(mkdir((parent.path() + "/.holdfast-x-notes").c_str(), 0700) == 0);
   REQUIRE(mkdir((parent.path() + "/.holdfast-y-abcdef").c_str(), 0700) == 0);
   REQUIRE_OK(WriteFileAtomic(parent.path() + "/.holdfast-x-abcdef", AsBytes("x"), 0600));
@@ -84,7 +84,7 @@ TEST_CASE("atomic file: a missing directory is an error that names the file") {
                 "\"/nonexistent/x\"");
 }
 
-TEST_CASE("whole file: the limit holds, also for files that hide their size") {
+TEST_CASE("whole file: the limit applies, also to files that hide their size") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   std::string path = dir.path() + "/x";
   REQUIRE_OK(WriteFileAtomic(path, AsBytes("12345"), 0600));
@@ -95,7 +95,7 @@ TEST_CASE("whole file: the limit holds, also for files that hide their size") {
   REQUIRE_FAILS(ReadWholeFile(dir.path()), ErrorCode::kInvalidArgument, "is a directory");
 }
 
-TEST_CASE("read at: takes what lies there, and says that a file is too short") {
+TEST_CASE("read at: reads at an offset, and a file that is too short is an error") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   const std::string path = dir.path() + "/x";
   REQUIRE_OK(WriteFileAtomic(path, AsBytes("12345"), 0600));
@@ -109,7 +109,7 @@ TEST_CASE("read at: takes what lies there, and says that a file is too short") {
   REQUIRE_FAILS(ReadAllAt(-1, bytes, 0, path), ErrorCode::kInternal, "read \"");
 }
 
-TEST_CASE("directories: made with their parents, a file in the way is told") {
+TEST_CASE("directories: parents are created, and a file in the way is an error") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   REQUIRE_OK(MakeDirectories(dir.path() + "/a/b//c/"));
   REQUIRE_OK(MakeDirectories(dir.path() + "/a/b/c"));
@@ -118,7 +118,7 @@ TEST_CASE("directories: made with their parents, a file in the way is told") {
                 "exists and is not a directory");
 }
 
-TEST_CASE("remove tree: takes everything below and follows no link") {
+TEST_CASE("remove tree: removes everything below and follows no symlink") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   REQUIRE_OK(MakeDirectories(dir.path() + "/gone/deep/er"));
   REQUIRE_OK(MakeDirectories(dir.path() + "/stays"));
@@ -132,7 +132,7 @@ TEST_CASE("remove tree: takes everything below and follows no link") {
   REQUIRE(access((dir.path() + "/stays/file").c_str(), F_OK) == 0);
 }
 
-TEST_CASE("file lock: the second taker is told who holds it, and gets it afterwards") {
+TEST_CASE("file lock: a second taker learns who holds it, and gets it after the release") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   std::string path = dir.path() + "/locks/files-app.lock";
   {
@@ -143,7 +143,7 @@ TEST_CASE("file lock: the second taker is told who holds it, and gets it afterwa
   REQUIRE_OK(FileLock::Acquire(path, "other"));
 }
 
-TEST_CASE("file lock: anybody can ask whether it is held") {
+TEST_CASE("file lock: any process can ask whether it is held") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   const std::string path = dir.path() + "/lock";
   REQUIRE_FAILS(FileLock::IsHeld(path), ErrorCode::kNotFound, path);

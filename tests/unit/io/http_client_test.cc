@@ -14,7 +14,7 @@
 namespace holdfast {
 namespace {
 
-// One peer: a socket that talks to one connection after the other by hand-written bytes.
+// A socket that serves one connection after the other with hand-written bytes.
 class LoopbackServer {
  public:
   using Talk = std::function<void(int)>;
@@ -40,7 +40,7 @@ void SendText(int fd, std::string_view text) {
   (void)::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
 }
 
-// Reads until the header and `body_bytes` behind it are there; empty when the peer went away.
+// Reads the header and `body_bytes` after it; empty if the peer disconnects first.
 std::string ReceiveRequest(int fd, std::size_t body_bytes = 0) {
   std::string text;
   for (;;) {
@@ -77,7 +77,7 @@ TEST_CASE("http client: an answer has status, headers in lower case, body and tr
   REQUIRE(FindHeader(reply.headers, "x-sum") == nullptr);
 }
 
-TEST_CASE("http client: a body is sent whole, with its length, and connections are used again") {
+TEST_CASE("http client: a body is sent completely, with its length, and connections are reused") {
   std::string body(300'000, 'b');
   std::atomic<int> connections = 0;
   std::atomic<int> good = 0;
@@ -104,7 +104,7 @@ TEST_CASE("http client: a body is sent whole, with its length, and connections a
   client.reset();
 }
 
-TEST_CASE("http client: what is not read is not received without bound") {
+TEST_CASE("http client: an unread body is not received without bound") {
   std::atomic<std::size_t> sent = 0;
   constexpr std::size_t kBody = 256U << 20;
   LoopbackServer server([&](int fd) {
@@ -123,7 +123,7 @@ TEST_CASE("http client: what is not read is not received without bound") {
   Bytes small(1000);
   std::size_t got = testing::Unwrap(exchange->Read(small));
   REQUIRE(got > 0);
-  REQUIRE(sent < kBody / 4);  // the kernel's socket buffers and ours, no more
+  REQUIRE(sent < kBody / 4);  // only the kernel's socket buffers and ours
 
   Bytes large(4U << 20);
   std::size_t total = got;
@@ -131,7 +131,7 @@ TEST_CASE("http client: what is not read is not received without bound") {
   REQUIRE(total == kBody);
 }
 
-TEST_CASE("http client: nobody listening is unavailable and names the server, not the path") {
+TEST_CASE("http client: a refused connection is unavailable and names the server, not the path") {
   auto client = MakeClient();
 
   auto reply = client->Fetch({.url = "http://127.0.0.1:1/secret?token=1"}, 100, {});
@@ -140,7 +140,7 @@ TEST_CASE("http client: nobody listening is unavailable and names the server, no
   REQUIRE(reply.error().Text().find("token") == std::string::npos);
 }
 
-TEST_CASE("http client: what is in the way of a connection is named") {
+TEST_CASE("http client: the cause of a failed connection is named") {
   auto client = MakeClient();
   const auto error = [&](const std::string& url) {
     const auto reply = client->Fetch({.url = url}, 100, {});
@@ -149,7 +149,7 @@ TEST_CASE("http client: what is in the way of a connection is named") {
     return reply.error().message();
   };
   REQUIRE(error("http://127.0.0.1:1") == "\"http://127.0.0.1:1\": connection refused");
-  // No resolver asks the network for a label of this length.
+  // A label of this length is rejected without a query to the network.
   REQUIRE_THAT(error("http://" + std::string(64, 'a') + ".example"),
                Catch::Contains("\": DNS: could not resolve host"));
   LoopbackServer server([](int fd) {
@@ -159,9 +159,9 @@ TEST_CASE("http client: what is in the way of a connection is named") {
   REQUIRE_THAT(error("https" + server.url().substr(4)), Catch::Contains("\": TLS: "));
 }
 
-TEST_CASE("http client: a handshake that never ends is told from a connection that never begins") {
+TEST_CASE("http client: a stalled handshake is distinguished from a failed connection") {
   LoopbackServer server([](int fd) {
-    // The client's first message, and no answer.
+    // Reads the client's first message, and does not answer.
     ReceiveRequest(fd);
   });
   auto client = MakeClient({.connect_timeout = std::chrono::milliseconds(200)});
@@ -169,7 +169,7 @@ TEST_CASE("http client: a handshake that never ends is told from a connection th
                 ErrorCode::kUnavailable, "no end of the TLS handshake within 200ms");
 }
 
-TEST_CASE("http client: a body that breaks off is an error, not an end") {
+TEST_CASE("http client: a truncated body is an error, not an end") {
   LoopbackServer server([](int fd) {
     ReceiveRequest(fd);
     SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -205,7 +205,7 @@ TEST_CASE("http client: a stop ends the wait at once") {
                 "stopped by request");
 }
 
-TEST_CASE("http client: a server without HTTP/2 is told apart") {
+TEST_CASE("http client: a server without HTTP/2 is detected") {
   LoopbackServer server([](int fd) {
     ReceiveRequest(fd);
     SendText(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -217,7 +217,7 @@ TEST_CASE("http client: a server without HTTP/2 is told apart") {
   REQUIRE_FALSE(reply);
 }
 
-TEST_CASE("http client: an answer larger than allowed is refused") {
+TEST_CASE("http client: an answer over the limit is refused") {
   LoopbackServer server([](int fd) {
     ReceiveRequest(fd);
     SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789");
@@ -228,7 +228,7 @@ TEST_CASE("http client: an answer larger than allowed is refused") {
                 "larger than 9 B");
 }
 
-TEST_CASE("http client: header values cannot smuggle lines, file URLs are refused") {
+TEST_CASE("http client: header values with line breaks and file URLs are refused") {
   auto client = MakeClient();
 
   REQUIRE_FAILS(
@@ -238,7 +238,7 @@ TEST_CASE("http client: header values cannot smuggle lines, file URLs are refuse
                 "file://");
 }
 
-TEST_CASE("http client: a CA file that cannot be used is a wrong argument") {
+TEST_CASE("http client: an unusable CA file is an invalid argument") {
   LoopbackServer server([](int fd) { ReceiveRequest(fd); });
   auto client = MakeClient({.ca_file = "/nonexistent/ca.pem"});
   std::string url = "https" + server.url().substr(4);

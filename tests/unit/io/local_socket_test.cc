@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A server that answers each message with itself, unless a test says otherwise.
+// A server that echoes each message, unless a test does otherwise.
 struct Place {
   std::string path() const { return directory.path() + "/socket"; }
   std::unique_ptr<LocalServer> Echo(LocalServerOptions options = {}) {
@@ -41,7 +41,7 @@ struct Place {
   TempDir directory = Unwrap(TempDir::Create("local-socket"));
   SystemClock clock;
   LocalPeer last_peer;
-  std::promise<void> closed;  // the first connection, of the first server if there are several
+  std::promise<void> closed;  // of the first connection, to the first server if there are several
   std::once_flag closed_once;
   std::unique_ptr<LocalServer> server;
 };
@@ -61,7 +61,8 @@ bool EndsWithin(std::future<void> future, std::chrono::seconds limit) {
 
 }  // namespace
 
-TEST_CASE("local socket: messages of every size come back whole, and the kernel says who asks") {
+TEST_CASE(
+    "local socket: messages of every size return unchanged, and the kernel identifies the peer") {
   Place place;
   place.server = place.Echo();
   LocalClient client = Unwrap(LocalClient::Connect(place.path()));
@@ -88,7 +89,7 @@ TEST_CASE("local socket: many messages at once keep their order") {
   }
 }
 
-TEST_CASE("local socket: a connection that is closed has got its answer first") {
+TEST_CASE("local socket: a closed connection has received its answer first") {
   Place place;
   place.server = place.Echo();
   LocalClient client = Unwrap(LocalClient::Connect(place.path()));
@@ -100,7 +101,7 @@ TEST_CASE("local socket: a connection that is closed has got its answer first") 
   CHECK(EndsWithin(place.closed.get_future(), 10s));
 }
 
-TEST_CASE("local socket: a message that is too long ends the connection, not the server") {
+TEST_CASE("local socket: an oversized message ends its connection, not the server") {
   Place place;
   place.server = place.Echo();
   Fd raw = RawConnection(place.path());
@@ -113,7 +114,7 @@ TEST_CASE("local socket: a message that is too long ends the connection, not the
   CHECK(Unwrap(client.Receive(10s, place.clock)) == ToBytes("still there"));
 }
 
-TEST_CASE("local socket: who does not read is cut off") {
+TEST_CASE("local socket: a peer that does not read is disconnected") {
   Place place;
   place.server = place.Echo({.queued_bytes_max = 8U << 20});
   LocalClient client = Unwrap(LocalClient::Connect(place.path()));
@@ -125,7 +126,7 @@ TEST_CASE("local socket: who does not read is cut off") {
   CHECK(EndsWithin(place.closed.get_future(), 10s));
 }
 
-TEST_CASE("local socket: the file has the mode that was asked for") {
+TEST_CASE("local socket: the file has the requested mode") {
   Place place;
   place.server = place.Echo({.mode = 0660});
   struct stat status {};
@@ -137,14 +138,14 @@ TEST_CASE("local socket: the file has the mode that was asked for") {
   CHECK(::stat(place.path().c_str(), &status) != 0);
 }
 
-TEST_CASE("local socket: a second server is refused, a dead one's file replaced") {
+TEST_CASE("local socket: a second server is refused, and the file of a dead one replaced") {
   Place place;
   place.server = place.Echo();
   LocalServer::Handler silent{.message = [](auto, const auto&, auto) {}, .closed = {}};
   REQUIRE_FAILS(LocalServer::Listen({.path = place.path()}, silent), ErrorCode::kBusy, "another");
 
   const std::string moved = place.directory.path() + "/moved";
-  REQUIRE(::rename(place.path().c_str(), moved.c_str()) == 0);  // so that its end leaves the file
+  REQUIRE(::rename(place.path().c_str(), moved.c_str()) == 0);  // or its end removes the file
   place.server.reset();
   REQUIRE(::rename(moved.c_str(), place.path().c_str()) == 0);
   REQUIRE_FAILS(LocalClient::Connect(place.path()), ErrorCode::kUnavailable, "no program serves");
@@ -153,7 +154,7 @@ TEST_CASE("local socket: a second server is refused, a dead one's file replaced"
   REQUIRE_OK(LocalClient::Connect(place.path()));
 }
 
-TEST_CASE("local socket: what cannot be is told apart") {
+TEST_CASE("local socket: each failure has its own error") {
   Place place;
   LocalServer::Handler silent{.message = [](auto, const auto&, auto) {}, .closed = {}};
   REQUIRE_FAILS(LocalClient::Connect(place.path()), ErrorCode::kNotFound, "connect to");

@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 using testing::Unwrap;
 
-TEST_CASE("new file: appears whole, under the first name that is free") {
+TEST_CASE("new file: appears complete, under the first free name") {
   const TempDir directory = Unwrap(TempDir::Create("new-file"));
   for (const char* expected : {"/a.x", "/a_1.x", "/a_2.x"}) {
     NewFile file = Unwrap(NewFile::Create(directory.path(), 0600));
@@ -30,7 +30,7 @@ TEST_CASE("new file: appears whole, under the first name that is free") {
   }
 }
 
-TEST_CASE("new file: nothing stays of one that was not published") {
+TEST_CASE("new file: an unpublished file leaves nothing") {
   const TempDir directory = Unwrap(TempDir::Create("new-file"));
   {
     NewFile file = Unwrap(NewFile::Create(directory.path(), 0600));

@@ -12,12 +12,12 @@ std::string PortOf(const testing::LoopbackListener& listener) {
   return listener.authority.substr(listener.authority.find(':') + 1);
 }
 
-TEST_CASE("reachability: a host that listens is reachable") {
+TEST_CASE("reachability: a listening host is reachable") {
   const testing::LoopbackListener listener;
   REQUIRE_OK(CheckReachable("127.0.0.1", PortOf(listener), milliseconds(10'000)));
 }
 
-TEST_CASE("reachability: a refused connection and an unknown name are named") {
+TEST_CASE("reachability: a refused connection and an unknown host name are named") {
   std::string port;
   {
     const testing::LoopbackListener listener;

@@ -24,7 +24,8 @@ struct SecretFile {
   std::string path = directory.path() + "/password";
 };
 
-TEST_CASE("secret file: any right of group or others is refused with the command to run") {
+TEST_CASE(
+    "secret file: any permission of group or others is refused, with the command that fixes it") {
   const SecretFile file;
   for (const mode_t mode : {0640, 0620, 0610, 0604, 0602, 0601, 0444}) {
     file.SetMode(mode);
@@ -40,10 +41,10 @@ TEST_CASE("secret file: any right of group or others is refused with the command
   }
 }
 
-TEST_CASE("secret file: an access list may show up as rights of the group") {
+TEST_CASE("secret file: an ACL may appear as permissions of the group") {
   const SecretFile file;
-  // Version 2, then tag, rights and user: the owner, user 4321, the group, the mask, others. As
-  // systemd gives a credential to a user.
+  // Version 2, then tag, permissions and user: the owner, user 4321, the group, the mask, others.
+  // This is how systemd passes a credential to a user.
   constexpr std::uint8_t kNone = 0xff;
   const std::array<std::uint8_t, 44> list = {2,    0, 0, 0,                              //
                                              0x01, 0, 6, 0, kNone, kNone, kNone, kNone,  //
@@ -62,7 +63,7 @@ TEST_CASE("secret file: an access list may show up as rights of the group") {
                 "accessible to group or others");
 }
 
-TEST_CASE("secret file: a pipe has no readers by its mode") {
+TEST_CASE("secret file: the mode of a pipe does not matter") {
   const SecretFile file;
   const std::string pipe = file.directory.path() + "/pipe";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);

@@ -27,14 +27,14 @@ TEST_CASE("subprocess: large input and output do not block each other") {
   REQUIRE(outcome.exit_code == 0);
 }
 
-TEST_CASE("subprocess: a program that does not end is killed with its children") {
+TEST_CASE("subprocess: a program that exceeds its timeout is killed with its children") {
   SubprocessOptions options;
   options.timeout = std::chrono::milliseconds(50);
   REQUIRE_FAILS(RunProgram({"sh", "-c", "sleep 600 & wait"}, options), ErrorCode::kTimedOut,
                 ": still running after 50ms");
 }
 
-TEST_CASE("subprocess: stops when asked to") {
+TEST_CASE("subprocess: stops on request") {
   std::stop_source source;
   source.request_stop();
   SubprocessOptions options;
@@ -42,11 +42,11 @@ TEST_CASE("subprocess: stops when asked to") {
   REQUIRE_FAILS(RunProgram({"sleep", "600"}, options), ErrorCode::kCancelled, "stopped by request");
 }
 
-TEST_CASE("subprocess: a signal is told from an exit") {
+TEST_CASE("subprocess: a signal is distinguished from an exit code") {
   REQUIRE(Unwrap(RunProgram({"sh", "-c", "kill -9 $$"})).exit_code == 137);
 }
 
-TEST_CASE("subprocess: what cannot start names the program") {
+TEST_CASE("subprocess: an error at start names the program") {
   REQUIRE_FAILS(RunProgram({"no-such-program-here"}), ErrorCode::kNotFound,
                 "\"no-such-program-here\" not found");
   SubprocessOptions options;

@@ -16,7 +16,7 @@ using testing::Unwrap;
 
 Error Broken(ErrorCode code = ErrorCode::kUnavailable) { return Error(code, "it is broken"); }
 
-TEST_CASE("backup job: each source becomes one snapshot that says what it is") {
+TEST_CASE("backup job: each source becomes one snapshot with its metadata") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
 
@@ -45,7 +45,7 @@ TEST_CASE("backup job: each source becomes one snapshot that says what it is") {
           std::vector<std::string>{"run:" + context.run, "kind:fake", "note:before the upgrade"});
 }
 
-TEST_CASE("backup job: locks are given back, in the repository and on the node") {
+TEST_CASE("backup job: locks are released, in the repository and on the node") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
 
@@ -54,7 +54,7 @@ TEST_CASE("backup job: locks are given back, in the repository and on the node")
           TaskState::kDone);
 }
 
-TEST_CASE("backup job: who turns out not to be alone at the second look writes and tells nothing") {
+TEST_CASE("backup job: a rival lock found by the second check stops the job before any write") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
   const FileName rival = fixture.AddRivalTo(context);
@@ -75,7 +75,7 @@ TEST_CASE("backup job: who turns out not to be alone at the second look writes a
   CHECK(fixture.CountFiles("memory:main", FileKind::kLock) == 1);
 }
 
-TEST_CASE("backup job: the second one knows the first and adds nothing") {
+TEST_CASE("backup job: a second backup has the first as parent and adds nothing") {
   JobsFixture fixture;
   BackupReport first = RunBackup(fixture.Context(), fixture.AllSources(), "");
   fixture.clock.Advance(std::chrono::hours(1));
@@ -86,7 +86,7 @@ TEST_CASE("backup job: the second one knows the first and adds nothing") {
   REQUIRE(second.tasks[0].counts.items == first.tasks[0].counts.items);
 }
 
-TEST_CASE("backup job: a source that fails does not keep the others from being saved") {
+TEST_CASE("backup job: a failed source does not affect the others") {
   JobsFixture fixture;
   int prepared = 0;
   fixture.world.on = [&](const std::string& step) {
@@ -103,7 +103,7 @@ TEST_CASE("backup job: a source that fails does not keep the others from being s
   REQUIRE(report.tasks[1].state == TaskState::kDone);
 }
 
-TEST_CASE("backup job: a failure at any step leaves no snapshot and no lock") {
+TEST_CASE("backup job: a failure in any step leaves no snapshot and no lock") {
   for (const char* step : {"open", "open backup", "prepare", "cut", "next", "finish"}) {
     JobsFixture fixture;
     fixture.world.failures.emplace(step, Broken());
@@ -120,7 +120,7 @@ TEST_CASE("backup job: a failure at any step leaves no snapshot and no lock") {
   }
 }
 
-TEST_CASE("backup job: what cannot be read is left out, named, and makes it partial") {
+TEST_CASE("backup job: an unreadable item is left out and named, and the snapshot is partial") {
   JobsFixture fixture;
   fixture.world.unreadable.emplace("data/a", Error(ErrorCode::kDenied, "permission denied"));
 
@@ -132,7 +132,7 @@ TEST_CASE("backup job: what cannot be read is left out, named, and makes it part
   REQUIRE(listing.at(0).snapshots.at(0).is_partial);
 }
 
-TEST_CASE("backup job: a stop leaves nothing visible and starts nothing more") {
+TEST_CASE("backup job: a stop leaves nothing visible and starts nothing else") {
   JobsFixture fixture;
   std::stop_source stop;
   fixture.world.on = [&](const std::string& step) {
@@ -147,7 +147,7 @@ TEST_CASE("backup job: a stop leaves nothing visible and starts nothing more") {
   REQUIRE(std::ranges::count(fixture.world.steps, "prepare") == 1);
 }
 
-TEST_CASE("backup job: a stop ends the reading of a file, however large it is") {
+TEST_CASE("backup job: a stop ends the reading of a file of any size") {
   JobsFixture fixture;
   fixture.world.live["data/a"] = "endless";
   std::stop_source stop;
@@ -163,7 +163,7 @@ TEST_CASE("backup job: a stop ends the reading of a file, however large it is") 
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("backup job: a source that is busy is refused with its holder") {
+TEST_CASE("backup job: a busy source is refused, and its holder named") {
   JobsFixture fixture;
   JobContext holder = fixture.Context();
   auto held = Unwrap(SourceSession::Open(holder, *fixture.AllSources()[0], "restore"));
@@ -195,7 +195,7 @@ TEST_CASE("backup job: an interrupted restore is recovered before anything else"
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
 }
 
-TEST_CASE("backup job: what cannot be recovered keeps the source from being saved") {
+TEST_CASE("backup job: a source that cannot be recovered is not saved") {
   JobsFixture fixture;
   fixture.world.failures.emplace("recover s", Broken(ErrorCode::kDenied));
   RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
@@ -213,7 +213,7 @@ TEST_CASE("backup job: what cannot be recovered keeps the source from being save
   REQUIRE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
 }
 
-TEST_CASE("backup job: a wrong password fails each source that needs the repository") {
+TEST_CASE("backup job: a wrong password fails each source of the repository") {
   JobsFixture fixture;
   REQUIRE_OK(WriteFileAtomic(fixture.directory.path() + "/password", AsBytes("wrong"), 0600));
 
@@ -225,7 +225,7 @@ TEST_CASE("backup job: a wrong password fails each source that needs the reposit
   }
 }
 
-TEST_CASE("backup job: a password file that is not there names the place that names it") {
+TEST_CASE("backup job: a missing password file names the line of its setting") {
   JobsFixture fixture;
   REQUIRE_OK(RemoveTree(fixture.directory.path() + "/password"));
 

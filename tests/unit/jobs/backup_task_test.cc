@@ -33,7 +33,7 @@ repository::RepositoryView ViewOf(repository::Repository& repository, const repo
   return {repository, tree, std::move(top), std::nullopt};
 }
 
-TEST_CASE("backup task: a part that waits is durable, invisible, and says what it is") {
+TEST_CASE("backup task: a saved part is durable and invisible, and has its metadata") {
   Cluster cluster;
   cluster.fixture.world.unreadable.emplace("data/b", Error(ErrorCode::kDenied, "no right"));
   BackupTask task(cluster.On("n1"),
@@ -46,7 +46,7 @@ TEST_CASE("backup task: a part that waits is durable, invisible, and says what i
   const SavedPart& saved = task.saved();
   REQUIRE(saved.node == "n1");
   REQUIRE(saved.has_data);
-  REQUIRE(saved.items == 3);  // the directory, a file, the member's file; not part.json
+  REQUIRE(saved.items == 3);  // the directory, a file and the member's file, but not part.json
   REQUIRE(saved.bytes_stored > 0);
   HeldPart held = task.TakePart();
   auto view = ViewOf(held.repository->repository(), saved.tree);
@@ -64,7 +64,7 @@ TEST_CASE("backup task: a part that waits is durable, invisible, and says what i
   REQUIRE(record.statistics.blobs.data_blobs == 2);
 }
 
-TEST_CASE("backup task: what an interrupted run had saved is not read again") {
+TEST_CASE("backup task: data saved by an interrupted run is not read again") {
   JobsFixture fixture;
   fixture.world.has_inodes = true;
   const BackupTaskOptions options{.settings = &fixture.settings.sources.at(0)};
@@ -102,7 +102,7 @@ TEST_CASE("backup task: what an interrupted run had saved is not read again") {
   CHECK(std::filesystem::is_empty(fixture.settings.state_dir + "/resume"));
 }
 
-TEST_CASE("backup task: a member's part holds only what that member has") {
+TEST_CASE("backup task: a member's part contains only that member's files") {
   Cluster cluster;
   Cluster::Saved saved = cluster.Save("n2", BackupScope::kMember);
 
@@ -114,7 +114,7 @@ TEST_CASE("backup task: a member's part holds only what that member has") {
   REQUIRE_FALSE(Unwrap(LoadPartRecord(repository, saved.tree)).has_data);
 }
 
-TEST_CASE("backup task: a kind that has no members' scope refuses it before it is asked") {
+TEST_CASE("backup task: a kind without a member scope refuses it before it is opened") {
   Cluster cluster;
   BackupTask task(
       cluster.On("n1"),
@@ -123,7 +123,7 @@ TEST_CASE("backup task: a kind that has no members' scope refuses it before it i
   REQUIRE(std::ranges::count(cluster.fixture.world.steps, "open backup") == 0);
 }
 
-TEST_CASE("backup task: the source is locked from Prepare() to the end of Save()") {
+TEST_CASE("backup task: the source is locked from Prepare() until Save() returns") {
   Cluster cluster;
   const auto try_lock = [&] {
     return SourceSession::Open(cluster.On("n1"), cluster.Source("n1"), "restore");
@@ -138,13 +138,14 @@ TEST_CASE("backup task: the source is locked from Prepare() to the end of Save()
   REQUIRE_OK(try_lock());
 }
 
-TEST_CASE("backup task: the repository's lock outlives the task, and goes with the held part") {
+TEST_CASE(
+    "backup task: the repository's lock outlives the task, and is released with the held part") {
   Cluster cluster;
   {
     Cluster::Saved held = cluster.Save("n1", BackupScope::kWhole);
     REQUIRE(cluster.Count(FileKind::kLock) == 1);
     Cluster::Saved other = cluster.Save("n2", BackupScope::kMember);
-    REQUIRE(cluster.Count(FileKind::kLock) == 1);  // one for all of the process
+    REQUIRE(cluster.Count(FileKind::kLock) == 1);  // one for the whole process
   }
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
   {
@@ -155,7 +156,7 @@ TEST_CASE("backup task: the repository's lock outlives the task, and goes with t
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
 }
 
-TEST_CASE("backup task: a stop ends every step, and nothing is held any more") {
+TEST_CASE("backup task: a stop ends every step, and releases everything") {
   for (int steps = 0; steps <= 3; ++steps) {
     Cluster cluster;
     std::stop_source stop;
@@ -178,7 +179,7 @@ TEST_CASE("backup task: a stop ends every step, and nothing is held any more") {
   }
 }
 
-TEST_CASE("backup task: waiting between the steps is nobody's time") {
+TEST_CASE("backup task: waiting between the steps is not counted") {
   Cluster cluster;
   BackupTask task(cluster.On("n1"), {.settings = &cluster.Source("n1")});
   REQUIRE_OK(task.Prepare());

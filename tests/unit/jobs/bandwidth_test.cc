@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("bandwidth: a source's own limit, and that of all") {
+TEST_CASE("bandwidth: a source's own limit and the global limit") {
   testing::ManualClock clock;
   Settings settings;
   settings.limits = {.read_mib_s = 10, .write_mib_s = 20};
@@ -25,7 +25,7 @@ TEST_CASE("bandwidth: a source's own limit, and that of all") {
   const Bandwidth bandwidth(settings, clock);
 
   CHECK(bandwidth.OfSource("files/a").Take(1U << 20) == 1s);
-  CHECK(bandwidth.OfSource("files/b").Take(1U << 20) == 200ms);  // after the other one's
+  CHECK(bandwidth.OfSource("files/b").Take(1U << 20) == 200ms);  // waits for the other source
   CHECK(bandwidth.ToRepository("main").Take(1U << 20) == 200ms);
   CHECK(bandwidth.ToRepository("other").Take(1U << 20) == 100ms);
   CHECK(bandwidth.FromRepository("main").Take(1U << 20) == 250ms);

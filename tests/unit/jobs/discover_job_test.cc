@@ -33,7 +33,7 @@ FakeProcesses Machine() {
   return machine;
 }
 
-TEST_CASE("discovery job: each service has a name of its own, by kind") {
+TEST_CASE("discovery job: each service gets a unique name within its kind") {
   const FakeProcesses machine = Machine();
   const DiscoveryReport report = Discover(machine, nullptr);
   REQUIRE(report.sweep.processes == 4);
@@ -47,7 +47,7 @@ TEST_CASE("discovery job: each service has a name of its own, by kind") {
   for (const FoundService& service : report.services) REQUIRE_FALSE(service.is_configured);
 }
 
-TEST_CASE("discovery job: what is configured is known, and its names are taken") {
+TEST_CASE("discovery job: configured services are recognized, and their names are taken") {
   const FakeProcesses machine = Machine();
   const Settings settings =
       Configured(std::string(kOneRepository) +
@@ -62,7 +62,7 @@ TEST_CASE("discovery job: what is configured is known, and its names are taken")
   REQUIRE_FALSE(report.services[2].is_configured);
 }
 
-TEST_CASE("discovery job: a line names a repository where there are several") {
+TEST_CASE("discovery job: a line names a repository if there are several") {
   const FakeProcesses machine = Machine();
   const Settings settings =
       Configured(std::string(kOneRepository) + "  more: {url: \"file:/s\", password_file: /p}\n");
@@ -83,7 +83,7 @@ TEST_CASE("discovery job: a container's files are not this host's") {
                Catch::Contains("it runs in a container") && Catch::Contains(": /etc/c/h.cfg;"));
 }
 
-TEST_CASE("discovery job: a stop is obeyed") {
+TEST_CASE("discovery job: stops on request") {
   const FakeProcesses machine = Machine();
   JobContext context;
   context.kinds = &AllSourceKinds();

@@ -14,7 +14,7 @@ constexpr const char* kUrl = "memory:main";
 
 struct ForgetFixture : JobsFixture {
   RepositoryAddress Main() { return AllRepositories().front(); }
-  // One an hour, of source fake/NAME; the oldest first.
+  // Saves one snapshot of fake/NAME per hour; the oldest is first.
   std::vector<repository::Id> Save(const std::string& name, unsigned count, bool partial = false) {
     auto session = Unwrap(RepositorySession::Open(Context(), Main(), LockUse::kRequired));
     std::vector<repository::Id> ids;
@@ -29,7 +29,7 @@ struct ForgetFixture : JobsFixture {
     }
     return ids;
   }
-  // Each storage that is opened fails so.
+  // Every storage that is opened has this fault.
   JobContext Failing(const testing::Fault& fault) {
     JobContext context = Context();
     context.open_storage = [this,
@@ -46,7 +46,7 @@ struct ForgetFixture : JobsFixture {
   }
 };
 
-TEST_CASE("forget: a policy keeps what it says, and the floor below it") {
+TEST_CASE("forget: keeps the snapshots of the policy, and the floor below it") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 10);
 
@@ -66,7 +66,7 @@ TEST_CASE("forget: a policy keeps what it says, and the floor below it") {
   CHECK(fixture.Has(ids[6]));
 }
 
-TEST_CASE("forget: partial snapshots do not fill the floor") {
+TEST_CASE("forget: partial snapshots do not count for the floor") {
   ForgetFixture fixture;
   const auto good = fixture.Save("one", 3);
   const auto partial = fixture.Save("one", 3, true);
@@ -80,7 +80,7 @@ TEST_CASE("forget: partial snapshots do not fill the floor") {
   CHECK_FALSE(fixture.Has(good[0]));
 }
 
-TEST_CASE("forget: of other sources nothing is touched") {
+TEST_CASE("forget: snapshots of other sources are not touched") {
   ForgetFixture fixture;
   fixture.Save("one", 3);
   fixture.Save("two", 3);
@@ -95,7 +95,7 @@ TEST_CASE("forget: of other sources nothing is touched") {
   CHECK(report.forgotten == 2);
 }
 
-TEST_CASE("forget: a policy for a source that does not exist is an error") {
+TEST_CASE("forget: a policy for an unknown source is an error") {
   ForgetFixture fixture;
   fixture.Save("three", 3);
   const auto forget = [&](const std::string& selector) {
@@ -109,10 +109,10 @@ TEST_CASE("forget: a policy for a source that does not exist is an error") {
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
 }
 
-TEST_CASE("forget: a policy that would leave nothing of a group is refused, and nothing goes") {
+TEST_CASE("forget: a policy that would empty a group is refused, and nothing is removed") {
   ForgetFixture fixture;
   fixture.Save("one", 3);
-  fixture.Save("two", 2, true);  // all partial: no floor keeps them
+  fixture.Save("two", 2, true);  // all partial: the floor does not keep them
   ForgetOptions options{.policy = {.tags = {{"name:one"}}}};
 
   for (const bool dry_run : {true, false}) {
@@ -123,7 +123,7 @@ TEST_CASE("forget: a policy that would leave nothing of a group is refused, and 
   }
   options.selector = "fake/one";
   CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), options)).forgotten == 0);
-  // What the floor keeps is enough.
+  // Snapshots kept by the floor are enough.
   options.policy.tags = {{"else"}};
   options.min_keep = 1;
   CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), options)).forgotten == 2);
@@ -132,7 +132,7 @@ TEST_CASE("forget: a policy that would leave nothing of a group is refused, and 
                 "would leave nothing of a group of 1");
 }
 
-TEST_CASE("forget: the floor is the repository's, unless the order names another") {
+TEST_CASE("forget: the floor is the repository's, unless the order sets another") {
   ForgetFixture fixture;
   fixture.Configure(
       "repositories: {main: {url: 'memory:main', password_file: password, min_keep: 2}}\n");
@@ -149,7 +149,7 @@ TEST_CASE("forget: the floor is the repository's, unless the order names another
                 ErrorCode::kDenied, "newest 2");
 }
 
-TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
+TEST_CASE("forget: a named snapshot is removed, unless it belongs to the floor") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
   const auto forget = [&](const std::vector<std::string>& snapshots, bool allow) {
@@ -168,7 +168,7 @@ TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
   CHECK_FALSE(fixture.Has(ids[2]));
 }
 
-TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for that") {
+TEST_CASE("forget: a damaged snapshot is removed by its id, and blocks policies until then") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
   Unwrap(fixture.storages[kUrl].Put({FileKind::kSnapshot, ids[1].Hex()}, AsBytes("damaged"),
@@ -189,7 +189,7 @@ TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for tha
             .forgotten == 1);
 }
 
-TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever it is named") {
+TEST_CASE("forget: an unreadable snapshot stays, however it is named") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
   const JobContext context = fixture.Failing({.code = ErrorCode::kUnsupported,
@@ -203,7 +203,7 @@ TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever 
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
 }
 
-TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") {
+TEST_CASE("forget: nothing is removed while a listed snapshot cannot be found") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
   const JobContext context = fixture.Failing({.code = ErrorCode::kNotFound,
@@ -216,12 +216,12 @@ TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") 
   REQUIRE_FAILS(RunForget(context, fixture.Main(), options), ErrorCode::kUnavailable,
                 "was listed but does not exist");
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
-  // Who has no lock may have met another forget.
+  // Without a lock, another forget may be running.
   options.dry_run = true;
   CHECK(Unwrap(RunForget(context, fixture.Main(), options)).forgotten == 1);
 }
 
-TEST_CASE("forget: waits for others' locks as long as it is told, then names the holder") {
+TEST_CASE("forget: waits for other locks up to its limit, then names the holder") {
   ForgetFixture fixture;
   fixture.Save("one", 2);
   auto holder =
@@ -242,7 +242,7 @@ TEST_CASE("forget: waits for others' locks as long as it is told, then names the
   CHECK(Unwrap(RunForget(patient, fixture.Main(), options)).forgotten == 1);
 }
 
-TEST_CASE("locks: are listed, and only the dead are removed unless all are to go") {
+TEST_CASE("locks: are listed, and only dead ones are removed unless all are requested") {
   ForgetFixture fixture;
   auto session =
       Unwrap(RepositorySession::Open(fixture.Context(), fixture.Main(), LockUse::kRequired));

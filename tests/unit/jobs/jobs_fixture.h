@@ -1,4 +1,4 @@
-// Jobs over a fake source and repositories in memory.
+// Jobs with a fake source and repositories in memory.
 #pragma once
 
 #include <functional>
@@ -81,8 +81,8 @@ struct JobsFixture {
     }
     return addresses;
   }
-  // The exclusive lock of eve@elsewhere, which is there in "main" at the second look of whoever
-  // takes one by `context`; its name.
+  // Makes an exclusive lock of eve@elsewhere appear in "main" at the second check of any process
+  // that takes a lock with `context`. Returns its name.
   FileName AddRivalTo(JobContext& context) {
     const repository::LockRecord rival{clock.Now(), true, {.host = "elsewhere", .user = "eve"}};
     auto session =
@@ -108,7 +108,7 @@ struct JobsFixture {
 
   TempDir directory = testing::Unwrap(TempDir::Create("jobs"));
   testing::FakeWorld world;
-  // "ring" is replicated: its members are the nodes of Cluster.
+  // "ring" is replicated. Its members are the nodes of Cluster.
   std::vector<SourceKind> kinds = {testing::FakeKind(world), RingKind(world)};
   testing::SeededRandom random;
   testing::ManualClock clock;
@@ -132,7 +132,7 @@ inline std::vector<std::string> PathsOf(SnapshotView& view, const std::string& d
   return paths;
 }
 
-// What a journal keeps of one order, in memory.
+// The journal's entry for one order, in memory.
 class MemorySealedJournal final : public SealedJournal {
  public:
   Result<std::optional<Bytes>> Recorded() override {
@@ -153,7 +153,7 @@ class MemorySealedJournal final : public SealedJournal {
   std::function<void()> on_record;
 };
 
-// Three nodes, n1 to n3, with the members of one replicated source "ring/r" in one repository.
+// Nodes n1 to n3 with the members of one replicated source "ring/r" in one repository.
 struct Cluster {
   Cluster() {
     fixture.world.live["members/n1/conf"] = "one";
@@ -172,7 +172,7 @@ struct Cluster {
     }
   }
 
-  // All of one run.
+  // All contexts have the same run.
   JobContext On(const std::string& node, std::stop_token stop = {}) {
     JobContext context = fixture.Context(std::move(stop));
     context.settings = &nodes.at(node);
@@ -187,7 +187,7 @@ struct Cluster {
   RepositoryAddress Address() { return AddressOf(nodes.at("n1").repositories.at(0)); }
   std::size_t Count(FileKind kind) { return fixture.CountFiles("memory:main", kind); }
 
-  // A part of "ring/r" as a node's task leaves it.
+  // A part of "ring/r", as a node's task leaves it.
   struct Saved {
     repository::Id tree;
     HeldPart held;

@@ -23,7 +23,7 @@ PartRecord FullRecord() {
   return record;
 }
 
-TEST_CASE("part record: comes back as it was, and is a manifest too") {
+TEST_CASE("part record: decodes unchanged, and is a valid manifest") {
   std::string json = EncodePartRecord(FullRecord());
   PartRecord back = Unwrap(DecodePartRecord(json));
   REQUIRE(back.manifest == FullRecord().manifest);
@@ -36,7 +36,7 @@ TEST_CASE("part record: comes back as it was, and is a manifest too") {
   REQUIRE(Unwrap(DecodeManifest(json)) == back.manifest);
 }
 
-TEST_CASE("part record: what is none is refused") {
+TEST_CASE("part record: malformed records are refused") {
   const std::string good = EncodePartRecord(FullRecord());
   const auto with = [&](const std::string& old, const std::string& text) {
     std::string bad = good;

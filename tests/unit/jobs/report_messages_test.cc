@@ -15,7 +15,7 @@ using testing::Unwrap;
 const std::string kLong(100'000, 'x');
 constexpr std::size_t kReportBytesMax = 1U << 20;
 
-// What is sent can be read again.
+// The message after encoding and decoding.
 template <typename Message>
 Message Back(const Message& message) {
   std::string bytes = message.SerializeAsString();
@@ -36,7 +36,7 @@ Manifest HugeManifest() {
   return manifest;
 }
 
-TEST_CASE("report messages: a part says all that there is room for") {
+TEST_CASE("report messages: a part's texts and lists are shortened to fit") {
   SavedPart part;
   part.node = "n1";
   part.tree = repository::Id{{1, 2}};
@@ -66,7 +66,7 @@ TEST_CASE("report messages: a part says all that there is room for") {
   back.set_tree_id("short");
   REQUIRE_FAILS(ReadMessage(back), ErrorCode::kInvalidArgument, "has 5 bytes; expected 32");
 
-  // Beside the part that it was made of at once.
+  // Composed in the same task, it includes the part.
   v1::Composed composed;
   ComposedSnapshot snapshot;
   snapshot.manifest = HugeManifest();
@@ -75,7 +75,7 @@ TEST_CASE("report messages: a part says all that there is room for") {
   REQUIRE(Back(composed).missing_count() == 1000);
 }
 
-TEST_CASE("report messages: texts are cut between characters, and only where they are too long") {
+TEST_CASE("report messages: only overlong texts are cut, and between characters") {
   const std::string euro = "\xe2\x82\xac";
   std::string many;
   for (int i = 0; i < 400; ++i) many += euro;
@@ -95,7 +95,7 @@ TEST_CASE("report messages: texts are cut between characters, and only where the
   }
 }
 
-TEST_CASE("report messages: very many sources still fit") {
+TEST_CASE("report messages: a very large number of sources still fits") {
   for (std::size_t count :
        {std::size_t{1}, std::size_t{50}, std::size_t{3000}, std::size_t{9000}}) {
     const std::string text(1100, 'x');
@@ -127,7 +127,7 @@ TEST_CASE("report messages: very many sources still fit") {
   }
 }
 
-TEST_CASE("report messages: a page of the inventory ends where the room does") {
+TEST_CASE("report messages: a page of the inventory ends at the size limit") {
   InventoryPage page;
   page.repository_id = std::string(64, 'a');
   for (std::uint8_t i = 0; i < 250; ++i) {
@@ -153,7 +153,8 @@ TEST_CASE("report messages: a page of the inventory ends where the room does") {
   REQUIRE_FALSE(message.more());
 }
 
-TEST_CASE("report messages: what a kind's own restore tells fits, and others do not tell it") {
+TEST_CASE(
+    "report messages: the details of a kind's own restore fit, and other restores have none") {
   RestoreReport restore;
   restore.lines = std::vector<std::string>(500, kLong);
   restore.warnings = restore.changes = restore.lines;
@@ -185,7 +186,7 @@ TEST_CASE("report messages: what a kind's own restore tells fits, and others do 
   CHECK_FALSE(message.has_partly());
 }
 
-TEST_CASE("report messages: what was restored and what was found damaged") {
+TEST_CASE("report messages: restored and damaged items") {
   RestoreReport restore;
   restore.directory = "/srv/staging/x";
   restore.items = 5;

@@ -9,7 +9,7 @@ namespace {
 
 using testing::Unwrap;
 
-TEST_CASE("repository pool: sessions share what is open, and the last one closes it") {
+TEST_CASE("repository pool: sessions share an open repository, and the last one closes it") {
   Cluster cluster;
   JobContext context = cluster.On("n1");
   auto first = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
@@ -28,7 +28,7 @@ TEST_CASE("repository pool: sessions share what is open, and the last one closes
   REQUIRE_OK(repository::ListSnapshots(reader->repository()));
 }
 
-TEST_CASE("repository pool: a lock that was lost is not handed on") {
+TEST_CASE("repository pool: a lost lock is not shared") {
   Cluster cluster;
   JobContext context = cluster.On("n1");
   auto first = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
@@ -45,7 +45,7 @@ TEST_CASE("repository pool: a lock that was lost is not handed on") {
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
 }
 
-TEST_CASE("repository pool: what could not be opened is tried again") {
+TEST_CASE("repository pool: a repository that failed to open is tried again") {
   Cluster cluster;
   JobContext context = cluster.On("n1");
   context.open_storage = [](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
@@ -56,7 +56,7 @@ TEST_CASE("repository pool: what could not be opened is tried again") {
   REQUIRE_OK(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kNone));
 }
 
-TEST_CASE("repository pool: what others wrote meanwhile is seen, whoever has it open") {
+TEST_CASE("repository pool: later writes of other processes are seen by a shared repository") {
   Cluster cluster;
   const JobContext context = cluster.On("n1");
   auto keeper = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
@@ -75,7 +75,7 @@ TEST_CASE("repository pool: what others wrote meanwhile is seen, whoever has it 
   REQUIRE(session->repository().Find(repository::BlobType::kTree, task.saved().tree));
 }
 
-TEST_CASE("repository pool: a repository that was made anew is not taken for the old one") {
+TEST_CASE("repository pool: a recreated repository is not mistaken for the old one") {
   Cluster cluster;
   const JobContext context = cluster.On("n1");
   Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
@@ -97,7 +97,7 @@ TEST_CASE("repository pool: a repository that was made anew is not taken for the
   REQUIRE_OK(session->repository().LoadIndex({}));
 }
 
-TEST_CASE("repository pool: what was read of a small repository is not read again") {
+TEST_CASE("repository pool: cached content of a small repository is not read again") {
   Cluster cluster;
   {
     auto first =
@@ -116,7 +116,7 @@ TEST_CASE("repository pool: what was read of a small repository is not read agai
   REQUIRE(second->repository().BlobCount() == 1);
 }
 
-TEST_CASE("repository session: without a pool each has its own") {
+TEST_CASE("repository session: without a pool each session opens its own repository") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
   const RepositoryAddress address = fixture.AllRepositories().at(0);

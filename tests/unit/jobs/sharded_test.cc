@@ -1,4 +1,4 @@
-// A sharded source from its nodes' parts to the snapshot.
+// A sharded source, from its nodes' parts to the snapshot.
 
 #include <map>
 
@@ -56,7 +56,7 @@ struct Shop {
     held.push_back(task.TakePart());
     return task.saved();
   }
-  // Saves a part, and has the order name it.
+  // Saves a part, and adds it to the order.
   SavedPart Save(const std::string& node, BackupScope scope) {
     SavedPart saved = Unwrap(TrySave(node, scope));
     request.parts.push_back(
@@ -70,7 +70,7 @@ struct Shop {
     if (report.error) return Fail(*report.error);
     return report.snapshot;
   }
-  // Path -> content of all files of the run's snapshot but its manifest.
+  // Path -> content of all files in the run's snapshot, without its manifest.
   std::map<std::string, std::string> Files() {
     auto session = Unwrap(RepositorySession::Open(
         On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), LockUse::kNone));
@@ -85,7 +85,7 @@ struct Shop {
     }
     return files;
   }
-  // All that the service has, with the configuration of these nodes.
+  // Everything that the service has, with the configuration of these nodes.
   std::map<std::string, std::string> Everything(const std::vector<std::string>& of) const {
     std::map<std::string, std::string> files = world.common;
     for (const auto& [name, shard] : world.shards) {
@@ -105,7 +105,7 @@ struct Shop {
   MemorySealedJournal journal;
 };
 
-TEST_CASE("sharded: the nodes' shards and the rest become one whole snapshot") {
+TEST_CASE("sharded: the nodes' shards and the rest become one complete snapshot") {
   Shop shop;
   const SavedPart lead = shop.Save("n1", BackupScope::kLead);
   const SavedPart shards = shop.Save("n2", BackupScope::kShards);
@@ -114,7 +114,7 @@ TEST_CASE("sharded: the nodes' shards and the rest become one whole snapshot") {
   CHECK_FALSE(shards.has_data);
   CHECK_FALSE(rest.has_data);
   CHECK(rest.is_rest);
-  CHECK(rest.items == 2);  // one shard, and nothing that others have
+  CHECK(rest.items == 2);  // one shard, and nothing that other nodes have
 
   const ComposedSnapshot composed = Unwrap(shop.Compose());
 
@@ -132,8 +132,7 @@ TEST_CASE("sharded: the nodes' shards and the rest become one whole snapshot") {
   CHECK_FALSE(manifest.parts[0].is_rest);
 }
 
-TEST_CASE(
-    "sharded: a shard that its node could not read whole is the rest's, none of it is mixed") {
+TEST_CASE("sharded: a shard that its node read only partly comes completely from the rest") {
   Shop shop;
   shop.world.shards["s2"].breaks = true;
   shop.Save("n1", BackupScope::kLead);
@@ -150,7 +149,7 @@ TEST_CASE(
   CHECK(composed.manifest.details.at("rest/shards") == std::vector<std::string>{"s2", "s3"});
 }
 
-TEST_CASE("sharded: a shard that moved and was saved twice is one node's as a whole") {
+TEST_CASE("sharded: a shard that moved and was saved twice comes completely from one node") {
   Shop shop;
   shop.Save("n1", BackupScope::kLead);
   shop.world.shards["s1"].leader = "n2";
@@ -166,7 +165,7 @@ TEST_CASE("sharded: a shard that moved and was saved twice is one node's as a wh
   CHECK_FALSE(files.contains("data/s1/tail"));
 }
 
-TEST_CASE("sharded: without the lead's part the rest has the data, and all that no other has") {
+TEST_CASE("sharded: without the lead's part the rest has the data, and all unsaved shards") {
   Shop shop;
   shop.Save("n2", BackupScope::kShards);
   const SavedPart rest = shop.Save("n2", BackupScope::kRest);
@@ -198,7 +197,7 @@ TEST_CASE("sharded: without the rest the snapshot says that shards may be missin
   CHECK_FALSE(shop.Files().contains("data/s3/begin"));
 }
 
-TEST_CASE("sharded: what the rest lacks makes the snapshot partial") {
+TEST_CASE("sharded: items missing from the rest make the snapshot partial") {
   Shop shop;
   shop.world.rest_missing = {{"s3", "nobody leads it", "start a broker"}};
   shop.Save("n1", BackupScope::kLead);
@@ -212,7 +211,7 @@ TEST_CASE("sharded: what the rest lacks makes the snapshot partial") {
         std::vector<Missing>{{"n1: s3", "nobody leads it", "start a broker"}});
 }
 
-TEST_CASE("sharded: the rest takes for others only parts of its own run and source") {
+TEST_CASE("sharded: the rest accepts only parts of the same run and source") {
   Shop shop;
   const SavedPart strange = Unwrap(shop.TrySave("n2", BackupScope::kShards, "other"));
   shop.request.parts.push_back({.node = "n2", .tree = strange.tree});
@@ -222,12 +221,12 @@ TEST_CASE("sharded: the rest takes for others only parts of its own run and sour
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt, "part of node \"n2\"");
 }
 
-TEST_CASE("sharded: an order that mixes up parts and rests is refused") {
+TEST_CASE("sharded: an order that confuses parts and rests is refused") {
   Shop shop;
   shop.Save("n1", BackupScope::kLead);
   shop.Save("n2", BackupScope::kShards);
   shop.Save("n1", BackupScope::kRest);
-  SECTION("of a source that is not sharded") {
+  SECTION("of an unsharded source") {
     shop.request.is_sharded = false;
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
                   "names a rest part, but the source is not sharded");
@@ -236,19 +235,19 @@ TEST_CASE("sharded: an order that mixes up parts and rests is refused") {
     shop.request.parts[1].is_rest = true;
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names more than one rest part");
   }
-  SECTION("a part for a rest") {
+  SECTION("a part as the rest") {
     shop.request.parts[1].is_rest = true;
     shop.request.parts.pop_back();
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt, "rest of node \"n2\": its tree");
   }
-  SECTION("a rest for a part") {
+  SECTION("the rest as a part") {
     shop.request.parts[2].is_rest = false;
     shop.request.parts.erase(shop.request.parts.begin() + 1);
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "two parts of node \"n1\"");
   }
 }
 
-TEST_CASE("sharded: a kind that is none refuses the scopes, and a node alone saves the whole") {
+TEST_CASE("sharded: an unsharded kind refuses shard scopes, and a single node saves everything") {
   Shop shop;
   Cluster cluster;
   BackupTask refused(

@@ -17,7 +17,7 @@ void AddFile(testing::FakeSnapshotView& view, const std::string& path) {
   view.Complete();
 }
 
-TEST_CASE("snapshot path: the absolute path of a saved file is its path in the snapshot") {
+TEST_CASE("snapshot path: the absolute path of a saved file becomes its path in the snapshot") {
   testing::FakeSnapshotView view;
   AddFile(view, "data/etc/hosts");
 
@@ -26,13 +26,13 @@ TEST_CASE("snapshot path: the absolute path of a saved file is its path in the s
   REQUIRE(Unwrap(ResolvePath(view, "data", "data/etc/hosts")) == "data/etc/hosts");
   REQUIRE(Unwrap(ResolvePath(view, "data", "/data/etc/hosts")) == "data/etc/hosts");
   REQUIRE(Unwrap(ResolvePath(view, "data", "/")).empty());
-  // Not in the snapshot: the caller reports the path as it was typed.
+  // Not in the snapshot: the caller reports the path as typed.
   REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/motd")) == "data/etc/motd");
   // Stock restic's snapshots begin at the root.
   REQUIRE(Unwrap(ResolvePath(view, "", "/etc/hosts")) == "etc/hosts");
 }
 
-TEST_CASE("snapshot path: a file of one of several nodes is found, one of two nodes is ambiguous") {
+TEST_CASE("snapshot path: a file of one node is found, a file of two nodes is ambiguous") {
   testing::FakeSnapshotView view;
   AddFile(view, "members/lb-1/files/etc/haproxy.cfg");
   AddFile(view, "members/lb-1/files/etc/shared");
@@ -44,7 +44,7 @@ TEST_CASE("snapshot path: a file of one of several nodes is found, one of two no
                 "is a path of 2 nodes");
 }
 
-TEST_CASE("snapshot path: patterns of absolute paths are anchored where the kind has files") {
+TEST_CASE("snapshot path: patterns of absolute paths are anchored at the kind's root") {
   REQUIRE(PatternInSnapshot("data", "/etc/*.conf") == "/data/etc/*.conf");
   REQUIRE(PatternInSnapshot(kMembersRoot, "/etc/etcd") == "/members/*/files/etc/etcd");
   REQUIRE(PatternInSnapshot("data", "/data/etc") == "/data/etc");
@@ -53,7 +53,7 @@ TEST_CASE("snapshot path: patterns of absolute paths are anchored where the kind
   REQUIRE(PatternInSnapshot("", "/etc/*.conf") == "/etc/*.conf");
 }
 
-TEST_CASE("snapshot path: the root of a kind has the node's name in it") {
+TEST_CASE("snapshot path: the root of a kind contains the node's name") {
   REQUIRE(RootOfNode(kMembersRoot, "lb-1") == "members/lb-1/files");
   REQUIRE(RootOfNode("data", "lb-1") == "data");
 }

@@ -43,7 +43,7 @@ IdentityRecord SomeIdentity() {
 PlanRecord SomePlan(std::uint8_t number) {
   return {.plan_id = Bytes(16, number),
           .key_id = Bytes(32, 1),
-          .sequence = ~std::uint64_t{0} - number,  // a thief may drive it to its end
+          .sequence = ~std::uint64_t{0} - number,  // a thief may use up all sequence numbers
           .hash = Bytes(32, number),
           .kind = OrderKind::kBackup,
           .state = PlanState::kAccepted,
@@ -93,7 +93,7 @@ Journal NewJournal(const TempDir& directory) {
   return journal;
 }
 
-TEST_CASE("journal: what was applied is loaded as it was, also after a restart") {
+TEST_CASE("journal: applied changes load unchanged, also after a restart") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Loaded expected{.identity = SomeIdentity(),
                   .floors = {{Bytes(32, 1), ~std::uint64_t{0}}, {Bytes(32, 2), 5}},
@@ -126,7 +126,7 @@ TEST_CASE("journal: what was applied is loaded as it was, also after a restart")
   REQUIRE(Unwrap(journal.Check()).empty());
 }
 
-TEST_CASE("journal: what is to be forgotten is gone, with all that belongs to it") {
+TEST_CASE("journal: forgotten records are removed, with everything that belongs to them") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   IdentityRecord identity = SomeIdentity();
@@ -154,7 +154,7 @@ TEST_CASE("journal: what is to be forgotten is gone, with all that belongs to it
                                            .reports = {SomeReport(3)}});
 }
 
-TEST_CASE("journal: kept reports are read again in bounded pieces") {
+TEST_CASE("journal: kept reports are read in bounded pieces") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   Changes changes{ReportsTaken{10}};
@@ -174,7 +174,7 @@ TEST_CASE("journal: kept reports are read again in bounded pieces") {
   REQUIRE(sequences(11, 100, 1).empty());
 }
 
-TEST_CASE("journal: old reports go when they were taken, and no gap arises") {
+TEST_CASE("journal: old reports are removed once taken, without leaving gaps") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   Changes changes{ReportsTaken{4}};
@@ -194,7 +194,7 @@ TEST_CASE("journal: old reports go when they were taken, and no gap arises") {
   REQUIRE(Unwrap(journal.Load()).reports == std::vector{SomeReport(5, 5), SomeReport(6, 6)});
 }
 
-TEST_CASE("journal: a node that has not joined is told how") {
+TEST_CASE("journal: a node that has not joined learns how to join") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   REQUIRE_FAILS(Journal::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kNotFound,
                 "open journal");
@@ -202,21 +202,21 @@ TEST_CASE("journal: a node that has not joined is told how") {
   REQUIRE_FAILS(journal.Load(), ErrorCode::kNotFound, "holdfast agent token NODE");
 }
 
-TEST_CASE("journal: one agent has it") {
+TEST_CASE("journal: only one agent can open it") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   REQUIRE_FAILS(Journal::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
                 "held by holdfast-agent (process ");
 }
 
-TEST_CASE("journal: a damaged one is refused, and says why an old copy would not do") {
+TEST_CASE("journal: a damaged journal is refused, and an old copy is advised against") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   REQUIRE_OK(WriteFileAtomic(PathIn(directory), Bytes(9000, 'x'), 0600));
   REQUIRE_FAILS(Journal::Open(PathIn(directory), DatabaseMode::kCreate), ErrorCode::kCorrupt,
                 "join the cluster again");
 }
 
-TEST_CASE("journal: without room a step does not happen") {
+TEST_CASE("journal: without space a step is not applied") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     Result<Journal> journal = Journal::Open(PathIn(directory), DatabaseMode::kCreate);
@@ -234,7 +234,7 @@ TEST_CASE("journal: without room a step does not happen") {
   REQUIRE(outcome.said == "no_space");
 }
 
-TEST_CASE("journal: killed between two steps, the first is there whole") {
+TEST_CASE("journal: after a kill between two steps, the first is stored completely") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     Result<Journal> journal = Journal::Open(PathIn(directory), DatabaseMode::kCreate);
@@ -251,8 +251,8 @@ TEST_CASE("journal: killed between two steps, the first is there whole") {
   REQUIRE(loaded.reports == std::vector{SomeReport(1)});
 }
 
-// Numbers, on demand: journal_test "[bench]".
-TEST_CASE("journal bench: accepted plans a second", "[.][bench]") {
+// Measurements, on demand: journal_test "[bench]".
+TEST_CASE("journal bench: accepted plans per second", "[.][bench]") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   SystemClock clock;

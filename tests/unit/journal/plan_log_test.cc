@@ -33,7 +33,7 @@ ReplayVerdict Judge(const PlanLog& log, const Record& plan) {
 
 std::string PathIn(const TempDir& directory) { return directory.path() + "/plans.db"; }
 
-TEST_CASE("plan log: a plan that was accepted is known for ever after, and what came of it") {
+TEST_CASE("plan log: an accepted plan and its result are known from then on") {
   TempDir directory = Unwrap(TempDir::Create("plans"));
   Record plan = Plan(1, ~std::uint64_t{0});
   Record other = Plan(1, 5);
@@ -59,10 +59,10 @@ TEST_CASE("plan log: a plan that was accepted is known for ever after, and what 
   REQUIRE_FALSE(Unwrap(log.OutcomeOf(AsBytes(std::string(16, 'x')))));
 }
 
-TEST_CASE("plan log: what is forgotten leaves a floor, also after a restart") {
+TEST_CASE("plan log: forgotten plans leave a floor, also after a restart") {
   TempDir directory = Unwrap(TempDir::Create("plans"));
   std::int64_t kept_ms = (trust::kPlanLifeMax + trust::kClockAllowance).count();
-  Record late = Plan(3, 5, 5'000);  // below what will be the floor, and kept
+  Record late = Plan(3, 5, 5'000);  // below the later floor, but kept
   {
     PlanLog log = Unwrap(PlanLog::Open(PathIn(directory)));
     REQUIRE_OK(log.Accept(Plan(1, 7, 1'000)));
@@ -80,7 +80,7 @@ TEST_CASE("plan log: what is forgotten leaves a floor, also after a restart") {
   REQUIRE(Judge(log, Plan(4, 10)) == ReplayVerdict::kNew);
 }
 
-TEST_CASE("plan log: a helper that is killed after the acceptance does not begin again") {
+TEST_CASE("plan log: a helper killed after the acceptance does not start again") {
   TempDir directory = Unwrap(TempDir::Create("plans"));
   testing::ChildOutcome outcome = testing::RunInChild([&]() -> std::string {
     Result<PlanLog> log = PlanLog::Open(PathIn(directory));

@@ -23,13 +23,13 @@ UnfinishedRestore Facts() {
           .state = ""};
 }
 
-TEST_CASE("restore journal: what was recorded last is read back") {
+TEST_CASE("restore journal: the last record is read back") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   RestoreJournal journal(directory.path(), Facts());
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
 
   REQUIRE_OK(journal.Record("one"));
-  std::string state("{\"path\": \"\xff\"}\0x", 15);  // neither UTF-8 nor free of NUL
+  std::string state("{\"path\": \"\xff\"}\0x", 15);  // invalid UTF-8, with a NUL
   REQUIRE_OK(journal.Record(state));
 
   auto read = Unwrap(ReadRestoreJournal(directory.path(), "files", "app"));
@@ -55,7 +55,7 @@ TEST_CASE("restore journal: it exists until it is removed") {
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
 }
 
-TEST_CASE("restore journal: only its owner may read it") {
+TEST_CASE("restore journal: only its owner can read it") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   RestoreJournal journal(directory.path(), Facts());
   REQUIRE_OK(journal.Record("state"));
@@ -65,7 +65,7 @@ TEST_CASE("restore journal: only its owner may read it") {
   REQUIRE((status.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("restore journal: what cannot be understood is corrupt, never ignored") {
+TEST_CASE("restore journal: a malformed journal is corrupt, never ignored") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   REQUIRE_OK(MakeDirectories(directory.path() + "/restore", 0700));
   std::string path = directory.path() + "/restore/files-app.json";

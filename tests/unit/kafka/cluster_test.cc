@@ -24,12 +24,12 @@ std::unique_ptr<Client> Open(ClientOptions options, LogObserver observer = {}) {
   return Unwrap(Client::Open(std::move(options), std::move(observer)));
 }
 
-// Nobody answers there: connections are taken, and nothing is said.
+// A listener that accepts connections and never answers.
 ClientOptions Silent(const LoopbackListener& listener) {
   return {.bootstrap = {listener.authority}, .time_limit = std::chrono::minutes(2)};
 }
 
-TEST_CASE("kafka cluster: brokers, topics and partitions in their order") {
+TEST_CASE("kafka cluster: brokers, topics and partitions are in order") {
   MockCluster kafka(3);
   kafka.CreateTopic("orders", 4, 3);
   kafka.CreateTopic("clicks", 1, 3);
@@ -52,8 +52,8 @@ TEST_CASE("kafka cluster: brokers, topics and partitions in their order") {
   CHECK(orders.partitions[3].in_sync.size() == 3);
 }
 
-TEST_CASE("kafka cluster: ids of topics are told where librdkafka can") {
-  MockCluster kafka;  // has no controller, which is asked for them
+TEST_CASE("kafka cluster: topic ids are listed if librdkafka can") {
+  MockCluster kafka;  // has no controller, which answers this request
   ClientOptions options = kafka.options();
   options.time_limit = std::chrono::milliseconds(200);
   auto client = Open(options);
@@ -67,12 +67,12 @@ TEST_CASE("kafka cluster: ids of topics are told where librdkafka can") {
     REQUIRE_FAILS(ids, ErrorCode::kUnsupported, "librdkafka 2.3 or later");
 }
 
-TEST_CASE("kafka cluster: a name is there, is not, or may not be asked for") {
+TEST_CASE("kafka cluster: a topic exists, does not exist, or is forbidden") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 2);
   kafka.CreateTopic("secret", 1);
   kafka.SetTopicError("secret", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-  // These brokers make what is asked for; real ones do as they are told.
+  // The mock brokers create requested topics. Real ones follow their configuration.
   kafka.SetTopicError("none", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
   auto client = Open(kafka.options());
   const std::vector<std::string> names = {"orders", "none", "secret", "", std::string("a\0b", 3)};
@@ -92,7 +92,7 @@ TEST_CASE("kafka cluster: a name is there, is not, or may not be asked for") {
   }
 }
 
-TEST_CASE("kafka cluster: with one address the broker that listens there answers") {
+TEST_CASE("kafka cluster: with one address the broker listening there answers") {
   MockCluster kafka(3);
   ClientOptions options = kafka.options();
   options.bootstrap = {options.bootstrap[1]};
@@ -115,7 +115,7 @@ TEST_CASE("kafka cluster: a partition without a leader has none") {
   CHECK(cluster.topics[0].partitions[1].leader == -1);
 }
 
-TEST_CASE("kafka cluster: bounds of many partitions") {
+TEST_CASE("kafka cluster: bounds of many partitions are listed") {
   MockCluster kafka(3);
   kafka.CreateTopic("orders", 1200);
   WriteNumbers(kafka.options(), {"orders", 0}, 3);
@@ -135,7 +135,7 @@ TEST_CASE("kafka cluster: bounds of many partitions") {
   CHECK(bounds[1100].last_stable == 5);
 }
 
-TEST_CASE("kafka cluster: a partition that is not there does not keep the others from bounds") {
+TEST_CASE("kafka cluster: an unknown partition does not affect the bounds of others") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 3);
   WriteNumbers(kafka.options(), {"orders", 2}, 4);
@@ -150,7 +150,7 @@ TEST_CASE("kafka cluster: a partition that is not there does not keep the others
   CHECK(bounds[2].high == 4);
 }
 
-TEST_CASE("kafka cluster: one partition alone that is not there") {
+TEST_CASE("kafka cluster: an unknown partition alone is not found") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto client = Open(kafka.options());
@@ -162,12 +162,12 @@ TEST_CASE("kafka cluster: one partition alone that is not there") {
   CHECK(bounds[0].error->code() == ErrorCode::kNotFound);
 }
 
-TEST_CASE("kafka cluster: what a broker refuses in one partition the others are asked for again") {
+TEST_CASE("kafka cluster: after an error in one partition the others are requested again") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 4);
   WriteNumbers(kafka.options(), {"orders", 3}, 2);
   auto client = Open(kafka.options());
-  // All four, the first two of them, and the first of these.
+  // The request for all four fails, then that for the first two, then that for the first.
   constexpr int kRefused = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
   kafka.FailNext(Api::kListOffsets, {kRefused, kRefused, kRefused});
 
@@ -201,7 +201,7 @@ TEST_CASE("kafka cluster: bounds follow a leader that died") {
   CHECK(bounds[0].high == 2);
 }
 
-TEST_CASE("kafka cluster: a topic has bounds as soon as it is made") {
+TEST_CASE("kafka cluster: a topic has bounds as soon as it is created") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.CreateTopic("new", 1);
@@ -234,7 +234,7 @@ TEST_CASE("kafka cluster: bounds follow a leader that moved") {
   CHECK(bounds[0].high == 2);
 }
 
-TEST_CASE("kafka cluster: a partition without a leader does not keep the others from bounds") {
+TEST_CASE("kafka cluster: a partition without a leader does not affect the bounds of others") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 2);
   WriteNumbers(kafka.options(), {"orders", 1}, 4);
@@ -250,14 +250,14 @@ TEST_CASE("kafka cluster: a partition without a leader does not keep the others 
   CHECK(bounds[1].high == 4);
 }
 
-TEST_CASE("kafka cluster: no partitions have no bounds") {
+TEST_CASE("kafka cluster: an empty list has no bounds") {
   MockCluster kafka;
   auto client = Open(kafka.options());
 
   CHECK(Unwrap(ListBounds(*client, {}, {})).empty());
 }
 
-TEST_CASE("kafka cluster: offsets for a time") {
+TEST_CASE("kafka cluster: offsets for a time are listed") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto client = Open(kafka.options());
@@ -270,7 +270,7 @@ TEST_CASE("kafka cluster: offsets for a time") {
   REQUIRE(offsets[1].error);
 }
 
-TEST_CASE("kafka client: where nobody listens its error says so") {
+TEST_CASE("kafka client: a refused connection is in the error") {
   ClientOptions options{.bootstrap = {"127.0.0.1:1"}, .time_limit = std::chrono::milliseconds(300)};
   std::string log;
   auto client = Open(options, [&](LogLevel, std::string_view line) { log += line; });
@@ -283,7 +283,7 @@ TEST_CASE("kafka client: where nobody listens its error says so") {
   CHECK_THAT(log, Catch::Contains("Connection refused"));
 }
 
-TEST_CASE("kafka client: a name that does not resolve is told") {
+TEST_CASE("kafka client: a host name that does not resolve is in the error") {
   ClientOptions options{.bootstrap = {"nowhere.invalid:9092"},
                         .time_limit = std::chrono::milliseconds(300)};
   auto client = Open(options);
@@ -291,7 +291,7 @@ TEST_CASE("kafka client: a name that does not resolve is told") {
   REQUIRE_FAILS(DescribeCluster(*client, {}), ErrorCode::kUnavailable, "nowhere.invalid");
 }
 
-TEST_CASE("kafka client: a server that says nothing is waited for as long as it may take") {
+TEST_CASE("kafka client: a silent server is waited for up to the time limit") {
   LoopbackListener listener;
   ClientOptions options = Silent(listener);
   options.time_limit = std::chrono::milliseconds(300);
@@ -304,7 +304,7 @@ TEST_CASE("kafka client: a server that says nothing is waited for as long as it 
   CHECK(configs[0].error->code() == ErrorCode::kTimedOut);
 }
 
-// Answers whatever comes with text, and hangs up.
+// Answers every connection with text, and closes it.
 class NoTls {
  public:
   NoTls()
@@ -331,7 +331,7 @@ class NoTls {
   std::jthread thread_;
 };
 
-TEST_CASE("kafka client: TLS that fails ends a call at once") {
+TEST_CASE("kafka client: failed TLS ends a call at once") {
   NoTls server;
   auto client = Open(server.options());
   auto another = Open(server.options());
@@ -341,7 +341,7 @@ TEST_CASE("kafka client: TLS that fails ends a call at once") {
   REQUIRE_FAILS(DescribeConfigs(*another, owners, {}), ErrorCode::kDenied, "wrong version number");
 }
 
-TEST_CASE("kafka client: TLS to a listener without it says so") {
+TEST_CASE("kafka client: TLS to a plaintext listener is an error that says so") {
   MockCluster kafka;
   ClientOptions options = kafka.options();
   options.time_limit = std::chrono::milliseconds(300);
@@ -354,7 +354,7 @@ TEST_CASE("kafka client: TLS to a listener without it says so") {
   REQUIRE_FAILS(cluster, ErrorCode::kUnavailable, "`security.protocol`");
 }
 
-TEST_CASE("kafka client: a cluster that comes late is found") {
+TEST_CASE("kafka client: a cluster that starts late is found") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.SetDown();
@@ -364,7 +364,7 @@ TEST_CASE("kafka client: a cluster that comes late is found") {
   CHECK(Unwrap(DescribeCluster(*client, {})).topics.size() == 1);
 }
 
-TEST_CASE("kafka client: a stop ends a call, whenever it comes") {
+TEST_CASE("kafka client: a stop ends a call at any time") {
   LoopbackListener listener;
   auto client = Open(Silent(listener));
   const std::vector<ConfigOwner> owners = {{ConfigScope::kTopic, "orders"}};

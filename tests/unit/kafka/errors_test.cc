@@ -10,7 +10,7 @@ namespace {
 
 ErrorCode KindOf(int code) { return ErrorOf(code, "").code(); }
 
-TEST_CASE("kafka errors: a code becomes the kind that tells a caller what to do") {
+TEST_CASE("kafka errors: each code maps to the kind that callers act on") {
   CHECK(KindOf(RD_KAFKA_RESP_ERR__TRANSPORT) == ErrorCode::kUnavailable);
   CHECK(KindOf(RD_KAFKA_RESP_ERR__TIMED_OUT) == ErrorCode::kTimedOut);
   CHECK(KindOf(RD_KAFKA_RESP_ERR__AUTHENTICATION) == ErrorCode::kDenied);
@@ -26,12 +26,12 @@ TEST_CASE("kafka errors: a code becomes the kind that tells a caller what to do"
   CHECK(KindOf(RD_KAFKA_RESP_ERR__PURGE_QUEUE) == ErrorCode::kCancelled);
 }
 
-TEST_CASE("kafka errors: what a later broker says may pass, what a later library says is a bug") {
+TEST_CASE("kafka errors: unknown broker codes are retryable, unknown library codes are bugs") {
   CHECK(KindOf(121) == ErrorCode::kUnavailable);
   CHECK(KindOf(RD_KAFKA_RESP_ERR__CONFLICT) == ErrorCode::kInternal);
 }
 
-TEST_CASE("kafka errors: a message is what matters of librdkafka's words") {
+TEST_CASE("kafka errors: the message is the useful part of librdkafka's text") {
   CHECK(ErrorOf(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "").message() ==
         "topic authorization failed");
   CHECK(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT,
@@ -50,20 +50,20 @@ TEST_CASE("kafka errors: a message is what matters of librdkafka's words") {
         "too many partitions");
 }
 
-TEST_CASE("kafka errors: a missing right is named, with what it is about") {
+TEST_CASE("kafka errors: a missing right is named, with its resource") {
   const Error error = ErrorOf(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "",
                               {"topic \"orders\"", "DESCRIBE_CONFIGS"});
 
   CHECK_THAT(error.hint(), Catch::Contains("DESCRIBE_CONFIGS on topic \"orders\""));
 }
 
-TEST_CASE("kafka errors: what cannot be read says what would help") {
+TEST_CASE("kafka errors: an unreadable partition has a hint") {
   CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "").hint(), Catch::Contains("start"));
   CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__BAD_MSG, "failed CRC32C check").hint(),
              Catch::Contains("kafka-dump-log"));
 }
 
-TEST_CASE("kafka errors: a SCRAM login that Kafka 4 refuses whatever the password says so") {
+TEST_CASE("kafka errors: a SCRAM login that Kafka 4 always refuses is explained") {
   const Error error =
       ErrorOf(RD_KAFKA_RESP_ERR__AUTHENTICATION,
               "SASL authentication error: Authentication failed during authentication due to "
@@ -75,7 +75,7 @@ TEST_CASE("kafka errors: a SCRAM login that Kafka 4 refuses whatever the passwor
   CHECK_THAT(error.hint(), Catch::Contains("sasl.password_file"));
 }
 
-TEST_CASE("kafka errors: a mechanism that is not offered is no wrong password") {
+TEST_CASE("kafka errors: an unsupported mechanism is not reported as a wrong password") {
   const Error error = ErrorOf(RD_KAFKA_RESP_ERR__AUTHENTICATION,
                               "sasl_ssl://a:9/bootstrap: SASL SCRAM-SHA-256 mechanism handshake "
                               "failed: Broker: Unsupported SASL mechanism: broker's supported "
@@ -86,7 +86,7 @@ TEST_CASE("kafka errors: a mechanism that is not offered is no wrong password") 
   CHECK_THAT(error.hint(), Catch::Contains("sasl.mechanism"));
 }
 
-TEST_CASE("kafka errors: a listener of another protocol is told from one that is not there") {
+TEST_CASE("kafka errors: a listener of another protocol is distinguished from a missing one") {
   for (const char* words : {"Send failed: SSL transport error: Broken pipe",
                             "Receive failed: Connection reset by peer"})
     CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT, words).hint(),
@@ -107,7 +107,7 @@ TEST_CASE("kafka errors: a listener of another protocol is told from one that is
                              "the address, and whether it requires TLS (`security.protocol`)"));
 }
 
-TEST_CASE("kafka errors: what speaks another protocol has no damaged records") {
+TEST_CASE("kafka errors: a foreign protocol is not reported as damaged records") {
   const Error error = ErrorOf(RD_KAFKA_RESP_ERR__BAD_MSG,
                               "Receive failed: Invalid response size 1213486160 (0..100000000): "
                               "increase receive.message.max.bytes");
@@ -117,7 +117,7 @@ TEST_CASE("kafka errors: what speaks another protocol has no damaged records") {
                              "the address, and whether it requires TLS (`security.protocol`)"));
 }
 
-TEST_CASE("kafka capabilities: a release has what its headers and its library have") {
+TEST_CASE("kafka capabilities: a feature needs both the headers and the library") {
   const Capabilities library = LibraryCapabilities();
 
   CHECK(library.version == rd_kafka_version_str());

@@ -28,7 +28,7 @@ MockCluster::MockCluster(int brokers) : impl_(std::make_unique<Impl>()) {
 }
 
 MockCluster::~MockCluster() {
-  // Ending one takes up to a second, for which no test waits: the program does, at its end.
+  // Destroying a mock cluster takes up to a second. Only the end of the program waits for it.
   static std::vector<std::jthread> ending;
   ending.emplace_back([impl = std::move(impl_)] {
     rd_kafka_mock_cluster_destroy(impl->cluster);
@@ -65,7 +65,7 @@ void MockCluster::SetTopicError(const std::string& topic, int code) {
                                 static_cast<rd_kafka_resp_err_t>(code));
 }
 
-// Also on a thread of a test, where Catch2 cannot be asked.
+// Also called on test threads, where Catch2 cannot be used.
 void MockCluster::SetDown(std::int32_t broker) {
   HF_CHECK(rd_kafka_mock_broker_set_down(impl_->cluster, broker) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }

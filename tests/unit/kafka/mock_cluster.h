@@ -1,5 +1,5 @@
-// Brokers in this process, librdkafka's own: they know topics, records and committed offsets, and
-// fail as they are told to.
+// librdkafka's mock brokers in this process. They know topics, records and committed offsets, and
+// fail on request.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace holdfast::rdkafka::testing {
 
-// Kafka's numbers of requests.
+// Kafka's API keys.
 enum class Api : std::int16_t {
   kProduce = 0,
   kFetch = 1,
@@ -29,17 +29,17 @@ class MockCluster {
  public:
   explicit MockCluster(int brokers = 1);
   ~MockCluster();
-  // With a time limit that a test which hangs would meet.
+  // The time limit is one that only a hanging test meets.
   ClientOptions options() const;
   void CreateTopic(const std::string& name, int partitions, int replicas = 1);
-  // The next requests of the kind fail, each with one of the codes.
+  // The next requests of this API fail, one with each code.
   void FailNext(Api api, std::initializer_list<int> codes);
   void SetLeader(const std::string& topic, std::int32_t partition, std::int32_t broker);
-  // What asking for the topic is answered with, an rd_kafka_resp_err_t.
+  // The error of metadata requests for the topic, an rd_kafka_resp_err_t.
   void SetTopicError(const std::string& topic, int code);
-  void SetDown(std::int32_t broker = -1);  // or all
+  void SetDown(std::int32_t broker = -1);  // -1: all
   void SetUp();
-  // How long each answer takes.
+  // The delay of each answer.
   void SetAnswerTime(int milliseconds);
 
  private:
@@ -47,17 +47,17 @@ class MockCluster {
   std::unique_ptr<Impl> impl_;
 };
 
-// What a record holds, as text; "-" is null.
+// The content of a record as text; "-" is null.
 struct Content {
   std::string key = "-";
   std::string value = "-";
   std::int64_t timestamp_ms = 1'000;
 };
 
-// Writes them, and all are there on return.
+// Writes the records, and returns when all are delivered.
 void WriteAll(const ClientOptions& options, const TopicPartition& partition,
               const std::vector<Content>& records);
-// So many with the values "0", "1", ...
+// Writes `count` records with the values "0", "1", ...
 void WriteNumbers(const ClientOptions& options, const TopicPartition& partition, int count);
 
 }  // namespace holdfast::rdkafka::testing

@@ -28,14 +28,14 @@ void Write(const std::string& path, std::string_view text) {
   REQUIRE_OK(WriteFileAtomic(path, AsBytes(text), 0600));
 }
 
-TEST_CASE("kafka properties: how to reach a cluster can be given") {
+TEST_CASE("kafka properties: connection settings are accepted") {
   REQUIRE_OK(CheckProperties({}));
   REQUIRE_OK(CheckProperties({{"client.id", "node-1"}, {"socket.timeout.ms", "10000"}}));
   REQUIRE_OK(CheckProperties({{"security.protocol", "ssl"}, {"ssl.ca.location", "/ca.pem"}}));
   REQUIRE_OK(CheckProperties(kPlain));
 }
 
-TEST_CASE("kafka properties: a name that is not known is named with the nearest") {
+TEST_CASE("kafka properties: an unknown name gets a suggestion") {
   REQUIRE_FAILS(CheckProperties({{"ssl.ca.locations", "x"}}), ErrorCode::kInvalidArgument,
                 "unknown property \"ssl.ca.locations\" (hint: did you mean "
                 "\"ssl.ca.location\"?)");
@@ -43,21 +43,21 @@ TEST_CASE("kafka properties: a name that is not known is named with the nearest"
                 "allowed properties: broker.address.family, ");
 }
 
-TEST_CASE("kafka properties: what the backup itself decides is refused") {
+TEST_CASE("kafka properties: settings that the backup controls are refused") {
   for (const char* name : {"isolation.level", "enable.idempotence", "group.id", "acks",
                            "plugin.library.paths", "enable.ssl.certificate.verification"})
     REQUIRE_FAILS(CheckProperties({{name, "x"}}), ErrorCode::kInvalidArgument,
                   "property \"" + std::string(name) + "\" cannot be set here");
 }
 
-TEST_CASE("kafka properties: a secret is given by a file") {
+TEST_CASE("kafka properties: a secret must be in a file") {
   REQUIRE_FAILS(CheckProperties({{"sasl.password", "hunter2"}}), ErrorCode::kInvalidArgument,
                 "set \"sasl.password_file\" to");
   REQUIRE_FAILS(CheckProperties({{"ssl.key.password", "hunter2"}}), ErrorCode::kInvalidArgument,
                 "set \"ssl.key.password_file\" to");
 }
 
-TEST_CASE("kafka properties: what would be ignored without a word is refused") {
+TEST_CASE("kafka properties: settings without any effect are refused") {
   REQUIRE_FAILS(CheckProperties({{"ssl.ca.location", "/ca.pem"}}), ErrorCode::kInvalidArgument,
                 "\"ssl.ca.location\" has no effect without TLS");
   REQUIRE_FAILS(CheckProperties(With(kPlain, "security.protocol", "SSL")),
@@ -70,7 +70,7 @@ TEST_CASE("kafka properties: what would be ignored without a word is refused") {
                 "set \"sasl.password_file\"");
 }
 
-TEST_CASE("kafka client: a secret is the text of its file") {
+TEST_CASE("kafka client: a secret is read from its file") {
   const TempDir directory = Unwrap(TempDir::Create("kafka"));
   const std::string file = directory.path() + "/password";
   ClientOptions options{.bootstrap = {"127.0.0.1:1"}, .properties = kPlain};
@@ -83,7 +83,7 @@ TEST_CASE("kafka client: a secret is the text of its file") {
   REQUIRE_OK(Client::Open(options));
 }
 
-TEST_CASE("kafka client: a value that cannot be is named with its property") {
+TEST_CASE("kafka client: an invalid value is named with its property") {
   ClientOptions options{.bootstrap = {"127.0.0.1:1"}};
   options.properties = {{"socket.timeout.ms", "soon"}};
   REQUIRE_FAILS(Client::Open(options), ErrorCode::kInvalidArgument, "socket.timeout.ms");
@@ -92,7 +92,7 @@ TEST_CASE("kafka client: a value that cannot be is named with its property") {
   REQUIRE_FAILS(Client::Open(options), ErrorCode::kInvalidArgument, "ssl.ca.location");
 }
 
-TEST_CASE("kafka client: it takes brokers to begin with") {
+TEST_CASE("kafka client: it needs at least one broker") {
   REQUIRE_FAILS(Client::Open({}), ErrorCode::kInvalidArgument, "no broker");
   REQUIRE_FAILS(Client::Open({.bootstrap = {"a:1,b:1"}}), ErrorCode::kInvalidArgument,
                 "\"a:1,b:1\" is not a broker's address");

@@ -16,7 +16,7 @@ using holdfast::testing::Unwrap;
 using testing::Api;
 using testing::MockCluster;
 
-// A writer and what it told.
+// A writer and its deliveries.
 struct Written {
   explicit Written(const MockCluster& kafka, WriterOptions options = {},
                    std::chrono::milliseconds linger = {}) {
@@ -38,7 +38,7 @@ struct Written {
   std::unique_ptr<Writer> writer;
 };
 
-TEST_CASE("kafka writer: deliveries tell offsets, in each partition's order") {
+TEST_CASE("kafka writer: deliveries have offsets, in each partition's order") {
   MockCluster kafka(2);
   kafka.CreateTopic("orders", 2);
   Written written(kafka);
@@ -68,11 +68,11 @@ TEST_CASE("kafka writer: a timestamp of 0 is refused rather than changed") {
   CHECK(written.writer->pending() == 0);
 }
 
-TEST_CASE("kafka writer: the buffer bounds what is written and not delivered") {
+TEST_CASE("kafka writer: the buffer bounds undelivered records") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   Written written(kafka, {.buffer_bytes = 64U << 10});
-  const std::string key(10'000, 'k');  // librdkafka itself counts no keys
+  const std::string key(10'000, 'k');  // librdkafka itself does not count keys
 
   for (std::uint64_t i = 0; i < 300; ++i) {
     REQUIRE_OK(written.writer->Write({.topic = "orders", .key = AsBytes(key), .tag = i}, {}));
@@ -97,7 +97,7 @@ TEST_CASE("kafka writer: a record larger than the buffer is written alone") {
   CHECK(written.offsets[0] == std::vector<std::int64_t>{0, 1});
 }
 
-TEST_CASE("kafka writer: a record that is too large is refused") {
+TEST_CASE("kafka writer: a record over the size limit is refused") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   Written written(kafka);
@@ -109,7 +109,7 @@ TEST_CASE("kafka writer: a record that is too large is refused") {
   CHECK(written.offsets[0] == std::vector<std::int64_t>{0});
 }
 
-TEST_CASE("kafka writer: what a broker refuses is told for each record of the batch") {
+TEST_CASE("kafka writer: a batch refused by the broker fails each of its records") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   Written written(kafka, {}, std::chrono::milliseconds(50));
@@ -126,7 +126,7 @@ TEST_CASE("kafka writer: what a broker refuses is told for each record of the ba
   CHECK(written.offsets[0] == std::vector<std::int64_t>{0});
 }
 
-TEST_CASE("kafka writer: what passes is tried again, and each record is there once") {
+TEST_CASE("kafka writer: transient errors are retried, and each record is written once") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   Written written(kafka);
@@ -142,7 +142,7 @@ TEST_CASE("kafka writer: what passes is tried again, and each record is there on
   CHECK(Unwrap(ListBounds(*client, asked, {}))[0].high == 20);
 }
 
-TEST_CASE("kafka writer: who may not write at all is told so, and every later call fails") {
+TEST_CASE("kafka writer: after a denied write every later call fails") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.FailNext(Api::kInitProducerId, {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED});
@@ -156,7 +156,7 @@ TEST_CASE("kafka writer: who may not write at all is told so, and every later ca
   REQUIRE_FAILS(written.Write(2), ErrorCode::kDenied, "allow this user WRITE");
 }
 
-TEST_CASE("kafka writer: a partition that is not there") {
+TEST_CASE("kafka writer: an unknown partition is not found") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   Written written(kafka);
@@ -164,13 +164,13 @@ TEST_CASE("kafka writer: a partition that is not there") {
   REQUIRE_OK(written.writer->Flush({}));
 
   REQUIRE_FAILS(written.Write(2, 5), ErrorCode::kNotFound, "partition 5 of topic \"orders\"");
-  // Nobody else takes its headers then.
+  // librdkafka does not take the headers of a record that it refuses.
   const std::vector<NewRecord::Header> headers = {{"a", AsBytes("1")}};
   REQUIRE_FAILS(written.writer->Write({.topic = "orders", .partition = 5, .headers = headers}, {}),
                 ErrorCode::kNotFound, "partition 5");
 }
 
-TEST_CASE("kafka writer: what cannot be delivered in time fails with the reason") {
+TEST_CASE("kafka writer: a record not delivered in time fails with the reason") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.SetDown();
@@ -183,7 +183,7 @@ TEST_CASE("kafka writer: what cannot be delivered in time fails with the reason"
   CHECK_THAT(written.deliveries[0].error->message(), Catch::Contains("kafka at "));
 }
 
-TEST_CASE("kafka writer: a stop ends the wait, and what is pending goes with the writer") {
+TEST_CASE("kafka writer: a stop ends the wait, and pending records are dropped with the writer") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.SetDown();
@@ -201,7 +201,7 @@ TEST_CASE("kafka writer: a stop ends the wait, and what is pending goes with the
   CHECK(written.deliveries.empty());
 }
 
-TEST_CASE("kafka writer: a compression that is not known is refused when it is opened") {
+TEST_CASE("kafka writer: an unknown compression is refused at open") {
   MockCluster kafka;
 
   REQUIRE_FAILS(Writer::Open(kafka.options(), {.compression = "best"}, {}),

@@ -1,4 +1,4 @@
-// What tar's own programs make of it: tests/integration/cli/test_repository.py.
+// tests/integration/cli/test_repository.py reads archives with tar programs.
 #include "common/repository/archive.h"
 
 #include "common/base/format.h"
@@ -133,7 +133,7 @@ Bytes Packed(ByteView tar) {
   return out;
 }
 
-TEST_CASE("archive: the same tree comes back, in the same repository and in another") {
+TEST_CASE("archive: the same tree is imported into the same repository and into another") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(Everything());
   const Bytes archive = archives.Export(snapshot);
@@ -162,7 +162,7 @@ TEST_CASE("archive: the same tree comes back, in the same repository and in anot
   CHECK(Unwrap(other.Import(archive)).was_present);
 }
 
-TEST_CASE("archive: a file of more blobs than are read at once is whole") {
+TEST_CASE("archive: a file with more blobs than are read at once is complete") {
   Archives archives;
   constexpr std::size_t kPage = 4096;
   Bytes pages(kPage * 4'500);
@@ -185,7 +185,7 @@ TEST_CASE("archive: a file of more blobs than are read at once is whole") {
   CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
 }
 
-TEST_CASE("archive: a directory too large to hold comes back") {
+TEST_CASE("archive: a directory too large for memory is imported") {
   Archives archives;
   std::vector<Item> items = Items(DirectoryItem("data"));
   for (int i = 0; i < 8'500; ++i) {
@@ -208,7 +208,7 @@ TEST_CASE("archive: a directory too large to hold comes back") {
   CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
 }
 
-TEST_CASE("archive: another name of a file has no content of its own") {
+TEST_CASE("archive: further names of a file have no content") {
   Archives archives;
   Bytes archive = Unpacked(archives.Export(archives.Save(Everything())));
   ByteView rest = archive;
@@ -235,7 +235,7 @@ TEST_CASE("archive: another name of a file has no content of its own") {
   CHECK(entries.count(top + "\xff\n\"\\") == 1);
 }
 
-TEST_CASE("archive: directories far below each other come back") {
+TEST_CASE("archive: deeply nested directories are imported") {
   Archives archives;
   std::vector<Item> items = Items(DirectoryItem("data"));
   std::string path = "data";
@@ -251,7 +251,7 @@ TEST_CASE("archive: directories far below each other come back") {
   CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
 }
 
-TEST_CASE("archive: what is cut short anywhere becomes no snapshot") {
+TEST_CASE("archive: a truncated archive never becomes a snapshot") {
   Archives archives;
   const Bytes archive = archives.Export(archives.Save(Items(
       FileItem("data/a", std::string_view("alpha")), FileItem("data/b", std::string(3000, 'b')))));
@@ -267,7 +267,7 @@ TEST_CASE("archive: what is cut short anywhere becomes no snapshot") {
   REQUIRE_OK(other.Import(Packed(tar)));
 }
 
-TEST_CASE("archive: a torn or altered one is refused also where the snapshot is present") {
+TEST_CASE("archive: a truncated or altered archive is refused even if the snapshot is present") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(Items(FileItem("data/a", std::string_view("alpha")),
                                                     FileItem("data/b", std::string(3000, 'b'))));
@@ -291,7 +291,7 @@ TEST_CASE("archive: a torn or altered one is refused also where the snapshot is 
   CHECK(archives.CountFiles(FileKind::kSnapshot) == 1);
 }
 
-TEST_CASE("archive: a changed byte anywhere becomes no other snapshot") {
+TEST_CASE("archive: a changed byte anywhere never makes another snapshot") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(
       Items(FileItem("data/a", std::string_view("alpha")), LinkItem("data/l", "there")));
@@ -301,7 +301,7 @@ TEST_CASE("archive: a changed byte anywhere becomes no other snapshot") {
     Bytes changed = tar;
     changed[at] ^= 1;
     const Result<ImportReport> imported = other.Import(Packed(changed));
-    // Where tar has what the tree has besides, or people alone read it, nothing depends on it.
+    // Some fields of tar repeat the tree's or are only for people. Nothing depends on them.
     if (!imported) {
       CHECK(other.CountFiles(FileKind::kSnapshot) == 0);
     } else {
@@ -311,7 +311,7 @@ TEST_CASE("archive: a changed byte anywhere becomes no other snapshot") {
   }
 }
 
-// An archive of what a test says, after a meta.json that is right.
+// An archive with a valid meta.json and whatever a test adds.
 struct Forged {
   Forged() {
     Archives archives;
@@ -361,14 +361,14 @@ struct Forged {
   }};
 };
 
-TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
+TEST_CASE("archive: a forged archive is an error, and nothing becomes visible") {
   Forged forged;
   std::string expected;
-  SECTION("a path upwards") {
+  SECTION("a path with ..") {
     forged.Add("tree/../evil", NodeType::kFile, Forged::Node("evil", "file"));
     expected = "in the archive does not come after its directory";
   }
-  SECTION("a name that is a path upwards") {
+  SECTION("a name with ..") {
     forged.Add("tree/..", NodeType::kDirectory, Forged::Node("..", "dir"));
     expected = "is not a valid file name";
   }
@@ -376,7 +376,7 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
     forged.Add("/etc/evil", NodeType::kFile, Forged::Node("evil", "file"));
     expected = "is not below";
   }
-  SECTION("an absolute path below") {
+  SECTION("an empty path component") {
     forged.Add("tree//evil", NodeType::kFile, Forged::Node("evil", "file"));
     expected = "is not a path";
   }
@@ -384,18 +384,18 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
     forged.Add("tree/a/b", NodeType::kFile, Forged::Node("a/b", "file"));
     expected = "is not a valid file name";
   }
-  SECTION("a name twice") {
+  SECTION("a duplicate name") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "2");
     expected = "twice";
   }
-  SECTION("a directory twice") {
+  SECTION("a duplicate directory") {
     forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
     forged.Add("tree/f", NodeType::kFifo, Forged::Node("f", "fifo"));
     forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
     expected = "twice";
   }
-  SECTION("no directory above") {
+  SECTION("no parent directory") {
     forged.Add("tree/d/a", NodeType::kFile, Forged::Node("a", "file"));
     expected = "in the archive does not come after its directory";
   }
@@ -411,26 +411,26 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 77), "x");
     expected = "another size";
   }
-  SECTION("blobs beyond the content") {
+  SECTION("more blobs than content") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
                std::vector<BlobRun>{{1, UINT64_MAX / 2}});
     expected = "are longer than the file";
   }
-  SECTION("blobs short of the content") {
+  SECTION("fewer blobs than content") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
                std::vector<BlobRun>{{1, 1}});
     expected = "are shorter than the file";
   }
-  SECTION("is a hard link to nothing") {
+  SECTION("a hard link to nothing") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b");
     expected = "does not come before it";
   }
-  SECTION("nothing at all") { expected = "was altered"; }
+  SECTION("nothing") { expected = "was altered"; }
   SECTION("another tree") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
     expected = "was altered";
   }
-  SECTION("no place for what it refers to") {
+  SECTION("a missing blob reference") {
     forged.Add("tree/a", NodeType::kFile, R"({"name":"a","type":"file"})");
     expected = "an entry has no position for its content";
   }
@@ -439,7 +439,7 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   CHECK(forged.other.CountFiles(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("archive: what others wrote is refused with what to do") {
+TEST_CASE("archive: files of other programs are refused with a hint") {
   Archives archives;
   REQUIRE_FAILS(archives.Import(Packed(Bytes(10240))), ErrorCode::kUnsupported, "meta.json");
   REQUIRE_FAILS(archives.Import(AsBytes("PK\3\4 something else entirely")), ErrorCode::kCorrupt,
@@ -459,7 +459,7 @@ TEST_CASE("archive: what others wrote is refused with what to do") {
   REQUIRE_FAILS(archives.Import(Packed(tar)), ErrorCode::kUnsupported, "version 2");
 }
 
-TEST_CASE("archive: sizes of blobs that would take too much room are left out") {
+TEST_CASE("archive: blob sizes that take too much room are omitted") {
   ArchivedNode node{
       .json = "{}", .blobs = std::vector<BlobRun>{{4096, 1'000'000}, {7, 1}}, .path = "a\nb"};
   const ArchivedNode read = Unwrap(DecodeArchivedNode(EncodeArchivedNode(node)));
@@ -472,11 +472,11 @@ TEST_CASE("archive: sizes of blobs that would take too much room are left out") 
   }
 }
 
-TEST_CASE("archive: a file whose sizes are not said is cut anew, and its content is the same") {
+TEST_CASE("archive: a file without blob sizes is chunked again, with the same content") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(Items(FileItem("data/a", std::string_view("alpha"))));
   std::string tar(AsText(Unpacked(archives.Export(snapshot))));
-  // "5" stands on a line of its own: the size of the one blob.
+  // The "5" on its own line is the size of the only blob.
   const std::size_t at = tar.find("holdfast node 1\n5\n\n");
   REQUIRE(at != std::string::npos);
   tar[at + 16] = '-';
@@ -490,7 +490,7 @@ TEST_CASE("archive: a file whose sizes are not said is cut anew, and its content
   CHECK(AsText(Unwrap(testing::ReadPath(*view, "data/a"))) == "alpha");
 }
 
-TEST_CASE("archive: a snapshot of which something is lost is not exported") {
+TEST_CASE("archive: an incomplete snapshot is not exported") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(Everything());
   auto repository = archives.Open();

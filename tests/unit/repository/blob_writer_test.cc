@@ -18,7 +18,7 @@ using testing::RandomBytes;
 using testing::RepositoryFixture;
 using testing::Unwrap;
 
-TEST_CASE("blob writer: what was saved is loaded by another opener") {
+TEST_CASE("blob writer: saved blobs are loaded by another opener") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const Bytes text = ToBytes(std::string(100'000, 'x'));
@@ -41,7 +41,7 @@ TEST_CASE("blob writer: what was saved is loaded by another opener") {
   REQUIRE(statistics.data_blobs == 2);
   REQUIRE(statistics.tree_blobs == 1);
   REQUIRE(statistics.bytes_added == 400'013);
-  REQUIRE(fixture.CountFiles(FileKind::kPack) == 2);  // data and trees apart, small rests together
+  REQUIRE(fixture.CountFiles(FileKind::kPack) == 2);  // one for data, one for trees
 }
 
 TEST_CASE("blob writer: the same bytes are stored once") {
@@ -96,7 +96,7 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
   REQUIRE(bytes == statistics.bytes_packed);
 }
 
-TEST_CASE("blob writer: a blob beyond a pack's size gets a pack of its own") {
+TEST_CASE("blob writer: an oversized blob gets its own pack") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -109,7 +109,7 @@ TEST_CASE("blob writer: a blob beyond a pack's size gets a pack of its own") {
   REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == large);
 }
 
-TEST_CASE("blob writer: a minute of writing makes an index file, so that a crash costs no more") {
+TEST_CASE("blob writer: an index file is written every minute, which limits the loss in a crash") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -125,7 +125,7 @@ TEST_CASE("blob writer: a minute of writing makes an index file, so that a crash
   REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == first);
 }
 
-TEST_CASE("index schedule: a killed writer loses a minute's work at most, or a part of it all") {
+TEST_CASE("index schedule: a kill loses a minute's work or a small share of it all") {
   constexpr std::uint64_t kPack = 16U << 20;
   const Instant begin{};
   IndexSchedule schedule(begin);
@@ -170,7 +170,7 @@ TEST_CASE("blob writer: many small blobs are split over packs and index files") 
       ids, [&](const Id& id) { return other->Find(BlobType::kTree, id).has_value(); }));
 }
 
-TEST_CASE("blob writer: refuses what readers cannot hold") {
+TEST_CASE("blob writer: refuses blobs that readers cannot hold") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -197,7 +197,7 @@ SharedBytes Shared(Bytes bytes) {
   return {*owner, owner};
 }
 
-TEST_CASE("blob writer: many threads make the blobs of what is handed over, each once") {
+TEST_CASE("blob writer: several threads process the given chunks, each once") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -212,7 +212,7 @@ TEST_CASE("blob writer: many threads make the blobs of what is handed over, each
       if (i % 4 == 0) files.push_back(std::make_shared<BlobIds>());
       Unwrap(writer->SaveLater(Shared(chunks[i]), files.back()));
     }
-    // What the caller saves itself goes between.
+    // Blobs saved directly come in between.
     Unwrap(writer->Save(BlobType::kTree, AsBytes(fmt::format("tree {}", round))));
     Unwrap(writer->Save(BlobType::kData, AsBytes(fmt::format("data {}", round))));
   }
@@ -241,7 +241,7 @@ TEST_CASE("blob writer: many threads make the blobs of what is handed over, each
   REQUIRE(bytes == statistics.bytes_packed);
 }
 
-TEST_CASE("blob writer: an error of a thread ends the part, and waits for nobody") {
+TEST_CASE("blob writer: an error of a thread ends the part without waiting") {
   using testing::FaultyStorage;
   RepositoryFixture fixture;
   auto storage =
@@ -262,7 +262,7 @@ TEST_CASE("blob writer: an error of a thread ends the part, and waits for nobody
   REQUIRE(fixture.CountFiles(FileKind::kIndex) == 0);
 }
 
-TEST_CASE("blob writer: one that is dropped ends its threads and makes nothing visible") {
+TEST_CASE("blob writer: a dropped writer ends its threads and makes nothing visible") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -277,8 +277,8 @@ TEST_CASE("blob writer: one that is dropped ends its threads and makes nothing v
   REQUIRE(ids.use_count() == 1);
 }
 
-// Whatever call fails, torn or after its work: what an index names can be loaded.
-TEST_CASE("blob writer: a fault at any call leaves nothing broken behind") {
+// Whichever call fails, before, during or after its work: indexed blobs can be loaded.
+TEST_CASE("blob writer: a fault in any call leaves nothing broken") {
   using testing::FaultyStorage;
   const bool is_torn = GENERATE(false, true);
   const bool after_the_work = GENERATE(false, true);
@@ -306,7 +306,7 @@ TEST_CASE("blob writer: a fault at any call leaves nothing broken behind") {
     has_failed = !writer->Finish();
     REQUIRE(is_saved >= !has_failed);
 
-    // A torn index file would stop every reader; a real storage never shows one under its name.
+    // A torn index file would stop every reader. A real storage never shows one under its name.
     if (is_torn && !after_the_work && faults.matching() > 0) {
       Unwrap(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
         const Bytes content = Unwrap(fixture.storage.Get(file.name, {}));
@@ -348,7 +348,7 @@ TEST_CASE("blob writer: two writers and readers share a repository") {
   REQUIRE(failures == 0);
 }
 
-TEST_CASE("blob writer: data kept uncompressed when compression is off, trees never") {
+TEST_CASE("blob writer: data is uncompressed with compression off, trees never are") {
   RepositoryFixture fixture;
   auto repository = fixture.Open({.compression = Compression::kOff});
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -363,7 +363,7 @@ TEST_CASE("blob writer: data kept uncompressed when compression is off, trees ne
   REQUIRE_FALSE(repository->Find(BlobType::kData, data)->compressed);
   REQUIRE(repository->Find(BlobType::kTree, tree)->compressed);
   REQUIRE(Unwrap(repository->LoadBlob(BlobType::kData, data)) == text);
-  REQUIRE(repository->Find(BlobType::kData, small)->compressed);  // its writer's own setting
+  REQUIRE(repository->Find(BlobType::kData, small)->compressed);  // by the setting of its writer
 }
 
 }  // namespace

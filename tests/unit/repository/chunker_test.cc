@@ -19,7 +19,7 @@ std::array<std::uint8_t, 32> TestKey() {
   return key;
 }
 
-// Sizes of the chunks of `content`, fed in pieces of `piece` bytes, the rest included.
+// Chunk sizes of `content` when fed in pieces of `piece` bytes, including the rest.
 std::vector<std::size_t> Cut(Chunker& chunker, ByteView content, std::size_t piece) {
   std::vector<std::size_t> sizes;
   std::size_t size = 0;
@@ -33,7 +33,7 @@ std::vector<std::size_t> Cut(Chunker& chunker, ByteView content, std::size_t pie
   return sizes;
 }
 
-TEST_CASE("chunker: borders do not depend on the pieces that are fed") {
+TEST_CASE("chunker: borders do not depend on the pieces fed") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   SeededRandom random;
@@ -48,8 +48,8 @@ TEST_CASE("chunker: borders do not depend on the pieces that are fed") {
   }
 }
 
-// These sizes must never change: with others nothing deduplicates against what was saved before.
-TEST_CASE("chunker: the borders of known bytes under a known key are what they always were") {
+// These sizes must never change. Otherwise new backups do not deduplicate against old ones.
+TEST_CASE("chunker: the borders of known bytes under a known key never change") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   SeededRandom random(42);
@@ -63,7 +63,7 @@ TEST_CASE("chunker: the borders of known bytes under a known key are what they a
                                    522'613});
 }
 
-TEST_CASE("chunker: sizes lie within their bounds and near their target") {
+TEST_CASE("chunker: sizes are within their bounds and near their target") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   SeededRandom random(7);
@@ -80,7 +80,7 @@ TEST_CASE("chunker: sizes lie within their bounds and near their target") {
   REQUIRE(average < 1'600'000);
 }
 
-TEST_CASE("chunker: bytes that never make a border are cut at the maximum, short ones stay whole") {
+TEST_CASE("chunker: bytes without a border are cut at the maximum, short ones stay whole") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   const Bytes zeros(20U << 20);
@@ -93,7 +93,7 @@ TEST_CASE("chunker: bytes that never make a border are cut at the maximum, short
           std::vector<std::size_t>{kChunkBytesMin - 1});
 }
 
-TEST_CASE("chunker: an insertion moves the borders along") {
+TEST_CASE("chunker: borders move with an insertion") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   SeededRandom random(3);
@@ -118,7 +118,7 @@ TEST_CASE("chunker: an insertion moves the borders along") {
   REQUIRE(fresh <= 3);
 }
 
-TEST_CASE("chunker: another key cuts elsewhere") {
+TEST_CASE("chunker: another key has other borders") {
   const GearTable table = MakeGearTable(TestKey());
   auto other_key = TestKey();
   other_key[0] ^= 1;
@@ -130,7 +130,7 @@ TEST_CASE("chunker: another key cuts elsewhere") {
           Cut(*MakeContentChunker(other_table), content, content.size()));
 }
 
-TEST_CASE("chunker: fixed blocks are cut by count alone") {
+TEST_CASE("chunker: fixed blocks are cut by size alone") {
   auto chunker = MakeFixedChunker(65'536);
   const Bytes content(200'000);
 

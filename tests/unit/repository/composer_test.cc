@@ -37,13 +37,13 @@ TEST_CASE("composer: one write makes the snapshot visible, with its manifest") {
   CHECK(view->manifest() == manifest);
   CHECK(PathsOf(*view) == std::vector<std::string>{"data/", "data/f", "manifest.json"});
   CHECK(Unwrap(view->Stat("manifest.json"))->mode == 0600);
-  // Stock restic sees it below its path.
+  // Stock restic sees the content below its path.
   SnapshotInfo foreign = info;
   foreign.kind.clear();
   CHECK(PathsOf(*Unwrap(OpenSnapshot(*other, foreign))).at(1) == "files/app/");
 }
 
-TEST_CASE("composer: parts unite, directories of the same path too") {
+TEST_CASE("composer: parts are merged, including directories with the same path") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   std::vector<Part> parts;
@@ -63,11 +63,11 @@ TEST_CASE("composer: parts unite, directories of the same path too") {
                                                    "members/n1/", "members/n1/f", "members/n2/",
                                                    "members/n2/f", "members/n3/", "members/n3/f",
                                                    "x/", "x/y/", "x/y/1", "x/y/2", "x/z"});
-  CHECK(Unwrap(view->Stat("members"))->mode == 0700);  // the one that was really seen
+  CHECK(Unwrap(view->Stat("members"))->mode == 0700);  // from the part that has real attributes
   CHECK(Unwrap(ReadPath(*view, "members/n2/f")) == ToBytes("n2"));
 }
 
-TEST_CASE("composer: the same file in two parts is a mistake, and nothing becomes visible") {
+TEST_CASE("composer: the same file in two parts is an error, and nothing becomes visible") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const auto fails = [&](Item a, Item b, const std::string& path) {
@@ -83,7 +83,8 @@ TEST_CASE("composer: the same file in two parts is a mistake, and nothing become
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("composer: where the first counts a directory with the same file is its alone") {
+TEST_CASE(
+    "composer: with kTakeFirst the first part's directory replaces others with the same file") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   std::vector<Part> parts;
@@ -114,7 +115,8 @@ TEST_CASE("composer: where the first counts a directory with the same file is it
   CHECK(Unwrap(ReadPath(*view, "data/t/1/log")) == ToBytes("whole"));
 }
 
-TEST_CASE("composer: a directory that is taken whole costs none that lies in another part's") {
+TEST_CASE(
+    "composer: a replaced directory must not contain directories missing from the first part") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   ComposeOptions options = ComposeAs(*repository);
@@ -142,7 +144,7 @@ TEST_CASE("composer: a directory that is taken whole costs none that lies in ano
                                                                         "manifest.json"});
 }
 
-TEST_CASE("composer: no parts, bad paths, lost trees") {
+TEST_CASE("composer: no parts, invalid paths and lost trees") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Id id = Unwrap(Compose(*repository, {}, ManifestOf("files", "app"), ComposeAs(*repository)));
@@ -163,7 +165,7 @@ TEST_CASE("composer: no parts, bad paths, lost trees") {
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
 }
 
-TEST_CASE("composer: what is left out at the top of the parts stays where it lies deeper") {
+TEST_CASE("composer: the excluded name is excluded only at the top of the parts") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   std::vector<Part> parts;
@@ -179,7 +181,7 @@ TEST_CASE("composer: what is left out at the top of the parts stays where it lie
         std::vector<std::string>{"data/", "data/part.json", "manifest.json"});
 }
 
-TEST_CASE("composer: in two halves the bytes are there first, and can be written again") {
+TEST_CASE("composer: a snapshot is sealed first, and can be written repeatedly") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, Items(FileItem("data/f", "content")));
@@ -197,7 +199,7 @@ TEST_CASE("composer: in two halves the bytes are there first, and can be written
   REQUIRE_FAILS(OpenSealedSnapshot(*repository, sealed), ErrorCode::kCorrupt, "");
 }
 
-TEST_CASE("composer: nothing becomes visible when somebody has removed the lock") {
+TEST_CASE("composer: nothing becomes visible if the lock was removed") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto lock = Unwrap(Lock::AcquireShared(*repository, fixture.lock_options()));
@@ -213,7 +215,7 @@ TEST_CASE("composer: nothing becomes visible when somebody has removed the lock"
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
 }
 
-TEST_CASE("composer: the same state again adds trees of the wrapping and a manifest only") {
+TEST_CASE("composer: an unchanged state adds only the path's directories and a manifest") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/f", "content"))));

@@ -21,7 +21,7 @@ using testing::RepositoryFixture;
 using testing::Unwrap;
 using State = SnapshotCopy::State;
 
-// Two repositories with keys of their own.
+// Two repositories with different keys.
 struct Places {
   Id Save(Repository& repository, std::string_view name, std::uint64_t seed,
           std::size_t size = 300'000) {
@@ -76,7 +76,7 @@ struct Places {
   RepositoryFixture to{2};
 };
 
-TEST_CASE("copy: every snapshot is there afterwards, sound, and once") {
+TEST_CASE("copy: every snapshot is copied once and completely") {
   Places places;
   Id first;
   Id second;
@@ -114,7 +114,7 @@ TEST_CASE("copy: every snapshot is there afterwards, sound, and once") {
   CHECK(places.to.CountFiles(FileKind::kPack) == packs);
 }
 
-TEST_CASE("copy: a directory too large to hold is the same there") {
+TEST_CASE("copy: a directory too large for memory is copied unchanged") {
   Places places;
   std::vector<Item> items = Items(testing::DirectoryItem("data"));
   for (int i = 0; i < 8'500; ++i) {
@@ -130,7 +130,7 @@ TEST_CASE("copy: a directory too large to hold is the same there") {
   CHECK(places.Run().bytes_stored == 0);
 }
 
-TEST_CASE("copy: back again it is the same snapshot") {
+TEST_CASE("copy: a copy copied back is recognized as the original") {
   Places places;
   places.Save(*places.from.Open(), "a", 1);
   REQUIRE(places.Run().snapshots.at(0).state == State::kCopied);
@@ -160,7 +160,7 @@ TEST_CASE("copy: a dry run counts and stores nothing") {
   CHECK(places.to.CountFiles(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("copy: what is lost keeps only those from being copied that need it") {
+TEST_CASE("copy: lost data affects only the snapshots that need it") {
   Places places;
   Id bad;
   {
@@ -171,8 +171,8 @@ TEST_CASE("copy: what is lost keeps only those from being copied that need it") 
     auto source = places.from.Open();
     places.Save(*source, "good", 2);
   }
-  SECTION("a damaged blob of data") { places.Damage(bad, "data/bad"); }
-  SECTION("a directory in no pack") {
+  SECTION("a damaged data blob") { places.Damage(bad, "data/bad"); }
+  SECTION("a directory that is in no pack") {
     auto source = places.from.Open();
     const SnapshotInfo snapshot = Unwrap(LoadSnapshot(*source, bad));
     const BlobLocation location = *source->Find(BlobType::kTree, snapshot.tree);
@@ -189,7 +189,7 @@ TEST_CASE("copy: what is lost keeps only those from being copied that need it") 
   places.RequireSound(1);
 }
 
-TEST_CASE("copy: what another pack has whole is taken from there") {
+TEST_CASE("copy: a damaged blob is read from another pack that has it") {
   Places places;
   {
     auto one = places.from.Open();
@@ -217,9 +217,10 @@ TEST_CASE("copy: what another pack has whole is taken from there") {
   places.RequireSound(2);
 }
 
-TEST_CASE("copy: what one pack does not give now is taken from another, or keeps who needs it") {
+TEST_CASE(
+    "copy: an unreadable pack is replaced by another, or affects only snapshots that need it") {
   Places places;
-  // Two that do not know of each other make the same of the content, and not of the top.
+  // Two writers that do not know each other store equal content blobs, but different top trees.
   const auto [type, has_another] =
       GENERATE(std::pair(BlobType::kData, true), std::pair(BlobType::kData, false),
                std::pair(BlobType::kTree, false));
@@ -275,7 +276,7 @@ TEST_CASE("copy: what one pack does not give now is taken from another, or keeps
   places.RequireSound(has_another ? 4 : 2);
 }
 
-TEST_CASE("copy: a fault at any call leaves nothing half, and the next copy finishes") {
+TEST_CASE("copy: a fault in any call leaves nothing incomplete, and the next copy finishes") {
   const bool after_the_work = GENERATE(false, true);
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {
@@ -304,7 +305,7 @@ TEST_CASE("copy: a fault at any call leaves nothing half, and the next copy fini
   }
 }
 
-TEST_CASE("copy: fields of others stay as they stand, but for the way back") {
+TEST_CASE("copy: all fields are preserved, except parent, tree and original") {
   const Id original{{1, 2, 3}};
   const Id tree{{4, 5}};
   const std::string text = Unwrap(EncodeCopy(

@@ -1,5 +1,4 @@
-// The private parts of the room that have rules of their own: pack header, index in memory,
-// compression, polynomial.
+// Internal parts of the room: pack header, in-memory index, compression, polynomial.
 
 #include <numeric>
 
@@ -41,7 +40,7 @@ PackContents RandomPack(Random& random, std::size_t blobs) {
   return pack;
 }
 
-TEST_CASE("pack header: is what the format page shows") {
+TEST_CASE("pack header: matches the format page") {
   PackContents::Blob blob;
   blob.id.bytes.fill(0xab);
   blob.type = BlobType::kTree;
@@ -62,7 +61,7 @@ TEST_CASE("pack header: decodes to what was encoded") {
   REQUIRE(Unwrap(DecodePackHeader(EncodePackHeader(pack.blobs))) == pack.blobs);
 }
 
-TEST_CASE("pack header: hostile ones are corrupt") {
+TEST_CASE("pack header: hostile headers are corrupt") {
   SeededRandom random;
   crypto::Sealer sealer(crypto::SealKey::Generate(random), random);
   const Bytes header = EncodePackHeader(RandomPack(random, 3).blobs);
@@ -99,7 +98,7 @@ TEST_CASE("index file: decodes to what was encoded") {
   REQUIRE(decoded[1].blobs == packs[1].blobs);
 }
 
-TEST_CASE("blob index: finds all of many blobs within 60 bytes for each") {
+TEST_CASE("blob index: finds all of many blobs, with at most 60 bytes each") {
   SeededRandom random;
   BlobIndex index;
   std::vector<PackContents> packs;
@@ -123,7 +122,7 @@ TEST_CASE("blob index: finds all of many blobs within 60 bytes for each") {
   REQUIRE_FALSE(index.Find(BlobType::kData, RandomId(random)));
 }
 
-TEST_CASE("blob index: a blob in two packs has two places") {
+TEST_CASE("blob index: a blob in two packs has two locations") {
   SeededRandom random;
   BlobIndex index;
   PackContents one = RandomPack(random, 3);
@@ -147,7 +146,7 @@ Result<Bytes> Decompressed(Decompressor& decompressor, ByteView frame, std::size
   return plaintext;
 }
 
-TEST_CASE("compressor: what shrinks is compressed, what does not is left") {
+TEST_CASE("compressor: compressible blobs are compressed, others are not") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;
   SeededRandom random;
@@ -159,7 +158,7 @@ TEST_CASE("compressor: what shrinks is compressed, what does not is left") {
   REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 1'000'000)));
   REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 100)));
 
-  // A packed head before plain text.
+  // An incompressible beginning before plain text.
   Bytes mixed = RandomBytes(random, 200'000);
   mixed.insert(mixed.end(), text.begin(), text.end());
   const std::optional<ByteView> other = compressor.CompressBlob(BlobType::kData, mixed);
@@ -167,7 +166,7 @@ TEST_CASE("compressor: what shrinks is compressed, what does not is left") {
   REQUIRE(Unwrap(Decompressed(decompressor, *other, mixed.size())) == mixed);
 }
 
-TEST_CASE("decompressor: tells whether a frame that comes in pieces is one of a plaintext") {
+TEST_CASE("decompressor: compares a frame that arrives in pieces with a plaintext") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;
   SeededRandom random;
@@ -197,7 +196,7 @@ TEST_CASE("decompressor: tells whether a frame that comes in pieces is one of a 
   }
 }
 
-TEST_CASE("frame builder: what comes in pieces is one frame, and comes out in pieces") {
+TEST_CASE("frame builder: input in pieces becomes one frame, which is output in pieces") {
   SeededRandom random;
   Bytes text(3'000'000);
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -241,7 +240,7 @@ TEST_CASE("frame builder: what comes in pieces is one frame, and comes out in pi
       ErrorCode::kNoSpace, "enough");
 }
 
-TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
+TEST_CASE("decompressor: lying, truncated and exploding frames are corrupt") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;
   const ByteView frame = compressor.Compress(Bytes(10'000'000));
@@ -258,12 +257,12 @@ TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
   REQUIRE(Unwrap(decompressor.DecompressUpTo(frame, 10'000'000)).size() == 10'000'000);
 }
 
-TEST_CASE("polynomial: irreducible ones are told from products") {
+TEST_CASE("polynomial: irreducible ones are distinguished from products") {
   REQUIRE(IsIrreducible(0b111));        // x^2 + x + 1
   REQUIRE_FALSE(IsIrreducible(0b101));  // (x + 1)^2
   REQUIRE(IsIrreducible(0x11b));        // of AES
   REQUIRE_FALSE(IsIrreducible(0x11c));
-  REQUIRE(IsIrreducible(0x3DA3358B4DC173));  // degree 53, in use by restic's own tests
+  REQUIRE(IsIrreducible(0x3DA3358B4DC173));  // degree 53, used by restic's tests
   REQUIRE_FALSE(IsIrreducible(1));
   SeededRandom random;
   const std::uint64_t polynomial = RandomPolynomial(random);
@@ -271,7 +270,7 @@ TEST_CASE("polynomial: irreducible ones are told from products") {
   REQUIRE(IsIrreducible(polynomial));
 }
 
-TEST_CASE("lock record: hostile ones are corrupt") {
+TEST_CASE("lock record: hostile records are corrupt") {
   REQUIRE_OK(DecodeLock(AsBytes(R"({"time":"2024-01-01T00:00:00+01:00","exclusive":true})")));
   for (std::string_view bad :
        {"", "[]", R"({"time":1,"exclusive":true})", R"({"time":"2024","exclusive":true})",

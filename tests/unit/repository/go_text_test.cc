@@ -19,8 +19,8 @@ std::string Json(std::string_view text) {
   return out;
 }
 
-TEST_CASE("go text: names are written as stock restic writes them") {
-  // The right column was read from trees that restic 0.14 wrote.
+TEST_CASE("go text: names are quoted as by stock restic") {
+  // The right column comes from trees written by restic 0.14.
   const std::pair<std::string_view, std::string_view> kGolden[] = {
       {"new\nline", R"(new\nline)"},
       {"\x01"
@@ -67,7 +67,7 @@ TEST_CASE("go text: every byte sequence survives quoting") {
   }
 }
 
-TEST_CASE("go text: what Go would not unquote is refused") {
+TEST_CASE("go text: text that Go cannot unquote is refused") {
   for (const char* bad : {"\\", "a\\", "\\q", "\\'", "a\"b", "a\nb", "\\x1", "\\xg0", "\\u12",
                           "\\ud800", "\\U00110000", "\\U0000001", "\\8", "\\12", "\\400"}) {
     INFO(bad);
@@ -77,14 +77,14 @@ TEST_CASE("go text: what Go would not unquote is refused") {
   CHECK(Unwrap(GoUnquote("\\377")) == "\xff");
 }
 
-TEST_CASE("go text: other strings are escaped as encoding/json does") {
+TEST_CASE("go text: other strings are escaped as by encoding/json") {
   CHECK(Json("<a>&") == R"("\u003ca\u003e\u0026")");
   CHECK(Json("\b\f\x01\n\r\t\"\\\x7f/") == "\"\\b\\f\\u0001\\n\\r\\t\\\"\\\\\x7f/\"");
   CHECK(Json("\u2028\u2029\u00e9") == "\"\\u2028\\u2029\u00e9\"");
   CHECK(Json("inv\xe9\xff") == R"("inv\ufffd\ufffd")");
 }
 
-TEST_CASE("go text: the table knows what is printable") {
+TEST_CASE("go text: the table says what is printable") {
   CHECK(IsPrintable(' '));
   CHECK(IsPrintable('~'));
   CHECK(IsPrintable(0xe9));

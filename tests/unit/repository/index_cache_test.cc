@@ -38,7 +38,7 @@ PackContents PackOf(SeededRandom& random, std::size_t blobs) {
   return pack;
 }
 
-// An index of 10,020 blobs, so of three pieces, and caches of it.
+// An index of 10,020 blobs, which takes three pieces, and caches of it.
 struct CacheFixture {
   CacheFixture() {
     for (int i = 0; i < 30; ++i) packs.push_back(PackOf(random, 334));
@@ -85,7 +85,7 @@ void RequireSame(const BlobIndex& index, const std::vector<PackContents>& packs)
   REQUIRE(index.size() == count);
 }
 
-TEST_CASE("index cache: what is loaded is what was saved, and grows on") {
+TEST_CASE("index cache: a saved index loads unchanged, and can grow") {
   CacheFixture fixture;
   REQUIRE_FALSE(fixture.Loads());
   REQUIRE(Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now)));
@@ -99,12 +99,12 @@ TEST_CASE("index cache: what is loaded is what was saved, and grows on") {
   for (int i = 0; i < 40; ++i) {
     fixture.packs.push_back(PackOf(fixture.random, 500));
     loaded->index.Add(fixture.packs.back());
-    loaded->index.Add(fixture.packs.front());  // is there
+    loaded->index.Add(fixture.packs.front());  // already present
   }
   RequireSame(loaded->index, fixture.packs);
 }
 
-TEST_CASE("index cache: of an empty index") {
+TEST_CASE("index cache: an empty index can be cached") {
   CacheFixture fixture;
   REQUIRE(Unwrap(fixture.Cache().Save(BlobIndex(), {}, fixture.now)));
 
@@ -115,12 +115,12 @@ TEST_CASE("index cache: of an empty index") {
   REQUIRE_FALSE(loaded->index.Find(BlobType::kData, Id{}));
 }
 
-TEST_CASE("index cache: damage anywhere makes it useless") {
+TEST_CASE("index cache: damage anywhere invalidates it") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   const Bytes good = fixture.Content();
   std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < 400; ++i) places.push_back(i);  // head, ids of files, begin of packs
+  for (std::size_t i = 0; i < 400; ++i) places.push_back(i);  // header, file ids, first packs
   for (std::size_t i = 400; i < good.size(); i += good.size() / 150) places.push_back(i);
   for (std::size_t i = 1; i < 40; ++i) places.push_back(good.size() - i);
 
@@ -144,7 +144,7 @@ TEST_CASE("index cache: damage anywhere makes it useless") {
   REQUIRE(fixture.Loads());
 }
 
-TEST_CASE("index cache: pieces of another cache, or in another order, are not taken") {
+TEST_CASE("index cache: pieces of another cache or in another order are rejected") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   const Bytes one = fixture.Content();
@@ -169,7 +169,7 @@ TEST_CASE("index cache: pieces of another cache, or in another order, are not ta
   REQUIRE_FALSE(fixture.Loads());
 }
 
-TEST_CASE("index cache: is not taken when an index file that it is made of is gone") {
+TEST_CASE("index cache: rejected if one of its index files is gone") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   std::set<Id> more = fixture.files;
@@ -181,7 +181,7 @@ TEST_CASE("index cache: is not taken when an index file that it is made of is go
   REQUIRE_FALSE(fixture.Cache().Load(less));
 }
 
-TEST_CASE("index cache: is of one repository and one key") {
+TEST_CASE("index cache: bound to one repository and one key") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
 
@@ -192,20 +192,20 @@ TEST_CASE("index cache: is of one repository and one key") {
       IndexCache(fixture.directory, other, fixture.master, fixture.random).Load(fixture.files));
 }
 
-TEST_CASE("index cache: strange things in its place are no error") {
+TEST_CASE("index cache: a foreign object in its place is not an error") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   const std::string aside = fixture.place.path() + "/aside";
   std::filesystem::rename(fixture.path, aside);
 
-  SECTION("a link") { std::filesystem::create_symlink(aside, fixture.path); }
+  SECTION("a symlink") { std::filesystem::create_symlink(aside, fixture.path); }
   SECTION("a pipe") { REQUIRE(::mkfifo(fixture.path.c_str(), 0600) == 0); }
   SECTION("a directory") { std::filesystem::create_directory(fixture.path); }
 
   REQUIRE_FALSE(fixture.Loads());
 }
 
-TEST_CASE("index cache: is written by one process at a time, over what a crash left") {
+TEST_CASE("index cache: written by one process at a time, over the remains of a crash") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   std::filesystem::remove(fixture.path);
@@ -224,7 +224,7 @@ TEST_CASE("index cache: is written by one process at a time, over what a crash l
   REQUIRE_FALSE(std::filesystem::exists(fresh));
 }
 
-TEST_CASE("index cache: its directory is not written through a link") {
+TEST_CASE("index cache: its directory is not written through a symlink") {
   CacheFixture fixture;
   const std::string elsewhere = fixture.place.path() + "/elsewhere";
   std::filesystem::create_directory(elsewhere);
@@ -235,7 +235,7 @@ TEST_CASE("index cache: its directory is not written through a link") {
   REQUIRE(std::filesystem::is_empty(elsewhere));
 }
 
-TEST_CASE("index cache: those that nobody uses go after a month") {
+TEST_CASE("index cache: unused caches are removed after a month") {
   CacheFixture fixture;
   Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
   IndexCache other(fixture.directory, std::string(64, 'b'), fixture.master, fixture.random);
@@ -246,7 +246,7 @@ TEST_CASE("index cache: those that nobody uses go after a month") {
   REQUIRE_FALSE(fixture.Loads());
 }
 
-TEST_CASE("index cache: pays for many blobs or many files") {
+TEST_CASE("index cache: worthwhile for many blobs or many files") {
   CacheFixture fixture;
   IndexCache cache = fixture.Cache();
   REQUIRE_FALSE(cache.Pays(31, 99'999));
@@ -261,7 +261,7 @@ TEST_CASE("index cache: pays for many blobs or many files") {
   REQUIRE(cache.Pays(4, 110'020));
 }
 
-// Counts the index files that are read.
+// Counts the reads of index files.
 struct CountingStorage final : public Storage {
   CountingStorage(Storage& storage, std::size_t& index_reads)
       : below(storage), reads(index_reads) {}
@@ -286,7 +286,7 @@ struct CountingStorage final : public Storage {
   std::atomic_ref<std::size_t> reads;
 };
 
-// A repository of 40 index files with one pack each, and a cache of it.
+// A repository of 40 index files with one pack each, and its cache.
 struct CachedRepository {
   CachedRepository() {
     auto repository = Open();
@@ -317,7 +317,7 @@ struct CachedRepository {
   std::vector<PackContents> packs;
 };
 
-TEST_CASE("repository: takes its index from the cache and reads what came since") {
+TEST_CASE("repository: loads its index from the cache and reads only new index files") {
   CachedRepository cached;
   Id added;
   {
@@ -337,7 +337,7 @@ TEST_CASE("repository: takes its index from the cache and reads what came since"
   REQUIRE(cached.reads == 1);
 }
 
-TEST_CASE("repository: who does not ask for the cache reads every index file") {
+TEST_CASE("repository: without the cache every index file is read") {
   CachedRepository cached;
   auto repository = cached.Open();
 
@@ -354,7 +354,7 @@ TEST_CASE("repository: who does not ask for the cache reads every index file") {
   REQUIRE(other->BlobCount() == 40 * 20);
 }
 
-TEST_CASE("repository: a cache that knows of an index file that is gone is not used") {
+TEST_CASE("repository: a cache that lists a missing index file is not used") {
   CachedRepository cached;
   FileName last;
   Unwrap(cached.fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
@@ -368,14 +368,14 @@ TEST_CASE("repository: a cache that knows of an index file that is gone is not u
 
   REQUIRE(cached.reads == 39);
   REQUIRE(repository->BlobCount() == 39 * 20);
-  REQUIRE_OK(repository->SaveIndexCache());  // it pays to write it again
+  REQUIRE_OK(repository->SaveIndexCache());  // worth rewriting
   auto next = cached.Open();
   REQUIRE_OK(next->LoadIndexWithCache({}));
   REQUIRE(cached.reads == 39);
   REQUIRE(next->BlobCount() == 39 * 20);
 }
 
-TEST_CASE("repository: a damaged cache is as good as none, and replaced") {
+TEST_CASE("repository: a damaged cache is ignored and replaced") {
   CachedRepository cached;
   const std::string path = cached.place.path() + "/cache/index-" + cached.Open()->config().id;
   Bytes content = Unwrap(ReadWholeFile(path, kFileBytesMax));
@@ -392,7 +392,7 @@ TEST_CASE("repository: a damaged cache is as good as none, and replaced") {
   REQUIRE(cached.reads == 40);
 }
 
-TEST_CASE("repository: a cache that cannot be written is said, and does no harm") {
+TEST_CASE("repository: a cache that cannot be written is reported, and does no harm") {
   CachedRepository cached;
   std::filesystem::remove_all(cached.place.path() + "/cache");
   Unwrap(WriteFileAtomic(cached.place.path() + "/cache", {}, 0600));

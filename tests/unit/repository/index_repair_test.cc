@@ -49,7 +49,7 @@ struct RepairFixture : RepositoryFixture {
   }
 };
 
-TEST_CASE("index repair: what is right stays as it is") {
+TEST_CASE("index repair: a correct index is not changed") {
   RepairFixture fixture;
   const auto before = fixture.Files(FileKind::kIndex);
 
@@ -98,7 +98,7 @@ TEST_CASE("index repair: a damaged index file is replaced") {
   CHECK(fixture.Check().errors.empty());
 }
 
-TEST_CASE("index repair: a pack that is gone leaves the index, and one in two halves is whole") {
+TEST_CASE("index repair: a missing pack is dropped, and a pack split over two files is merged") {
   RepairFixture fixture;
   const FileName file = fixture.Files(FileKind::kIndex)[0];
   std::vector<PackContents> packs = fixture.Decoded(file);
@@ -124,7 +124,7 @@ TEST_CASE("index repair: a pack that is gone leaves the index, and one in two ha
   CHECK(fixture.Check().errors.empty());
 }
 
-TEST_CASE("index repair: what an index says wrong of a pack shows when all are read") {
+TEST_CASE("index repair: a wrong entry is found when all packs are read") {
   RepairFixture fixture;
   const FileName file = fixture.Files(FileKind::kIndex)[0];
   std::vector<PackContents> packs = fixture.Decoded(file);
@@ -140,7 +140,7 @@ TEST_CASE("index repair: what an index says wrong of a pack shows when all are r
   CHECK(fixture.Check().errors.empty());
 }
 
-TEST_CASE("index repair: a pack that cannot be read is named and left out, or left as it was") {
+TEST_CASE("index repair: an unreadable pack is named and dropped, or left unchanged") {
   RepairFixture fixture;
   const FileName pack = fixture.Files(FileKind::kPack)[0];
   Bytes content = Unwrap(fixture.storage.Get(pack, {}));
@@ -159,7 +159,7 @@ TEST_CASE("index repair: a pack that cannot be read is named and left out, or le
   CHECK(left_out.packs == fixture.CountFiles(FileKind::kPack) - 1);
 }
 
-TEST_CASE("index repair: a pack that the storage does not give is not left out") {
+TEST_CASE("index repair: a pack that the storage cannot return is not dropped") {
   RepairFixture fixture;
   const bool has_index = GENERATE(false, true);
   if (!has_index) Unwrap(fixture.storage.Remove(fixture.Files(FileKind::kIndex)[0]));
@@ -177,7 +177,7 @@ TEST_CASE("index repair: a pack that the storage does not give is not left out")
   CHECK(fixture.Files(FileKind::kIndex) == before);
 }
 
-TEST_CASE("index repair: whichever call fails, the next repair mends the rest") {
+TEST_CASE("index repair: whichever call fails, the next repair finishes") {
   const bool after_the_work = GENERATE(false, true);
   bool was_through = false;
   for (std::uint64_t call = 1; !was_through; ++call) {
@@ -209,7 +209,7 @@ TEST_CASE("index repair: whichever call fails, the next repair mends the rest") 
   }
 }
 
-TEST_CASE("index repair: who lost his lock writes and removes nothing more") {
+TEST_CASE("index repair: after its lock is lost it writes and removes nothing more") {
   RepairFixture fixture;
   Unwrap(fixture.storage.Remove(fixture.Files(FileKind::kIndex)[0]));
   auto repository = fixture.Bare();

@@ -34,7 +34,7 @@ TEST_CASE("json reader: reads values in place") {
   REQUIRE(reader.End());
 }
 
-TEST_CASE("json reader: text that is no Unicode becomes U+FFFD") {
+TEST_CASE("json reader: invalid Unicode becomes U+FFFD") {
   const std::pair<const char*, const char*> kTexts[] = {
       {R"("\ud83d\ude00")", "\U0001f600"}, {R"("\ud83d")", "\ufffd"}, {R"("\ude00x")", "\ufffdx"},
       {R"("\ud83d\u0041")", "\ufffdA"},    {"\"\xff\"", "\ufffd"},
@@ -48,7 +48,7 @@ TEST_CASE("json reader: text that is no Unicode becomes U+FFFD") {
   }
 }
 
-TEST_CASE("json reader: numbers are whole and fit") {
+TEST_CASE("json reader: numbers must be integers in range") {
   for (const char* bad : {"-1", "1.5", "1e3", "01", "18446744073709551616", "\"1\"", "", "x"}) {
     JsonReader reader(bad);
     std::uint64_t number = 0;
@@ -61,7 +61,7 @@ TEST_CASE("json reader: numbers are whole and fit") {
   CHECK_FALSE(small.Unsigned(number, 255));
 }
 
-TEST_CASE("json reader: skips anything that is well formed") {
+TEST_CASE("json reader: skips any well-formed value") {
   for (const char* good : {"1", "-1.5e+3", "\"a\\\"b\"", "null", "[]", "{}",
                            "[[],{}, [1,{\"a\":[]}]]", R"({"a":{"b":[1,2,{"c":"}"}]},"d":[]})"}) {
     INFO(good);
@@ -74,12 +74,12 @@ TEST_CASE("json reader: skips anything that is well formed") {
   }
 }
 
-TEST_CASE("json reader: depth costs no stack and has a limit") {
+TEST_CASE("json reader: depth uses no stack and is limited") {
   CHECK(SkipsAll(std::string(999, '[') + std::string(999, ']')));
   CHECK_FALSE(SkipsAll(std::string(1'000'000, '[')));
 }
 
-TEST_CASE("json reader: after a mistake nothing more is read") {
+TEST_CASE("json reader: after an error nothing more is read") {
   JsonReader reader("[1 2]");
   std::uint64_t number = 0;
   REQUIRE(reader.BeginArray());

@@ -16,7 +16,7 @@ Result<std::unique_ptr<Repository>> OpenWith(RepositoryFixture& fixture, const c
                           Secret(password), {}, fixture.random, fixture.clock);
 }
 
-TEST_CASE("keys: another password opens until its key is removed") {
+TEST_CASE("keys: another password opens the repository until its key is removed") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   fixture.clock.Advance(std::chrono::hours(1));
@@ -40,7 +40,7 @@ TEST_CASE("keys: another password opens until its key is removed") {
   REQUIRE_OK(OpenWith(fixture, "correct horse battery staple"));
 }
 
-TEST_CASE("keys: as many as opening tries, and no more") {
+TEST_CASE("keys: there are at most as many as an open tries") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   for (int i = 0; i < 19; ++i) Unwrap(AddKey(*repository, Secret("more"), kMaker));
@@ -50,7 +50,7 @@ TEST_CASE("keys: as many as opening tries, and no more") {
   CHECK(fixture.CountFiles(FileKind::kKey) == 20);
 }
 
-TEST_CASE("keys: are found by the beginning of an id") {
+TEST_CASE("keys: are found by an id prefix") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::vector<KeyInfo> keys = Unwrap(ListKeys(*repository));
@@ -63,7 +63,7 @@ TEST_CASE("keys: are found by the beginning of an id") {
                 "several");
 }
 
-TEST_CASE("keys: one that is broken is named") {
+TEST_CASE("keys: a malformed key is named") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const FileName name{FileKind::kKey, std::string(64, 'e')};

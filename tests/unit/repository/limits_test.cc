@@ -1,4 +1,4 @@
-// The largest things that the format lets anybody write, as others may have written them.
+// The largest objects that the format allows, as other programs may have written them.
 
 #include "common/crypto/sha256.h"
 #include "common/repository/check.h"
@@ -20,7 +20,7 @@ void AppendHeader(Bytes& pack, crypto::Sealer& sealer, ByteView header) {
   }
 }
 
-TEST_CASE("limits: a pack header of 16 MiB with 409,000 blobs is read, a larger one refused") {
+TEST_CASE("limits: a pack header of 16 MiB with 409,000 blobs is read, a larger one is refused") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   crypto::Sealer sealer = repository->NewSealer();

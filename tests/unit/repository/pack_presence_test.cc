@@ -27,16 +27,16 @@ Result<void> Check(Repository& repository, const Id& tree, std::stop_token stop 
   return CheckPacksOf(repository, {&named, 1}, std::move(stop));
 }
 
-TEST_CASE("pack presence: what is there passes, and no data is read") {
+TEST_CASE("pack presence: present packs pass, and no data is read") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, Items(FileItem("data/f", "content"), FileItem("g", "x")));
   REQUIRE_OK(Check(*repository, part.tree));
-  // Who opens it later knows as much.
+  // A repository opened later gives the same answer.
   REQUIRE_OK(Check(*fixture.Open(), part.tree));
 }
 
-TEST_CASE("pack presence: a pack that is gone or short is named, with the part that needs it") {
+TEST_CASE("pack presence: a missing or short pack is named, with the part that needs it") {
   for (bool is_gone : {true, false}) {
     RepositoryFixture fixture;
     Part part = WritePart(*fixture.Open(), Items(FileItem("data/f", "content")));
@@ -59,8 +59,8 @@ TEST_CASE("pack presence: a pack that is gone or short is named, with the part t
   }
 }
 
-// A writer that does not know the index stores everything a second time, which gives other packs.
-TEST_CASE("pack presence: of what lies in two packs one of them is enough") {
+// A writer without the index stores everything a second time, in other packs.
+TEST_CASE("pack presence: of two copies in different packs one is enough") {
   RepositoryFixture fixture;
   const auto items = [] { return Items(FileItem("data/f", "content"), FileItem("g", "x")); };
   const Id tree = WritePart(*fixture.Open(), items()).tree;
@@ -78,7 +78,7 @@ TEST_CASE("pack presence: of what lies in two packs one of them is enough") {
   const std::vector<FileName> all = PacksIn(fixture);
   REQUIRE(all.size() == 2 * first.size());
 
-  // Whichever of both the index finds first.
+  // Whichever the index finds first.
   for (const bool is_first : {true, false}) {
     std::vector<std::pair<FileName, Bytes>> taken;
     for (const FileName& name : all) {
@@ -88,7 +88,7 @@ TEST_CASE("pack presence: of what lies in two packs one of them is enough") {
       Unwrap(fixture.storage.Remove(name));
       REQUIRE_OK(Check(*fixture.Open(), tree));
     }
-    // And without the other one it is not.
+    // Without the other one it is not enough.
     for (const FileName& name : all) {
       const bool was_first = std::ranges::find(first, name) != first.end();
       if (was_first == is_first) continue;
@@ -103,7 +103,7 @@ TEST_CASE("pack presence: of what lies in two packs one of them is enough") {
   }
 }
 
-TEST_CASE("pack presence: a blob that the index does not have is named with its path") {
+TEST_CASE("pack presence: an unindexed blob is named with its path") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   TreeBuilder builder;
@@ -121,7 +121,7 @@ TEST_CASE("pack presence: a blob that the index does not have is named with its 
   REQUIRE_FAILS(Check(*repository, Id{{9}}), ErrorCode::kCorrupt, "of its top is not in the index");
 }
 
-TEST_CASE("pack presence: very many packs are listed instead of asked for") {
+TEST_CASE("pack presence: very many packs are checked with a list") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   std::vector<Id> trees;
@@ -145,7 +145,7 @@ TEST_CASE("pack presence: very many packs are listed instead of asked for") {
   REQUIRE_FAILS(CheckPacksOf(*repository, named, {}), ErrorCode::kCorrupt, packs[100].name);
 }
 
-TEST_CASE("pack presence: a stop ends it") {
+TEST_CASE("pack presence: a stop ends the check") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, Items(FileItem("f", "content")));

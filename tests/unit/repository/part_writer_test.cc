@@ -20,7 +20,7 @@ TreeNode NodeOf(Repository& repository, const Id& tree, std::string_view name) {
   return Unwrap(directory.Node(*at));
 }
 
-TEST_CASE("part writer: items become trees, siblings in any order") {
+TEST_CASE("part writer: items become trees, with siblings in any order") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
 
@@ -49,14 +49,14 @@ TEST_CASE("part writer: items become trees, siblings in any order") {
   CHECK(Unwrap(ListSnapshots(*repository)).empty());
 }
 
-TEST_CASE("part writer: nothing at all is an empty tree") {
+TEST_CASE("part writer: no items make an empty tree") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, {});
   CHECK(Unwrap(repository->LoadBlob(BlobType::kTree, part.tree)) == ToBytes("{\"nodes\":[]}\n"));
 }
 
-TEST_CASE("part writer: directories nobody announced are made up, the same each time") {
+TEST_CASE("part writer: missing directories are created, and always the same") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part first = WritePart(*repository, Items(FileItem("data/deep/x", "1"), FileItem("data/y", "2")));
@@ -68,10 +68,10 @@ TEST_CASE("part writer: directories nobody announced are made up, the same each 
   TreeNode data = NodeOf(*repository, first.tree, "data");
   CHECK(data.attributes.mode == 0755);
   CHECK(data.attributes.uid == 0);
-  CHECK(data.attributes.mtime == UnixTime{1'600'000'000, 0});  // of its newest entry
+  CHECK(data.attributes.mtime == UnixTime{1'600'000'000, 0});  // that of its newest entry
 }
 
-TEST_CASE("part writer: what comes too late or twice is the source's mistake") {
+TEST_CASE("part writer: items that are late or repeated are an error of the source") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const auto fails = [&](std::vector<Item> items, const std::string& path) {
@@ -90,7 +90,7 @@ TEST_CASE("part writer: what comes too late or twice is the source's mistake") {
   fails(Items(FileItem("f", "1"), FileItem("f/x", "1")), "f/x");
 }
 
-TEST_CASE("part writer: bad paths and contents are refused") {
+TEST_CASE("part writer: invalid paths and contents are refused") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   for (const char* path : {"", "/", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b"}) {
@@ -110,7 +110,7 @@ TEST_CASE("part writer: bad paths and contents are refused") {
   }
 }
 
-TEST_CASE("part writer: content is cut, stored once, and read back whole") {
+TEST_CASE("part writer: content is chunked, stored once, and read back completely") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Bytes noise = RandomBytes(fixture.random, 20'000'000);
@@ -136,7 +136,7 @@ TEST_CASE("part writer: content is cut, stored once, and read back whole") {
   CHECK(back == noise);
 }
 
-TEST_CASE("part writer: the reader has the last word on attributes, the blobs on the size") {
+TEST_CASE("part writer: the reader's final attributes count, but the size is that of the blobs") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto reader = std::make_unique<BytesReader>(ToBytes("12345"));
@@ -155,7 +155,7 @@ TEST_CASE("part writer: the reader has the last word on attributes, the blobs on
   CHECK(part.changed == std::vector<std::string>{"d/f"});
 }
 
-TEST_CASE("part writer: unreadable content fails the part, or is left out where it may be") {
+TEST_CASE("part writer: unreadable content fails the part, or is left out if it is optional") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const auto broken = [](bool required) {
@@ -178,7 +178,7 @@ TEST_CASE("part writer: unreadable content fails the part, or is left out where 
   CHECK(d.name(0) == "good");
 }
 
-// A snapshot to reuse from, and what it is reused by.
+// A snapshot to reuse from, and a writer of parts that reuse it.
 struct Previous {
   RepositoryFixture fixture;
   std::unique_ptr<Repository> repository = fixture.Open();
@@ -225,7 +225,7 @@ TEST_CASE("part writer: reused files and directories are not read again") {
   CHECK(part.statistics.blobs.data_blobs == 0);
 }
 
-TEST_CASE("part writer: what cannot be reused is read") {
+TEST_CASE("part writer: content that cannot be reused is read") {
   Previous previous;
   Part part = previous.Write(Items(Previous::Reused("a", "new", "not/there"),
                                    Previous::Reused("b", "content!", "d/f"),  // other size
@@ -241,20 +241,20 @@ TEST_CASE("part writer: what cannot be reused is read") {
   optional.required = false;
   Part without = previous.Write(Items(std::move(optional), FileItem("y", "why")));
   CHECK(without.left_out.size() == 1);
-  // No previous snapshot at all.
+  // No previous snapshot.
   REQUIRE_FAILS(TryWritePart(*previous.repository, Items(Previous::ReusedDirectory("x", "d"))),
                 ErrorCode::kCorrupt, "reuse");
   CHECK(WritePart(*previous.repository, Items(Previous::Reused("a", "content", "d/f")))
             .statistics.bytes_read == 7);
 }
 
-TEST_CASE("part writer: reuse looks for every blob before it trusts") {
+TEST_CASE("part writer: reuse requires every blob to exist") {
   RepositoryFixture fixture;
   {
     auto repository = fixture.Open();
     Unwrap(TryWriteSnapshot(*repository, Items(FileItem("d/f", "lost"))));
   }
-  // The data pack and its index entry vanish; what a later backup wrote has the trees.
+  // The data pack and its index entry are gone. The trees are in the index of a later backup.
   auto repository = fixture.Open();
   std::vector<PackContents> trees;
   REQUIRE_OK(repository->ForEachBlob(
@@ -287,7 +287,7 @@ TEST_CASE("part writer: reuse looks for every blob before it trusts") {
   CHECK(part.statistics.bytes_read == 4);
 }
 
-TEST_CASE("part writer: statistics tell new, changed and unmodified apart") {
+TEST_CASE("part writer: statistics distinguish new, changed and unmodified entries") {
   Previous previous;
   Part part = previous.Write(Items(DirectoryItem("d"), FileItem("d/f", "changed"),
                                    FileItem("d/sub/g", "gee"), FileItem("d/new", "n"),
@@ -299,7 +299,7 @@ TEST_CASE("part writer: statistics tell new, changed and unmodified apart") {
   CHECK(part.statistics.directories_changed == 1);
 }
 
-TEST_CASE("part writer: counts what it does while it does it") {
+TEST_CASE("part writer: progress is counted while it writes") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Progress progress;
@@ -310,7 +310,7 @@ TEST_CASE("part writer: counts what it does while it does it") {
   CHECK(progress.bytes == 5);
 }
 
-TEST_CASE("part writer: what is reused counts as unchanged, what is read as moved") {
+TEST_CASE("part writer: reused content counts as unchanged, read content as moved") {
   Previous previous;
   Progress progress;
   PartOptions options;
@@ -324,7 +324,7 @@ TEST_CASE("part writer: what is reused counts as unchanged, what is read as move
   CHECK(progress.bytes_unchanged == 7 + 7 + 3);
 }
 
-TEST_CASE("part writer: a path of a thousand levels costs no stack") {
+TEST_CASE("part writer: a path of a thousand levels uses no stack") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   std::string path;
@@ -333,7 +333,7 @@ TEST_CASE("part writer: a path of a thousand levels costs no stack") {
   CHECK(part.statistics.blobs.tree_blobs == 1001);
 }
 
-TEST_CASE("part writer: a file of our own lies at the top and counts as no item") {
+TEST_CASE("part writer: Holdfast's own file is at the top, and is not an item") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = PartWriter::Begin(*repository, {});

@@ -18,8 +18,8 @@ bool Matches(const std::string& pattern, std::string_view path) {
   return Including({pattern}).Judge(path).is_selected;
 }
 
-TEST_CASE("path filter: a pattern matches parts that follow each other, and all below") {
-  // Each as `restic restore --include PATTERN` answers.
+TEST_CASE("path filter: a pattern matches consecutive parts, and everything below") {
+  // Each as `restic restore --include PATTERN` decides.
   struct Case {
     const char* pattern;
     const char* path;
@@ -47,7 +47,7 @@ TEST_CASE("path filter: a pattern matches parts that follow each other, and all 
            {"/a/**/d", "b/a/d", false},
            {"a/**", "x/a", true},
            {"**/d", "d", true},
-           {"*/a", "a", true},  // what lies before the first slash is a part, too
+           {"*/a", "a", true},  // the empty text before the first slash is a part, too
            {"?/a", "a", false},
            {"/a/**/b/**/c", "a/1/b/2/3/c/4", true},
            {"/a/**/b/**/c", "a/1/c/2/3/b/4", false},
@@ -57,7 +57,7 @@ TEST_CASE("path filter: a pattern matches parts that follow each other, and all 
   }
 }
 
-TEST_CASE("path filter: what stands for characters") {
+TEST_CASE("path filter: wildcards and character classes") {
   CHECK(MatchesPart("", ""));
   CHECK(MatchesPart("*", ""));
   CHECK(MatchesPart("a*c*e", "abcde"));
@@ -69,17 +69,17 @@ TEST_CASE("path filter: what stands for characters") {
   CHECK(MatchesPart("[a-c]x", "bx"));
   CHECK_FALSE(MatchesPart("[^a-c]x", "bx"));
   CHECK(MatchesPart("[^a-c]", "!"));
-  CHECK(MatchesPart("[!a]", "!"));  // `!` is nothing special there
+  CHECK(MatchesPart("[!a]", "!"));  // `!` is an ordinary character there
   CHECK(MatchesPart("[\xc3\xa0-\xc3\xbc]", "\xc3\xa4"));
   CHECK(MatchesPart("[\\]]", "]"));
   CHECK(MatchesPart("\\*", "*"));
   CHECK_FALSE(MatchesPart("\\*", "x"));
   CHECK(MatchesPart("*[0-9]", "file7"));
   const std::string many(60, 'a');
-  CHECK_FALSE(MatchesPart("*a*a*a*a*a*a*a*a*a*b", many));  // in no time
+  CHECK_FALSE(MatchesPart("*a*a*a*a*a*a*a*a*a*b", many));  // without backtracking
 }
 
-TEST_CASE("path filter: what is no pattern is refused") {
+TEST_CASE("path filter: invalid patterns are refused") {
   for (const char* bad : {"[", "a[", "[]", "[]a]", "[^]", "[a-]", "[-a]", "a\\", "[a-b", "[\\"}) {
     INFO(bad);
     CHECK_FALSE(IsPatternPart(bad));
@@ -94,7 +94,7 @@ TEST_CASE("path filter: what is no pattern is refused") {
   REQUIRE_FAILS(PathFilter::Parse({"a"}, {"b"}), ErrorCode::kInvalidArgument, "exclude each other");
 }
 
-TEST_CASE("path filter: says where something may be selected further down") {
+TEST_CASE("path filter: says whether something below may be selected") {
   const PathFilter one = Including({"/data/etc/*.conf"});
   CHECK_FALSE(one.Judge("data").is_selected);
   CHECK(one.Judge("data").may_select_below);
@@ -108,7 +108,7 @@ TEST_CASE("path filter: says where something may be selected further down") {
   CHECK(all.Judge("x").is_selected);
 }
 
-TEST_CASE("path filter: excluded is excluded with all below, but for what is taken back before") {
+TEST_CASE("path filter: an excluded path excludes everything below, unless re-included") {
   const PathFilter cache = Excluding({"cache"});
   CHECK(cache.Judge("data").is_selected);
   CHECK_FALSE(cache.Judge("data/cache").is_selected);

@@ -18,7 +18,7 @@ using testing::RandomBytes;
 using testing::RepositoryFixture;
 using testing::Unwrap;
 
-// Snapshots of files of some hundred KB, so that packs hold the blobs of several.
+// Snapshots of files of some hundred KB, so that packs contain blobs of several snapshots.
 struct Place : RepositoryFixture {
   Id Save(Repository& repository, const std::vector<int>& files) {
     std::vector<Item> items;
@@ -35,7 +35,7 @@ struct Place : RepositoryFixture {
     Progress progress;
     return Unwrap(PruneRepository(*repository, options, progress, {}));
   }
-  // Nothing is wrong, and nothing is left that no index names.
+  // The repository is sound, and has no unindexed packs.
   void RequireSound(std::uint64_t snapshots) {
     auto repository = Open();
     Progress progress;
@@ -61,7 +61,7 @@ std::vector<int> Range(int begin, int end) {
   return numbers;
 }
 
-TEST_CASE("prune: where everything is needed, nothing changes") {
+TEST_CASE("prune: if everything is needed, nothing changes") {
   Place place;
   place.Save(*place.Open(), Range(0, 20));
   const std::uint64_t before = place.PackBytes();
@@ -70,13 +70,13 @@ TEST_CASE("prune: where everything is needed, nothing changes") {
 
   CHECK(report.snapshots == 1);
   CHECK(report.packs_removed == 0);
-  CHECK(report.blobs_unneeded == 1);  // the part's own top, which the snapshot's took the place of
+  CHECK(report.blobs_unneeded == 1);  // the part's own top, replaced by the snapshot's
   CHECK(report.index_files_written == 0);
   CHECK(place.PackBytes() == before);
   place.RequireSound(1);
 }
 
-TEST_CASE("prune: packs that nobody needs go, and what is needed of others is copied") {
+TEST_CASE("prune: unneeded packs are removed, and needed blobs of others are copied") {
   Place place;
   std::vector<Id> snapshots;
   {
@@ -108,7 +108,7 @@ TEST_CASE("prune: packs that nobody needs go, and what is needed of others is co
   CHECK(again.bytes_unneeded == 0);
 }
 
-// Where writers have left something.
+// A storage with leftovers of writers.
 struct Littered final : testing::ForwardingStorage {
   Littered(Storage& inner, std::vector<LeftoverSearch>& asked)
       : ForwardingStorage(inner), searches(asked) {}
@@ -120,7 +120,7 @@ struct Littered final : testing::ForwardingStorage {
   std::vector<LeftoverSearch>& searches;
 };
 
-TEST_CASE("prune: what writers left that died goes with the rest, once it is old") {
+TEST_CASE("prune: old leftovers of dead writers are removed too") {
   Place place;
   place.Save(*place.Open(), Range(0, 3));
   std::vector<LeftoverSearch> searches;
@@ -139,12 +139,12 @@ TEST_CASE("prune: what writers left that died goes with the rest, once it is old
   CHECK(searches[0].before == place.clock.Now() - std::chrono::hours(1));
 }
 
-TEST_CASE("prune: as much may stay unneeded, and as much be copied, as is said") {
+TEST_CASE("prune: limits of unneeded and copied bytes are respected") {
   Place place;
   std::vector<Id> snapshots;
   {
     auto repository = place.Open();
-    // Every pack of the second snapshot's has something of the first's.
+    // Every pack of the second snapshot also has blobs of the first.
     snapshots.push_back(place.Save(*repository, Range(0, 150)));
     std::vector<int> most;
     for (int i = 0; i < 150; ++i) {
@@ -155,11 +155,11 @@ TEST_CASE("prune: as much may stay unneeded, and as much be copied, as is said")
   place.Forget(snapshots[0]);
   PruneOptions options;
 
-  SECTION("any amount stays") {
+  SECTION("any amount may stay") {
     options.max_unused_percent.reset();
     CHECK(place.Run(options).packs_repacked == 0);
   }
-  SECTION("a percentage of what is left") {
+  SECTION("a percentage of the remaining bytes") {
     options.max_unused_percent = 50;
     CHECK(place.Run(options).packs_repacked == 0);
   }
@@ -169,7 +169,7 @@ TEST_CASE("prune: as much may stay unneeded, and as much be copied, as is said")
     CHECK(report.packs_repacked > 0);
     CHECK(report.bytes_left_unneeded == 0);
   }
-  SECTION("copying has its limit") {
+  SECTION("a limit for copying") {
     options.max_unused_percent = 0;
     options.max_repack_bytes = 20U << 20;
     const PruneReport report = place.Run(options);
@@ -195,7 +195,8 @@ TEST_CASE("prune: many small packs become a few") {
   place.RequireSound(12);
 }
 
-TEST_CASE("prune: what an interrupted backup left goes, and a blob stored twice stays once") {
+TEST_CASE(
+    "prune: leftovers of an interrupted backup are removed, and a duplicate blob is kept once") {
   Place place;
   {
     auto one = place.Open();
@@ -215,7 +216,7 @@ TEST_CASE("prune: what an interrupted backup left goes, and a blob stored twice 
   place.RequireSound(2);
 }
 
-TEST_CASE("prune: without something that is needed nothing is touched") {
+TEST_CASE("prune: if a needed blob is missing, nothing is changed") {
   Place place;
   auto repository = place.Open();
   const Id first = place.Save(*repository, Range(0, 10));
@@ -242,7 +243,7 @@ TEST_CASE("prune: without something that is needed nothing is touched") {
   CHECK(place.CountFiles(FileKind::kPack) == files);
 }
 
-TEST_CASE("prune: a snapshot that is listed and not there is none that was forgotten") {
+TEST_CASE("prune: a listed snapshot that cannot be found does not count as forgotten") {
   Place place;
   {
     auto repository = place.Open();
@@ -288,7 +289,7 @@ TEST_CASE("prune: a damaged blob is not copied, and nothing is removed") {
   CHECK(place.PackBytes() >= before);
 }
 
-// Two writers that did not know of each other, so that some files lie in two packs.
+// Two writers that did not know each other, so that some files are in two packs.
 struct TwoWriters : Place {
   TwoWriters(const std::vector<int>& by_one, const std::vector<int>& by_other) {
     auto one = Open();
@@ -297,7 +298,7 @@ struct TwoWriters : Place {
     for (const PackContents& pack : IndexedPacks()) packs_of_one.insert(pack.id);
     Save(*other, by_other);
   }
-  // The packs of one come first in the index, or last.
+  // The packs of the first writer are first in the index, or last.
   void Order(bool one_is_first) {
     std::vector<PackContents> packs = IndexedPacks();
     std::ranges::stable_partition(packs, [&](const PackContents& pack) {
@@ -305,7 +306,7 @@ struct TwoWriters : Place {
     });
     ReplaceIndex(packs);
   }
-  // In each large blob of these packs one byte is another one.
+  // Changes one byte in each large blob of one writer's packs.
   void Damage(bool of_one) {
     for (const PackContents& pack : IndexedPacks()) {
       if (packs_of_one.contains(pack.id) != of_one) continue;
@@ -344,15 +345,15 @@ void RequireWholeCopiesWin(TwoWriters place) {
   place.RequireSound(1);
 }
 
-TEST_CASE("prune: of two copies the whole one stays, whichever the index names first") {
+TEST_CASE("prune: the intact one of two copies stays, whichever is first in the index") {
   RequireWholeCopiesWin({Range(0, 30), Range(0, 30)});
 }
 
-TEST_CASE("prune: where the damaged one of two copies is to be moved, the whole one is") {
+TEST_CASE("prune: if the damaged one of two copies would be moved, the intact one is") {
   RequireWholeCopiesWin({Range(0, 40), Range(20, 60)});
 }
 
-TEST_CASE("prune: where both copies are damaged nothing is touched") {
+TEST_CASE("prune: if both copies are damaged, nothing is changed") {
   TwoWriters place(Range(0, 30), Range(0, 30));
   place.Damage(true);
   place.Damage(false);
@@ -364,7 +365,7 @@ TEST_CASE("prune: where both copies are damaged nothing is touched") {
   CHECK(place.Files() == before);
 }
 
-TEST_CASE("prune: of two copies the one that can be had stays, and without one nothing goes") {
+TEST_CASE("prune: the readable one of two copies stays, and without one nothing is removed") {
   TwoWriters place(Range(0, 30), Range(0, 30));
   place.Order(true);
   place.Forget(place.snapshot_of_one);
@@ -403,8 +404,8 @@ TEST_CASE("prune: of two copies the one that can be had stays, and without one n
   }
 }
 
-// That they are damaged would show.
-TEST_CASE("prune: copies of which none goes are not read") {
+// Otherwise their damage would be found.
+TEST_CASE("prune: copies are not read if none is removed") {
   TwoWriters place(Range(0, 30), Range(10, 40));
   place.Damage(true);
   place.Damage(false);
@@ -414,9 +415,9 @@ TEST_CASE("prune: copies of which none goes are not read") {
   CHECK(place.Run(options).packs_repacked == 0);
 }
 
-// Whatever call fails, before its work or after it: all that there is can be restored, and the next
-// prune finishes what this one began.
-TEST_CASE("prune: a fault at any call loses nothing") {
+// Whichever call fails, before or after its work: everything can be restored, and the next prune
+// finishes.
+TEST_CASE("prune: a fault in any call loses nothing") {
   using testing::FaultyStorage;
   const bool after_the_work = GENERATE(false, true);
   bool has_failed = true;

@@ -29,7 +29,7 @@ Result<Config> TryInit(RepositoryFixture& fixture, Storage& storage) {
                           fixture.clock);
 }
 
-// Puts another content under a name, as damage or an attacker would.
+// Replaces the content of a file, like damage or an attacker.
 void Overwrite(RepositoryFixture& fixture, const FileName& name, ByteView content) {
   Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
 }
@@ -43,7 +43,7 @@ FileName OnlyFile(RepositoryFixture& fixture, FileKind kind) {
   return name;
 }
 
-// Replaces the key file by one with this content and a fitting name.
+// Replaces the key file by one with this content and a matching name.
 FileName ReplaceKey(RepositoryFixture& fixture, std::string_view content) {
   Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kKey)));
   const FileName name{FileKind::kKey, HexEncode(crypto::Sha256Of(AsBytes(content)))};
@@ -60,7 +60,8 @@ TEST_CASE("repository: init and open agree on the config") {
   REQUIRE(repository->config().chunker_polynomial.size() == 14);  // degree 53
 }
 
-TEST_CASE("repository: the chunker's key is the same for all who open it, and another elsewhere") {
+TEST_CASE(
+    "repository: the chunker's key is the same for every opener, and unique to a repository") {
   RepositoryFixture fixture;
   RepositoryFixture other(2);
 
@@ -74,7 +75,7 @@ TEST_CASE("repository: a second init is refused") {
   REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists, "repository");
 }
 
-TEST_CASE("repository: an init that fails can be repeated") {
+TEST_CASE("repository: a failed init can be repeated") {
   RepositoryFixture fixture;
   FaultyStorage storage(std::make_unique<testing::MemoryStorage>());
   const FileKind kind = GENERATE(FileKind::kConfig, FileKind::kKey);
@@ -86,10 +87,10 @@ TEST_CASE("repository: an init that fails can be repeated") {
   REQUIRE_OK(TryInit(fixture, storage));
 }
 
-TEST_CASE("repository: an init that was killed between key and config says what to do") {
+TEST_CASE("repository: an init killed between key and config leaves an error with a hint") {
   RepositoryFixture fixture;
   Unwrap(fixture.storage.Remove(kConfigName));
-  // What it leaves where it could reserve the name and no more.
+  // A file system that could only reserve the name has an empty config.
   if (GENERATE(false, true)) Unwrap(fixture.storage.Put(kConfigName, {}, PutMode::kCreate));
 
   REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists,
@@ -110,7 +111,7 @@ TEST_CASE("repository: an empty password is refused") {
                 ErrorCode::kInvalidArgument, "password");
 }
 
-TEST_CASE("repository: nothing there is not found, a wrong password is denied") {
+TEST_CASE("repository: a missing repository is not found, a wrong password is denied") {
   RepositoryFixture fixture;
   REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "password file");
   REQUIRE_FAILS(Repository::Open(std::make_unique<testing::MemoryStorage>(), fixture.password, {},
@@ -118,7 +119,7 @@ TEST_CASE("repository: nothing there is not found, a wrong password is denied") 
                 ErrorCode::kNotFound, "holdfast-agent init");
 }
 
-TEST_CASE("repository: any of several keys opens, but only twenty are tried") {
+TEST_CASE("repository: any of several keys opens it, but only twenty are tried") {
   RepositoryFixture fixture;
   const auto add_key = [&](const char* password) {
     const Bytes content =
@@ -133,8 +134,7 @@ TEST_CASE("repository: any of several keys opens, but only twenty are tried") {
   REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "first 20 of 60");
 }
 
-TEST_CASE(
-    "repository: a key that was opened once is taken from the cache while its file is there") {
+TEST_CASE("repository: a known key comes from the cache while its file exists") {
   RepositoryFixture fixture;
   KeyCache cache;
   const auto open = [&](const char* password) {
@@ -151,7 +151,7 @@ TEST_CASE(
   REQUIRE(known);
   REQUIRE_FALSE(cache.Find(id, Secret("wrong")));
   REQUIRE_FAILS(open("wrong"), ErrorCode::kDenied, "password");
-  // No scrypt: a password that is none, and yet the cache knows what it gave.
+  // Without scrypt: the password is wrong, but the cache has its result.
   cache.Add(id, Secret("wrong"), *known);
   REQUIRE_OK(open("wrong"));
 
@@ -168,7 +168,7 @@ TEST_CASE(
   REQUIRE_OK(open("correct horse battery staple"));
 }
 
-TEST_CASE("repository: a broken key file is an error that names it") {
+TEST_CASE("repository: a malformed key file is an error that names it") {
   RepositoryFixture fixture;
   const std::string_view content =
       GENERATE("", "{", "[]", "{\"kdf\":\"scrypt\"}", "{\"kdf\":7}", "null",
@@ -183,14 +183,14 @@ TEST_CASE("repository: a broken key file is an error that names it") {
   REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, FilePath(name));
 }
 
-TEST_CASE("repository: a key file nested without end does not end the program") {
+TEST_CASE("repository: a deeply nested key file does not crash the program") {
   RepositoryFixture fixture;
   ReplaceKey(fixture, std::string(100'000, '['));
 
   REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "JSON object");
 }
 
-TEST_CASE("repository: a key file whose name is not its hash, or that is huge, is refused") {
+TEST_CASE("repository: a key file with a wrong hash or of enormous size is refused") {
   RepositoryFixture fixture;
   Overwrite(fixture, OnlyFile(fixture, FileKind::kKey), AsBytes("{}"));
   REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "hash");
@@ -198,7 +198,7 @@ TEST_CASE("repository: a key file whose name is not its hash, or that is huge, i
   REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "2.00 MiB");
 }
 
-TEST_CASE("repository: a config that is altered, cut or too long is corrupt") {
+TEST_CASE("repository: an altered, truncated or oversized config is corrupt") {
   RepositoryFixture fixture;
   const Bytes config = Unwrap(fixture.storage.Get(kConfigName, {}));
   Bytes altered = config;
@@ -211,7 +211,7 @@ TEST_CASE("repository: a config that is altered, cut or too long is corrupt") {
   REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "config");
 }
 
-TEST_CASE("repository: other format versions are refused with the way out") {
+TEST_CASE("repository: other format versions are refused with a hint") {
   RepositoryFixture fixture;
   const std::string id(64, 'a');
   auto sealer = fixture.Open()->NewSealer();
@@ -230,7 +230,7 @@ TEST_CASE("repository: other format versions are refused with the way out") {
   REQUIRE_FAILS(open_with("2"), ErrorCode::kCorrupt, "config");
 }
 
-TEST_CASE("repository: sealed files come back, and any damage to them is noticed") {
+TEST_CASE("repository: sealed files are read back, and any damage is detected") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string json = "{\"a\":\"" + std::string(10'000, 'b') + "\"}";
@@ -246,7 +246,7 @@ TEST_CASE("repository: sealed files come back, and any damage to them is noticed
   REQUIRE_FAILS(repository->LoadSealed(FileKind::kSnapshot, id), ErrorCode::kCorrupt, name.name);
 }
 
-TEST_CASE("repository: sealed files may be plain JSON, and nothing else but zstd") {
+TEST_CASE("repository: sealed files may be plain JSON, otherwise only zstd") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto sealer = repository->NewSealer();
@@ -261,7 +261,7 @@ TEST_CASE("repository: sealed files may be plain JSON, and nothing else but zstd
   }
 }
 
-TEST_CASE("repository: index files of hostile content are corrupt, and named") {
+TEST_CASE("repository: index files with hostile content are corrupt, and named") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string id(64, 'a');
@@ -284,7 +284,7 @@ TEST_CASE("repository: index files of hostile content are corrupt, and named") {
   REQUIRE_FAILS(repository->LoadIndex({}), ErrorCode::kCorrupt, "index/" + index.Hex());
 }
 
-TEST_CASE("repository: unknown fields of an index pass") {
+TEST_CASE("repository: unknown fields of an index are ignored") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string id(64, 'a');
@@ -304,7 +304,7 @@ TEST_CASE("repository: unknown fields of an index pass") {
   REQUIRE(location->compressed);
 }
 
-TEST_CASE("repository: the index follows files that others add and take away") {
+TEST_CASE("repository: the index follows files that others add and remove") {
   RepositoryFixture fixture;
   auto reader = fixture.Open();
   auto writer_repository = fixture.Open();
@@ -330,7 +330,7 @@ TEST_CASE("repository: loading the index can be stopped") {
   REQUIRE_FAILS(repository->LoadIndex(stop.get_token()), ErrorCode::kCancelled, "index");
 }
 
-// One blob in two packs: each writer knows nothing of what the other stores.
+// One blob in two packs, by writers that do not know each other.
 struct TwoCopies : RepositoryFixture {
   TwoCopies() {
     auto one = Open();
@@ -351,7 +351,7 @@ struct TwoCopies : RepositoryFixture {
   std::vector<FileName> packs;
 };
 
-TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob is used") {
+TEST_CASE("repository: damage in a pack is detected, and another copy of the blob is used") {
   TwoCopies fixture;
   auto reader = fixture.Open();
 
@@ -363,7 +363,7 @@ TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob
   REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, fixture.id), ErrorCode::kNotFound, "check");
 }
 
-TEST_CASE("repository: a blob of which one copy cannot be had now is not lost") {
+TEST_CASE("repository: a blob with a copy that is currently unreadable is not lost") {
   TwoCopies fixture;
   auto storage =
       std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
@@ -385,7 +385,7 @@ TEST_CASE("repository: a blob of which one copy cannot be had now is not lost") 
   }
 }
 
-TEST_CASE("repository: a missing pack is damage to who asks for its blob") {
+TEST_CASE("repository: a missing pack is damage for a reader of its blob") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);

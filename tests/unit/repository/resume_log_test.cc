@@ -51,7 +51,7 @@ struct ResumeFixture {
       log->Record(path, LiveFile(path).attributes, BlobsOf(path));
     REQUIRE_FALSE(log->failure());
   }
-  // Which of them the run finds, each with its blobs.
+  // Those that the run finds, each with its blobs.
   std::vector<std::string> Found(const std::vector<std::string>& paths,
                                  const std::string& run = kSecondRun) {
     auto log = Begin(run);
@@ -74,16 +74,16 @@ struct ResumeFixture {
 
 using Paths = std::vector<std::string>;
 
-TEST_CASE("resume log: what a run had read, the next one finds") {
+TEST_CASE("resume log: the next run finds what an interrupted one had read") {
   ResumeFixture fixture;
-  // As a walk gives them: "a-b" comes before "a/b" by its bytes, and after it in a walk.
+  // In the order of a walk: "a-b" sorts before "a/b" by bytes, but is visited after it.
   const Paths paths{"data/\n\xff", "data/a/b", "data/a/c/d", "data/a-b", "data/b"};
   fixture.Interrupt(paths);
   REQUIRE(fixture.Found(paths) == paths);
   REQUIRE(std::filesystem::is_empty(fixture.Directory()));
 }
 
-TEST_CASE("resume log: files that came and went between the runs do not disturb it") {
+TEST_CASE("resume log: files added or removed between the runs do not matter") {
   ResumeFixture fixture;
   fixture.Interrupt({"data/a/b", "data/a/z", "data/c", "data/d/e"});
   REQUIRE(fixture.Found({"data/a/a", "data/a/b", "data/a/c", "data/b", "data/c", "data/d-e",
@@ -92,7 +92,7 @@ TEST_CASE("resume log: files that came and went between the runs do not disturb 
   REQUIRE(fixture.Found({"data/c", "data/d/e"}) == Paths{"data/c", "data/d/e"});
 }
 
-TEST_CASE("resume log: a file that is not the same, or may not be, is not believed") {
+TEST_CASE("resume log: a file that differs, or may differ, is not reused") {
   ResumeFixture fixture;
   const auto is_found = [&](const std::function<void(Item&)>& change) {
     fixture.Interrupt({"data/a"});
@@ -112,7 +112,7 @@ TEST_CASE("resume log: a file that is not the same, or may not be, is not believ
   CHECK_FALSE(is_found([](Item& item) { item.content = {}; }));
 }
 
-TEST_CASE("resume log: what changed around the earlier run's beginning is not believed") {
+TEST_CASE("resume log: files changed around the start of the earlier run are not reused") {
   ResumeFixture fixture;
   for (int seconds : {-1, 0, 1, 2, 3}) {
     Item item = LiveFile("data/a");
@@ -129,7 +129,7 @@ TEST_CASE("resume log: what changed around the earlier run's beginning is not be
   }
 }
 
-TEST_CASE("resume log: what a source makes up is never believed") {
+TEST_CASE("resume log: items without an inode are never reused") {
   ResumeFixture fixture;
   Item item = LiveFile("data/a");
   item.attributes.inode = 0;
@@ -142,7 +142,7 @@ TEST_CASE("resume log: what a source makes up is never believed") {
   REQUIRE_FALSE(item.was_saved);
 }
 
-TEST_CASE("resume log: a file that was torn or damaged anywhere says what stands before") {
+TEST_CASE("resume log: a torn or damaged file is valid up to the damage") {
   ResumeFixture fixture;
   const Paths paths{"data/a", "data/b", "data/c"};
   fixture.Interrupt(paths);
@@ -165,7 +165,7 @@ TEST_CASE("resume log: a file that was torn or damaged anywhere says what stands
   REQUIRE(most == 2);
 }
 
-TEST_CASE("resume log: a run that went on with another and was interrupted, too, loses nothing") {
+TEST_CASE("resume log: a run that resumed another and was interrupted loses nothing") {
   ResumeFixture fixture;
   const Paths paths{"data/a", "data/b", "data/c"};
   fixture.Interrupt({"data/a", "data/b", "data/c"}, kFirstRun);
@@ -174,7 +174,7 @@ TEST_CASE("resume log: a run that went on with another and was interrupted, too,
   REQUIRE(std::filesystem::is_empty(fixture.Directory()));
 }
 
-TEST_CASE("resume log: as many runs as are looked at are kept, the newest") {
+TEST_CASE("resume log: only the newest runs are kept") {
   ResumeFixture fixture;
   const auto run = [](int i) { return fmt::format("01M80VS78VAND6JKAYG8S94C{:02}", i); };
   for (int i = 10; i < 20; ++i) fixture.Interrupt({fmt::format("data/{}", i)}, run(i));
@@ -184,7 +184,7 @@ TEST_CASE("resume log: as many runs as are looked at are kept, the newest") {
   REQUIRE(std::filesystem::is_empty(fixture.Directory()));
 }
 
-TEST_CASE("resume log: many records, some of many blobs, are read piece by piece") {
+TEST_CASE("resume log: many records, some with many blobs, are read in pieces") {
   ResumeFixture fixture;
   Paths paths;
   {
@@ -205,7 +205,7 @@ TEST_CASE("resume log: many records, some of many blobs, are read piece by piece
   }
 }
 
-TEST_CASE("resume log: other sources' files, and others' directories, are left alone") {
+TEST_CASE("resume log: files of other sources and foreign directories are left alone") {
   ResumeFixture fixture;
   fixture.Interrupt({"data/a"});
   {
@@ -224,7 +224,7 @@ TEST_CASE("resume log: other sources' files, and others' directories, are left a
   }
 }
 
-TEST_CASE("resume log: a disk that is full ends the log and nothing else") {
+TEST_CASE("resume log: a full disk ends the log and nothing else") {
   ResumeFixture fixture;
   auto log = fixture.Begin(kFirstRun);
   const std::vector<Id> blobs = BlobsOf("data/a", 1000);

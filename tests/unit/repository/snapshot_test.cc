@@ -17,7 +17,7 @@ using holdfast::testing::Unwrap;
 
 Id IdOf(char digit) { return Unwrap(ParseId(std::string(64, digit))); }
 
-// As Holdfast writes them.
+// A snapshot as Holdfast writes it.
 SnapshotInfo SnapshotOf(const Id& id, std::int64_t time, const std::string& kind,
                         const std::string& name, const std::string& host, bool is_partial = false) {
   SnapshotInfo snapshot;
@@ -73,7 +73,7 @@ TEST_CASE("snapshot codec: writes restic's fields") {
   CHECK(back.name == "main");
 }
 
-TEST_CASE("snapshot codec: reads what restic writes, kinds only where they are meant") {
+TEST_CASE("snapshot codec: reads restic's snapshots, and a kind only with matching tags and path") {
   SnapshotInfo restic = Unwrap(DecodeSnapshot(
       IdOf('1'), R"({"time":"2026-11-21T05:45:28.1+02:00","tree":")" + std::string(64, 'b') +
                      R"(","paths":["/srv","/etc"],"hostname":"vm","username":"root","uid":0,)"
@@ -97,10 +97,10 @@ TEST_CASE("snapshot codec: reads what restic writes, kinds only where they are m
   CHECK(Unwrap(DecodeSnapshot(IdOf('1'), EncodeSnapshot(tagged, {}))).kind.empty());
 }
 
-TEST_CASE("note tag: only printable characters stand in it as they are, and all come back") {
+TEST_CASE("note tag: only printable characters are unescaped, and all are decoded") {
   CHECK(EncodeNoteTag("before 3.6") == "note:before 3.6");
   CHECK(EncodeNoteTag("50 %, then\n") == "note:50 %25%2C then%0A");
-  // Format characters could turn the direction of the line that shows them.
+  // Format characters could reverse the text direction of a line.
   CHECK(EncodeNoteTag("\xe2\x80\xae") == "note:%E2%80%AE");
   CHECK(EncodeNoteTag("gr\xc3\xbcn \xff") == "note:gr\xc3\xbcn %FF");
   for (const std::string& note : {std::string("before 3.6"), std::string("%2C, 100%"),
@@ -111,20 +111,20 @@ TEST_CASE("note tag: only printable characters stand in it as they are, and all 
   CHECK(DecodeNoteTag("note:by hand, 5 %") == "by hand, 5 %");
 }
 
-TEST_CASE("note tag: long notes are cut between two characters") {
+TEST_CASE("note tag: long notes are cut between characters") {
   const std::string wide = std::string(1'023, 'n') + "\xc3\xbc";
   CHECK(DecodeNoteTag(EncodeNoteTag(wide)) == std::string(1'023, 'n'));
   CHECK(DecodeNoteTag("note:" + std::string(5'000, 'x'))->size() == 1'024);
 }
 
-TEST_CASE("snapshot codec: a note is read from its tag, and the last one counts") {
+TEST_CASE("snapshot codec: a note is read from its tag, and the last tag counts") {
   SnapshotInfo snapshot = SnapshotOf(IdOf('1'), 1, "files", "app", "n1");
   CHECK(snapshot.note.empty());
   snapshot.tags.insert(snapshot.tags.end(), {"note:first", "note:second%2C third"});
   CHECK(Unwrap(DecodeSnapshot(IdOf('1'), EncodeSnapshot(snapshot, {}))).note == "second, third");
 }
 
-TEST_CASE("snapshot codec: what is none is refused and named") {
+TEST_CASE("snapshot codec: malformed snapshots are refused and named") {
   const std::string tree = R"("tree":")" + std::string(64, 'b') + '"';
   for (const std::string& bad :
        {std::string(), std::string("{}"), "{" + tree + "}",
@@ -137,7 +137,7 @@ TEST_CASE("snapshot codec: what is none is refused and named") {
   }
 }
 
-TEST_CASE("snapshots: listed by time, unreadable ones named") {
+TEST_CASE("snapshots: are listed by time, and unreadable ones are named") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   CHECK(Unwrap(ListSnapshots(*repository)).empty());
@@ -159,7 +159,7 @@ TEST_CASE("snapshots: listed by time, unreadable ones named") {
   REQUIRE_FAILS(ListSnapshots(*repository), ErrorCode::kCorrupt, bad.Hex());
 }
 
-TEST_CASE("snapshots: a damaged one does not hide the others") {
+TEST_CASE("snapshots: a damaged snapshot does not hide the others") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), 10, "files", "app", "n1"), {});
@@ -178,7 +178,7 @@ TEST_CASE("snapshots: a damaged one does not hide the others") {
   CHECK_THAT(listing.unreadable[0].error.Text(), Catch::Contains("holdfast-agent forget"));
 }
 
-// Two snapshots, in a storage that may be told not to give one of them.
+// Two snapshots in a storage that can withhold one of them.
 struct TwoSnapshots : RepositoryFixture {
   TwoSnapshots() {
     for (std::int64_t time : {10, 20}) {
@@ -187,7 +187,7 @@ struct TwoSnapshots : RepositoryFixture {
       Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
     }
   }
-  // Only the next one that is asked for.
+  // Fails the next read of a snapshot.
   void GiveOneAs(ErrorCode code) {
     faults.Set({.code = code,
                 .calls = {StorageCall::kGet},
@@ -199,7 +199,7 @@ struct TwoSnapshots : RepositoryFixture {
   std::unique_ptr<Repository> repository = OpenOn(std::make_unique<BorrowedStorage>(faults));
 };
 
-TEST_CASE("snapshots: one that the storage does not give hides no other, and is not forgotten") {
+TEST_CASE("snapshots: an unreadable one hides no other, and does not count as forgotten") {
   TwoSnapshots fixture;
 
   fixture.GiveOneAs(ErrorCode::kUnsupported);
@@ -214,7 +214,7 @@ TEST_CASE("snapshots: one that the storage does not give hides no other, and is 
   REQUIRE_FAILS(ListSnapshots(*fixture.repository), ErrorCode::kUnsupported, "injected");
 }
 
-TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be there") {
+TEST_CASE("snapshots: one that disappears during the list was forgotten, or is an error") {
   TwoSnapshots fixture;
 
   fixture.GiveOneAs(ErrorCode::kNotFound);
@@ -228,7 +228,7 @@ TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be
   CHECK(Unwrap(ListSnapshots(*fixture.repository, Vanished::kError)).size() == 2);
 }
 
-TEST_CASE("snapshots: selectors name one") {
+TEST_CASE("snapshots: a selector names one snapshot") {
   const Id first = Unwrap(ParseId("aabb" + std::string(60, '0')));
   const Id second = Unwrap(ParseId("aacc" + std::string(60, '0')));
   const Id third = Unwrap(ParseId("dd00" + std::string(60, '0')));
@@ -266,7 +266,7 @@ TEST_CASE("snapshots: selectors name one") {
         "did you mean \"run:01HF7YAT000000000000000002:files/app\"?");
   fails("dd1000", ErrorCode::kNotFound, "did you mean \"dd000000\"?");
   fails("dd1000", ErrorCode::kNotFound, "`holdfast-agent list` shows them all");
-  // Two ids are one digit away: neither is suggested.
+  // Two ids are one digit away, so neither is suggested.
   REQUIRE_THAT(FindSnapshot(snapshots, "aabc").error().message(), !Catch::Contains("did you mean"));
   fails("latest:files", ErrorCode::kInvalidArgument, "kind/name");
   fails("latest:files/app@", ErrorCode::kInvalidArgument, "kind/name");

@@ -13,7 +13,7 @@ const Id kTreeId =
 const Id kHello =
     Unwrap(ParseId("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"));
 
-// As of a node of the directory that the golden texts were read from.
+// Like a node of the directory that the golden texts come from.
 TreeNode NodeOf(NodeType type, std::string name, std::uint32_t mode, std::uint64_t inode) {
   TreeNode node;
   node.name = std::move(name);
@@ -37,7 +37,7 @@ std::string Encoded(const TreeNode& node) {
   return out;
 }
 
-// What all golden nodes share between their mode and their inode.
+// The part of all golden nodes between mode and inode.
 constexpr const char* kTimes =
     R"("mtime":"2017-07-14T02:40:00.123Z","atime":"2017-07-14T02:40:00.123Z",)"
     R"("ctime":"2026-11-21T03:45:26.106664116Z","uid":0,"gid":0,"user":"root","group":"root",)";
@@ -51,7 +51,7 @@ Result<std::vector<TreeNode>> Decode(std::string_view json) {
   return nodes;
 }
 
-TEST_CASE("tree codec: each type of node is written as restic writes it") {
+TEST_CASE("tree codec: each type of node is encoded as by restic") {
   TreeNode file = NodeOf(NodeType::kFile, "suid", 06755, 10028652);
   file.attributes.size = 5;
   file.attributes.links = 2;
@@ -95,7 +95,7 @@ TEST_CASE("tree codec: each type of node is written as restic writes it") {
             R"("inode":1,"device_id":65024,"links":1,"content":[]})");
 }
 
-TEST_CASE("tree codec: what restic has no field for costs it nothing") {
+TEST_CASE("tree codec: metadata without a restic field is preserved") {
   TreeNode link = NodeOf(NodeType::kSymlink, "l", 0777, 1);
   link.attributes.link_target = "inv\xe9";
   CHECK_THAT(Encoded(link),
@@ -109,7 +109,7 @@ TEST_CASE("tree codec: what restic has no field for costs it nothing") {
              Catch::Contains(R"("type":"socket","mode":16777709,)"));
 }
 
-TEST_CASE("tree codec: zero values are left out, times never") {
+TEST_CASE("tree codec: zero values are omitted, except times") {
   TreeNode node;
   node.name = "x";
   CHECK(
@@ -118,7 +118,7 @@ TEST_CASE("tree codec: zero values are left out, times never") {
       R"("ctime":"1970-01-01T00:00:00Z","uid":0,"gid":0,"links":1,"content":[]})");
 }
 
-TEST_CASE("tree codec: every node comes back as it was") {
+TEST_CASE("tree codec: every node decodes unchanged") {
   for (NodeType type :
        {NodeType::kFile, NodeType::kDirectory, NodeType::kSymlink, NodeType::kBlockDevice,
         NodeType::kCharDevice, NodeType::kFifo, NodeType::kSocket}) {
@@ -141,7 +141,7 @@ TEST_CASE("tree codec: every node comes back as it was") {
   }
 }
 
-TEST_CASE("tree codec: the blob is sorted by bytes whatever the order of arrival") {
+TEST_CASE("tree codec: the blob is sorted by bytes, whatever the order of insertion") {
   CHECK(AsText(Unwrap(TreeBuilder().Finish())) == "{\"nodes\":[]}\n");
   TreeBuilder in_order;
   TreeBuilder shuffled;
@@ -167,7 +167,7 @@ TEST_CASE("tree codec: the blob is sorted by bytes whatever the order of arrival
   CHECK(directory.name(5) == "\xff");
 }
 
-TEST_CASE("tree codec: any spelling of JSON is read") {
+TEST_CASE("tree codec: any form of JSON is read") {
   std::vector<TreeNode> nodes = Unwrap(Decode(R"( {"other":[{"deep":[1,2]}],
     "nodes" : [ {"content":[], "future":{"x":1}, "type":"file","name":"\u0062","user":null,
       "mtime":"2023-11-14T22:13:20.120+00:00","links":0},
@@ -181,7 +181,7 @@ TEST_CASE("tree codec: any spelling of JSON is read") {
   CHECK(Unwrap(Decode(R"({"nodes":null})")).empty());
 }
 
-TEST_CASE("tree codec: fields are known in any order") {
+TEST_CASE("tree codec: fields are accepted in any order") {
   const TreeNode node = Unwrap(DecodeNode(
       R"({"size":7,"ctime":"2023-11-14T22:13:20Z","name":"a","links":2,"mtime":"2023-11-14T22:13:20Z",)"
       R"("gid":4,"uid":3,"content":[],"mode":420,"type":"file","atime":"2023-11-14T22:13:21Z"})"));
@@ -196,7 +196,7 @@ TEST_CASE("tree codec: fields are known in any order") {
   CHECK(node.attributes.atime == UnixTime{1'700'000'001, 0});
 }
 
-TEST_CASE("tree codec: a visitor gets the text of each node") {
+TEST_CASE("tree codec: a visitor gets the JSON of each node") {
   std::vector<std::string> texts;
   std::string blob = R"({"nodes":[ {"name":"a","type":"fifo"} ,{"name":"b","type":"fifo"}]})";
   REQUIRE_OK(VisitTree(kTreeId, AsBytes(blob), [&](const TreeNode&, std::string_view json) {
@@ -207,7 +207,7 @@ TEST_CASE("tree codec: a visitor gets the text of each node") {
         std::vector<std::string>{R"({"name":"a","type":"fifo"})", R"({"name":"b","type":"fifo"})"});
 }
 
-// Parses only the names at first, and then each entry.
+// Parses only the names first, and then each entry.
 Result<void> ReadDirectory(const std::string& json) {
   HF_ASSIGN(const Directory directory, Directory::Parse(kTreeId, ToBytes(json)));
   for (std::size_t i = 0; i < directory.size(); ++i) HF_TRY(directory.Node(i));
@@ -255,7 +255,7 @@ TEST_CASE("tree codec: hostile trees are refused and named") {
   REQUIRE_FALSE(Decode(R"({"nodes":[{"x":)" + std::string(100'000, '[')));
 }
 
-TEST_CASE("tree codec: unsorted and repeated names are found") {
+TEST_CASE("tree codec: unsorted and duplicate names are found") {
   Directory directory = Unwrap(Directory::Parse(
       kTreeId, ToBytes(R"({"nodes":[{"name":"b","type":"fifo"},{"name":"a","type":"fifo"},)"
                        R"({"name":"b","type":"socket"}]})")));

@@ -1,5 +1,5 @@
-// Walking, counting and comparing trees; the same is compared with stock restic in
-// tests/integration/cli/test_repository.py.
+// Walking, counting and comparing trees. tests/integration/cli/test_repository.py compares the
+// results with stock restic.
 #include "common/repository/tree_walk.h"
 
 #include "common/repository/tree_diff.h"
@@ -54,7 +54,7 @@ class Collect final : public TreeVisitor {
   std::string stop_at;
 };
 
-TEST_CASE("tree walk: a directory before what is in it, by ascending names") {
+TEST_CASE("tree walk: a directory comes before its entries, sorted by name") {
   WalkFixture fixture;
   const SnapshotInfo snapshot =
       fixture.Save(FileItem("data/b/x", "1"), FileItem("data/a", "2"), FileItem("data/c/y/z", "3"));
@@ -76,7 +76,7 @@ TEST_CASE("tree walk: a directory before what is in it, by ascending names") {
   REQUIRE_FAILS(FindNode(*fixture.repository, snapshot, "data/d"), ErrorCode::kNotFound, "data/d");
 }
 
-TEST_CASE("tree walk: a directory that is gone is named") {
+TEST_CASE("tree walk: a missing directory is named") {
   WalkFixture fixture;
   const SnapshotInfo snapshot = fixture.Save(FileItem("data/a/b", "1"));
   const TreeNode top = Unwrap(FindNode(*fixture.repository, snapshot, "data"));
@@ -91,7 +91,7 @@ TEST_CASE("tree walk: a directory that is gone is named") {
                 "read directory \"data\"");
 }
 
-TEST_CASE("tree diff: what came, went and changed") {
+TEST_CASE("tree diff: added, removed and changed entries") {
   WalkFixture fixture;
   const SnapshotInfo first =
       fixture.Save(FileItem("data/changed", "one"), FileItem("data/gone/a", "x"),
@@ -114,7 +114,7 @@ TEST_CASE("tree diff: what came, went and changed") {
   CHECK(fixture.counts.added.bytes == 0);
 }
 
-TEST_CASE("tree diff: what moved into an unchanged directory's neighbour adds no data") {
+TEST_CASE("tree diff: a copied file adds no data") {
   WalkFixture fixture;
   const SnapshotInfo first = fixture.Save(FileItem("data/keep/a", "content"));
   const SnapshotInfo second =
@@ -125,7 +125,7 @@ TEST_CASE("tree diff: what moved into an unchanged directory's neighbour adds no
   CHECK(fixture.counts.added.tree_blobs == 1);
 }
 
-TEST_CASE("tree diff: attributes alone count where they are asked for, and rot is marked") {
+TEST_CASE("tree diff: attributes are compared on request, and silent corruption is marked") {
   WalkFixture fixture;
   Item other = FileItem("data/mode", "x");
   other.attributes.mode = 0600;
@@ -136,7 +136,7 @@ TEST_CASE("tree diff: attributes alone count where they are asked for, and rot i
   CHECK(fixture.Diff(first, second, true) == std::vector<std::string>{"U mode", "M? rot"});
 }
 
-TEST_CASE("tree stats: each way of counting") {
+TEST_CASE("tree stats: each counting mode") {
   WalkFixture fixture;
   Item linked = FileItem("data/linked", "12345");
   linked.attributes.links = 2;
@@ -160,7 +160,7 @@ TEST_CASE("tree stats: each way of counting") {
   CHECK(blobs.entries == blobs.blobs);
   CHECK(blobs.bytes == contents.bytes);
   const TreeStats raw = fixture.Count(StatsMode::kRawData, both);
-  CHECK(raw.blobs > blobs.blobs);  // directories, too
+  CHECK(raw.blobs > blobs.blobs);  // includes directories
   CHECK(raw.bytes_stored > 0);
   CHECK(fixture.Count(StatsMode::kRawData, {first, second, first}).blobs == raw.blobs);
 

@@ -65,7 +65,7 @@ TEST_CASE("view: stats, lists and opens paths") {
     return Fail(ErrorCode::kCancelled, "enough");
   });
   REQUIRE_FAILS(stopped, ErrorCode::kCancelled, "enough");
-  // Questions from within an answer.
+  // Reentrant calls from a callback.
   REQUIRE_OK(view.List("data/etc", [&](const ViewEntry& entry) -> Result<void> {
     HF_ASSIGN(auto attributes, view.Stat("data/etc/" + entry.name));
     CHECK(attributes.has_value());
@@ -73,7 +73,7 @@ TEST_CASE("view: stats, lists and opens paths") {
   }));
 }
 
-TEST_CASE("view: unknown paths bring the near ones along") {
+TEST_CASE("view: errors for unknown paths list similar ones") {
   ViewFixture fixture;
   REQUIRE_FAILS(fixture.view->Open("data/etc/hots"), ErrorCode::kNotFound,
                 "\"data/etc/\" has \"hosts\"");
@@ -128,7 +128,7 @@ TEST_CASE("view: extracts some paths, stripped or not") {
   REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kNotFound, "nowhere");
 }
 
-TEST_CASE("view: stops when asked to") {
+TEST_CASE("view: stops on request") {
   ViewFixture fixture;
   std::stop_source stop;
   stop.request_stop();
@@ -137,7 +137,7 @@ TEST_CASE("view: stops when asked to") {
       ErrorCode::kCancelled, "stopped");
 }
 
-// Writes a snapshot whose top holds `nodes`, as a stranger with the password could.
+// Writes a snapshot with `nodes` at the top, as any program with the password can.
 Id ForeignSnapshot(Repository& repository, const std::string& nodes) {
   auto writer = BlobWriter::Begin(repository, nullptr);
   Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
@@ -150,7 +150,7 @@ Id ForeignSnapshot(Repository& repository, const std::string& nodes) {
 
 const std::string kFive = HexEncode(crypto::Sha256Of(AsBytes("12345")));
 
-TEST_CASE("view: damage beside does not keep the rest from being restored") {
+TEST_CASE("view: damage elsewhere does not prevent a restore of the rest") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string lost(64, 'a');
@@ -188,7 +188,7 @@ TEST_CASE("view: damage beside does not keep the rest from being restored") {
   REQUIRE_FAILS(view->Stat("d/x"), ErrorCode::kCorrupt, lost);
 }
 
-// A storage that counts reads, of several threads.
+// A storage that counts reads from several threads.
 class CountingStorage final : public ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -199,10 +199,10 @@ class CountingStorage final : public ForwardingStorage {
   std::atomic<int> reads = 0;
 };
 
-TEST_CASE("view: a directory larger than the cache is read once, not for each of its entries") {
+TEST_CASE("view: a directory larger than the cache is read once, not per entry") {
   RepositoryFixture fixture;
   auto writing = fixture.Open();
-  constexpr int kEntries = 80'000;  // some 40 MB of tree
+  constexpr int kEntries = 80'000;  // a tree of about 40 MB
   auto writer = PartWriter::Begin(*writing, {});
   for (int i = 0; i < kEntries; ++i) {
     Item item = FileItem(fmt::format("data/huge/{:0200}", i), "");
@@ -242,7 +242,7 @@ TEST_CASE("view: hostile names never leave the directory") {
   }
 }
 
-TEST_CASE("view: a manifest that cannot be read is an error, a foreign one is none") {
+TEST_CASE("view: an unreadable manifest is an error, a foreign one is ignored") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, Items(FileItem("f", "x")));
@@ -258,7 +258,7 @@ TEST_CASE("view: a manifest that cannot be read is an error, a foreign one is no
   CHECK_FALSE(OpenView(*repository, foreign)->manifest());
 }
 
-// The same of a snapshot that says that it is Holdfast's own, files/app.
+// The same, but tagged as Holdfast's files/app.
 Id ForgedSnapshot(Repository& repository, const std::string& nodes) {
   auto writer = BlobWriter::Begin(repository, nullptr);
   Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
@@ -276,7 +276,7 @@ Id ForgedSnapshot(Repository& repository, const std::string& nodes) {
   return Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
 }
 
-TEST_CASE("view: a manifest that is longer than it says is not read to its end") {
+TEST_CASE("view: a manifest longer than its size is not read completely") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -291,7 +291,7 @@ TEST_CASE("view: a manifest that is longer than it says is not read to its end")
   REQUIRE_FAILS(OpenSnapshot(*repository, info), ErrorCode::kCorrupt, "manifest.json");
 }
 
-TEST_CASE("view: a lost manifest is one file, and does not take the rest with it") {
+TEST_CASE("view: a lost manifest affects no other file") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const Id id = ForgedSnapshot(

@@ -13,7 +13,7 @@ namespace {
 using testing::Unwrap;
 using trust::RestoreRight;
 
-// "map" is restored "to" somewhere, or "stage"d.
+// Kind "map" can be restored "to" somewhere, or "stage"d.
 KindMethods Restores() {
   using config::OptionType;
   return {{"map",
@@ -32,7 +32,7 @@ Result<Policy> Parse(const std::string& text) {
   return ParsePolicy(text, "/etc/holdfast/policy.yaml", Restores());
 }
 
-TEST_CASE("policy: a whole file is read, relative paths against its directory") {
+TEST_CASE("policy: a complete file is read, with paths relative to its directory") {
   Policy policy =
       Unwrap(Parse("restore: in-place\n"
                    "restore_roots: {staging: /srv/restore, near: r}\n"));
@@ -44,7 +44,7 @@ TEST_CASE("policy: a whole file is read, relative paths against its directory") 
   REQUIRE(RestoreRightText(policy.restore) == "in-place");
 }
 
-TEST_CASE("policy: what is not said is not allowed") {
+TEST_CASE("policy: the default is to refuse") {
   REQUIRE(Unwrap(Parse("")).restore == RestoreRight::kNever);
   REQUIRE(Unwrap(Parse("restore_roots: {a: /a}\n")).restore == RestoreRight::kNever);
   Policy none = Unwrap(LoadPolicy("/nonexistent/policy.yaml", {}));
@@ -53,7 +53,7 @@ TEST_CASE("policy: what is not said is not allowed") {
   REQUIRE(none.file == "/nonexistent/policy.yaml");
 }
 
-TEST_CASE("policy: mistakes are refused with their place") {
+TEST_CASE("policy: mistakes are refused with their location") {
   constexpr ErrorCode kInvalid = ErrorCode::kInvalidArgument;
   REQUIRE_FAILS(Parse("restores: never\n"), kInvalid,
                 "/etc/holdfast/policy.yaml:1:1: unknown key \"restores\"");
@@ -75,7 +75,7 @@ TEST_CASE("policy: mistakes are refused with their place") {
   REQUIRE_FAILS(Parse("restore_roots: {x: \"${HOME}/x\"}\n"), kInvalid, "a variable in");
 }
 
-TEST_CASE("policy: a target fixes options of a restore method, and lets orders give others") {
+TEST_CASE("policy: a target fixes some options of a restore method, and orders may set others") {
   const Policy policy = Unwrap(
       Parse("restore: in-place\n"
             "restore_targets:\n"
@@ -98,7 +98,7 @@ TEST_CASE("policy: a target fixes options of a restore method, and lets orders g
   CHECK(policy.FindTarget("far") == nullptr);
 }
 
-TEST_CASE("policy: mistakes in a target are refused with their place") {
+TEST_CASE("policy: mistakes in a target are refused with their location") {
   const auto target = [](const std::string& text) {
     return Parse("restore_targets:\n  dr: " + text + "\n");
   };
@@ -119,7 +119,7 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
   refuse("{kind: map, may_set: onyl}", "policy.yaml:2:28");
   refuse("{kind: map, options: {to: x}, may_set: [to]}",
          "policy.yaml:2:47: \"may_set\" has \"to\", which \"options\" fixes");
-  // What lies where on this node no order decides.
+  // An order cannot choose paths on the node.
   refuse("{kind: map, may_set: [properties]}", "which is a path; orders cannot set it");
   refuse("{kind: map}", "policy.yaml:2:14: no restore method; expected \"to\" or \"stage\"");
   refuse("{kind: map, options: {to: x}, may_set: [only, member]}",
@@ -134,7 +134,7 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
                 "a restore target called \"../x\"");
 }
 
-TEST_CASE("policy: an order gives a target what it may, and nothing that is fixed") {
+TEST_CASE("policy: an order may set only the permitted options of a target") {
   const ConfiguredPolicy policy(
       Settings(), Unwrap(Parse("restore: in-place\n"
                                "restore_targets:\n"
@@ -172,7 +172,7 @@ TEST_CASE("policy: a file that others could change is refused") {
   REQUIRE_OK(LoadPolicy(path, {}));
 }
 
-TEST_CASE("policy: a file of somebody else is refused") {
+TEST_CASE("policy: a file of another user is refused") {
   if (::geteuid() != 0) return;  // only root gives files away
   TempDir directory = Unwrap(TempDir::Create("policy"));
   std::string path = directory.path() + "/policy.yaml";
@@ -182,13 +182,13 @@ TEST_CASE("policy: a file of somebody else is refused") {
   REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "belongs to user 4321");
 }
 
-TEST_CASE("policy: it lies beside the configuration") {
+TEST_CASE("policy: its default path is next to the configuration") {
   Settings settings;
   settings.file = "/etc/holdfast/agent.yaml";
   REQUIRE(PolicyPath(settings) == "/etc/holdfast/policy.yaml");
 }
 
-TEST_CASE("policy: the checks of a plan see configuration and policy") {
+TEST_CASE("policy: plan checks use configuration and policy") {
   Settings settings =
       Unwrap(ParseSettings("repositories:\n"
                            "  m: {url: \"file:/m\", password_file: p}\n"

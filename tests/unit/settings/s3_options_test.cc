@@ -11,7 +11,7 @@ namespace {
 using s3::CredentialKind;
 using testing::Unwrap;
 
-// A repository on S3 with these options, from line 5 on.
+// A repository on S3 with these options, which start in line 5.
 Result<Settings> ParseS3(const std::string& options, const config::Environment& environment = {},
                          const std::string& url = "s3:https://s3.example/bucket/prefix") {
   return ParseSettings(
@@ -23,7 +23,7 @@ s3::Settings Good(const std::string& options, const config::Environment& environ
   return Unwrap(ParseS3(options, environment)).repositories.at(0).s3;
 }
 
-TEST_CASE("s3 options: all may be left out") {
+TEST_CASE("s3 options: all are optional") {
   const s3::Settings settings = Good("");
   REQUIRE(settings.region.empty());
   REQUIRE(settings.style == s3::Style::kAuto);
@@ -32,7 +32,7 @@ TEST_CASE("s3 options: all may be left out") {
   REQUIRE(settings.credentials.kind == CredentialKind::kAuto);
 }
 
-TEST_CASE("s3 options: they are read, relative paths against the file's directory") {
+TEST_CASE("s3 options: they are read, with paths relative to the file's directory") {
   const s3::Settings settings = Good(
       "    region: eu-central-1\n    style: virtual-host\n    ca: ca.pem\n    connections: 12\n"
       "    credentials_file: keys\n    profile: backup\n");
@@ -45,7 +45,7 @@ TEST_CASE("s3 options: they are read, relative paths against the file's director
   REQUIRE(settings.credentials.profile == "backup");
 }
 
-TEST_CASE("s3 options: how credentials are found is what the options say") {
+TEST_CASE("s3 options: the options choose the kind of credentials") {
   const s3::Settings keys = Good("    access_key_id: AKIA\n    secret_access_key_file: s\n");
   REQUIRE(keys.credentials.kind == CredentialKind::kKeys);
   REQUIRE(keys.credentials.secret_access_key_file == "/etc/holdfast/s");
@@ -57,7 +57,7 @@ TEST_CASE("s3 options: how credentials are found is what the options say") {
           CredentialKind::kInstanceMetadata);
 }
 
-TEST_CASE("s3 options: of the environment AWS's variables are handed on, and ours override") {
+TEST_CASE("s3 options: AWS's variables are passed on, and Holdfast's override options") {
   const s3::Settings settings = Good("", {{"AWS_ACCESS_KEY_ID", "AKIA"},
                                           {"HOME", "/root"},
                                           {"PATH", "/bin"},
@@ -87,7 +87,7 @@ TEST_CASE("s3 options: a wrong value names file, line and column") {
                 "agent.yaml:6:15: \"role_arn\" and \"profile\"");
 }
 
-TEST_CASE("s3 options: a URL that makes no sense is refused where it stands") {
+TEST_CASE("s3 options: an invalid URL is refused with its location") {
   REQUIRE_FAILS(ParseS3("", {}, "s3:https://s3.example"), ErrorCode::kInvalidArgument,
                 "agent.yaml:3:10: \"s3:https://s3.example\" names no bucket");
   REQUIRE_FAILS(ParseS3("    style: virtual-host\n", {}, "s3:https://s3.example/a_b"),

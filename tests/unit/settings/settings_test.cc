@@ -34,7 +34,7 @@ Result<Settings> Parse(const std::string& text, const Environment& environment =
   return ParseSettings(text, "/etc/holdfast/agent.yaml", environment, kKinds);
 }
 
-TEST_CASE("settings: a whole file is read, relative paths against its directory") {
+TEST_CASE("settings: a complete file is read, with paths relative to its directory") {
   Settings settings = Unwrap(Parse(kGood));
 
   REQUIRE(settings.node == "db-1");
@@ -48,7 +48,7 @@ TEST_CASE("settings: a whole file is read, relative paths against its directory"
   REQUIRE(settings.warnings.empty());
 }
 
-TEST_CASE("settings: what is left out has a default") {
+TEST_CASE("settings: omitted options have defaults") {
   Settings settings = Unwrap(Parse(""));
 
   REQUIRE_FALSE(settings.node.empty());
@@ -56,7 +56,7 @@ TEST_CASE("settings: what is left out has a default") {
   REQUIRE(settings.sources.empty());
 }
 
-TEST_CASE("settings: a source may be compressed otherwise than its repository") {
+TEST_CASE("settings: a source can override the compression of its repository") {
   const Settings settings = Unwrap(
       Parse("repositories: {main: {url: \"file:/r\", password_file: p, extra_verify: false}}\n"
             "sources:\n"
@@ -71,7 +71,7 @@ TEST_CASE("settings: a source may be compressed otherwise than its repository") 
                 ErrorCode::kInvalidArgument, "agent.yaml:2:");
 }
 
-TEST_CASE("settings: how fast things may be read and written") {
+TEST_CASE("settings: limits of reading and writing") {
   const Settings settings = Unwrap(Parse(
       "limits: {read_mib_s: 5, write_mib_s: 6}\n"
       "repositories: {main: {url: \"file:/r\", password_file: p, read_mib_s: 1, write_mib_s: 2}}\n"
@@ -85,7 +85,7 @@ TEST_CASE("settings: how fast things may be read and written") {
   REQUIRE_FAILS(Parse("limits: {read_mib_s: -1}\n"), ErrorCode::kInvalidArgument, "agent.yaml:1:");
 }
 
-TEST_CASE("settings: how many snapshots stay in a repository") {
+TEST_CASE("settings: the number of snapshots to keep in a repository") {
   const Settings settings =
       Unwrap(Parse("repositories:\n"
                    "  main: {url: \"file:/r\", password_file: p, min_keep: 30}\n"
@@ -101,7 +101,7 @@ TEST_CASE("settings: how many snapshots stay in a repository") {
   }
 }
 
-TEST_CASE("settings: a relative repository directory is relative to the file") {
+TEST_CASE("settings: a repository directory is relative to the file") {
   Settings settings =
       Unwrap(Parse("repositories: {main: {url: \"file:../r\", password_file: p}}\n"));
 
@@ -124,7 +124,7 @@ TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
                 ErrorCode::kInvalidArgument, "agent.yaml:3:28: unknown key \"path\"");
 }
 
-TEST_CASE("settings: a controller has an endpoint and a key, and both are needed") {
+TEST_CASE("settings: a controller needs both an endpoint and a key") {
   Settings settings = Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
@@ -135,7 +135,7 @@ TEST_CASE("settings: a controller has an endpoint and a key, and both are needed
   REQUIRE_FAILS(Parse("controller: c\n"), ErrorCode::kInvalidArgument, "expected a map");
 }
 
-TEST_CASE("settings: an endpoint is TCP with a host and a port") {
+TEST_CASE("settings: an endpoint must be TCP with a host and a port") {
   for (const char* endpoint : {"tcp://c:1", "tcp://10.0.0.1:65535", "tcp://[fe80::1]:7733"}) {
     std::string text = fmt::format("controller: {{endpoint: \"{}\", key_file: k}}\n", endpoint);
     REQUIRE(Unwrap(Parse(text)).controller->endpoint == endpoint);
@@ -157,7 +157,7 @@ TEST_CASE("settings: the number of tasks has a default and bounds") {
   REQUIRE_FAILS(Parse("limits: {tasks: 65}\n"), ErrorCode::kInvalidArgument, "at most 64");
 }
 
-TEST_CASE("settings: the number of readers has a default, bounds, and a source's own") {
+TEST_CASE("settings: the number of readers has a default, bounds and an override per source") {
   REQUIRE(Unwrap(Parse("")).limits.readers == 2);
   REQUIRE(Unwrap(Parse("limits: {readers: 16}\n")).limits.readers == 16);
   REQUIRE_FAILS(Parse("limits: {readers: 0}\n"), ErrorCode::kInvalidArgument,
@@ -170,7 +170,7 @@ TEST_CASE("settings: the number of readers has a default, bounds, and a source's
   REQUIRE(settings.sources.at(1).readers == 0);
 }
 
-TEST_CASE("settings: the environment alone may name the controller") {
+TEST_CASE("settings: the environment alone can configure the controller") {
   Settings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
                                         {"HOLDFAST_CONTROLLER_KEY_FILE", "/c.pub"},
                                         {"HOLDFAST_LIMITS_TASKS", "8"}}));
@@ -180,7 +180,7 @@ TEST_CASE("settings: the environment alone may name the controller") {
   REQUIRE(settings.warnings.empty());
 }
 
-TEST_CASE("settings: sections of the wrong form are refused") {
+TEST_CASE("settings: sections of a wrong type are refused") {
   REQUIRE_FAILS(Parse("[]\n"), ErrorCode::kInvalidArgument, "the file\" is a list");
   REQUIRE_FAILS(Parse("sources: {}\n"), ErrorCode::kInvalidArgument,
                 "agent.yaml:1:10: \"sources\" is a map; expected a list");
@@ -189,7 +189,7 @@ TEST_CASE("settings: sections of the wrong form are refused") {
   REQUIRE_FAILS(Parse("sources: [x]\n"), ErrorCode::kInvalidArgument, "expected a map");
 }
 
-TEST_CASE("settings: a source needs a known kind, a good name and a repository") {
+TEST_CASE("settings: a source needs a known kind, a valid name and a repository") {
   std::string repositories = "repositories: {m: {url: \"file:/x\", password_file: p}}\n";
   REQUIRE_FAILS(
       Parse(repositories + "sources: [{name: a}]\n"), ErrorCode::kInvalidArgument,
@@ -208,7 +208,7 @@ TEST_CASE("settings: a source needs a known kind, a good name and a repository")
                 ErrorCode::kInvalidArgument, "unknown repository \"n\"; expected one of \"m\"");
 }
 
-TEST_CASE("settings: with several repositories a source must choose") {
+TEST_CASE("settings: with several repositories a source must choose one") {
   std::string text =
       "repositories: {m: {url: \"file:/x\", password_file: p},\n"
       "               n: {url: \"file:/y\", password_file: p}}\n"
@@ -218,7 +218,7 @@ TEST_CASE("settings: with several repositories a source must choose") {
   REQUIRE(Unwrap(Parse(text + ", repository: n}]\n")).sources.at(0).repository == "n");
 }
 
-TEST_CASE("settings: a source that stands twice is refused with both places") {
+TEST_CASE("settings: a duplicate source is refused with both locations") {
   std::string text = kGood + "  - {kind: etcd, name: main}\n";
 
   REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument,
@@ -245,14 +245,14 @@ TEST_CASE("settings: the environment overrides any setting") {
   REQUIRE(settings.warnings.empty());
 }
 
-TEST_CASE("settings: a variable that overrides nothing is warned of") {
+TEST_CASE("settings: a variable that overrides nothing causes a warning") {
   Settings settings = Unwrap(Parse(kGood, {{"HOLDFAST_STATEDIR", "/tmp"}}));
 
   REQUIRE(settings.warnings.size() == 1);
   REQUIRE_THAT(settings.warnings[0], Catch::Contains("\"HOLDFAST_STATEDIR\" overrides no setting"));
 }
 
-TEST_CASE("settings: a file that is not there is a configuration error") {
+TEST_CASE("settings: a missing file is a configuration error") {
   REQUIRE_FAILS(LoadSettings("/nonexistent/agent.yaml", {}, kKinds), ErrorCode::kInvalidArgument,
                 "configuration \"/nonexistent/agent.yaml\" does not exist");
   TempDir directory = Unwrap(TempDir::Create("settings"));

@@ -8,7 +8,7 @@ namespace {
 
 using testing::Unwrap;
 
-TEST_CASE("restore scope: a path has itself and all below it, and nothing beside it") {
+TEST_CASE("restore scope: a path contains itself and everything below, but not its siblings") {
   const RestoreScope scope = Unwrap(RestoreScope::Of("data/etc/app", "data"));
   CHECK(scope.path() == "/etc/app");
   CHECK(scope.Has("/etc/app"));
@@ -21,7 +21,7 @@ TEST_CASE("restore scope: a path has itself and all below it, and nothing beside
   CHECK_FALSE(scope.IsAbove("/et"));
 }
 
-TEST_CASE("restore scope: no path is no limit, and the top of the files is all of them") {
+TEST_CASE("restore scope: no path is no limit, and the top of the files contains everything") {
   CHECK_FALSE(RestoreScope().is_limited());
   CHECK(RestoreScope().Has("/x"));
   CHECK_FALSE(RestoreScope().IsAbove("/"));
@@ -30,7 +30,7 @@ TEST_CASE("restore scope: no path is no limit, and the top of the files is all o
   CHECK(all.Has("/x"));
 }
 
-TEST_CASE("restore scope: a path of the snapshot that is no live file is refused") {
+TEST_CASE("restore scope: a snapshot path that is not a live file is refused") {
   for (const char* path : {"manifest.json", "members", "members/n", "datax/y", "dat"}) {
     INFO(path);
     REQUIRE_FAILS(RestoreScope::Of(path, "data"), ErrorCode::kInvalidArgument,

@@ -36,7 +36,7 @@ TEST_CASE("adaptive limit: congestion halves it once in a second, success brings
   REQUIRE(limit.allowed() == 8);
 }
 
-TEST_CASE("adaptive limit: who comes too early waits until somebody is done") {
+TEST_CASE("adaptive limit: a call beyond the limit waits until another ends") {
   testing::ManualClock clock;
   AdaptiveLimit limit(1, clock);
   std::optional<AdaptiveLimit::Slot> first(Unwrap(limit.Acquire({})));
@@ -51,7 +51,7 @@ TEST_CASE("adaptive limit: who comes too early waits until somebody is done") {
   REQUIRE(has_second);
 }
 
-TEST_CASE("adaptive limit: who waits can be told to stop") {
+TEST_CASE("adaptive limit: a stop ends the wait") {
   testing::ManualClock clock;
   AdaptiveLimit limit(1, clock);
   const AdaptiveLimit::Slot slot = Unwrap(limit.Acquire({}));

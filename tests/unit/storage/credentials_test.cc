@@ -74,7 +74,7 @@ TEST_CASE("credentials: they are renewed five minutes before they expire") {
   REQUIRE(cached.script.loads == 2);
 }
 
-TEST_CASE("credentials: while renewing fails the old ones are used to their end") {
+TEST_CASE("credentials: if renewing fails, the old ones are used until they expire") {
   Cached cached;
   cached.Offer("one", 60min);
   REQUIRE(cached.Id() == "one");
@@ -129,7 +129,7 @@ struct Files {
   }
 };
 
-TEST_CASE("credentials: the environment's come before all others that nobody named") {
+TEST_CASE("credentials: those of the environment precede all others that are not configured") {
   CredentialSettings settings;
   settings.variables = {
       {"AWS_ACCESS_KEY_ID", "AKIA1"}, {"AWS_SECRET_ACCESS_KEY", "s1"}, {"AWS_SESSION_TOKEN", "t1"}};
@@ -190,7 +190,7 @@ TEST_CASE("credentials: a shared file that is named must be there, another may b
   REQUIRE(Unwrap(Find(settings)).access_key_id == "A");
 }
 
-TEST_CASE("credentials: instance metadata is asked with a token of its own") {
+TEST_CASE("credentials: instance metadata is requested with a session token") {
   std::vector<std::string> seen;
   LoopbackHttp server([&](const ServedRequest& request) -> ServedAnswer {
     const std::string* token = request.Header("x-aws-ec2-metadata-token");
@@ -267,7 +267,7 @@ TEST_CASE("credentials: a web identity's token is exchanged, in the body") {
           "RoleSessionName=holdfast-agent&Version=2011-06-15&WebIdentityToken=a.b%2Fc");
 }
 
-TEST_CASE("credentials: STS's refusal is told by its code and never shows the token") {
+TEST_CASE("credentials: a refusal by STS is reported with its code, without the token") {
   Files files;
   std::atomic<int> status = 400;
   LoopbackHttp server([&](const ServedRequest&) -> ServedAnswer {

@@ -40,7 +40,7 @@ TEST_CASE("limited storage: content takes its time, in and out") {
   CHECK(limited.waited == 550ms);
 }
 
-TEST_CASE("limited storage: a lock does not wait behind packs") {
+TEST_CASE("limited storage: a lock does not wait for packs") {
   Limited limited;
 
   Unwrap(limited.storage.Put(kLock, Bytes(500), PutMode::kReplace));
@@ -48,7 +48,7 @@ TEST_CASE("limited storage: a lock does not wait behind packs") {
   CHECK(limited.waited == 0ms);
 }
 
-TEST_CASE("limited storage: who is stopped while waiting puts nothing") {
+TEST_CASE("limited storage: a put that is stopped while waiting writes nothing") {
   testing::ManualClock clock;
   RateLimit slow(1, clock);
   LimitedStorage storage(std::make_unique<testing::MemoryStorage>(), {}, RateLimits({&slow}),

@@ -74,7 +74,7 @@ TEST_CASE("manifest: unknown fields pass, newer formats do not") {
   REQUIRE_FAILS(DecodeManifest(R"({"format_version":99,"kind":7})"), ErrorCode::kUnsupported, "99");
 }
 
-TEST_CASE("manifest: what is none is refused") {
+TEST_CASE("manifest: a malformed one is refused") {
   const std::string kBad[] = {
       "",
       "x",

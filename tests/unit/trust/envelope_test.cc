@@ -21,14 +21,14 @@ v1::Envelope MessageOf(const Bytes& envelope) {
   return message;
 }
 
-TEST_CASE("envelope: the bytes signed are DSSE's example") {
+TEST_CASE("envelope: the signed bytes match the examples of DSSE") {
   REQUIRE(
       AsText(PreAuthenticationEncoding("http://example.com/HelloWorld", AsBytes("hello world"))) ==
       "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
   REQUIRE(AsText(PreAuthenticationEncoding("", {})) == "DSSEv1 0  0 ");
 }
 
-TEST_CASE("envelope: what was signed comes back with signatures that verify") {
+TEST_CASE("envelope: a signed payload decodes unchanged, and its signatures verify") {
   SeededRandom random;
   auto one = crypto::SigningKey::Generate(random);
   auto two = crypto::SigningKey::Generate(random);
@@ -47,7 +47,7 @@ TEST_CASE("envelope: what was signed comes back with signatures that verify") {
       IsValid(envelope.signatures[1], envelope.payload_type, envelope.payload, one.public_key()));
 }
 
-TEST_CASE("envelope: a signature for one type is none for another") {
+TEST_CASE("envelope: a signature for one payload type is invalid for another") {
   SeededRandom random;
   auto key = crypto::SigningKey::Generate(random);
   Bytes bytes = Sign(PayloadType::kReport, AsBytes("payload"), key);
@@ -60,7 +60,7 @@ TEST_CASE("envelope: a signature for one type is none for another") {
   REQUIRE_FALSE(IsValid(plan.signatures[0], plan.payload_type, plan.payload, key.public_key()));
 }
 
-TEST_CASE("envelope: a key signs once, and eight keys at most") {
+TEST_CASE("envelope: a key signs at most once, and at most eight keys sign") {
   SeededRandom random;
   auto key = crypto::SigningKey::Generate(random);
   Bytes bytes = Sign(kPlan, AsBytes("x"), key);
@@ -81,7 +81,7 @@ TEST_CASE("envelope: a key signs once, and eight keys at most") {
                 "two signatures of one key");
 }
 
-TEST_CASE("envelope: signatures from elsewhere are put together only when they may be") {
+TEST_CASE("envelope: duplicate or no signatures and an oversized payload are not assembled") {
   SeededRandom random;
   auto key = crypto::SigningKey::Generate(random);
   const Signature signature = MakeSignature(kPlan, AsBytes("x"), key);
@@ -120,7 +120,7 @@ TEST_CASE("envelope: sizes are checked before anything is decoded") {
                 "a payload of");
 }
 
-TEST_CASE("envelope: what is no envelope is refused") {
+TEST_CASE("envelope: a malformed envelope is refused") {
   SeededRandom random;
   const Bytes good = Sign(kPlan, AsBytes("x"), crypto::SigningKey::Generate(random));
   Bytes truncated(good.begin(), good.end() - 1);
@@ -142,7 +142,7 @@ TEST_CASE("envelope: what is no envelope is refused") {
   REQUIRE_FAILS(DecodeEnvelope(kPlan, {}), ErrorCode::kCorrupt, "no signature");
 }
 
-TEST_CASE("messages: nothing unknown gets through at any depth") {
+TEST_CASE("messages: unknown fields and values are refused at any depth") {
   v1::RootDocument document;
   v1::RootDocument out;
   document.add_keys()->set_role(static_cast<v1::Role>(9));
@@ -154,10 +154,10 @@ TEST_CASE("messages: nothing unknown gets through at any depth") {
   REQUIRE_FAILS(DecodeMessage(nested, "root document", out), ErrorCode::kCorrupt,
                 "unknown field 15 in \"RoleKey\"");
 
-  const Bytes groups(40, 0x7b);  // field 15 opens a group, again and again
+  const Bytes groups(40, 0x7b);  // nested groups of field 15
   REQUIRE_FAILS(DecodeMessage(groups, "root document", out), ErrorCode::kCorrupt,
                 "not a valid root");
-  const Bytes bad_text = {0x12, 0x01, 0xff};  // cluster_id: no UTF-8
+  const Bytes bad_text = {0x12, 0x01, 0xff};  // cluster_id: not UTF-8
   REQUIRE_FAILS(DecodeMessage(bad_text, "root document", out), ErrorCode::kCorrupt,
                 "not a valid root");
 }

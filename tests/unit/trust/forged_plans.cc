@@ -12,7 +12,7 @@ Bytes Concatenate(Bytes first, const Bytes& second) {
   return first;
 }
 
-// A length-delimited field of this number, below 16.
+// A length-delimited field; `number` is below 16.
 Bytes Field(unsigned number, const Bytes& content) {
   Bytes field = {static_cast<std::uint8_t>(number << 3 | 2)};
   std::size_t size = content.size();
@@ -22,11 +22,11 @@ Bytes Field(unsigned number, const Bytes& content) {
 }
 
 const Bytes kUnknownField = {0x78, 0x01};  // field 15, varint 1
-const Bytes kTornField = {0x7f};           // field 15 of a wire type that there is not
+const Bytes kTornField = {0x7f};           // field 15, invalid wire type 7
 
 void AddForgedBytes(std::vector<ForgedPlan>& plans) {
   plans.push_back({"oversize", "size", [](PlanScene& scene) {
-                     Bytes junk = Field(2, Bytes(1U << 20, 'x'));  // the later payload counts
+                     Bytes junk = Field(2, Bytes(1U << 20, 'x'));  // the last payload counts
                      return Concatenate(Concatenate(junk, Field(2, Bytes(4096, 'x'))),
                                         scene.ByController(scene.Backup()));
                    }});
@@ -128,7 +128,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   };
   payload_with("a payload that is no plan", kTornField);
   payload_with("an unknown field in the plan", kUnknownField);
-  // Field 28, the next that could be an order.
+  // Field 28, the first number that is free for another order.
   payload_with("an order of unknown kind", {0xe2, 0x01, 0x00});
 
   auto plan_with = [&](const char* what, auto change) {
@@ -166,7 +166,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
     plan.mutable_inventory()->set_repository("main");
     plan.mutable_inventory()->set_after("../x");
   });
-  // What an agent sees that does not know some kind of target: no target, and a field beside it.
+  // To an agent that does not know a kind of target: no target, and an unknown field.
   plans.push_back(
       {"a restore to what this agent does not know", "decode", [](PlanScene& scene) {
          v1::Plan plan = scene.Restore();

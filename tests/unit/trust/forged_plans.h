@@ -1,4 +1,4 @@
-// Plans that must be refused, each by one check and by no other.
+// Plans that must be refused, each by exactly one check.
 #pragma once
 
 #include <functional>
@@ -11,8 +11,8 @@ namespace holdfast::testing {
 
 struct ForgedPlan {
   std::string what;
-  std::string check;  // that refuses it
-  // The envelope; may change the scene first. To be called once per scene.
+  std::string check;  // the one that refuses it
+  // Returns the envelope; may change the scene first. Call it once per scene.
   std::function<Bytes(PlanScene&)> make;
 };
 

@@ -37,7 +37,7 @@ struct Scene {
   Result<v1::Fresh> Hear(const v1::Fresh& fresh) const {
     return VerifyFresh(SignFresh(fresh, fixture.controller), root, kAgent, nonce, clock.Now());
   }
-  // An answer to a question of this moment, by a controller whose clock is `ahead` of this one.
+  // An answer to a request sent now, from a controller whose clock is `ahead` of this one.
   OwnAnswer Asked(std::chrono::nanoseconds ahead = 0s) const {
     return {clock.Monotonic(), clock.Now(), clock.Now() + ahead};
   }
@@ -46,7 +46,7 @@ struct Scene {
   }
 };
 
-TEST_CASE("fresh: an answer's age counts from its question") {
+TEST_CASE("fresh: the age of an answer counts from its request") {
   Scene scene;
   REQUIRE_FALSE(scene.Look(std::nullopt).age);
   const OwnAnswer answer = scene.Asked();
@@ -57,7 +57,7 @@ TEST_CASE("fresh: an answer's age counts from its question") {
   REQUIRE_FALSE(scene.Look(answer).is_clock_suspect);
 }
 
-TEST_CASE("fresh: time that only one clock saw makes an answer older") {
+TEST_CASE("fresh: the age of an answer follows whichever clock advanced more") {
   Scene scene;
   const OwnAnswer answer = scene.Asked();
 
@@ -68,7 +68,7 @@ TEST_CASE("fresh: time that only one clock saw makes an answer older") {
   REQUIRE(scene.Look(answer).age == 2s);
 }
 
-TEST_CASE("fresh: an answer counts for its question, from the controller alone") {
+TEST_CASE("fresh: only the controller's answer to the same request is accepted") {
   Scene scene;
   REQUIRE_FAILS(scene.Hear(Answer(Bytes(kNonceBytes, 0x22))), ErrorCode::kDenied,
                 "another request");
@@ -78,7 +78,7 @@ TEST_CASE("fresh: an answer counts for its question, from the controller alone")
   REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
 }
 
-TEST_CASE("fresh: an answer for another agent, root document or time is none") {
+TEST_CASE("fresh: an answer for another agent, root document or time is refused") {
   Scene scene;
   auto hear_with = [&](const std::function<void(v1::Fresh&)>& change) {
     v1::Fresh fresh = Answer(scene.nonce);
@@ -101,7 +101,7 @@ TEST_CASE("fresh: an answer for another agent, root document or time is none") {
                 kDenied, "has expired");
 }
 
-TEST_CASE("fresh: an answer that was handed over is as old as the calendar says") {
+TEST_CASE("fresh: the age of a forwarded answer is measured by the wall clock") {
   Scene scene;
   Bytes envelope = SignFresh(Answer(scene.nonce), scene.fixture.controller);
   v1::Fresh fresh = Unwrap(VerifyFresh(envelope, scene.root, kAgent, {}, scene.clock.Now()));
@@ -112,7 +112,7 @@ TEST_CASE("fresh: an answer that was handed over is as old as the calendar says"
   REQUIRE(FreshnessOf(fresh, scene.clock.Now() - 121s).is_clock_suspect);
 }
 
-TEST_CASE("fresh: a clock that went back is suspect") {
+TEST_CASE("fresh: a clock that was set back is suspect") {
   Scene scene;
   const WallTime latest = scene.clock.Now();
   scene.clock.Jump(-119s);
@@ -121,7 +121,9 @@ TEST_CASE("fresh: a clock that went back is suspect") {
   REQUIRE(scene.Look(std::nullopt, latest).is_clock_suspect);
 }
 
-TEST_CASE("fresh: a clock behind the controller's is suspect until a better answer comes") {
+TEST_CASE(
+    "fresh: a clock that lags the controller's is suspect until a better "
+    "answer arrives") {
   Scene scene;
   REQUIRE(scene.Look(scene.Asked(121s)).is_clock_suspect);
   REQUIRE_FALSE(scene.Look(scene.Asked(119s)).is_clock_suspect);

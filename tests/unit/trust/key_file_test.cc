@@ -21,7 +21,7 @@ unsigned ModeOf(const std::string& path) {
   return status.st_mode & 07777;
 }
 
-TEST_CASE("key file: a private key is closed to others and never written over") {
+TEST_CASE("key file: a private key is readable only by its owner, and never overwritten") {
   TempDir directory = Unwrap(TempDir::Create("key_file"));
   std::string path = directory.path() + "/operator.key";
   SeededRandom random;
@@ -37,7 +37,7 @@ TEST_CASE("key file: a private key is closed to others and never written over") 
   REQUIRE(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 1);
 }
 
-TEST_CASE("key file: a passphrase is asked for where there is one, and only there") {
+TEST_CASE("key file: the passphrase is requested only for an encrypted key") {
   TempDir directory = Unwrap(TempDir::Create("key_file"));
   std::string path = directory.path() + "/operator.key";
   SeededRandom random;
@@ -62,7 +62,7 @@ TEST_CASE("key file: a passphrase is asked for where there is one, and only ther
   REQUIRE(asked == 1);
 }
 
-TEST_CASE("key file: one that others can read is refused") {
+TEST_CASE("key file: a private key that others can read is refused") {
   TempDir directory = Unwrap(TempDir::Create("key_file"));
   std::string path = directory.path() + "/x.key";
   SeededRandom random;
@@ -73,7 +73,7 @@ TEST_CASE("key file: one that others can read is refused") {
   REQUIRE_FAILS(ReadSigningKeyFile(directory.path() + "/none"), ErrorCode::kNotFound, "none");
 }
 
-TEST_CASE("key file: public keys are readable by all") {
+TEST_CASE("key file: public keys are readable by everyone") {
   TempDir directory = Unwrap(TempDir::Create("key_file"));
   std::string path = directory.path() + "/x.pub";
   SeededRandom random;

@@ -30,7 +30,7 @@ std::string TextOf(const CheckedPlan& checked) {
   return checked.refusal->check + ": " + checked.refusal->message;
 }
 
-TEST_CASE("plan checks: each forged plan is refused by the check meant for it") {
+TEST_CASE("plan checks: each forged plan is refused by the intended check") {
   for (const ForgedPlan& forged : ForgedPlans()) {
     PlanScene scene;
     CheckedPlan checked = scene.Check(forged.make(scene));
@@ -43,7 +43,7 @@ TEST_CASE("plan checks: each forged plan is refused by the check meant for it") 
   }
 }
 
-TEST_CASE("plan checks: what the policy refuses names its file and the key to set") {
+TEST_CASE("plan checks: a refusal by the policy names its file and the key to set") {
   for (const auto& [check, key] :
        {std::pair{"policy", "\"restore: "}, {"restore_root", "\"restore_roots\""}}) {
     for (const ForgedPlan& forged : ForgedPlans()) {
@@ -58,7 +58,7 @@ TEST_CASE("plan checks: what the policy refuses names its file and the key to se
   }
 }
 
-TEST_CASE("plan checks: without its check each forged plan is accepted, so every check bites") {
+TEST_CASE("plan checks: without its check each forged plan is accepted, so every check is needed") {
   std::set<std::string> bitten;
   for (const ForgedPlan& forged : ForgedPlans()) {
     PlanScene scene;
@@ -72,7 +72,7 @@ TEST_CASE("plan checks: without its check each forged plan is accepted, so every
   REQUIRE(bitten.size() == PlanChecks().size());
 }
 
-TEST_CASE("plan checks: the table is the one that the protocol lists") {
+TEST_CASE("plan checks: the checks and their order match the protocol's documentation") {
   Bytes page = Unwrap(ReadWholeFile(HOLDFAST_DOCS "/protocol.md"));
   std::string text(AsText(page));
   std::vector<std::string> listed;
@@ -89,7 +89,7 @@ TEST_CASE("plan checks: the table is the one that the protocol lists") {
   REQUIRE(listed == checks);
 }
 
-TEST_CASE("plan checks: a good plan of each kind is accepted") {
+TEST_CASE("plan checks: a valid plan of each kind is accepted") {
   PlanScene scene;
   auto head_with = [&](auto change) {
     v1::Plan plan = scene.Head();
@@ -130,7 +130,7 @@ TEST_CASE("plan checks: a good plan of each kind is accepted") {
   REQUIRE(to_target.kind == v1::ORDER_KIND_RESTORE_IN_PLACE);
 }
 
-TEST_CASE("plan checks: a staging restore may bring another node's source") {
+TEST_CASE("plan checks: a staging restore may restore a source that this node does not have") {
   PlanScene scene;
   v1::Plan plan = scene.Restore();
   plan.mutable_restore()->set_source("files/elsewhere");
@@ -139,7 +139,7 @@ TEST_CASE("plan checks: a staging restore may bring another node's source") {
   REQUIRE_FALSE(scene.Check(scene.WithAnna(plan)).refusal);
 }
 
-TEST_CASE("plan checks: a target takes any source of its kind, from any configured repository") {
+TEST_CASE("plan checks: a target accepts any source of its kind, from any configured repository") {
   PlanScene scene;
   v1::Plan plan = scene.RestoreToTarget();
   plan.mutable_restore()->set_source("etcd/elsewhere");
@@ -148,7 +148,7 @@ TEST_CASE("plan checks: a target takes any source of its kind, from any configur
   REQUIRE_FALSE(scene.Check(scene.WithAnnaAndBen(plan)).refusal);
 }
 
-TEST_CASE("plan checks: clocks may differ by the allowance and no more") {
+TEST_CASE("plan checks: clocks may differ by at most the allowance") {
   PlanScene scene;
   Bytes envelope = scene.ByController(scene.Backup());
 
@@ -160,14 +160,14 @@ TEST_CASE("plan checks: clocks may differ by the allowance and no more") {
   REQUIRE(scene.Check(envelope).refusal->check == "time");
 }
 
-TEST_CASE("plan checks: a suspect clock and a silent controller leave backups alone") {
+TEST_CASE("plan checks: a suspect clock or a silent controller does not affect backups") {
   PlanScene scene;
   scene.freshness = {.age = std::nullopt, .is_clock_suspect = true};
 
   REQUIRE_FALSE(scene.Check(scene.ByController(scene.Backup())).refusal);
 }
 
-TEST_CASE("plan checks: only what a new answer would cure says so") {
+TEST_CASE("plan checks: a refusal says whether a fresh answer would help") {
   PlanScene scene;
   Bytes restore = scene.WithAnna(scene.Restore());
 
@@ -178,7 +178,7 @@ TEST_CASE("plan checks: only what a new answer would cure says so") {
   REQUIRE_FALSE(scene.Check(scene.ByController(scene.Restore())).refusal->fresh_answer_helps);
 }
 
-TEST_CASE("plan checks: a plan that was accepted is known for ever after") {
+TEST_CASE("plan checks: an accepted plan stays known, also when it would now be refused") {
   PlanScene scene;
   Bytes envelope = scene.ByController(scene.Backup());
   CheckedPlan first = scene.Check(envelope);
@@ -193,7 +193,7 @@ TEST_CASE("plan checks: a plan that was accepted is known for ever after") {
   REQUIRE_FALSE(later.refusal);
   REQUIRE(later.plan.plan_id() == first.plan.plan_id());
 
-  // A further signature leaves the payload, and so the plan, what it was.
+  // Another signature does not change the payload, so the plan is the same.
   REQUIRE(scene.Check(scene.WithAnna(scene.Backup())).known_already);
 }
 
@@ -209,7 +209,7 @@ TEST_CASE("plan checks: a second verifier has its own memory") {
   REQUIRE_FALSE(checked.known_already);
 }
 
-TEST_CASE("plan checks: what nobody signed is not read, and named by its hash alone") {
+TEST_CASE("plan checks: a plan without a trusted signature is not decoded, only hashed") {
   PlanScene scene;
   Bytes envelope = PlanScene::SignPlan(scene.Backup(), {&scene.fixture.stranger});
   CheckedPlan checked = scene.Check(envelope);
@@ -220,7 +220,7 @@ TEST_CASE("plan checks: what nobody signed is not read, and named by its hash al
   REQUIRE_FALSE(scene.Check(AsBytes("garbage")).hash);
 }
 
-TEST_CASE("plan checks: any changed bit of a plan is noticed") {
+TEST_CASE("plan checks: a plan with a changed bit or a missing end is refused") {
   PlanScene scene;
   const Bytes good = scene.WithAnna(scene.Restore());
   for (std::size_t i = 0; i < good.size(); ++i) {
@@ -233,7 +233,7 @@ TEST_CASE("plan checks: any changed bit of a plan is noticed") {
   }
 }
 
-TEST_CASE("known plans: what expired long ago is forgotten and leaves the floor behind") {
+TEST_CASE("known plans: plans that expired long ago are forgotten, and raise the floor") {
   PlanScene scene;
   KnownPlans known;
   const crypto::KeyId key = scene.fixture.controller.id();
@@ -249,11 +249,11 @@ TEST_CASE("known plans: what expired long ago is forgotten and leaves the floor 
     return known.Judge(key, AsBytes(std::string(16, id)), sequence, hash);
   };
   REQUIRE(judge('a', 7) == ReplayVerdict::kBelowFloor);
-  REQUIRE(judge('b', 5) == ReplayVerdict::kKnown);  // below the floor, and not forgotten
+  REQUIRE(judge('b', 5) == ReplayVerdict::kKnown);  // below the floor, but not forgotten
   REQUIRE(judge('c', 6) == ReplayVerdict::kBelowFloor);
   REQUIRE(judge('c', 5) == ReplayVerdict::kOtherBytes);
   REQUIRE(judge('c', 8) == ReplayVerdict::kNew);
-  // Another key of the controller begins anew.
+  // Another controller key has its own floor.
   REQUIRE(known.Judge(scene.fixture.stranger.id(), AsBytes(std::string(16, 'c')), 1, hash) ==
           ReplayVerdict::kNew);
 }

@@ -1,4 +1,4 @@
-// One agent with its configuration, and good plans for it that tests spoil.
+// One agent with its configuration, and valid plans for it that tests modify.
 #pragma once
 
 #include <algorithm>
@@ -53,7 +53,7 @@ struct PlanScene {
   FakePolicy policy;
 
   trust::CheckedPlan Check(ByteView envelope) { return CheckWith(trust::PlanChecks(), envelope); }
-  // With another table, or with another verifier's memory.
+  // With other checks, or with another verifier's replay guard.
   trust::CheckedPlan CheckWith(std::span<const trust::PlanCheck> checks, ByteView envelope,
                                const trust::ReplayGuard* other_guard = nullptr) {
     const trust::RootDocument root = fixture.Root(document);
@@ -66,7 +66,7 @@ struct PlanScene {
                                  .guard = other_guard != nullptr ? *other_guard : guard,
                                  .policy = policy});
   }
-  // As an agent that accepted it.
+  // Records the plan as accepted.
   void Remember(const trust::CheckedPlan& checked) {
     guard.Add({.controller_key = checked.controller_key,
                .plan_id = checked.plan.plan_id(),
@@ -75,7 +75,7 @@ struct PlanScene {
                .expires_at_ms = checked.plan.expires_at_ms()});
   }
 
-  // All but the order.
+  // A plan without its order.
   v1::Plan Head() {
     v1::Plan plan;
     plan.set_plan_id(std::string(16, 'p'));

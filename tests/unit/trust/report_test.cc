@@ -21,7 +21,7 @@ v1::Report AcceptedReport(std::uint64_t sequence, const crypto::Digest* previous
   return report;
 }
 
-TEST_CASE("report: signed ones verify, and their hash is what the next one holds") {
+TEST_CASE("report: signed reports verify, and each contains the hash of the previous one") {
   TrustFixture fixture;
   crypto::SigningKey agent = crypto::SigningKey::Generate(fixture.random);
   SignedReport first = Unwrap(SignReport(AcceptedReport(1, nullptr), agent));
@@ -49,7 +49,7 @@ TEST_CASE("report: only the agent's own signature counts") {
   REQUIRE_FAILS(VerifyReport(changed, agent.public_key()), ErrorCode::kDenied, "not signed");
 }
 
-TEST_CASE("report: one without outcome, plan or place in the chain is refused on both sides") {
+TEST_CASE("report: without outcome, plan or place in the chain it is neither signed nor accepted") {
   TrustFixture fixture;
   auto refused_with = [&](auto change, std::string_view reason) {
     v1::Report report = AcceptedReport(1, nullptr);

@@ -20,7 +20,7 @@ v1::RootDocument NextOf(const v1::RootDocument& document) {
   return next;
 }
 
-TEST_CASE("root document: the first is taken by its hash alone") {
+TEST_CASE("root document: the first one is verified by its hash") {
   TrustFixture fixture;
   Bytes envelope = fixture.SignRoot(fixture.Document(), {&fixture.root_anna, &fixture.root_cleo});
   crypto::Digest hash =
@@ -35,12 +35,12 @@ TEST_CASE("root document: the first is taken by its hash alone") {
   REQUIRE_FAILS(RootDocument::VerifyFirst(envelope, hash), ErrorCode::kDenied, "the token names");
 }
 
-TEST_CASE("root document: it needs as many of its own persons as it says") {
+TEST_CASE("root document: it must be signed by its threshold of different persons") {
   TrustFixture fixture;
   Bytes one = fixture.SignRoot(fixture.Document(), {&fixture.root_anna});
   REQUIRE_FAILS(RootDocument::Load(one), ErrorCode::kDenied, "signed by 1 of the 2 persons");
 
-  // Operators' and strangers' signatures count for nothing.
+  // Signatures of operators and strangers do not count.
   Bytes others =
       fixture.SignRoot(fixture.Document(), {&fixture.root_anna, &fixture.ben, &fixture.stranger});
   REQUIRE_FAILS(RootDocument::Load(others), ErrorCode::kDenied, "signed by 1 of the 2");
@@ -51,7 +51,7 @@ TEST_CASE("root document: it needs as many of its own persons as it says") {
   REQUIRE_FAILS(RootDocument::Load(same_person), ErrorCode::kDenied, "signed by 1 of the 2");
 }
 
-TEST_CASE("root document: the next one needs the persons of both") {
+TEST_CASE("root document: the next one must be signed by enough persons of both versions") {
   TrustFixture fixture;
   RootDocument root = fixture.Root();
   v1::RootDocument next = NextOf(fixture.Document());
@@ -73,7 +73,7 @@ TEST_CASE("root document: the next one needs the persons of both") {
   REQUIRE(Unwrap(root.VerifyNext(through_cleo, TrustNow())).version() == 2);
 }
 
-TEST_CASE("root document: it never goes back, sideways or ahead of time") {
+TEST_CASE("root document: the next one must follow in version, cluster, epoch and time") {
   TrustFixture fixture;
   RootDocument root = fixture.Root();
   auto next_with = [&](const std::function<void(v1::RootDocument&)>& change) {
@@ -97,7 +97,7 @@ TEST_CASE("root document: it never goes back, sideways or ahead of time") {
                 ErrorCode::kDenied, "in the future");
 }
 
-TEST_CASE("root document: a wrong signature is refused, even beside enough good ones") {
+TEST_CASE("root document: a wrong signature is refused, even if enough others are valid") {
   TrustFixture fixture;
   Bytes signed_by_all = fixture.SignRoot(
       fixture.Document(), {&fixture.root_anna, &fixture.root_ben, &fixture.root_cleo});
@@ -109,7 +109,7 @@ TEST_CASE("root document: a wrong signature is refused, even beside enough good 
                 ErrorCode::kDenied, "the signature of \"cleo\"");
 }
 
-TEST_CASE("root document: keys of persons that were not valid at its issue do not count") {
+TEST_CASE("root document: signatures of keys that were not valid at its issue do not count") {
   TrustFixture fixture;
   v1::RootDocument document = fixture.Document();
   document.mutable_keys(1)->set_not_after_ms(document.issued_at_ms() - 121'000);
@@ -118,7 +118,7 @@ TEST_CASE("root document: keys of persons that were not valid at its issue do no
   REQUIRE_FAILS(RootDocument::Load(envelope), ErrorCode::kDenied, "signed by 1 of the 2");
 }
 
-TEST_CASE("root document: an expired one may still be replaced, and makes no key valid") {
+TEST_CASE("root document: an expired one can still be replaced, but its keys are not valid") {
   TrustFixture fixture;
   v1::RootDocument document = fixture.Document();
   document.set_expires_at_ms(kTrustNowMs - 121'000);
@@ -132,7 +132,7 @@ TEST_CASE("root document: an expired one may still be replaced, and makes no key
       root.VerifyNext(fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_ben}), TrustNow()));
 }
 
-TEST_CASE("root document: a key is good in its role and its time only") {
+TEST_CASE("root document: a key is valid only in its role and its validity period") {
   TrustFixture fixture;
   v1::RootDocument document = fixture.Document();
   document.mutable_keys(5)->set_not_after_ms(kTrustNowMs - 121'000);   // anna's laptop
@@ -150,7 +150,7 @@ TEST_CASE("root document: a key is good in its role and its time only") {
                 ErrorCode::kDenied, "is not in version 1");
 }
 
-TEST_CASE("root document: thresholds are raised and never lowered") {
+TEST_CASE("root document: a threshold below the minimum is refused") {
   TrustFixture fixture;
   RootDocument root = fixture.Root();
 
@@ -162,7 +162,7 @@ TEST_CASE("root document: thresholds are raised and never lowered") {
   REQUIRE_FAILS(CheckRootForm(lowered), ErrorCode::kInvalidArgument, "expected at least 1");
 }
 
-TEST_CASE("root document: one that makes no sense is not signed") {
+TEST_CASE("root document: a malformed or inconsistent one is invalid") {
   TrustFixture fixture;
   auto check_with = [&](const std::function<void(v1::RootDocument&)>& change) {
     v1::RootDocument document = fixture.Document();

@@ -49,7 +49,7 @@ struct Node {
   testing::FakeSnapshotView view;
 };
 
-TEST_CASE("alertmanager backup: what the API says, the files beside and what is missing") {
+TEST_CASE("alertmanager backup: silences from the API, other files and missing ones") {
   Node node;
   WriteText(node.settings.storage + "/nflog", "log");
   WriteText(node.settings.storage + "/silences", "old");
@@ -76,7 +76,7 @@ TEST_CASE("alertmanager backup: what the API says, the files beside and what is 
   REQUIRE(node.Text("members/node/files" + node.settings.storage + "/silences") == "old");
 }
 
-TEST_CASE("alertmanager backup: peers that disagree are named, and nothing of either is lost") {
+TEST_CASE("alertmanager backup: disagreeing peers are named, and their silences are merged") {
   Node node;
   FakeServer one(ListJson({SilenceJson("1", "x"), SilenceJson("2", "old")}));
   FakeServer two(ListJson({SilenceJson("2", "new", 0, 3000, "active", 5), SilenceJson("3", "z")}));
@@ -94,7 +94,7 @@ TEST_CASE("alertmanager backup: peers that disagree are named, and nothing of ei
                Catch::Contains("differs from its peers: missing here: 1 silence, older here: 0"));
 }
 
-TEST_CASE("alertmanager backup: one endpoint that does not answer is told, and the other is read") {
+TEST_CASE("alertmanager backup: a silent endpoint is reported, and the other is read") {
   Node node;
   FakeServer server(ListJson({SilenceJson("1", "x")}));
   FakeServer lying("<html>");
@@ -105,14 +105,14 @@ TEST_CASE("alertmanager backup: one endpoint that does not answer is told, and t
   REQUIRE(manifest.warnings.size() >= 2);
 }
 
-TEST_CASE("alertmanager backup: a success with an error in it is an error") {
+TEST_CASE("alertmanager backup: an error in a successful response is an error") {
   Node node;
   FakeServer server(R"({"status":"error","error":"not ready"})");
   node.settings.endpoints = {server.url()};
   REQUIRE_FAILS(node.Save(), ErrorCode::kUnavailable, "not ready");
 }
 
-TEST_CASE("alertmanager backup: a refused login is not taken for a server that is down") {
+TEST_CASE("alertmanager backup: a refused login is not mistaken for a stopped server") {
   Node node;
   testing::LoopbackHttp http(
       [](const testing::ServedRequest&) { return testing::ServedAnswer{.status = 401}; });
@@ -120,18 +120,18 @@ TEST_CASE("alertmanager backup: a refused login is not taken for a server that i
   REQUIRE_FAILS(node.Save(), ErrorCode::kDenied, "password_file");
 }
 
-TEST_CASE("alertmanager backup: whoever answers is not taken for a server that is down") {
+TEST_CASE("alertmanager backup: an endpoint that answers is not mistaken for a stopped server") {
   Node node;
   WriteText(node.settings.storage + "/silences", "old");
   testing::LoopbackHttp http(
       [](const testing::ServedRequest&) { return testing::ServedAnswer{.status = 503}; });
-  SECTION("by an error") { node.settings.endpoints = {http.url()}; }
+  SECTION("with an error") { node.settings.endpoints = {http.url()}; }
   SECTION("without TLS") { node.settings.endpoints = {"https://" + http.authority()}; }
   SECTION("one of two") { node.settings.endpoints = {"http://127.0.0.1:1", http.url()}; }
   REQUIRE_FAILS(node.Save(), ErrorCode::kUnavailable, "no endpoint answers");
 }
 
-TEST_CASE("alertmanager backup: of one that does not run the files are saved, and it is said") {
+TEST_CASE("alertmanager backup: the files of a stopped server are saved, and marked as cold") {
   Node node;
   node.settings.endpoints = {"http://127.0.0.1:1"};
   WriteText(node.settings.storage + "/silences", "old");
@@ -144,7 +144,7 @@ TEST_CASE("alertmanager backup: of one that does not run the files are saved, an
   REQUIRE_FAILS(node.Save(), ErrorCode::kUnavailable, "no endpoint answers");
 }
 
-TEST_CASE("alertmanager backup: missing files fail a backup where the settings say so") {
+TEST_CASE("alertmanager backup: missing files fail a backup if the settings say so") {
   Node node;
   FakeServer server("[]");
   node.settings.endpoints = {server.url()};
@@ -152,7 +152,7 @@ TEST_CASE("alertmanager backup: missing files fail a backup where the settings s
   REQUIRE_FAILS(node.Save(), ErrorCode::kNotFound, "none.tmpl");
 }
 
-TEST_CASE("alertmanager backup: a member has its files even if nothing answers") {
+TEST_CASE("alertmanager backup: a member saves its files even if no endpoint answers") {
   Node node;
   node.settings.endpoints = {"http://127.0.0.1:1"};
   const Manifest manifest = Unwrap(node.Save(BackupScope::kMember));
@@ -161,7 +161,7 @@ TEST_CASE("alertmanager backup: a member has its files even if nothing answers")
   for (const auto& [path, unused] : node.view.nodes) REQUIRE(path.starts_with("members"));
 }
 
-TEST_CASE("alertmanager status: what is none is refused") {
+TEST_CASE("alertmanager status: malformed responses are refused") {
   const Status status = Unwrap(ParseStatus(kStatusJson));
   REQUIRE(status.version == "0.25.0");
   REQUIRE(status.peers.at(0).name == "01A");

@@ -25,25 +25,25 @@ std::vector<std::pair<Action, std::string>> Planned(const std::vector<std::strin
 }
 using Plans = std::vector<std::pair<Action, std::string>>;
 
-TEST_CASE("alertmanager restore: what is not there is made, what is over is not") {
+TEST_CASE("alertmanager restore: missing silences are created, expired ones are not") {
   REQUIRE(Planned({SilenceJson("1", "x"), SilenceJson("2", "y", 0, 99, "active"),
                    SilenceJson("3", "z", 0, 3000, "expired")},
                   {}) ==
           Plans{{Action::kMake, ""}, {Action::kExpired, ""}, {Action::kExpired, ""}});
 }
 
-TEST_CASE("alertmanager restore: what is there is known by its id, or by all but its beginning") {
+TEST_CASE("alertmanager restore: a silence exists if its id or everything but its start matches") {
   REQUIRE(Planned({SilenceJson("1", "x"), SilenceJson("2", "y"), SilenceJson("3", "z")},
                   {SilenceJson("1", "x"), SilenceJson("9", "y", 50), SilenceJson("3", "other")}) ==
           Plans{{Action::kPresent, "1"}, {Action::kPresent, "9"}, {Action::kChanged, "3"}});
 }
 
-TEST_CASE("alertmanager restore: what somebody expired since is made anew") {
+TEST_CASE("alertmanager restore: a silence that was expired since is created again") {
   REQUIRE(Planned({SilenceJson("1", "x")}, {SilenceJson("1", "x", 0, 3000, "expired")}) ==
           Plans{{Action::kMake, ""}});
 }
 
-TEST_CASE("alertmanager restore: of two that are alike both come back") {
+TEST_CASE("alertmanager restore: both of two equal silences are restored") {
   const std::string one = SilenceJson("1", "x", 500);
   const std::string two = SilenceJson("2", "x", 600);
   REQUIRE(Planned({one, two}, {SilenceJson("9", "x", 600)}) ==
@@ -80,7 +80,7 @@ struct Scene {
   Progress progress;
 };
 
-TEST_CASE("alertmanager restore: new ids are told") {
+TEST_CASE("alertmanager restore: new ids are reported") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y")}, ListJson({SilenceJson("2", "y")}));
   const auto done = Unwrap(scene.Restore());
   REQUIRE(scene.server.posted().size() == 1);
@@ -90,7 +90,7 @@ TEST_CASE("alertmanager restore: new ids are told") {
   REQUIRE_FALSE(done.partly);
 }
 
-TEST_CASE("alertmanager restore: a dry run makes nothing") {
+TEST_CASE("alertmanager restore: a dry run creates nothing") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y", 0, 10)});
   const auto done = Unwrap(scene.Restore(true));
   REQUIRE(scene.server.posted().empty());
@@ -99,7 +99,7 @@ TEST_CASE("alertmanager restore: a dry run makes nothing") {
   REQUIRE(done.plan[1].action == "left out: it has expired");
 }
 
-TEST_CASE("alertmanager restore: what is refused is named, and the others are made") {
+TEST_CASE("alertmanager restore: a refused silence is named, and the others are created") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y"), SilenceJson("3", "z")});
   scene.server.Refuse(2, 400, "\"bad matcher\"");
   const auto done = Unwrap(scene.Restore());
@@ -109,7 +109,7 @@ TEST_CASE("alertmanager restore: what is refused is named, and the others are ma
                Catch::Contains("silence 2") && Catch::Contains("bad matcher"));
 }
 
-TEST_CASE("alertmanager restore: a server that fails ends it, and so does a success that is none") {
+TEST_CASE("alertmanager restore: a server error ends it, also one in a successful response") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y"), SilenceJson("3", "z")});
   scene.server.Refuse(2, 503, "later");
   REQUIRE_FAILS(scene.Restore(), ErrorCode::kUnavailable, "after 1 other");
@@ -119,7 +119,7 @@ TEST_CASE("alertmanager restore: a server that fails ends it, and so does a succ
   REQUIRE_FAILS(other.Restore(), ErrorCode::kUnavailable, "not today");
 }
 
-TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
+TEST_CASE("alertmanager restore: a cold snapshot is restored from its file") {
   Scene scene({}, ListJson({SilenceJson("9", "y")}));
   scene.view.nodes.clear();
   REQUIRE_FAILS(scene.Restore(), ErrorCode::kNotFound, "did not run");
@@ -138,7 +138,7 @@ TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
   REQUIRE_FAILS(scene.Restore(), ErrorCode::kCorrupt, path);
 }
 
-TEST_CASE("alertmanager restore: the source's login goes to its own endpoints only") {
+TEST_CASE("alertmanager restore: the source's login is sent only to its own endpoints") {
   TempDir directory = Unwrap(TempDir::Create("alertmanager-restore"));
   std::vector<std::string> seen;
   std::mutex mutex;

@@ -1,4 +1,4 @@
-// Alertmanagers of a test's own, and silences.
+// Fake Alertmanagers and their silences.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace holdfast::alertmanager {
 
-// As the API says one; times are seconds of 2030-01-01.
+// A silence as the API returns it; times are seconds of 2030-01-01.
 inline std::string SilenceJson(const std::string& id, const std::string& value, int starts = 0,
                                int ends = 3000, const std::string& state = "active",
                                int updated = 0) {
@@ -38,7 +38,7 @@ inline const std::string kStatusJson =
     R"({"cluster":{"name":"01A","status":"ready","peers":[{"name":"01B","address":"b:1"},)"
     R"({"name":"01A","address":"a:1"}]},"versionInfo":{"version":"0.25.0"},"uptime":"x"})";
 
-// Answers with `silences`, whatever they are at that time.
+// Answers with its current silences.
 class FakeServer {
  public:
   explicit FakeServer(std::string silences)
@@ -50,7 +50,7 @@ class FakeServer {
     std::lock_guard lock(mutex_);
     return posted_;
   }
-  // What is answered to the request with this number, counted among POSTs from 1.
+  // Sets the answer to one request; `number` counts POSTs from 1.
   void Refuse(std::size_t number, int status, std::string body) {
     refused_ = number;
     refusal_ = {.status = status, .body = std::move(body)};

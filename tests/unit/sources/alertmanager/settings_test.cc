@@ -9,7 +9,7 @@ namespace {
 using testing::Unwrap;
 using List = std::vector<std::string>;
 
-TEST_CASE("alertmanager settings: what belongs together") {
+TEST_CASE("alertmanager settings: valid combinations of options") {
   config::Values values;
   values.Set("endpoints", List{"https://a:9093/", "http://b:9093/am"});
   values.Set("storage", std::string("/data"));

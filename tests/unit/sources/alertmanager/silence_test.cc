@@ -8,8 +8,8 @@ namespace {
 
 using testing::Unwrap;
 
-// What Alertmanager 0.25 answered, and what its file "silences" held of it, but for the times,
-// which the API tells to the millisecond.
+// An answer of Alertmanager 0.25, and below the same in its file "silences". Only the times differ:
+// the API has milliseconds.
 constexpr std::string_view kAnswer =
     R"([{"id":"c7755b57-6d83-4507-a8c2-bb67214068cb","status":{"state":"pending"},)"
     R"("updatedAt":"2026-11-22T21:27:11.589Z","comment":"pending","createdBy":"anna",)"
@@ -17,7 +17,7 @@ constexpr std::string_view kAnswer =
     R"("name":"a","value":"b"},{"isEqual":true,"isRegex":true,"name":"c","value":"d"}],)"
     R"("startsAt":"2026-11-22T21:43:51.123Z","annotations":{"x":"y"}}])";
 
-TEST_CASE("silences: an answer is read, and what is not known of it kept") {
+TEST_CASE("silences: a response is parsed, and its unknown fields kept") {
   const auto silences = Unwrap(ParseSilences(kAnswer));
   REQUIRE(silences.size() == 1);
   const Silence& silence = silences[0];
@@ -31,13 +31,13 @@ TEST_CASE("silences: an answer is read, and what is not known of it kept") {
   REQUIRE(Unwrap(ParseSilences(EncodeSilences({}))).empty());
 }
 
-TEST_CASE("silences: before 0.22 matchers had no isEqual") {
+TEST_CASE("silences: matchers before 0.22 have no isEqual") {
   std::string text(kAnswer);
   text.replace(text.find(R"("isEqual":false,)"), 16, "");
   REQUIRE(Unwrap(ParseSilences(text))[0].matchers[0].is_equal);
 }
 
-TEST_CASE("silences: a new one has all but what the server gives") {
+TEST_CASE("silences: a new silence has all fields except those that the server sets") {
   const auto silences = Unwrap(ParseSilences(kAnswer));
   const std::string text = EncodeNewSilence(silences[0]);
   for (const char* name : {"\"id\"", "\"status\"", "\"updatedAt\""})
@@ -47,7 +47,7 @@ TEST_CASE("silences: a new one has all but what the server gives") {
     REQUIRE_THAT(text, Catch::Contains(name));
 }
 
-TEST_CASE("silences: what is none, and an error that is called a success") {
+TEST_CASE("silences: malformed lists and errors in a successful response are refused") {
   for (const char* wrong : {"", "{", "3", "{}", "null", "[3]", "[{}]", R"([{"id":"a"}])"})
     REQUIRE_FAILS(ParseSilences(wrong), ErrorCode::kCorrupt, "not a list of silences:");
   REQUIRE_FAILS(ParseSilences("<html>"), ErrorCode::kCorrupt, "<html>");
@@ -63,7 +63,7 @@ TEST_CASE("silences: what is none, and an error that is called a success") {
   REQUIRE_FAILS(ParseSilenceId(R"({"silenceID":""})"), ErrorCode::kCorrupt, "no id");
 }
 
-TEST_CASE("silences: Alertmanager's own file") {
+TEST_CASE("silences: Alertmanager's file is written") {
   const Bytes file = EncodeStorage(Unwrap(ParseSilences(kAnswer)), std::chrono::hours(120));
   REQUIRE(HexEncode(file) ==
           "80010a710a2463373735356235372d366438332d343530372d613863322d626236373231"
@@ -72,14 +72,14 @@ TEST_CASE("silences: Alertmanager's own file") {
           "4a0770656e64696e67120b08bf87a8d80610c0a9d33a");
 }
 
-TEST_CASE("silences: Alertmanager's own file is read") {
+TEST_CASE("silences: Alertmanager's file is read") {
   const auto silences = Unwrap(ParseSilences(kAnswer));
   const Bytes file = EncodeStorage(silences, std::chrono::hours(120));
   const auto read = Unwrap(DecodeStorage(file));
   REQUIRE(read.size() == 1);
   REQUIRE(read[0].matchers == silences[0].matchers);
   REQUIRE(read[0].state.empty());
-  // What goes to the API is what came from it, but for what the file does not have.
+  // Except for fields that the file does not have, it is the same for the API.
   std::string same = EncodeNewSilence(silences[0]);
   const std::string only_there = R"("annotations":{"x":"y"},)";
   same.replace(same.find(only_there), only_there.size(), "");
@@ -96,8 +96,8 @@ TEST_CASE("silences: Alertmanager's own file is read") {
     REQUIRE_FAILS(DecodeStorage(*HexDecode(wrong)), ErrorCode::kCorrupt, "not a file of silences:");
 }
 
-TEST_CASE("silences: the file of another version") {
-  // Times of nanoseconds, as of a silence that was never told by the API; comments as before 0.11.
+TEST_CASE("silences: files of other versions are read") {
+  // Times with nanoseconds, which the API never shows, and comments as before 0.11.
   const auto old = Unwrap(DecodeStorage(*HexDecode(
       "2f0a2d0a017812061201611a01622207080110bf8db7013a170a04616e6e611207706c616e6e65641a06080110f0"
       "9b30")));

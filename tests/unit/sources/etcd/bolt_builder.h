@@ -1,4 +1,4 @@
-// Writes bbolt files page by page, so that tests can spoil exactly what they want.
+// Writes bbolt files page by page, so that tests can damage them precisely.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ class BoltBuilder {
 
   BoltBuilder() : bytes_(kPage * 2) {}
 
-  // A leaf of `pairs`; returns its page.
+  // Adds a leaf with `pairs`, and returns its page.
   std::uint64_t AddLeaf(const Pairs& pairs, bool are_buckets = false) {
     std::uint64_t id = NewPage(2, pairs.size());
     std::size_t top = static_cast<std::size_t>(id) * kPage;
@@ -35,7 +35,7 @@ class BoltBuilder {
     }
     return id;
   }
-  // A branch over `children`, each with the first key below it.
+  // Adds a branch over `children`, each with the first key below it.
   std::uint64_t AddBranch(const std::vector<std::pair<std::string, std::uint64_t>>& children) {
     std::uint64_t id = NewPage(1, children.size());
     std::size_t top = static_cast<std::size_t>(id) * kPage;
@@ -51,14 +51,14 @@ class BoltBuilder {
     }
     return id;
   }
-  // What a leaf of buckets holds for the bucket whose tree begins at `page`.
+  // The value of a bucket whose tree begins at `page`.
   static std::string BucketValue(std::uint64_t page) {
     std::string value(16, '\0');
     for (int i = 0; i < 8; ++i)
       value[static_cast<std::size_t>(i)] = static_cast<char>(page >> (8 * i));
     return value;
   }
-  // A bucket within its entry, with one pair.
+  // An inline bucket with one pair.
   static std::string InlineBucket(const std::string& key, const std::string& value) {
     BoltBuilder inner;
     std::uint64_t id = inner.AddLeaf({{key, value}});
@@ -66,7 +66,7 @@ class BoltBuilder {
     return std::string(16, '\0') +
            std::string(begin, begin + 32 + static_cast<std::ptrdiff_t>(key.size() + value.size()));
   }
-  // Both meta pages; the second is the newer one.
+  // Adds both meta pages; the second is newer.
   Bytes Finish(std::uint64_t root) {
     WriteMeta(0, root, 6);
     WriteMeta(1, root, 7);

@@ -31,7 +31,7 @@ std::string Number(std::uint64_t value) {
 
 std::string Revision(std::uint64_t main) { return Number(main) + "_" + Number(0); }
 
-// A small cluster's database: two leaves of keys below a branch, and etcd's other buckets.
+// A small cluster's database: a branch with two leaves of keys, and etcd's other buckets.
 struct Database {
   Database() {
     keys_first = builder.AddLeaf({{Revision(2), "a"}, {Revision(3), "b"}});
@@ -63,7 +63,7 @@ struct Database {
 
 }  // namespace
 
-TEST_CASE("database facts: revision, members and the rest come from the file") {
+TEST_CASE("database facts: revision, members and others are read from the file") {
   Database database;
   BoltFile file = testing::Unwrap(OpenBytes(database.builder.Finish(database.root)));
 
@@ -84,7 +84,7 @@ TEST_CASE("database facts: revision, members and the rest come from the file") {
   REQUIRE(facts.alarms[0].type == AlarmType::kNoSpace);
 }
 
-TEST_CASE("database facts: where compaction took the newest keys, its revision counts") {
+TEST_CASE("database facts: if the newest keys were compacted, the compacted revision counts") {
   BoltBuilder builder;
   std::uint64_t keys = builder.AddLeaf({{Revision(3), "a"}});
   std::uint64_t meta = builder.AddLeaf({{"finishedCompactRev", Revision(12)}});
@@ -104,7 +104,7 @@ TEST_CASE("database facts: a new cluster is at revision 1") {
   REQUIRE(testing::Unwrap(ReadDatabaseFacts(file)).revision == 1);
 }
 
-TEST_CASE("bolt file: the newer good meta page counts") {
+TEST_CASE("bolt file: the newer intact meta page is used") {
   BoltBuilder builder;
   std::uint64_t old_root = builder.AddLeaf({{"old", BoltBuilder::InlineBucket("k", "v")}}, true);
   std::uint64_t new_root = builder.AddLeaf({{"new", BoltBuilder::InlineBucket("k", "v")}}, true);
@@ -112,13 +112,13 @@ TEST_CASE("bolt file: the newer good meta page counts") {
   builder.WriteMeta(1, old_root, 8);
 
   REQUIRE(testing::Unwrap(testing::Unwrap(OpenBytes(builder.bytes())).Get("new", "k")));
-  builder.bytes()[16 + 30] ^= 1;  // the newer one torn
+  builder.bytes()[16 + 30] ^= 1;  // damages the newer one
   REQUIRE(testing::Unwrap(testing::Unwrap(OpenBytes(builder.bytes())).Get("old", "k")));
   builder.bytes()[BoltBuilder::kPage + 16 + 30] ^= 1;
   REQUIRE_FAILS(OpenBytes(builder.bytes()), ErrorCode::kCorrupt, "checksum");
 }
 
-TEST_CASE("bolt file: damage is told, and ends") {
+TEST_CASE("bolt file: damage is reported, and never loops") {
   Database database;
   std::size_t keys = static_cast<std::size_t>(database.keys) * BoltBuilder::kPage;
   std::size_t last = static_cast<std::size_t>(database.keys_last) * BoltBuilder::kPage;
@@ -135,7 +135,7 @@ TEST_CASE("bolt file: damage is told, and ends") {
     database.builder.Put(keys + 16 + 16 + 8, 4711, 8);
     REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "no page 4711");
   }
-  SECTION("a page that is another one") {
+  SECTION("a page with another id") {
     database.builder.Put(last, 99, 8);
     REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "another page");
   }
@@ -151,19 +151,19 @@ TEST_CASE("bolt file: damage is told, and ends") {
     database.builder.Put(last + 12, 0xffffffff, 4);
     REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "impossible length");
   }
-  SECTION("no tree") {
+  SECTION("not a tree") {
     database.builder.Put(last + 8, 16, 2);
     REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "a page is not part of a tree");
   }
 }
 
-TEST_CASE("bolt file: flipped bytes anywhere end in a value or an error") {
+TEST_CASE("bolt file: flipped bytes anywhere give a value or an error") {
   Database database;
   Bytes good = database.builder.Finish(database.root);
   testing::SeededRandom random(7);
   for (int round = 0; round < 3000; ++round) {
     Bytes bytes = good;
-    // Beyond the meta pages, whose checksum would hide the rest.
+    // Not in the meta pages: their checksum would hide everything else.
     for (int flips = 0; flips < 4; ++flips)
       bytes[2 * BoltBuilder::kPage + random.Next64() % (bytes.size() - 2 * BoltBuilder::kPage)] =
           static_cast<std::uint8_t>(random.Next64());

@@ -24,12 +24,12 @@ bool IsRoot(const ControlPlaneFiles& files, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("control plane: nothing without kubeadm") {
+TEST_CASE("control plane: no files without kubeadm") {
   ControlPlaneFiles files = FindControlPlaneFiles({});
   REQUIRE((files.roots.empty() && files.missing.empty()));
 }
 
-TEST_CASE("control plane: what is there is saved, each missing file is named") {
+TEST_CASE("control plane: existing files are saved, and each missing one is named") {
   TempDir directory = testing::Unwrap(TempDir::Create("control-plane"));
   Settings settings;
   settings.kubeadm = true;
@@ -59,7 +59,7 @@ TEST_CASE("control plane: what is there is saved, each missing file is named") {
   REQUIRE(IsRoot(FindControlPlaneFiles(settings), encryption));
 }
 
-TEST_CASE("control plane: the encryption configuration is found however it is written") {
+TEST_CASE("control plane: the encryption configuration is found in any notation") {
   REQUIRE(EncryptionConfigOf("a\n    - --encryption-provider-config=/e/c.yaml\nb").empty() ==
           false);
   REQUIRE(EncryptionConfigOf("    - --encryption-provider-config=/e/c.yaml\r\n") == "/e/c.yaml");

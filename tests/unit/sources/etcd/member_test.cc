@@ -1,4 +1,4 @@
-// A member's own files, saved while no etcd answers. With one that does: tests/integration/etcd.
+// A member's own files, saved without a running etcd. tests/integration/etcd has tests with one.
 
 #include "agent/sources/etcd/etcd.h"
 #include "common/base/clock.h"
@@ -15,7 +15,7 @@ using testing::Unwrap;
 struct MemberFixture {
   MemberFixture() {
     REQUIRE_OK(WriteFileAtomic(own, AsBytes("own"), 0600));
-    values.Set("endpoints", std::vector<std::string>{"http://127.0.0.1:1"});  // nobody listens
+    values.Set("endpoints", std::vector<std::string>{"http://127.0.0.1:1"});  // no listener
     values.Set("files", std::vector<std::string>{own});
     SourceContext context;
     context.kind = "etcd";
@@ -38,7 +38,7 @@ struct MemberFixture {
   std::unique_ptr<Source> source;
 };
 
-TEST_CASE("etcd member: its files are saved although no endpoint answers, and that is said") {
+TEST_CASE("etcd member: its files are saved without a working endpoint, with a note") {
   MemberFixture fixture;
   testing::TakenSnapshot taken;
   testing::TakeSnapshot(*fixture.Open(BackupScope::kMember), taken);
@@ -53,13 +53,13 @@ TEST_CASE("etcd member: its files are saved although no endpoint answers, and th
   REQUIRE(manifest.missing.empty());
 }
 
-TEST_CASE("etcd member: the whole needs an endpoint that answers") {
+TEST_CASE("etcd member: the whole scope needs a working endpoint") {
   MemberFixture fixture;
   REQUIRE_FAILS(fixture.Open(BackupScope::kWhole)->Prepare({}), ErrorCode::kUnavailable,
                 "http://127.0.0.1:1");
 }
 
-TEST_CASE("etcd member: what is compared with is this node's own cut") {
+TEST_CASE("etcd member: files are compared with this node's own cut") {
   MemberFixture fixture;
   testing::TakenSnapshot first;
   testing::TakeSnapshot(*fixture.Open(BackupScope::kMember), first);

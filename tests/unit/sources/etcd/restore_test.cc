@@ -11,7 +11,7 @@ RestoreTool Tool(const std::string& name, const std::string& version, bool can_b
 
 }  // namespace
 
-TEST_CASE("restore tool: the snapshot's own version, else the next newer one") {
+TEST_CASE("restore tool: the snapshot's version is preferred, then the next newer one") {
   std::vector<RestoreTool> all = {Tool("etcdutl", "3.6.8", true), Tool("etcdutl", "3.5.21"),
                                   Tool("etcdctl", "3.4.23")};
 
@@ -23,7 +23,7 @@ TEST_CASE("restore tool: the snapshot's own version, else the next newer one") {
   REQUIRE(testing::Unwrap(ChooseTool(all, Version{3, 4}, false)).version_text == "3.5.21");
 }
 
-TEST_CASE("restore tool: what cannot do it is told, with what is there") {
+TEST_CASE("restore tool: unsuitable tools are named in the error") {
   REQUIRE_FAILS(ChooseTool({}, Version{3, 6}, false), ErrorCode::kUnsupported,
                 "neither is in PATH");
   REQUIRE_FAILS(ChooseTool({Tool("etcdctl", "3.6.8")}, Version{3, 6}, false),
@@ -34,7 +34,7 @@ TEST_CASE("restore tool: what cannot do it is told, with what is there") {
                 ErrorCode::kUnsupported, "--bump-revision");
 }
 
-TEST_CASE("versions: two numbers are enough, fewer are none") {
+TEST_CASE("versions: two numbers are enough, fewer are refused") {
   REQUIRE(ParseVersion("3.4.23") == Version{3, 4});
   REQUIRE(ParseVersion("3.6.0-rc.1") == Version{3, 6});
   REQUIRE_FALSE(ParseVersion("3"));
@@ -42,7 +42,7 @@ TEST_CASE("versions: two numbers are enough, fewer are none") {
   REQUIRE_FALSE(ParseVersion(""));
 }
 
-TEST_CASE("initial cluster: read and written as etcd does") {
+TEST_CASE("initial cluster: parsed and formatted like etcd's") {
   std::string text = "n1=https://a:2380,n2=http://b:2380,n1=https://c:2380";
   auto peers = testing::Unwrap(ParseInitialCluster(text));
 
@@ -53,7 +53,7 @@ TEST_CASE("initial cluster: read and written as etcd does") {
     REQUIRE_FAILS(ParseInitialCluster(bad), ErrorCode::kInvalidArgument, "NAME=PEER-URL");
 }
 
-TEST_CASE("initial cluster: from a manifest, voting members that have started") {
+TEST_CASE("initial cluster: a manifest gives the started voting members") {
   Manifest manifest;
   manifest.members = {{{"name", "n2"}, {"peer_urls", "http://b:1,http://c:1"}},
                       {{"name", "n1"}, {"peer_urls", "http://a:1"}},

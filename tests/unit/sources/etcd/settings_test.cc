@@ -22,7 +22,7 @@ config::Values With(const std::string& option, config::OptionValue value) {
 
 }  // namespace
 
-TEST_CASE("etcd settings: the least one needs is an endpoint") {
+TEST_CASE("etcd settings: only an endpoint is required") {
   Settings settings = testing::Unwrap(ReadSettings(Minimal()));
 
   REQUIRE(settings.endpoints == List{"https://127.0.0.1:2379"});
@@ -30,7 +30,7 @@ TEST_CASE("etcd settings: the least one needs is an endpoint") {
   REQUIRE(settings.kubelet_dir == "/var/lib/kubelet");
 }
 
-TEST_CASE("etcd settings: what makes no sense is refused where it stands") {
+TEST_CASE("etcd settings: invalid combinations are refused with their location") {
   auto refuses = [](const config::Values& values, const std::string& part) {
     auto settings = ReadSettings(values);
     REQUIRE_FAILS(settings, ErrorCode::kInvalidArgument, part);
@@ -51,7 +51,7 @@ TEST_CASE("etcd settings: what makes no sense is refused where it stands") {
   refuses(clear, "has no effect");
 }
 
-TEST_CASE("etcd access: files that cannot be read are named") {
+TEST_CASE("etcd access: unreadable files are named") {
   TempDir directory = testing::Unwrap(TempDir::Create("etcd-settings"));
   Settings settings;
   settings.ca_file = directory.path() + "/none.pem";

@@ -18,7 +18,7 @@ Bytes EncodeSnapshot(std::uint64_t remaining, ByteView blob) {
   return writer.bytes();
 }
 
-// The messages of a good stream of `blocks` x 1000 bytes, which tests then spoil.
+// The messages of a valid stream of `blocks` x 1000 bytes, for tests to damage.
 struct Script {
   explicit Script(std::size_t blocks = 5) {
     for (std::size_t i = 0; i < blocks; ++i) {
@@ -61,7 +61,7 @@ Result<Bytes> Run(Script& script, bool with_spool) {
 
 }  // namespace
 
-TEST_CASE("snapshot feed: gives the database and its hash, spooled or not") {
+TEST_CASE("snapshot feed: returns the database and its hash, with and without a spool") {
   bool with_spool = GENERATE(false, true);
   Script script;
 
@@ -75,7 +75,7 @@ TEST_CASE("snapshot feed: gives the database and its hash, spooled or not") {
   REQUIRE((feed->spool() >= 0) == with_spool);
 }
 
-TEST_CASE("snapshot feed: no end is given without the right SHA-256") {
+TEST_CASE("snapshot feed: the stream ends only with the right SHA-256") {
   bool with_spool = GENERATE(false, true);
   Script script;
 
@@ -102,24 +102,24 @@ TEST_CASE("snapshot feed: no end is given without the right SHA-256") {
   }
 }
 
-TEST_CASE("snapshot feed: a torn stream is told") {
+TEST_CASE("snapshot feed: a torn stream is an error") {
   bool with_spool = GENERATE(false, true);
   Script script;
 
-  SECTION("ends early but well") {
+  SECTION("ends early without an error") {
     script.messages.resize(3);
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "after 3,000 of 5,000 bytes");
   }
-  SECTION("breaks off") {
+  SECTION("ends with an error") {
     script.messages.resize(3);
     script.failure = Error(ErrorCode::kUnavailable, "connection reset");
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kUnavailable, "connection reset");
   }
-  SECTION("leaves a message out") {
+  SECTION("skips a message") {
     script.messages.erase(script.messages.begin() + 2);
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
-  SECTION("doubles a message") {
+  SECTION("repeats a message") {
     script.messages.insert(script.messages.begin() + 2, script.messages[2]);
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
@@ -127,7 +127,7 @@ TEST_CASE("snapshot feed: a torn stream is told") {
     script.messages.clear();
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "empty");
   }
-  SECTION("is no protobuf") {
+  SECTION("is not protobuf") {
     script.messages[3] = Bytes(20, 0xff);
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "protobuf");
   }
@@ -135,13 +135,13 @@ TEST_CASE("snapshot feed: a torn stream is told") {
     script.messages[1] = EncodeSnapshot(4000, {});
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
-  SECTION("claims more than there can be") {
+  SECTION("claims an impossible size") {
     script.messages[0] = EncodeSnapshot(UINT64_MAX, Bytes(10, 1));
     REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "impossible size");
   }
 }
 
-TEST_CASE("snapshot feed: a spool that becomes full is left behind") {
+TEST_CASE("snapshot feed: a full spool is abandoned") {
   Script script;
   Fd full = testing::Unwrap(OpenFile("/dev/full", O_RDWR));
 
@@ -153,7 +153,7 @@ TEST_CASE("snapshot feed: a spool that becomes full is left behind") {
   REQUIRE(feed->spool_overflowed());
 }
 
-TEST_CASE("snapshot feed: can be given up in the middle") {
+TEST_CASE("snapshot feed: can be destroyed in the middle") {
   Script script(26);
   auto feed = testing::Unwrap(SnapshotFeed::Start(script.Next(), MakeSpool()));
   Bytes buffer(10);

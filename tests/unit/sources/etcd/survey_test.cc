@@ -25,21 +25,21 @@ std::vector<EndpointReport> Two() {
 
 }  // namespace
 
-TEST_CASE("endpoint choice: the first of the healthy ones, without a word") {
+TEST_CASE("endpoint choice: the first healthy one, without a warning") {
   EndpointChoice choice = testing::Unwrap(ChooseEndpoint(Two()));
   REQUIRE(choice.index == 0);
   REQUIRE(choice.warnings.empty());
 }
 
-TEST_CASE("endpoint choice: what cannot be read is passed over and named") {
+TEST_CASE("endpoint choice: unsuitable endpoints are skipped and named") {
   auto reports = Two();
   SECTION("unreachable") {
     reports[0].failure = Error(ErrorCode::kUnavailable, "\"https://a:2379\": refused");
   }
   SECTION("a learner") { reports[0].status.is_learner = true; }
   SECTION("without a leader") { reports[0].status.leader = 0; }
-  SECTION("far behind another") { reports[1].status.raft_index = 20'000; }
-  SECTION("far behind itself") { reports[0].status.raft_applied_index = 4'000; }
+  SECTION("far below the index of another") { reports[1].status.raft_index = 20'000; }
+  SECTION("far below its own index") { reports[0].status.raft_applied_index = 4'000; }
   SECTION("corrupt") { reports[0].alarms = {{1, AlarmType::kCorrupt}}; }
   reports[1].status.raft_applied_index = reports[1].status.raft_index;
 
@@ -50,7 +50,7 @@ TEST_CASE("endpoint choice: what cannot be read is passed over and named") {
   REQUIRE_THAT(choice.warnings[0], Catch::Contains("https://a:2379"));
 }
 
-TEST_CASE("endpoint choice: a member without space is read when there is no other") {
+TEST_CASE("endpoint choice: a member without space is used only if there is no other") {
   auto reports = Two();
   for (EndpointReport& report : reports) report.alarms = {{1, AlarmType::kNoSpace}};
 
@@ -61,7 +61,7 @@ TEST_CASE("endpoint choice: a member without space is read when there is no othe
   REQUIRE_THAT(choice.warnings.at(0), Catch::Contains("NOSPACE"));
 }
 
-TEST_CASE("endpoint choice: with none left every endpoint's reason is told") {
+TEST_CASE("endpoint choice: if none is left, the reason of each is given") {
   auto reports = Two();
   reports[0].failure = Error(ErrorCode::kUnavailable, "\"https://a:2379\": refused");
   reports[1].status.leader = 0;
@@ -72,7 +72,7 @@ TEST_CASE("endpoint choice: with none left every endpoint's reason is told") {
   REQUIRE_FAILS(choice, ErrorCode::kUnavailable, "\"https://b:2379\" sees no leader");
 }
 
-TEST_CASE("endpoint choice: members of two clusters are a mistake") {
+TEST_CASE("endpoint choice: members of two clusters are an error") {
   auto reports = Two();
   reports[1].status.header.cluster_id = 2;
   REQUIRE_FAILS(ChooseEndpoint(reports), ErrorCode::kInvalidArgument, "is of cluster 2");

@@ -26,7 +26,7 @@ Bytes Frame(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("protobuf: what is written is read") {
+TEST_CASE("protobuf: written fields are read back") {
   ProtoWriter writer;
   writer.Add(1, std::uint64_t{300});
   writer.Add(2, std::string_view("abc"));
@@ -43,7 +43,7 @@ TEST_CASE("protobuf: what is written is read") {
   REQUIRE_FALSE(testing::Unwrap(reader.Next()));
 }
 
-TEST_CASE("protobuf: what is no message is refused") {
+TEST_CASE("protobuf: malformed messages are refused") {
   auto first = [](Bytes bytes) { return ProtoReader(bytes).Next(); };
 
   REQUIRE_FAILS(first({0x0a}), ErrorCode::kCorrupt, "within a field");
@@ -57,12 +57,12 @@ TEST_CASE("protobuf: what is no message is refused") {
                 "within a field");
 }
 
-TEST_CASE("protobuf: no bytes at all make the decoders do anything but fail or succeed") {
+TEST_CASE("protobuf: random bytes make the decoders fail or succeed, and nothing else") {
   testing::SeededRandom random(42);
   for (int round = 0; round < 20000; ++round) {
     Bytes bytes(random.Next64() % 64);
     random.Fill(bytes);
-    // Tags of the known fields, so that the inner decoders are reached as well.
+    // Tags of known fields, so that the inner decoders are reached too.
     if (bytes.size() > 2 && round % 2 == 0) bytes[0] = static_cast<std::uint8_t>(0x0a + round % 32);
     if (bytes.size() > 2 && round % 4 == 0) bytes[1] = static_cast<std::uint8_t>(bytes.size() - 2);
     (void)DecodeStatus(bytes);
@@ -73,7 +73,7 @@ TEST_CASE("protobuf: no bytes at all make the decoders do anything but fail or s
   }
 }
 
-TEST_CASE("grpc frames: messages are found wherever the pieces end") {
+TEST_CASE("grpc frames: messages are split correctly, wherever the pieces end") {
   std::size_t piece = GENERATE(1, 3, 1000);
   std::string large(70'000 % 65'536, 'x');
   Bytes body = Frame("hello");
@@ -96,7 +96,7 @@ TEST_CASE("grpc frames: torn, compressed and oversized messages are refused") {
   REQUIRE_FAILS(FramesOf({0, 255, 255, 255, 255}, 9).Next(), ErrorCode::kCorrupt, "claims");
 }
 
-TEST_CASE("grpc status: only a zero is success") {
+TEST_CASE("grpc status: only zero is success") {
   REQUIRE_OK(CheckGrpcStatus({{"grpc-status", "0"}, {"grpc-message", ""}}));
   REQUIRE_FAILS(CheckGrpcStatus({}), ErrorCode::kCorrupt, "without a status");
   REQUIRE_FAILS(CheckGrpcStatus({{"grpc-status", "0x"}}), ErrorCode::kCorrupt, "not a number");

@@ -1,4 +1,4 @@
-// A files source over a temporary directory, and snapshots of it in memory.
+// A files source on a temporary directory, and snapshots of it in memory.
 #pragma once
 
 #include <memory>
@@ -67,7 +67,7 @@ struct FilesFixture {
     TakeSnapshot(*Unwrap(source->OpenBackup(spec)), taken, previous);
     return std::make_unique<FakeSnapshotView>(std::move(taken.view));
   }
-  // All steps of a restore in place, as the job takes them.
+  // All steps of a restore in place, as the job calls them.
   static Result<void> Steps(RestoreSession& session) {
     Progress progress;
     HF_TRY(session.Preflight({}));

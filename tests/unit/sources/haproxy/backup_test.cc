@@ -77,8 +77,7 @@ class Rig {
 
 }  // namespace
 
-TEST_CASE(
-    "haproxy backup: files lie below the member's directory, the manifest says what they are") {
+TEST_CASE("haproxy backup: files are below the member's directory, and described in the manifest") {
   Rig rig;
   rig.Add("certs/a.pem");
   rig.Add("extra/b");
@@ -98,7 +97,7 @@ TEST_CASE(
   CHECK(manifest.warnings.empty());
 }
 
-TEST_CASE("haproxy backup: what the configuration names and is not there is named with its place") {
+TEST_CASE("haproxy backup: missing files are named with the line that refers to them") {
   Rig rig;
   rig.Add("h.cfg", "frontend f\n errorfile 503 " + rig.Path("gone") + "\n");
   rig.values().Set("files", Names{rig.Path("gone-too")});
@@ -118,7 +117,7 @@ TEST_CASE("haproxy backup: what the configuration names and is not there is name
   REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, rig.Path("gone") + ": does not exist");
 }
 
-TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as invalid") {
+TEST_CASE("haproxy backup: a configuration that HAProxy refuses is saved as invalid") {
   Rig rig;
   rig.Add("h.cfg", "refuse\n");
   FakeSnapshotView view;
@@ -130,7 +129,7 @@ TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as inva
         Names{"haproxy refuses the configuration: [" + rig.Path("h.cfg") + ":1] : bad"});
 }
 
-TEST_CASE("haproxy backup: without the program the files are saved all the same") {
+TEST_CASE("haproxy backup: files are saved even without the program") {
   Rig rig;
   rig.Add("h.cfg", "global\n");
   rig.values().Set("binary", rig.Path("nowhere"));
@@ -143,14 +142,14 @@ TEST_CASE("haproxy backup: without the program the files are saved all the same"
   CHECK_THAT(manifest.warnings[0], Catch::StartsWith("the configuration was not checked"));
 }
 
-TEST_CASE("haproxy backup: without any configuration there is nothing to save") {
+TEST_CASE("haproxy backup: without a configuration there is nothing to save") {
   Rig rig;
   auto session = Unwrap(rig.source().OpenBackup({}));
 
   REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, rig.Path("h.cfg"));
 }
 
-TEST_CASE("haproxy backup: symlinks on the way are saved with what they lead to") {
+TEST_CASE("haproxy backup: symlinks in a path are saved with their targets") {
   Rig rig;
   rig.Add("archive/a1.pem");
   rig.Add("live/x");
@@ -165,7 +164,7 @@ TEST_CASE("haproxy backup: symlinks on the way are saved with what they lead to"
   CHECK(manifest.warnings.empty());
 }
 
-TEST_CASE("haproxy backup: a configuration that changes meanwhile is told") {
+TEST_CASE("haproxy backup: a configuration that changes during the backup is reported") {
   Rig rig;
   rig.Add("new");
   rig.Add("h.cfg", "frontend f\n");

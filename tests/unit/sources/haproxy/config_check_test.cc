@@ -1,5 +1,5 @@
-// The program that checks is a script here, which tells what it was given; real HAProxy is asked in
-// tests/integration/haproxy.
+// The checking program is a script that records its arguments. tests/integration/haproxy uses real
+// HAProxy.
 #include "agent/sources/haproxy/config_check.h"
 
 #include <sys/stat.h>
@@ -17,8 +17,8 @@ using holdfast::testing::Unwrap;
 
 namespace {
 
-// Refuses configurations that hold the word "refuse", as HAProxy words it, and copies what it was
-// given to files beside itself: "<n>.seen", "<n>.path".
+// Refuses configurations that contain "refuse", with HAProxy's messages, and copies its arguments
+// to files next to itself: "<n>.seen", "<n>.path".
 constexpr std::string_view kProgram = R"(#!/bin/sh
 here=$(dirname "$0")
 if [ "$1" = -v ]; then echo "HAProxy version 2.6.12-x 2023/12/16 - https://haproxy.org/"; exit 0; fi
@@ -73,7 +73,7 @@ class Rig {
 
 }  // namespace
 
-TEST_CASE("haproxy check: the live configuration is checked where it lies") {
+TEST_CASE("haproxy check: the live configuration is checked in place") {
   Rig rig;
   rig.Add(rig.Path("etc/h.cfg"), "warn\n");
 
@@ -87,19 +87,19 @@ TEST_CASE("haproxy check: the live configuration is checked where it lies") {
   CHECK(Unwrap(AskVersion(rig.settings(), {})) == "2.6.12-x");
 }
 
-TEST_CASE("haproxy check: a refusal carries HAProxy's words") {
+TEST_CASE("haproxy check: a refusal has HAProxy's message") {
   Rig rig;
   rig.Add(rig.Path("etc/h.cfg"), "refuse\n");
 
   CheckVerdict verdict = Unwrap(CheckLive(rig.settings(), {}));
 
   CHECK_FALSE(verdict.is_accepted);
-  // Not the verdict, which names no cause.
+  // Not the verdict, which gives no cause.
   REQUIRE(verdict.alerts.size() == 1);
   CHECK(verdict.alerts[0] == "[" + rig.Path("etc/h.cfg") + ":1] : unknown keyword");
 }
 
-TEST_CASE("haproxy check: what HAProxy cannot compile here says nothing of the configuration") {
+TEST_CASE("haproxy check: a failed PCRE JIT compilation does not make the configuration invalid") {
   Rig rig;
   rig.Add(rig.Path("etc/h.cfg"), "jit\n");
 
@@ -107,7 +107,7 @@ TEST_CASE("haproxy check: what HAProxy cannot compile here says nothing of the c
                 "MemoryDenyWriteExecute=no");
 }
 
-TEST_CASE("haproxy check: a program that is not there is named") {
+TEST_CASE("haproxy check: a missing program is named") {
   Rig rig;
   rig.Add(rig.Path("etc/h.cfg"));
   rig.settings().binary = rig.Path("gone");
@@ -115,7 +115,7 @@ TEST_CASE("haproxy check: a program that is not there is named") {
   REQUIRE_FAILS(CheckLive(rig.settings(), {}), ErrorCode::kNotFound, "gone");
 }
 
-TEST_CASE("haproxy check: a ring's backing file is not given to HAProxy") {
+TEST_CASE("haproxy check: a ring's backing file is not passed to HAProxy") {
   Rig rig;
   rig.Add(rig.Path("ring"), "precious");
   rig.Add(rig.Path("etc/h.cfg"), "ring r\n backing-file " + rig.Path("ring") + "\n");
@@ -127,7 +127,7 @@ TEST_CASE("haproxy check: a ring's backing file is not given to HAProxy") {
   CHECK_THAT(rig.Seen("1.seen"), Catch::Contains("backing-file /"));
 }
 
-TEST_CASE("haproxy check: through a mirror, staged files stand for live ones") {
+TEST_CASE("haproxy check: in a mirror, staged files replace live ones") {
   Rig rig;
   std::string mirror = rig.Path("mirror");
   std::string live_map = rig.Path("etc/live.map");
@@ -159,7 +159,7 @@ TEST_CASE("haproxy check: through a mirror, staged files stand for live ones") {
   CHECK(Unwrap(live.Read(rig.Path("staged.cfg"))) != rig.Seen("1.seen"));
 }
 
-TEST_CASE("haproxy check: words about the mirror name real paths") {
+TEST_CASE("haproxy check: messages about the mirror have real paths") {
   Rig rig;
   std::string mirror = rig.Path("mirror");
   rig.Add(rig.Path("etc/h.cfg"), "fine\n");
@@ -171,7 +171,7 @@ TEST_CASE("haproxy check: words about the mirror name real paths") {
   CHECK(verdict.alerts[0] == "[" + rig.Path("etc/h.cfg") + ":1] : unknown keyword");
 }
 
-TEST_CASE("haproxy check: a configuration that the restore does not bring is an error") {
+TEST_CASE("haproxy check: a configuration missing from the restore is an error") {
   Rig rig;
 
   REQUIRE_FAILS(CheckMirror(rig.settings(), rig.Path("mirror"), {}, {}), ErrorCode::kNotFound,

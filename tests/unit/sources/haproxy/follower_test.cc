@@ -14,8 +14,8 @@ using holdfast::testing::Unwrap;
 
 namespace {
 
-// A directory of small files, each holding "x" unless told otherwise. In configurations `~` stands
-// for the directory's path.
+// A directory of small files with the content "x" by default. In configurations `~` is replaced
+// with its path.
 class Tree {
  public:
   Tree() : directory_(Unwrap(TempDir::Create("follower"))) {}
@@ -40,7 +40,7 @@ class Tree {
     options.environment = std::move(environment);
     return FollowConfig(options, LiveFiles());
   }
-  // Files found for a configuration, without the configuration itself, relative to the directory.
+  // The files that a configuration refers to, relative to the directory.
   std::vector<std::string> Files(const std::string& config, Variables environment = {}) {
     Add("h.cfg", config);
     named_ = CollectFiles(Follow({"h.cfg"}, std::move(environment)), LiveFiles());
@@ -67,7 +67,7 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("haproxy follower: certificates of bind and server lines, with what lies beside") {
+TEST_CASE("haproxy follower: certificates of bind and server lines, with related files") {
   Tree tree;
   for (const char* name : {"a.pem", "a.pem.key", "a.pem.ocsp", "b.crt", "b.key", "ca.pem",
                            "crl.pem", "sign.pem", "v.pem", "keys", "c.pem", "other.pem"}) {
@@ -84,7 +84,7 @@ TEST_CASE("haproxy follower: certificates of bind and server lines, with what li
   CHECK(tree.named().missing.empty());
 }
 
-TEST_CASE("haproxy follower: base directories hold from their line onward") {
+TEST_CASE("haproxy follower: base directories apply from their line on") {
   Tree tree;
   tree.Add("certs/a.pem");
   tree.Add("cas/ca.pem");
@@ -95,7 +95,7 @@ TEST_CASE("haproxy follower: base directories hold from their line onward") {
         Names{"b.pem", "cas/ca.pem", "certs/a.pem"});
 }
 
-TEST_CASE("haproxy follower: a directory of certificates is taken whole and exclusive") {
+TEST_CASE("haproxy follower: a directory of certificates is complete and exclusive") {
   Tree tree;
   for (const char* name : {"d/a.pem", "d/b.pem", "d/b.pem.ocsp", "d/.hidden", "d/sub/x.pem"}) {
     tree.Add(name);
@@ -106,7 +106,7 @@ TEST_CASE("haproxy follower: a directory of certificates is taken whole and excl
   CHECK(tree.named().certificate_directories == Names{tree.Path("d")});
 }
 
-TEST_CASE("haproxy follower: a bundle stands for its parts") {
+TEST_CASE("haproxy follower: a bundle is replaced by its parts") {
   Tree tree;
   for (const char* name : {"w.pem.rsa", "w.pem.ecdsa", "w.pem.rsa.ocsp"}) tree.Add(name);
 
@@ -132,7 +132,7 @@ TEST_CASE("haproxy follower: certificate lists are read, with bases and options"
         "does not exist, named in " + tree.Path("list") + ":6 (crt-list)");
 }
 
-TEST_CASE("haproxy follower: error files and answers from files") {
+TEST_CASE("haproxy follower: error files and responses from files") {
   Tree tree;
   for (const char* name : {"400", "503", "page", "lf", "deny", "err"}) tree.Add(name);
 
@@ -168,7 +168,7 @@ TEST_CASE("haproxy follower: maps and lists inside expressions") {
   CHECK(tree.named().missing.empty());
 }
 
-TEST_CASE("haproxy follower: patterns that stand in the configuration itself") {
+TEST_CASE("haproxy follower: inline patterns in the configuration") {
   Tree tree;
   tree.Add("h.cfg",
            "frontend f\n"
@@ -235,7 +235,7 @@ TEST_CASE("haproxy follower: filters, rings, external checks, stores") {
   CHECK(tree.named().missing.empty());
 }
 
-TEST_CASE("haproxy follower: relative names start where default-path says") {
+TEST_CASE("haproxy follower: relative names are resolved by default-path") {
   Tree tree;
   for (const char* name : {"start.map", "conf/conf.map", "origin/o.map", "parent.map"})
     tree.Add(name);
@@ -253,7 +253,7 @@ TEST_CASE("haproxy follower: relative names start where default-path says") {
   CHECK(named.files.size() == 5);
 }
 
-TEST_CASE("haproxy follower: both branches are followed, what is not there is no fault") {
+TEST_CASE("haproxy follower: both branches are followed, and missing files there are no error") {
   Tree tree;
   tree.Add("a");
   tree.Add("b");
@@ -264,7 +264,7 @@ TEST_CASE("haproxy follower: both branches are followed, what is not there is no
   CHECK(tree.named().missing.empty());
 }
 
-TEST_CASE("haproxy follower: variables come from the environment and from the configuration") {
+TEST_CASE("haproxy follower: variables come from the environment and the configuration") {
   Tree tree;
   tree.Add("certs/a.pem");
 
@@ -279,7 +279,7 @@ TEST_CASE("haproxy follower: variables come from the environment and from the co
         "the variable \"TOP\" is not set, named in " + tree.Path("h.cfg") + ":5 (bind)");
 }
 
-TEST_CASE("haproxy follower: missing files name their directive's place") {
+TEST_CASE("haproxy follower: missing files are reported with their directive's location") {
   Tree tree;
 
   tree.Files("global\nfrontend f\n bind :1 ssl crt ~/gone.pem\n errorfile 503 ~/gone.http\n");
@@ -290,7 +290,7 @@ TEST_CASE("haproxy follower: missing files name their directive's place") {
         "does not exist, named in " + tree.Path("h.cfg") + ":3 (bind)");
 }
 
-TEST_CASE("haproxy follower: a line that HAProxy refuses is named and the rest is followed") {
+TEST_CASE("haproxy follower: an invalid line is reported, and the rest is followed") {
   Tree tree;
   tree.Add("a");
 
@@ -299,7 +299,7 @@ TEST_CASE("haproxy follower: a line that HAProxy refuses is named and the rest i
   CHECK_THAT(tree.named().warnings[0], Catch::Contains("h.cfg:2: the quote"));
 }
 
-TEST_CASE("haproxy follower: a directory after -f gives its .cfg files in order") {
+TEST_CASE("haproxy follower: a directory after -f includes its .cfg files in order") {
   Tree tree;
   tree.Add("d/20.cfg", "# b\n");
   tree.Add("d/10.cfg", "# a\n");
@@ -319,7 +319,7 @@ TEST_CASE("haproxy follower: a directory after -f gives its .cfg files in order"
   CHECK(tree.Follow({"empty"}).missing.size() == 1);
 }
 
-TEST_CASE("haproxy follower: names are replaced where they stand, and nothing else") {
+TEST_CASE("haproxy follower: names are replaced in place, and nothing else changes") {
   Tree tree;
   for (const char* name : {"a.pem", "m"}) tree.Add(name);
   tree.Add("h.cfg",
@@ -356,7 +356,7 @@ TEST_CASE("haproxy follower: certificate lists are rewritten without quotes") {
   CHECK(tree.Relative(rewritten) == "# first\n/n~/a.pem  [alpn h2] x.example\n/n~/gone.pem");
 }
 
-TEST_CASE("haproxy file space: symlinks on the way are part of what a name needs") {
+TEST_CASE("haproxy file space: symlinks in the path belong to a name") {
   Tree tree;
   tree.Add("archive/a1.pem");
   tree.Add("live/placeholder");
@@ -370,7 +370,7 @@ TEST_CASE("haproxy file space: symlinks on the way are part of what a name needs
   CHECK(AbsolutePath("/a", "/x/../..") == "/");
 }
 
-TEST_CASE("haproxy follower: where servers stand, and where their state is loaded from") {
+TEST_CASE("haproxy follower: addresses of servers, and files their state is loaded from") {
   Tree tree;
   tree.Add("h.cfg",
            "global\n server-state-base ~/state\n server-state-file all\n"

@@ -16,7 +16,7 @@ namespace {
 
 using Addresses = std::vector<ListenAddress>;
 
-// Somebody who listens on loopback, on a port of the kernel's choice.
+// Listens on loopback, on a port chosen by the kernel.
 struct Listener {
   Listener() : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
@@ -35,7 +35,7 @@ struct Listener {
 
 }  // namespace
 
-TEST_CASE("haproxy listen check: plain addresses of a bind line are understood") {
+TEST_CASE("haproxy listen check: plain addresses of a bind line are parsed") {
   CHECK(ParseListenAddresses("*:80,127.0.0.1:81", "p") ==
         Addresses{{"0.0.0.0", 80, "p"}, {"127.0.0.1", 81, "p"}});
   CHECK(ParseListenAddresses(":80", "p") == Addresses{{"0.0.0.0", 80, "p"}});
@@ -44,7 +44,7 @@ TEST_CASE("haproxy listen check: plain addresses of a bind line are understood")
   CHECK(ParseListenAddresses("/run/x,unix@y:1,name:80,:80-90,abns@z,quic4@:443,fd@3", "p").empty());
 }
 
-TEST_CASE("haproxy listen check: an address that another program holds is named") {
+TEST_CASE("haproxy listen check: an address in use by another program is named") {
   Listener listener;
   ProcessState somebody_else;
   somebody_else.is_running = true;
@@ -55,7 +55,7 @@ TEST_CASE("haproxy listen check: an address that another program holds is named"
   Addresses wanted = {{"127.0.0.1", listener.port, "/etc/h.cfg:7"}};
 
   REQUIRE_OK(CheckListenAddresses(wanted, ourselves));
-  // A process that is not there holds nothing.
+  // A process that does not exist uses no address.
   somebody_else.master = 0x3fffffff;
   REQUIRE_FAILS(CheckListenAddresses(wanted, somebody_else), ErrorCode::kBusy, "/etc/h.cfg:7");
 

@@ -106,7 +106,7 @@ struct Rig {
   FakeHaproxy::Answers answers;
 };
 
-TEST_CASE("haproxy live state: all of it, without addresses in memory") {
+TEST_CASE("haproxy live state: everything is saved, without memory addresses") {
   Rig rig;
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
 
@@ -141,7 +141,7 @@ TEST_CASE("haproxy live state: all of it, without addresses in memory") {
   REQUIRE(testing::Exists(rig.Path("state")));
 }
 
-TEST_CASE("haproxy live state: what differs from the files is named, one by one") {
+TEST_CASE("haproxy live state: each difference from the files is named") {
   Rig rig;
   rig.answers["show map #3"] = "0x1 k 1\n0x2 l 2\n0x3 m 3\n";
   rig.answers["show acl #0"] = "0x1 y\n";
@@ -162,10 +162,10 @@ TEST_CASE("haproxy live state: what differs from the files is named, one by one"
                       rig.Path("site.pem"), kPemSum)});
 }
 
-TEST_CASE("haproxy live state: a certificate that no file holds is missing from the snapshot") {
+TEST_CASE("haproxy live state: a certificate that is in no file is missing from the snapshot") {
   Rig rig;
   const std::string site = rig.Path("site.pem");
-  SECTION("the file holds another one") {
+  SECTION("the file has another one") {
     rig.answers["show ssl cert " + site] = rig.Certificate("00AA");
   }
   SECTION("the file does not exist") { REQUIRE(::unlink(site.c_str()) == 0); }
@@ -187,7 +187,7 @@ TEST_CASE("haproxy live state: a certificate without content is not missing") {
   REQUIRE(Rig::Describe(rig.Take()).missing.empty());
 }
 
-TEST_CASE("haproxy live state: a certificate with an alias is looked for in the named files") {
+TEST_CASE("haproxy live state: a certificate with an alias is searched in the named files") {
   Rig rig;
   WriteText(rig.Path("h.cfg"), fmt::format("frontend f\n bind :443 ssl crt {}\n backend b\n "
                                            "server s1 127.0.0.1:1\n server s2 127.0.0.1:2\n",
@@ -205,7 +205,7 @@ TEST_CASE("haproxy live state: a certificate with an alias is looked for in the 
   REQUIRE_THAT(manifest.missing[0].what, Catch::Contains("@web/site"));
 }
 
-TEST_CASE("haproxy live state: maps and lists that no file holds are named in warnings") {
+TEST_CASE("haproxy live state: maps and lists that are in no file are named in warnings") {
   Rig rig;
   rig.answers["show map #3"] = "0x1 k 1\n0x2 l 2\n0x3 m 3\n";
   rig.answers["show acl #0"] = "0x1 y\n";
@@ -219,7 +219,7 @@ TEST_CASE("haproxy live state: maps and lists that no file holds are named in wa
   REQUIRE_THAT(manifest.warnings[1], Catch::Contains("acl " + rig.Path("b.acl")));
 }
 
-TEST_CASE("haproxy live state: a list that stands in the configuration and was changed is saved") {
+TEST_CASE("haproxy live state: a changed inline list is saved") {
   Rig rig;
   WriteText(rig.Path("h.cfg"),
             "backend b\n server s1 127.0.0.1:1\n server s2 127.0.0.1:2\n"
@@ -250,7 +250,7 @@ TEST_CASE("haproxy live state: a list that stands in the configuration and was c
   REQUIRE(saved.at(0)["entries"] == 3);
 }
 
-TEST_CASE("haproxy live state: servers that are not as the configuration has them") {
+TEST_CASE("haproxy live state: servers that differ from the configuration") {
   const ConfiguredServers configured{
       .addresses = {{"b/s1", "10.0.0.1:80"}, {"b/s2", "app:80"}, {"b/s3", ""}, {"c/t1", ""}},
       .templated = {"c"}};
@@ -300,10 +300,10 @@ TEST_CASE("haproxy live state: a socket with too low a level is named") {
     REQUIRE_FALSE(question.starts_with("show table"));
 }
 
-TEST_CASE("haproxy live state: where HAProxy does not run it is cold") {
+TEST_CASE("haproxy live state: without a running HAProxy the state is cold") {
   Rig rig;
-  SECTION("there is no socket") {}
-  SECTION("nobody listens") { FakeHaproxy ended(rig.Path("s"), {}); }
+  SECTION("no socket") {}
+  SECTION("no listener") { FakeHaproxy ended(rig.Path("s"), {}); }
   LiveState live = rig.Take();
   REQUIRE(live.is_cold());
   REQUIRE(Rig::Items(live).empty());
@@ -313,7 +313,7 @@ TEST_CASE("haproxy live state: where HAProxy does not run it is cold") {
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"cold"});
 }
 
-TEST_CASE("haproxy live state: what cannot be told is not taken for an HAProxy that is down") {
+TEST_CASE("haproxy live state: an unknown process state is not mistaken for a stopped HAProxy") {
   Rig rig;
   WriteText(rig.Path("pid"), fmt::format("{}\n", ::getpid()));
   rig.settings.reload = ReloadMethod{ReloadMethod::Via::kPidFile, rig.Path("pid")};
@@ -324,7 +324,7 @@ TEST_CASE("haproxy live state: what cannot be told is not taken for an HAProxy t
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"missing"});
 }
 
-TEST_CASE("haproxy live state: a certificate's file that is none is not waited for") {
+TEST_CASE("haproxy live state: a pipe in place of a certificate file is not waited for") {
   Rig rig;
   const std::string pipe = rig.Path("site.pem");
   REQUIRE(::unlink(pipe.c_str()) == 0);
@@ -334,7 +334,7 @@ TEST_CASE("haproxy live state: a certificate's file that is none is not waited f
   REQUIRE_THAT(Rig::Items(live).at("live.json"), Catch::Contains("is not a regular file"));
 }
 
-TEST_CASE("haproxy live state: a socket whose queue is full is not waited for without end") {
+TEST_CASE("haproxy live state: a socket with a full queue is not waited for forever") {
   Rig rig;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -354,7 +354,7 @@ TEST_CASE("haproxy live state: a socket whose queue is full is not waited for wi
                 "HAProxy accepted no connection for 20ms");
 }
 
-TEST_CASE("haproxy live state: what listens there is no HAProxy") {
+TEST_CASE("haproxy live state: a listener that is not HAProxy is reported") {
   Rig rig;
   FakeHaproxy other(rig.Path("s"), {});
   const Manifest manifest = Rig::Describe(rig.Take());
@@ -363,7 +363,7 @@ TEST_CASE("haproxy live state: what listens there is no HAProxy") {
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"missing"});
 }
 
-TEST_CASE("haproxy live state: a reload meanwhile begins it anew") {
+TEST_CASE("haproxy live state: a reload during the reads restarts them") {
   Rig rig;
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
   int calls = 0;
@@ -383,30 +383,30 @@ TEST_CASE("haproxy live state: a reload meanwhile begins it anew") {
   }
 }
 
-TEST_CASE("haproxy live state: half an answer is none") {
+TEST_CASE("haproxy live state: an incomplete answer is not used") {
   Rig rig;
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
-  SECTION("it breaks off") {
+  SECTION("it is cut off") {
     haproxy.SetRaw("show map #3", [] { return std::string("0x1 k 1\n0x2 l"); });
     REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason,
                  Catch::Contains("\"show map #3\" ended early"));
   }
-  SECTION("it breaks off between two lines") {
+  SECTION("it is cut off between two lines") {
     haproxy.SetRaw("show map #3", [] { return std::string("0x1 k 1\n"); });
     REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason, Catch::Contains("ended early"));
   }
-  SECTION("it never ends") {
+  SECTION("a line never ends") {
     haproxy.Set("show map #3", "0x1 " + std::string(RuntimeApi::kLineBytesMax + 1, 'x') + "\n");
     REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason,
                  Catch::Contains("a line is longer than"));
   }
-  SECTION("it is larger than any") {
+  SECTION("it is over the size limit") {
     haproxy.Set("show info", std::string(2U << 20, '\n'));
     REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason, Catch::Contains("is larger than"));
   }
 }
 
-TEST_CASE("haproxy live state: each of the master's workers") {
+TEST_CASE("haproxy live state: each of the master's workers is saved") {
   Rig rig;
   FakeHaproxy::Answers answers = {{"show proc",
                                    "#<PID> <type>\n1 master\n# workers\n7 worker 0\n8 worker 0\n"
@@ -434,7 +434,7 @@ TEST_CASE("haproxy live state: each of the master's workers") {
                Catch::Contains("worker 8 has ended"));
 }
 
-TEST_CASE("haproxy live state: a socket that may not be used, a stop, and a hostile name") {
+TEST_CASE("haproxy live state: a forbidden socket, a stop, and a hostile name are reported") {
   Rig rig;
   rig.answers["show map"] = "3 (/) pattern. curr_ver=0\n";
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
@@ -453,7 +453,8 @@ TEST_CASE("haproxy live state: a socket that may not be used, a stop, and a host
   REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason, Catch::Contains("is too long"));
 }
 
-TEST_CASE("haproxy live state: one file under two names is two maps, a virtual one is no file") {
+TEST_CASE(
+    "haproxy live state: one file under two names is two maps, and a virtual one is no file") {
   Rig rig;
   rig.settings.directory = rig.directory.path();
   rig.answers["show map"] = "3 (" + rig.Path("a.map") + ") pattern. curr_ver=0\n" +

@@ -1,5 +1,5 @@
-// The master process is a script here that behaves as HAProxy's does: workers are its children, a
-// reload is SIGUSR2, and a refused one shows in its environment.
+// The master process is a script that behaves like HAProxy's: workers are its children, SIGUSR2
+// reloads, and a refused reload shows in its environment.
 #include "agent/sources/haproxy/process.h"
 
 #include <fcntl.h>
@@ -65,8 +65,8 @@ class FakeMaster {
       ::execl(Path("haproxy").c_str(), "haproxy", directory_.path().c_str(), nullptr);
       ::_exit(127);
     }
-    // Opens when the script opens the other end, which it does last; and stays open, because
-    // writing into a pipe that nobody reads would end the script.
+    // Blocks until the script has opened the other end, its last step. It stays open, because
+    // writing to a pipe without a reader would end the script.
     up_ = Unwrap(OpenFile(Path("up"), O_RDONLY));
   }
   ~FakeMaster() {
@@ -90,7 +90,7 @@ class FakeMaster {
 
 }  // namespace
 
-TEST_CASE("haproxy process: the master and its workers are found by the pid file") {
+TEST_CASE("haproxy process: the pid file leads to the master and its workers") {
   FakeMaster master;
 
   ProcessState state = Unwrap(master.process().Look({}));
@@ -101,7 +101,7 @@ TEST_CASE("haproxy process: the master and its workers are found by the pid file
   CHECK(state.failed_reloads == 0);
 }
 
-TEST_CASE("haproxy process: a reload is over when a new worker runs") {
+TEST_CASE("haproxy process: a reload is finished when a new worker runs") {
   FakeMaster master;
   Process process = master.process();
   ProcessState before = Unwrap(process.Look({}));
@@ -112,7 +112,7 @@ TEST_CASE("haproxy process: a reload is over when a new worker runs") {
   CHECK(Unwrap(process.Look({})).workers.size() == 2);
 }
 
-TEST_CASE("haproxy process: a master that still starts is signalled when it can take it") {
+TEST_CASE("haproxy process: a starting master is signalled when it is ready") {
   SystemClock clock;
   TempDir directory = Unwrap(TempDir::Create("haproxy-process"));
   sigset_t reload;
@@ -123,7 +123,8 @@ TEST_CASE("haproxy process: a master that still starts is signalled when it can 
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    // As HAProxy 2.6: blocked and ignored first, so that what is sent is lost; then handled.
+    // Like HAProxy 2.6: SIGUSR2 is first blocked and ignored, so that it is lost, and handled
+    // later.
     const timespec some_time{.tv_sec = 0, .tv_nsec = 300'000'000};
     if (::sigtimedwait(&reload, nullptr, &some_time) == SIGUSR2) ::_exit(1);
     struct sigaction action {};
@@ -151,7 +152,7 @@ TEST_CASE("haproxy process: a master that still starts is signalled when it can 
   CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("haproxy process: a master that keeps its old configuration is a failure") {
+TEST_CASE("haproxy process: a master that keeps its old configuration is an error") {
   FakeMaster master;
   master.SetMode("refuse");
   Process process = master.process();
@@ -162,7 +163,7 @@ TEST_CASE("haproxy process: a master that keeps its old configuration is a failu
   REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "the old one");
 }
 
-TEST_CASE("haproxy process: new workers that end at once are a failure") {
+TEST_CASE("haproxy process: new workers that exit at once are an error") {
   FakeMaster master;
   master.SetMode("crash");
   Process process = master.process();
@@ -173,7 +174,7 @@ TEST_CASE("haproxy process: new workers that end at once are a failure") {
   REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended at once");
 }
 
-TEST_CASE("haproxy process: a master that ends is a failure") {
+TEST_CASE("haproxy process: a master that exits is an error") {
   FakeMaster master;
   master.SetMode("quit");
   Process process = master.process();
@@ -184,7 +185,7 @@ TEST_CASE("haproxy process: a master that ends is a failure") {
   REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended");
 }
 
-TEST_CASE("haproxy process: what does not run, and what is no master, is told apart") {
+TEST_CASE("haproxy process: a stopped process and one that is not a master are distinguished") {
   SystemClock clock;
   TempDir directory = Unwrap(TempDir::Create("haproxy-process"));
   std::string pid_file = directory.path() + "/pid";
@@ -196,7 +197,7 @@ TEST_CASE("haproxy process: what does not run, and what is no master, is told ap
   REQUIRE_FAILS(process.Look({}), ErrorCode::kInvalidArgument, "does not contain a process id");
 
   Unwrap(WriteFileAtomic(pid_file, AsBytes(fmt::format("{}\n", ::getpid())), 0644));
-  // This very program, whose name would pass, would die of the signal.
+  // This program has a valid name, but the signal would kill it.
   REQUIRE_FAILS(process.Look({}), ErrorCode::kUnsupported, "is not an HAProxy master process");
 
   Process socket({ReloadMethod::Via::kMasterSocket, directory.path() + "/none"}, clock);

@@ -1,5 +1,5 @@
-// Restores in place of a HAProxy that does not run, checked by a script; a real one that serves is
-// in tests/integration/haproxy.
+// Restores in place without a running HAProxy, checked by a script. tests/integration/haproxy has
+// one that serves traffic.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 
 namespace {
 
-// Refuses a configuration that holds "refuse"; one that holds "refuse-live" only where it lies.
+// Refuses configurations that contain "refuse", and "refuse-live" only at the real place.
 constexpr std::string_view kProgram = R"(#!/bin/sh
 if [ "$1" = -v ]; then echo "HAProxy version 2.6.12 2023/12/16 - https://haproxy.org/"; exit 0; fi
 while [ $# -gt 0 ]; do
@@ -73,7 +73,7 @@ class Rig {
     Result<Bytes> content = ReadWholeFile(Etc(name));
     return content ? std::string(AsText(*content)) : "(not there)";
   }
-  // Names below etc, ascending; hidden ones, too.
+  // Names below etc, sorted; includes hidden ones.
   Names All() const {
     Names names;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("etc"))) {
@@ -133,7 +133,7 @@ bool Contains(const Names& names, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("haproxy restore: files are replaced and added, the rest stays") {
+TEST_CASE("haproxy restore: files are replaced and added, and others stay") {
   Rig rig;
   rig.Live("other", "kept");
   rig.Saved("maps/a.map", "a");
@@ -153,7 +153,7 @@ TEST_CASE("haproxy restore: files are replaced and added, the rest stays") {
   CHECK(Contains(session->Changes(), "does not run"));
 }
 
-TEST_CASE("haproxy restore: restored twice, the second time changes nothing") {
+TEST_CASE("haproxy restore: a second restore changes nothing") {
   Rig rig;
   for (int time = 0; time < 2; ++time) {
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -167,7 +167,7 @@ TEST_CASE("haproxy restore: restored twice, the second time changes nothing") {
   CHECK(rig.All() == Names{"h.cfg"});
 }
 
-TEST_CASE("haproxy restore: rolling back brings everything back") {
+TEST_CASE("haproxy restore: a rollback restores everything") {
   Rig rig;
   rig.Saved("maps/a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -181,7 +181,7 @@ TEST_CASE("haproxy restore: rolling back brings everything back") {
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: what haproxy refuses is never put in place") {
+TEST_CASE("haproxy restore: a configuration that HAProxy refuses is never put in place") {
   Rig rig;
   rig.Saved("h.cfg", "refuse\n");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -197,7 +197,7 @@ TEST_CASE("haproxy restore: what haproxy refuses is never put in place") {
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: what shows only in place is found by the second check") {
+TEST_CASE("haproxy restore: an error that shows only in place is found by the second check") {
   Rig rig;
   rig.Saved("h.cfg", "refuse-live\n");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -209,7 +209,7 @@ TEST_CASE("haproxy restore: what shows only in place is found by the second chec
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: a session given up before the swap leaves nothing behind") {
+TEST_CASE("haproxy restore: a session destroyed before the swap leaves nothing") {
   Rig rig;
   rig.Saved("maps/a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -221,7 +221,7 @@ TEST_CASE("haproxy restore: a session given up before the swap leaves nothing be
 }
 
 TEST_CASE(
-    "haproxy restore: foreign certificates are removed, and kept where no snapshot has them") {
+    "haproxy restore: foreign certificates are removed, with a copy if no snapshot has them") {
   Rig rig;
   rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
                             {"certificate_directories", {rig.Etc("certs")}}};
@@ -238,7 +238,7 @@ TEST_CASE(
   CHECK(rig.All() == Names{"certs/a.pem", "h.cfg"});
   Names changes = session->Changes();
   CHECK(Contains(changes, "removed " + rig.Etc("certs/later.pem")));
-  // The live configuration is "live": it names nothing.
+  // The live configuration "live" refers to no file.
   auto kept = std::find_if(changes.begin(), changes.end(), [](const std::string& change) {
     return change.starts_with("kept the former") && change.find("later.pem") != std::string::npos;
   });
@@ -282,7 +282,7 @@ TEST_CASE("haproxy restore: one path is restored, and nothing outside it changes
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: of one path what haproxy checks is the live rest with it") {
+TEST_CASE("haproxy restore: for one path HAProxy checks it together with the live files") {
   Rig rig;
   rig.Live("h.cfg", "refuse\n");
   rig.Saved("maps/a.map", "saved");
@@ -297,7 +297,7 @@ TEST_CASE("haproxy restore: of one path what haproxy checks is the live rest wit
   CHECK(rig.Read("maps/a.map") == "live");
 }
 
-TEST_CASE("haproxy restore: a path that would touch others is refused") {
+TEST_CASE("haproxy restore: a path whose restore would affect others is refused") {
   Rig rig;
   rig.Saved("maps/a.map", "saved");
   const auto preflight = [&rig](const std::string& path) -> Result<void> {
@@ -314,7 +314,7 @@ TEST_CASE("haproxy restore: a path that would touch others is refused") {
   CHECK(rig.All() == Names{"h.cfg"});
 }
 
-TEST_CASE("haproxy restore: a dry run says what would change, and changes nothing") {
+TEST_CASE("haproxy restore: a dry run lists the changes, and changes nothing") {
   Rig rig;
   rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
                             {"certificate_directories", {rig.Etc("certs")}}};
@@ -351,7 +351,7 @@ TEST_CASE("haproxy restore: a dry run says what would change, and changes nothin
   CHECK(rig.recorder().states.empty());
 }
 
-TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything back") {
+TEST_CASE("haproxy restore: recovery after a crash in the swap restores everything") {
   Rig rig;
   rig.Saved("maps/a.map", "a");
   std::string state;
@@ -360,7 +360,7 @@ TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything b
     Prepare(*session);
     REQUIRE_OK(session->Swap({}));
     state = rig.recorder().states.back();
-    // The process ends here: nobody rolls back. (The destructor leaves a swap alone.)
+    // The process ends without a rollback. (The destructor leaves a swap alone.)
   }
   CHECK(rig.Read("h.cfg") == "saved\n");
 
@@ -373,7 +373,7 @@ TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything b
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: recovery after the commit began keeps the new state") {
+TEST_CASE("haproxy restore: recovery after the start of the commit keeps the new state") {
   Rig rig;
   rig.Saved("a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -388,7 +388,7 @@ TEST_CASE("haproxy restore: recovery after the commit began keeps the new state"
   CHECK(rig.All() == Names{"a.map", "h.cfg"});
 }
 
-TEST_CASE("haproxy restore: what cannot be done is refused before anything is touched") {
+TEST_CASE("haproxy restore: an impossible restore is refused before anything is changed") {
   Rig rig;
 
   SECTION("a snapshot of another node") {
@@ -405,7 +405,7 @@ TEST_CASE("haproxy restore: what cannot be done is refused before anything is to
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
     REQUIRE_FAILS(session->Preflight({}), ErrorCode::kAlreadyExists, rig.Etc("x"));
   }
-  SECTION("a directory that may not be changed") {
+  SECTION("a read-only directory") {
     if (::geteuid() == 0) return;  // root may
     REQUIRE(::chmod(rig.Path("etc").c_str(), 0500) == 0);
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
@@ -415,7 +415,7 @@ TEST_CASE("haproxy restore: what cannot be done is refused before anything is to
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
-TEST_CASE("haproxy restore: a record that nobody understands is an error") {
+TEST_CASE("haproxy restore: a malformed record is an error") {
   Rig rig;
 
   REQUIRE_FAILS(rig.Recover("{"), ErrorCode::kCorrupt, "cannot be read");

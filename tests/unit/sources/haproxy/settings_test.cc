@@ -8,7 +8,7 @@ using namespace holdfast;
 using namespace holdfast::haproxy;
 using holdfast::testing::Unwrap;
 
-TEST_CASE("haproxy settings: ways to reload are read strictly") {
+TEST_CASE("haproxy settings: reload methods are parsed strictly") {
   ReloadMethod unit = Unwrap(ReloadMethod::Parse("systemd:haproxy.service"));
   CHECK(unit.via == ReloadMethod::Via::kSystemd);
   CHECK(unit.target == "haproxy.service");
@@ -22,7 +22,7 @@ TEST_CASE("haproxy settings: ways to reload are read strictly") {
   }
 }
 
-TEST_CASE("haproxy settings: an error names the place of the option") {
+TEST_CASE("haproxy settings: an error has the option's location") {
   config::Values values;
   values.Set("config", std::vector<std::string>{"/h.cfg"}, {"agent.yaml", 3, 5});
   values.Set("reload", std::string("somehow"), {"agent.yaml", 4, 9});
@@ -30,7 +30,7 @@ TEST_CASE("haproxy settings: an error names the place of the option") {
   REQUIRE_FAILS(ReadSettings(values), ErrorCode::kInvalidArgument, "agent.yaml:4:9: \"somehow\"");
 }
 
-TEST_CASE("haproxy settings: the source's own variables win over the file's") {
+TEST_CASE("haproxy settings: the source's own variables override the file's") {
   TempDir directory = Unwrap(TempDir::Create("settings"));
   std::string file = directory.path() + "/env";
   Unwrap(WriteFileAtomic(file, AsBytes("A=file\nB=file\n"), 0600));

@@ -24,7 +24,7 @@ std::vector<std::string> Names(const std::string& directory) {
   return lines;
 }
 
-TEST_CASE("haproxy state files: another content for a while, and everything back") {
+TEST_CASE("haproxy state files: the content is replaced temporarily, and restored") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
   const std::string& top = directory.path();
   WriteText(top + "/all", "former\n", 0640);
@@ -43,7 +43,7 @@ TEST_CASE("haproxy state files: another content for a while, and everything back
     struct stat status {};
     REQUIRE(::stat((top + "/all").c_str(), &status) == 0);
     REQUIRE((status.st_mode & 07777U) == 0640);
-    // As after a crash: whoever knows the names can do it.
+    // As after a crash: anyone who knows the names can do it.
     REQUIRE_OK(StateFiles({{top + "/all", ""}, {top + "/app", ""}}, "id").TakeBack());
     REQUIRE(ReadText(top + "/all") == "former\n");
     REQUIRE_FALSE(Exists(top + "/app"));
@@ -62,7 +62,7 @@ TEST_CASE("haproxy state files: a crash between two steps is undone") {
     REQUIRE_OK(files.TakeBack());
     REQUIRE(ReadText(top + "/all") == "former\n");
   }
-  SECTION("it was noted that there was none") {
+  SECTION("a marker says that no file existed") {
     WriteText(top + "/.holdfast-id-none-all", "");
     REQUIRE_OK(files.TakeBack());
     REQUIRE_FALSE(Exists(top + "/all"));
@@ -71,7 +71,7 @@ TEST_CASE("haproxy state files: a crash between two steps is undone") {
   REQUIRE_FALSE(Exists(top + "/.holdfast-id-none-all"));
 }
 
-TEST_CASE("haproxy state files: one file of two backends holds both") {
+TEST_CASE("haproxy state files: a file shared by two backends has the state of both") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
   const std::string file = directory.path() + "/both";
   const StateFiles files({{file, "app"}, {file, "app2"}}, "id");

@@ -19,7 +19,7 @@ using Texts_ = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("haproxy tokenizer: blanks separate words, a sharp ends the line") {
+TEST_CASE("haproxy tokenizer: blanks separate words, and # ends the line") {
   CHECK(Texts("  bind :80\tssl # crt /x") == Texts_{"bind", ":80", "ssl"});
   CHECK(Texts("# all comment").empty());
   CHECK(Texts("").empty());
@@ -27,7 +27,7 @@ TEST_CASE("haproxy tokenizer: blanks separate words, a sharp ends the line") {
   CHECK(Texts("a \r") == Texts_{"a"});
 }
 
-TEST_CASE("haproxy tokenizer: the manual's equivalent log formats read the same") {
+TEST_CASE("haproxy tokenizer: the manual's equivalent log formats give equal words") {
   Texts_ expected = {"log-format", "%{+Q}o %t %s %{-Q}r"};
 
   CHECK(Texts(R"(log-format %{+Q}o\ %t\ %s\ %{-Q}r)") == expected);
@@ -37,7 +37,7 @@ TEST_CASE("haproxy tokenizer: the manual's equivalent log formats read the same"
   CHECK(Texts(R"(log-format "%{+Q}o %t"' %s'\ %{-Q}r)") == expected);
 }
 
-TEST_CASE("haproxy tokenizer: escapes stand for characters outside strong quotes only") {
+TEST_CASE("haproxy tokenizer: escapes work only outside strong quotes") {
   CHECK(Texts(R"(a\#b \x41\x2f "\$x" $x '\n"' \"q\")") ==
         Texts_{"a#b", "A/", "$x", "$x", "\\n\"", "\"q\""});
   CHECK(Texts(R"(\d+ "\d")") == Texts_{"\\d+", "\\d"});
@@ -58,7 +58,7 @@ TEST_CASE("haproxy tokenizer: variables are expanded between double quotes") {
   CHECK(words[1].unset == Texts_{"NONE"});
 }
 
-TEST_CASE("haproxy tokenizer: words know where they stand") {
+TEST_CASE("haproxy tokenizer: words have their position") {
   std::vector<Word> words = Unwrap(SplitWords(R"(  crt "/a b"'/c'  x)", {}));
 
   REQUIRE(words.size() == 3);
@@ -67,7 +67,7 @@ TEST_CASE("haproxy tokenizer: words know where they stand") {
   CHECK(words[1].end == 16);
 }
 
-TEST_CASE("haproxy tokenizer: what HAProxy refuses is an error") {
+TEST_CASE("haproxy tokenizer: lines that HAProxy refuses are errors") {
   REQUIRE_FAILS(SplitWords("a \"b", {}), ErrorCode::kInvalidArgument, "not closed");
   REQUIRE_FAILS(SplitWords("a 'b", {}), ErrorCode::kInvalidArgument, "not closed");
   REQUIRE_FAILS(SplitWords("\"${A\"", {}), ErrorCode::kInvalidArgument, "brace");
@@ -75,7 +75,7 @@ TEST_CASE("haproxy tokenizer: what HAProxy refuses is an error") {
   REQUIRE_FAILS(SplitWords("\\xg1", {}), ErrorCode::kInvalidArgument, "hexadecimal");
 }
 
-TEST_CASE("haproxy tokenizer: an encoded word reads back unchanged, whatever it holds") {
+TEST_CASE("haproxy tokenizer: an encoded word is parsed unchanged, whatever its bytes") {
   std::string every;
   for (int c = 1; c < 256; ++c) every += static_cast<char>(c);
   for (const std::string& text :
@@ -84,7 +84,7 @@ TEST_CASE("haproxy tokenizer: an encoded word reads back unchanged, whatever it 
   }
 }
 
-TEST_CASE("haproxy tokenizer: arguments between parentheses have quotes of their own") {
+TEST_CASE("haproxy tokenizer: arguments in parentheses have their own quotes") {
   std::string word = R"~(map(/a,"b,)",c,d) rest)~";
 
   std::vector<Argument> arguments = SplitArguments(word, 4);

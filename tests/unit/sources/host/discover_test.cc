@@ -1,4 +1,4 @@
-// What each kind makes of a process.
+// What each kind detects in a process.
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ std::optional<DiscoveredSource> TryDiscover(const FakeProcesses& machine, std::s
   return FindSourceKind(kind)->discover(machine.Read(process.pid), machine.places());
 }
 
-// As agent.yaml would have the line; it must be right as it is.
+// The line for agent.yaml, which must be valid as it is.
 std::string LineOf(std::string_view kind, const DiscoveredSource& found) {
   const std::string line = SourceLine(kind, found.name, "", found.options);
   KindSchemas schemas;
@@ -57,7 +57,7 @@ std::string Notes(const FakeProcesses& machine, std::string_view kind, const Fak
   return text;
 }
 
-TEST_CASE("discovery: the line holds what YAML might take for something else") {
+TEST_CASE("discovery: texts that YAML could misread are quoted") {
   REQUIRE(SourceLine("files", "app", "main",
                      {{"text", std::string("a\"b\\c\n\x01: #é")},
                       {"list", std::vector<std::string>{"x, y", "]"}},
@@ -72,7 +72,7 @@ TEST_CASE("discovery: the line holds what YAML might take for something else") {
           "- {kind: files, name: app, t: \"\xEF\xBF\xBD\"}");
 }
 
-TEST_CASE("discovery: other processes are nobody's") {
+TEST_CASE("discovery: other processes match no kind") {
   FakeProcesses machine;
   for (const SourceKind& kind : AllSourceKinds()) {
     if (!kind.discover) continue;
@@ -135,7 +135,7 @@ TEST_CASE("discovery: etcd with TLS") {
                                "be valid for clients"));
 }
 
-TEST_CASE("discovery: etcd of kubeadm") {
+TEST_CASE("discovery: etcd set up by kubeadm") {
   FakeProcesses machine;
   REQUIRE(LineOf(machine, "etcd",
                  {.pid = 2,
@@ -150,7 +150,7 @@ TEST_CASE("discovery: etcd of kubeadm") {
           "key: \"/etc/kubernetes/pki/etcd/healthcheck-client.key\", kubeadm: true}");
 }
 
-TEST_CASE("discovery: etcd by its environment, which a flag overrides") {
+TEST_CASE("discovery: etcd by its environment, which flags override") {
   FakeProcesses machine;
   const FakeProcess process{
       .pid = 2,
@@ -162,7 +162,7 @@ TEST_CASE("discovery: etcd by its environment, which a flag overrides") {
   REQUIRE(found->facts.at("member") == "flag");
 }
 
-TEST_CASE("discovery: where etcd's environment may not be seen its unit's files tell") {
+TEST_CASE("discovery: if etcd's environment is unreadable, its unit's files are used") {
   FakeProcesses machine;
   const std::string file = machine.Write("env", "ETCD_LISTEN_CLIENT_URLS=\"http://127.0.0.1:8\"\n");
   machine.Write("etc/systemd/system/etcd.service", "[Service]\nEnvironmentFile=-" + file + "\n");
@@ -180,7 +180,7 @@ TEST_CASE("discovery: where etcd's environment may not be seen its unit's files 
                                        Catch::Contains("CAP_SYS_PTRACE"));
 }
 
-TEST_CASE("discovery: of etcd with a configuration file nothing else counts") {
+TEST_CASE("discovery: for etcd with a configuration file nothing else counts") {
   FakeProcesses machine;
   const std::string file = machine.Write(
       "etcd.yaml",
@@ -229,7 +229,7 @@ TEST_CASE("discovery: Kafka by its configuration") {
   REQUIRE(std::ranges::find(found->known_by, advertised) != found->known_by.end());
 }
 
-TEST_CASE("discovery: Kafka that asks for a login, one without a configuration, and a controller") {
+TEST_CASE("discovery: Kafka with a login, without a configuration, and a controller") {
   FakeProcesses machine;
   const std::string secure = machine.Write("a", "listeners=SASL_SSL://db-1:9094\n");
   const FakeProcess process{.pid = 2, .command = {"java", "kafka.Kafka", secure}};
@@ -248,7 +248,7 @@ TEST_CASE("discovery: Kafka that asks for a login, one without a configuration, 
       TryDiscover(machine, "kafka", {.pid = 4, .command = {"java", "kafka.Kafka", controller}}));
 }
 
-TEST_CASE("discovery: HAProxy's master, and not its workers") {
+TEST_CASE("discovery: HAProxy's master, but not its workers") {
   FakeProcesses machine;
   const std::vector<std::string> command = {"/usr/sbin/haproxy",
                                             "-sf",
@@ -299,7 +299,7 @@ TEST_CASE("discovery: HAProxy without systemd") {
                           Catch::Contains("make \"config\" absolute"));
 }
 
-TEST_CASE("discovery: HAProxy's socket is one by which everything can be read") {
+TEST_CASE("discovery: HAProxy's socket must allow reading everything") {
   FakeProcesses machine;
   const std::string config = machine.Write(
       "h.cfg",
@@ -315,7 +315,7 @@ TEST_CASE("discovery: HAProxy's socket is one by which everything can be read") 
                                "\"socket\", the runtime state is backed up too"));
 }
 
-TEST_CASE("discovery: the file of HAProxy's variables is that of its unit") {
+TEST_CASE("discovery: HAProxy's environment file is that of its unit") {
   FakeProcesses machine;
   const std::string file = machine.Write("env", "CERTS=/c\n");
   machine.Write("lib/systemd/system/x", "");
@@ -349,7 +349,7 @@ TEST_CASE("discovery: ZooKeeper by its configuration") {
   REQUIRE(found->notes.empty());
 }
 
-TEST_CASE("discovery: ZooKeeper takes relative directories from where it runs") {
+TEST_CASE("discovery: ZooKeeper's relative directories start at its working directory") {
   FakeProcesses machine;
   const std::string config = machine.Write("conf/zoo.cfg", "dataDir=data\ndataLogDir=./log\n");
   REQUIRE(LineOf(machine, "zookeeper",
@@ -359,7 +359,7 @@ TEST_CASE("discovery: ZooKeeper takes relative directories from where it runs") 
                       config));
 }
 
-TEST_CASE("discovery: in a container ZooKeeper's directories are the container's") {
+TEST_CASE("discovery: ZooKeeper's directories in a container are inside the container") {
   FakeProcesses machine;
   machine.Write("root/conf/zoo.cfg", "dataDir=/data\n");
   machine.Write("root/data/myid", "2");
@@ -372,7 +372,7 @@ TEST_CASE("discovery: in a container ZooKeeper's directories are the container's
   REQUIRE(found->facts.at("member") == "2");
 }
 
-TEST_CASE("discovery: ZooKeeper whose configuration is not known, or is none") {
+TEST_CASE("discovery: ZooKeeper with an unknown or malformed configuration") {
   FakeProcesses machine;
   REQUIRE_THAT(Notes(machine, "zookeeper", {.pid = 2, .command = {"java", kZooKeeper, "/none"}}),
                Catch::Contains("\"/none\" cannot be read"));
@@ -411,7 +411,7 @@ TEST_CASE("discovery: Prometheus by its flags") {
           "url: \"http://[fd00::1]:80\"}");
 }
 
-TEST_CASE("discovery: Prometheus without flags keeps its data where there are some") {
+TEST_CASE("discovery: Prometheus without flags keeps its data in the existing directory") {
   FakeProcesses machine;
   machine.Write("one/data/wal/0", "");
   machine.Write("two/data-agent/wal/0", "");
@@ -432,7 +432,7 @@ TEST_CASE("discovery: Prometheus without flags keeps its data where there are so
       Catch::Contains("make \"data_dir\" absolute"));
 }
 
-TEST_CASE("discovery: below which path Prometheus answers") {
+TEST_CASE("discovery: the path prefix of Prometheus") {
   FakeProcesses machine;
   int pid = 1;
   const auto url = [&](std::vector<std::string> flags) {
@@ -451,7 +451,7 @@ TEST_CASE("discovery: below which path Prometheus answers") {
   REQUIRE(url({"--web.route-prefix", "p"}) == "http://127.0.0.1:9090/p");
 }
 
-TEST_CASE("discovery: what Prometheus asks of who comes") {
+TEST_CASE("discovery: the authentication that Prometheus requires") {
   FakeProcesses machine;
   machine.Write("web.yml",
                 "tls_server_config: {cert_file: a, key_file: b, client_auth_type: "

@@ -7,7 +7,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-TEST_CASE("flags: as Go's programs take them") {
+TEST_CASE("flags: parsed like Go programs parse them") {
   const auto flags = ParseFlags(Words{"run", "--a=1", "-b", "two", "--c", "--d=x=y", "--a=3",
                                       "word", "--e=", "--last", "--", "--no=1"});
   REQUIRE(flags ==

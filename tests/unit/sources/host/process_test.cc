@@ -13,7 +13,7 @@ using testing::FakeProcesses;
 using testing::Unwrap;
 using testing::WriteText;
 
-TEST_CASE("host processes: each as it was started, by number") {
+TEST_CASE("host processes: each has its facts, in order of pid") {
   FakeProcesses machine;
   machine.Run({.pid = 20, .command = {"/usr/bin/etcd", "--name", "a"}, .directory = "/var/lib"});
   machine.Run({.pid = 3, .command = {"haproxy", ""}, .parent = 20});
@@ -45,7 +45,7 @@ TEST_CASE("host processes: each as it was started, by number") {
   REQUIRE_FALSE(seen[1].is_closed());
 }
 
-TEST_CASE("host processes: whoever has seen enough stops") {
+TEST_CASE("host processes: the visitor can stop") {
   FakeProcesses machine;
   for (int pid : {1, 2, 3}) machine.Run({.pid = pid, .command = {"x"}});
   int calls = 0;
@@ -55,7 +55,7 @@ TEST_CASE("host processes: whoever has seen enough stops") {
   REQUIRE(sweep.processes == 2);
 }
 
-TEST_CASE("host processes: what may not be seen is said") {
+TEST_CASE("host processes: what cannot be seen is reported") {
   FakeProcesses machine;
   machine.Run({.pid = 2, .command = {"etcd"}, .directory = ""});
   REQUIRE(machine.Read(2).is_closed());
@@ -63,7 +63,7 @@ TEST_CASE("host processes: what may not be seen is said") {
 
   WriteText(machine.places().proc + "/mounts",
             "a / ext4 rw 0 0\nproc /proc proc rw,hidepid=2 0 0\n");
-  // In the place of a command line that may not be read, which root could.
+  // Stands for a command line that cannot be read, which root could read anyway.
   const std::string hidden = machine.places().proc + "/4";
   REQUIRE_OK(MakeDirectories(hidden));
   REQUIRE(::mkfifo((hidden + "/cmdline").c_str(), 0600) == 0);
@@ -78,7 +78,7 @@ TEST_CASE("host processes: what may not be seen is said") {
   REQUIRE(Unwrap(VisitProcesses(machine.places(), [](auto&) { return true; })).warnings.empty());
 }
 
-TEST_CASE("host processes: a command line larger than any is not held") {
+TEST_CASE("host processes: an oversized command line is skipped") {
   FakeProcesses machine;
   machine.Run({.pid = 2, .command = {"etcd", std::string((4U << 20) + 1, 'x')}});
   const Sweep sweep = Unwrap(VisitProcesses(machine.places(), [](auto&) { return true; }));
@@ -86,7 +86,7 @@ TEST_CASE("host processes: a command line larger than any is not held") {
   REQUIRE_THAT(sweep.unseen.at(0).reason, Catch::Contains("larger than"));
 }
 
-TEST_CASE("host processes: a container's files are its own, and nothing leads out of it") {
+TEST_CASE("host processes: paths in a container start at its root, and cannot escape it") {
   FakeProcesses machine;
   const std::string root = machine.top() + "/container";
   const std::string outside = machine.Write("secret", "of the host");
@@ -106,7 +106,7 @@ TEST_CASE("host processes: a container's files are its own, and nothing leads ou
   REQUIRE(process.SeesAsWeDo("/etc/there/for/neither"));
 }
 
-TEST_CASE("host processes: a container is known by its control group where nothing else tells") {
+TEST_CASE("host processes: a container is recognized by its control group if by nothing else") {
   FakeProcesses machine;
   machine.Run({.pid = 9, .command = {"etcd"}, .cgroup = "0::/system.slice/docker-8a1f.scope\n"});
   const LocalProcess process = machine.Read(9);
@@ -115,7 +115,7 @@ TEST_CASE("host processes: a container is known by its control group where nothi
   REQUIRE(Unwrap(process.ReadFile(file, 100)) == "x");
 }
 
-TEST_CASE("host processes: a path that is relative to what may not be seen is no path of ours") {
+TEST_CASE("host processes: a path relative to an unknown directory is not read here") {
   FakeProcesses machine;
   machine.Run({.pid = 9, .command = {"etcd"}, .directory = ""});
   const LocalProcess process = machine.Read(9);
@@ -123,7 +123,7 @@ TEST_CASE("host processes: a path that is relative to what may not be seen is no
                 "cannot be read");
 }
 
-TEST_CASE("host processes: whoever owns a file may write it, and root") {
+TEST_CASE("host processes: only a file's owner and root may write it") {
   FakeProcesses machine;
   machine.Run({.pid = 9, .command = {"etcd"}});
   LocalProcess process = machine.Read(9);
@@ -135,7 +135,7 @@ TEST_CASE("host processes: whoever owns a file may write it, and root") {
   REQUIRE(process.MayWrite(machine.top()));
 }
 
-TEST_CASE("host processes: the environment") {
+TEST_CASE("host processes: the environment is read") {
   FakeProcesses machine;
   const std::string proc =
       machine.Run({.pid = 9, .command = {"etcd"}, .environment = {"A=b=c", "broken", "E="}});
@@ -144,7 +144,7 @@ TEST_CASE("host processes: the environment") {
   REQUIRE_FAILS(machine.Read(9).ReadEnvironment(), ErrorCode::kNotFound, "has ended");
 }
 
-TEST_CASE("host processes: a unit, its drop-ins and the files of its environment") {
+TEST_CASE("host processes: a unit has drop-ins and environment files") {
   FakeProcesses machine;
   const std::string env = machine.Write("env", "A=b\n");
   const std::string unit = machine.Write(
@@ -168,7 +168,7 @@ TEST_CASE("host processes: a unit, its drop-ins and the files of its environment
   REQUIRE(UnitOfControlGroup("").empty());
 }
 
-TEST_CASE("host processes: an environment file is read as systemd reads one") {
+TEST_CASE("host processes: an environment file is parsed like systemd does") {
   REQUIRE(ParseEnvironment("# comment\n; too\nA=1\nexport B = no\n  C=\"x y\"\nD='$A'\nE=a\\ b\n"
                            "2X=no\nnothing\nexport F=f") ==
           Environment{{"A", "1"}, {"C", "x y"}, {"D", "$A"}, {"E", "a b"}, {"F", "f"}});

@@ -19,7 +19,7 @@ std::string WithNuls(const std::vector<std::string>& parts) {
   return text;
 }
 
-// A machine on which brokers run: /proc and /etc of it, and a log directory.
+// The /proc, /etc and log directory of a host that runs brokers.
 struct Machine {
   Machine() {
     for (const std::string& directory : {places.proc, log_dir, etc + "/kafka"})
@@ -48,7 +48,7 @@ struct Machine {
   std::vector<std::string> log_dirs = {log_dir + "/"};
 };
 
-TEST_CASE("broker process: the one that uses the log directories, and all that it names") {
+TEST_CASE("broker process: the broker that uses the log directories is found, with its files") {
   Machine machine;
   const std::string& etc = machine.etc;
   const std::string secrets = machine.WriteConfig("secrets.properties", "a=b\n");
@@ -97,14 +97,14 @@ TEST_CASE("broker process: the one that uses the log directories, and all that i
   REQUIRE_THAT(json, Catch::Contains("\"unit\": \"kafka@one.service\""));
 }
 
-TEST_CASE("broker process: directories may be given on the command line") {
+TEST_CASE("broker process: log directories may be on the command line") {
   Machine machine;
   const std::string config = machine.WriteConfig("server.properties", "log.dirs=/elsewhere\n");
   machine.Run(30, {"java", "kafka.Kafka", config, "--override", "log.dirs=" + machine.log_dir});
   REQUIRE_OK(FindBrokerProcess(machine.log_dirs, machine.places));
 }
 
-TEST_CASE("broker process: its version is that of its own jar") {
+TEST_CASE("broker process: its version is that of its jar") {
   Machine machine;
   const std::string config =
       machine.WriteConfig("server.properties", "log.dirs=" + machine.log_dir + "\n");
@@ -134,7 +134,7 @@ TEST_CASE("broker process: its version is that of its own jar") {
   REQUIRE(version("kafka_2.13-4.1.1.jar").empty());
 }
 
-TEST_CASE("broker process: where there is none it is said what was seen") {
+TEST_CASE("broker process: if no broker is found, the error lists the processes found") {
   Machine machine;
   REQUIRE_FAILS(FindBrokerProcess(machine.log_dirs, machine.places), ErrorCode::kNotFound,
                 "no broker runs here");
@@ -145,7 +145,7 @@ TEST_CASE("broker process: where there is none it is said what was seen") {
                 "process 20 is another broker; process 30: \"/none.properties\" does not exist");
 }
 
-TEST_CASE("broker process: an environment that cannot be read is a warning") {
+TEST_CASE("broker process: an unreadable environment causes a warning") {
   Machine machine;
   machine.Run(30, {"java", "kafka.Kafka",
                    machine.WriteConfig("server.properties", "log.dirs=" + machine.log_dir)});
@@ -155,7 +155,7 @@ TEST_CASE("broker process: an environment that cannot be read is a warning") {
   REQUIRE_THAT(process.warnings[0], Catch::Contains("environment"));
 }
 
-TEST_CASE("broker process: directories as Kafka reads them") {
+TEST_CASE("broker process: log directories are parsed like Kafka does") {
   REQUIRE(LogDirsOf({{"log.dirs", " /a/ ,/b,"}, {"log.dir", "/c"}}) ==
           std::vector<std::string>{"/a", "/b"});
   REQUIRE(LogDirsOf({{"log.dir", "/c"}, {"log.dirs", ""}}) == std::vector<std::string>{"/c"});

@@ -11,7 +11,7 @@ using testing::Unwrap;
 
 constexpr std::string_view kId = "RbuwiR-FRg6IW9NkrCIH7w";
 
-TEST_CASE("broker texts: properties are read as Java reads them") {
+TEST_CASE("broker texts: properties are parsed like Java does") {
   const JavaProperties properties =
       Unwrap(ParseProperties("#node.id=9\n"
                              "! node.id=9\r\n"
@@ -40,7 +40,7 @@ TEST_CASE("broker texts: properties are read as Java reads them") {
   REQUIRE_FAILS(ParseProperties("a=\\u12x4"), ErrorCode::kCorrupt, "four digits");
 }
 
-TEST_CASE("broker texts: a directory says whose it is, by KRaft and by ZooKeeper") {
+TEST_CASE("broker texts: meta.properties names the owner, for KRaft and ZooKeeper") {
   REQUIRE(Unwrap(ParseMetaProperties("#\n#Sun Nov 22 15:04:13 UTC 2026\nnode.id=1\n"
                                      "directory.id=L_zS8FWIKQ8sSCIc4-fKmw\nversion=1\n"
                                      "cluster.id=VGuvIhlUEgDnaLPNNs9ZsQ\n")) ==
@@ -58,7 +58,7 @@ TEST_CASE("broker texts: a directory says whose it is, by KRaft and by ZooKeeper
                 "node.id is \"1\"");
 }
 
-TEST_CASE("broker texts: a partition says its topic's id") {
+TEST_CASE("broker texts: partition.metadata has the topic's id") {
   REQUIRE(Unwrap(ParseTopicId(fmt::format("version: 0\ntopic_id: {}", kId))) == kId);
   REQUIRE(Unwrap(ParseTopicId(fmt::format("version: 0\ntopic_id: {}\n", kId))) == kId);
   REQUIRE_FAILS(ParseTopicId("version: 1\nx"), ErrorCode::kUnsupported, "newer");
@@ -71,7 +71,7 @@ TEST_CASE("broker texts: a partition says its topic's id") {
     REQUIRE_FAILS(ParseTopicId(broken), ErrorCode::kCorrupt, "");
 }
 
-TEST_CASE("broker texts: a partition says where its leaders began") {
+TEST_CASE("broker texts: leader-epoch-checkpoint has the start of each leader epoch") {
   REQUIRE(Unwrap(ParseEpochs("0\n0\n")).empty());
   REQUIRE(Unwrap(ParseEpochs("0\n3\n0 0\n2 1001\n4 1001\n")) ==
           std::vector<EpochStart>{{0, 0}, {2, 1001}, {4, 1001}});
@@ -83,7 +83,7 @@ TEST_CASE("broker texts: a partition says where its leaders began") {
     REQUIRE_FAILS(ParseEpochs(broken), ErrorCode::kCorrupt, "");
 }
 
-TEST_CASE("broker texts: which directories are partitions") {
+TEST_CASE("broker texts: directory names of partitions are recognized") {
   REQUIRE(ParsePartitionName("orders-0") == PartitionName{"orders", 0});
   REQUIRE(ParsePartitionName("a-b-12") == PartitionName{"a-b", 12});
   REQUIRE(ParsePartitionName("--1") == PartitionName{"-", 1});

@@ -8,7 +8,7 @@
 
 namespace holdfast::kafka {
 
-TEST_CASE("crc32c: is what RFC 3720 shows, by the processor and by tables") {
+TEST_CASE("crc32c: gives the values of RFC 3720, by the processor and by tables") {
   const auto sum = GENERATE(&Crc32c, &Crc32cByTable);
   Bytes rising(32);
   std::iota(rising.begin(), rising.end(), std::uint8_t{0});

@@ -46,7 +46,7 @@ std::string With(std::string text, const std::string& from, const std::string& t
   return text.replace(at, from.size(), to);
 }
 
-TEST_CASE("documents: each comes back as it was written") {
+TEST_CASE("documents: each decodes unchanged") {
   ClusterDocument cluster{
       .cluster_id = "c",
       .brokers = {{1, "a", 9092, {{"log.cleaner.threads", "2"}}}, {2, "b", 1, {}}},
@@ -76,14 +76,14 @@ TEST_CASE("documents: each comes back as it was written") {
   REQUIRE(Unwrap(DecodePartition(EncodePartition({}))) == PartitionDocument{});
 }
 
-TEST_CASE("documents: bytes that are no UTF-8 are kept") {
+TEST_CASE("documents: invalid UTF-8 is preserved") {
   GroupDocument group;
   group.name = "g\xff";
   group.offsets = {{"t", 0, 0, -1, std::string("\0\xfe", 2)}};
   REQUIRE(Unwrap(DecodeGroup(EncodeGroup(group))) == group);
 }
 
-TEST_CASE("documents: a partition's says what all of its files hold") {
+TEST_CASE("documents: the totals of a partition are those of its files") {
   const PartitionDocument document = SamplePartition();
   const RecordRun run = document.run();
   REQUIRE(run.records == 57);
@@ -95,14 +95,14 @@ TEST_CASE("documents: a partition's says what all of its files hold") {
   REQUIRE(text.find("\"name\": \"00000000000000000052.log\"") != std::string::npos);
 }
 
-TEST_CASE("documents: fields of later versions pass, later formats do not") {
+TEST_CASE("documents: unknown fields are ignored, newer formats are refused") {
   const std::string text = EncodePartition(SamplePartition());
   REQUIRE_OK(DecodePartition(With(text, "\"leader\"", "\"new\": [{}], \"leader\"")));
   REQUIRE_FAILS(DecodePartition(With(text, "\"format_version\": 1", "\"format_version\": 2")),
                 ErrorCode::kUnsupported, "format 2, but this program supports 1");
 }
 
-TEST_CASE("documents: what is not of its form is damaged") {
+TEST_CASE("documents: malformed documents are corrupt") {
   const std::string text = EncodePartition(SamplePartition());
   for (const char* broken : {"", "[]", "{}", "{\"format_version\": 0}", "{\"format_version\": -1}"})
     REQUIRE_FAILS(DecodePartition(broken), ErrorCode::kCorrupt, "malformed");
@@ -123,7 +123,7 @@ TEST_CASE("documents: what is not of its form is damaged") {
                 ErrorCode::kCorrupt, "records do not match their offsets");
 }
 
-TEST_CASE("documents: files of groups have names that any file system takes") {
+TEST_CASE("documents: file names of groups are valid on any file system") {
   REQUIRE(GroupPath("orders-1.x") == "data/groups/orders-1.x.json");
   REQUIRE(GroupPath("a/b c%") == "data/groups/a%2Fb%20c%25.json");
   REQUIRE(GroupPath("..") == "data/groups/...json");
@@ -132,7 +132,7 @@ TEST_CASE("documents: files of groups have names that any file system takes") {
   REQUIRE(GroupPath(longest) != GroupPath(longest + "/"));
 }
 
-TEST_CASE("documents: paths are those of the topic and its partition") {
+TEST_CASE("documents: paths follow from the topic and partition") {
   REQUIRE(TopicDocumentPath("t") == "data/topics/t/topic.json");
   REQUIRE(PartitionDocumentPath("t", 12) == "data/topics/t/12/partition.json");
 }

@@ -12,7 +12,7 @@
 
 namespace holdfast::kafka {
 
-// Gives bytes in pieces, as a network would.
+// Returns bytes in pieces, like a network.
 class PiecewiseReader final : public ByteReader {
  public:
   explicit PiecewiseReader(ByteView bytes, std::size_t piece = SIZE_MAX)
@@ -35,7 +35,7 @@ class PiecewiseReader final : public ByteReader {
   std::size_t most_asked_ = 0;
 };
 
-// The records one after the other. They outlive what it gives.
+// Returns the records one by one. They must outlive the function.
 inline SegmentWriter::NextRecord Each(std::span<const Record> records) {
   return [records, at = std::size_t{0}]() mutable -> Result<const Record*> {
     return at == records.size() ? nullptr : &records[at++];
@@ -67,13 +67,13 @@ inline WrittenFiles Write(SegmentWriter::NextRecord next, Borders borders = {}) 
       file.batches.emplace_back(batch.begin(), batch.end());
       last = batch;
     }
-    REQUIRE(std::ranges::equal(last, file.batches.back()));  // the end leaves it
+    REQUIRE(std::ranges::equal(last, file.batches.back()));  // still valid at the end
     file.run = writer.run();
   }
   return files;
 }
 
-// All records of a file, as texts, or the first error.
+// All records of a file as texts, or the first error.
 inline Result<std::vector<std::string>> ReadTexts(ByteReader& file, std::int64_t first_offset) {
   std::vector<std::string> texts;
   SegmentReader reader(file, first_offset);

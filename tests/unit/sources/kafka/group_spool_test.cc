@@ -19,7 +19,7 @@ GroupDocument Group(const std::string& name, std::size_t offsets) {
   return group;
 }
 
-TEST_CASE("group spool: each group comes back once, in its order") {
+TEST_CASE("group spool: each group is returned once, in order") {
   TempDir top = Unwrap(TempDir::Create("kafka-groups"));
   GroupSpool spool(top.path() + "/a/b");
   const std::vector<GroupDocument> groups = {Group("one", 1), Group("a/b", 1000), Group("", 0)};
@@ -37,7 +37,7 @@ TEST_CASE("group spool: each group comes back once, in its order") {
     REQUIRE(Unwrap(DecodeGroup(document->json)) == group);
   }
   REQUIRE_FALSE(Unwrap(spool.Next()));
-  // Nothing is left for the next start to tidy up.
+  // No other file is left.
   REQUIRE(testing::DescribeTree(top.path() + "/a/b").size() == 1);
 }
 
@@ -48,7 +48,7 @@ TEST_CASE("group spool: without groups there is no file") {
   REQUIRE_FALSE(testing::Exists(top.path() + "/state"));
 }
 
-TEST_CASE("group spool: where nothing can be written it says so") {
+TEST_CASE("group spool: a directory that cannot be written is an error") {
   TempDir top = Unwrap(TempDir::Create("kafka-groups"));
   testing::WriteText(top.path() + "/file", "");
   GroupSpool spool(top.path() + "/file");

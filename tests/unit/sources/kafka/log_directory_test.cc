@@ -23,7 +23,7 @@ struct Directories {
       WriteText(path + "/meta.properties", kMeta);
     }
   }
-  // Makes a partition's directory and returns its path.
+  // Creates a partition's directory and returns its path.
   std::string Add(std::size_t which, const std::string& name) const {
     const std::string path = paths[which] + "/" + name;
     REQUIRE_OK(MakeDirectories(path));
@@ -41,7 +41,7 @@ std::vector<std::string> NamesOf(const LogDirectories& logs) {
   return names;
 }
 
-TEST_CASE("log directories: they tell the broker and its partitions") {
+TEST_CASE("log directories: they contain the broker's id and its partitions") {
   Directories directories;
   directories.Add(1, "orders-10");
   directories.Add(0, "orders-2");
@@ -61,7 +61,7 @@ TEST_CASE("log directories: they tell the broker and its partitions") {
   REQUIRE(logs.missing().empty());
 }
 
-TEST_CASE("log directories: a partition tells its topic's id and its leaders' history") {
+TEST_CASE("log directories: a partition's directory has its topic's id and its leader epochs") {
   Directories directories;
   const std::string path = directories.Add(0, "orders-0");
   directories.Add(0, "orders-1");
@@ -81,12 +81,12 @@ TEST_CASE("log directories: a partition tells its topic's id and its leaders' hi
   REQUIRE_FAILS(logs.Epochs("orders", 0), ErrorCode::kCorrupt, "larger than");
 }
 
-TEST_CASE("log directories: what cannot be read is named, and the others are read") {
+TEST_CASE("log directories: an unreadable directory is named, and the others are read") {
   Directories directories;
   directories.Add(0, "orders-0");
   directories.Add(1, "orders-1");
-  SECTION("it is not there") { REQUIRE_OK(RemoveTree(directories.paths[1])); }
-  SECTION("its rights") { REQUIRE(chmod(directories.paths[1].c_str(), 0) == 0); }
+  SECTION("it does not exist") { REQUIRE_OK(RemoveTree(directories.paths[1])); }
+  SECTION("its permissions") { REQUIRE(chmod(directories.paths[1].c_str(), 0) == 0); }
   REQUIRE(chmod(directories.top.path().c_str(), 0755) == 0);
   const bool is_said = AsNobody([&] {
     const LogDirectories logs = LogDirectories::Open(directories.paths);
@@ -108,7 +108,7 @@ TEST_CASE("log directories: those of another broker are named") {
   REQUIRE(logs.broker_id() == 7);
 }
 
-TEST_CASE("log directories: what is in two of them counts once") {
+TEST_CASE("log directories: a partition in two of them counts once") {
   Directories directories;
   directories.Add(1, "orders-0");
   directories.Add(0, "orders-0");

@@ -13,7 +13,7 @@ namespace {
 using testing::Unwrap;
 using testing::WriteText;
 
-// A node with a broker's directory, whose process is not there.
+// A node with a broker's directory, without its process.
 struct Node {
   Node() {
     REQUIRE_OK(MakeDirectories(log_dir));
@@ -29,7 +29,7 @@ struct Node {
     REQUIRE(encoder.Add({}));
     WriteText(above + "/__cluster_metadata-0/00000000000000000000.log", AsText(encoder.Finish()));
   }
-  // A process whose configuration says `more`, beside where the log directory is.
+  // Adds a process with `more` in its configuration, in addition to the log directory.
   void AddProcess(const std::string& more) const {
     const std::string proc = options.places.proc + "/7";
     REQUIRE_OK(MakeDirectories(proc));
@@ -42,7 +42,7 @@ struct Node {
     WriteText(proc + "/cmdline", command);
     WriteText(proc + "/environ", "");
   }
-  // Saves all of it, and returns what the manifest says.
+  // Saves everything, and returns the manifest.
   Manifest Save(testing::FakeSnapshotView& view, SnapshotView* previous = nullptr) {
     auto files = Unwrap(
         MemberFiles::Prepare(context, options, LogDirectories::Open(options.log_dirs), previous));
@@ -71,7 +71,7 @@ struct Node {
   std::uint64_t bytes = 0;
 };
 
-TEST_CASE("kafka member: its files, KRaft's log and how it is started") {
+TEST_CASE("kafka member: saves its files, the KRaft log and its start configuration") {
   Node node;
   node.AddMetadataLog(node.log_dir);
   node.AddProcess("");
@@ -95,7 +95,7 @@ TEST_CASE("kafka member: its files, KRaft's log and how it is started") {
   REQUIRE(node.bytes > 61);
 }
 
-TEST_CASE("kafka member: KRaft's log is found where it is, or missing") {
+TEST_CASE("kafka member: the KRaft log is found in its directory, or missing") {
   Node node;
   const std::string elsewhere = node.top.path() + "/metadata";
   node.AddMetadataLog(elsewhere);
@@ -105,7 +105,7 @@ TEST_CASE("kafka member: KRaft's log is found where it is, or missing") {
     node.AddProcess("metadata.log.dir=" + elsewhere);
   }
   SECTION("named by the settings") { node.options.files = {elsewhere + "/"}; }
-  SECTION("it alone named by the settings") {
+  SECTION("the log itself named by the settings") {
     node.options.files = {elsewhere + "/__cluster_metadata-0"};
   }
   SECTION("named nowhere") { is_found = false; }
@@ -124,7 +124,7 @@ TEST_CASE("kafka member: KRaft's log is found where it is, or missing") {
   }
 }
 
-TEST_CASE("kafka member: with ZooKeeper there is no log of KRaft's to miss") {
+TEST_CASE("kafka member: with ZooKeeper no KRaft log is missing") {
   Node node;
   WriteText(node.log_dir + "/meta.properties", "version=0\nbroker.id=1\n");
   testing::FakeSnapshotView view;
@@ -134,7 +134,7 @@ TEST_CASE("kafka member: with ZooKeeper there is no log of KRaft's to miss") {
   REQUIRE_THAT(node.warnings[0], Catch::Contains("no broker runs here"));
 }
 
-TEST_CASE("kafka member: away from its broker an agent saves what it is told to") {
+TEST_CASE("kafka member: without log directories only the configured files are saved") {
   Node node;
   node.options.log_dirs.clear();
   testing::FakeSnapshotView view;
@@ -146,7 +146,7 @@ TEST_CASE("kafka member: away from its broker an agent saves what it is told to"
   REQUIRE(node.order.back() == "members/n1/files" + node.log_dir + "/bootstrap.checkpoint");
 }
 
-TEST_CASE("kafka member: files that did not change are not read again") {
+TEST_CASE("kafka member: unchanged files are not read again") {
   Node node;
   testing::SetTime(node.log_dir + "/meta.properties", 1'000'000);
   testing::FakeSnapshotView first;

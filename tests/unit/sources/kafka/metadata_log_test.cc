@@ -25,7 +25,7 @@ std::string Batch(std::int64_t first, std::int64_t last) {
   return std::string(AsText(encoder.Finish()));
 }
 
-// What a broker has, and does.
+// A broker's metadata log, and the changes that a broker makes to it.
 struct Broker {
   Broker() {
     REQUIRE_OK(MakeDirectories(path));
@@ -40,7 +40,7 @@ struct Broker {
   std::string Snapshot(std::int64_t end) const {
     return fmt::format("{}/{:020}-0000000001.checkpoint", path, end);
   }
-  // A snapshot of all until `end`, before which only the segment `first` is left.
+  // Adds a snapshot up to `end`, and removes the segment that begins at `removed`.
   void TakeSnapshot(std::int64_t end, std::int64_t removed) const {
     WriteText(Snapshot(end), fmt::format("all until {}", end));
     REQUIRE(::unlink(Segment(removed).c_str()) == 0);
@@ -66,7 +66,7 @@ std::string ContentOf(const testing::FakeSnapshotView& view, const std::string& 
   return std::string(AsText(view.nodes.at("m/" + name).content));
 }
 
-TEST_CASE("metadata log: what is opened is saved, also when it goes meanwhile") {
+TEST_CASE("metadata log: open files are saved even if they are deleted during the backup") {
   Broker broker;
   WriteText(broker.Snapshot(3), "old");
   WriteText(broker.Snapshot(7), "new");
@@ -90,7 +90,7 @@ TEST_CASE("metadata log: what is opened is saved, also when it goes meanwhile") 
   REQUIRE(ContentOf(view, "00000000000000000007-0000000001.checkpoint") == "new");
 }
 
-// Were the snapshots opened first there would be none, and a log that begins at 5.
+// If the snapshots were opened first, there would be none, and a log that begins at 5.
 TEST_CASE("metadata log: the log is opened before its snapshots") {
   Broker broker;
   bool has_gone_on = false;
@@ -106,7 +106,7 @@ TEST_CASE("metadata log: the log is opened before its snapshots") {
   REQUIRE(view.nodes.contains("m/00000000000000000010-0000000001.checkpoint"));
 }
 
-TEST_CASE("metadata log: a snapshot that ends behind the log stands for all of it") {
+TEST_CASE("metadata log: a snapshot that ends after the log replaces all of it") {
   Broker broker;
   MetadataLog log = Unwrap(MetadataLog::Open(broker.path, [&] {
     broker.Append(5, Batch(10, 30));
@@ -118,22 +118,22 @@ TEST_CASE("metadata log: a snapshot that ends behind the log stands for all of i
   REQUIRE(log.Doubt().empty());
 }
 
-TEST_CASE("metadata log: of a batch that is being written nothing is taken") {
+TEST_CASE("metadata log: a batch that is still being written is ignored") {
   Broker broker;
   const std::string half = Batch(10, 20);
   std::string tail;
-  SECTION("its header") { tail = half.substr(0, 30); }
-  SECTION("but its last byte") { tail = half.substr(0, half.size() - 1); }
-  SECTION("its room alone") { tail = std::string(4096, '\0'); }
+  SECTION("only its header") { tail = half.substr(0, 30); }
+  SECTION("all except its last byte") { tail = half.substr(0, half.size() - 1); }
+  SECTION("only preallocated zeros") { tail = std::string(4096, '\0'); }
   SECTION("something else") { tail = std::string(100, '\xff'); }
-  SECTION("of another offset") { tail = Batch(3, 4); }
+  SECTION("a batch with another offset") { tail = Batch(3, 4); }
   broker.Append(5, tail);
   MetadataLog log = Unwrap(MetadataLog::Open(broker.path));
   REQUIRE(log.end() == 10);
   REQUIRE(ContentOf(Take(log), "00000000000000000005.log") == Batch(5, 9));
 }
 
-TEST_CASE("metadata log: one without its beginning and without a snapshot is doubted") {
+TEST_CASE("metadata log: a log without its beginning or a snapshot is reported") {
   Broker broker;
   SECTION("no snapshot") {
     REQUIRE(::unlink(broker.Segment(0).c_str()) == 0);
@@ -151,14 +151,15 @@ TEST_CASE("metadata log: one without its beginning and without a snapshot is dou
   }
 }
 
-TEST_CASE("metadata log: a log that is not there is an error") {
+TEST_CASE("metadata log: a missing log is an error") {
   Broker broker;
   REQUIRE_FAILS(MetadataLog::Open(broker.top.path()), ErrorCode::kNotFound, "has no log");
   REQUIRE_FAILS(MetadataLog::Open(broker.path + "x"), ErrorCode::kNotFound,
                 "read the attributes of");
 }
 
-TEST_CASE("metadata log: what a new leader had taken back is given as it is, and said") {
+TEST_CASE(
+    "metadata log: a log truncated by a new leader is saved as it is, and marked as changed") {
   Broker broker;
   MetadataLog log = Unwrap(MetadataLog::Open(broker.path));
   REQUIRE(::truncate(broker.Segment(5).c_str(), 10) == 0);

@@ -32,7 +32,7 @@ Result<std::vector<std::string>> Decode(ByteView batch, std::uint64_t at = 0) {
   }
 }
 
-// Gives what was changed the length and the checksum that it should have.
+// Fixes length and checksum of a modified batch.
 Bytes Sealed(Bytes batch) {
   const auto store = [&](std::size_t at, std::size_t value) {
     for (std::size_t i = 0; i < 4; ++i)
@@ -60,7 +60,7 @@ Record At(std::int64_t offset, std::int64_t timestamp,
 
 }  // namespace
 
-TEST_CASE("record batch: is what Kafka's description says, byte by byte") {
+TEST_CASE("record batch: matches Kafka's specification, byte by byte") {
   const GoldenRecords golden;
   REQUIRE(BatchOf(std::array{golden.first, golden.second}) == Golden());
 
@@ -68,8 +68,8 @@ TEST_CASE("record batch: is what Kafka's description says, byte by byte") {
           std::vector<std::string>{"5@1000 'k'='v'", "7@998 null='' 'h':null '':'x'"});
 }
 
-TEST_CASE("record batch: what a broker wrote of such records is the same bytes") {
-  // The log file of Kafka 4.1.1 after its console producer, without idempotence, had sent three.
+TEST_CASE("record batch: re-encoding a broker's records gives its bytes") {
+  // Three records in the log file of Kafka 4.1.1, sent by its console producer without idempotence.
   const Bytes theirs =
       Hex("0000000000000000 0000005c 00000000 02 837f867c 0000 00000002 000001a203609e66 "
           "000001a203609e6f ffffffffffffffff ffff ffffffff 00000003 "
@@ -85,7 +85,7 @@ TEST_CASE("record batch: what a broker wrote of such records is the same bytes")
   REQUIRE(std::ranges::equal(encoder.Finish(), theirs));
 }
 
-TEST_CASE("record batch: the broker's time stands in the header, once") {
+TEST_CASE("record batch: the broker's timestamp is in the header, once") {
   Record record = At(0, 1'700'000'000'000, TimestampType::kLogAppendTime);
   record.value = AsBytes("a");
   const Bytes batch = BatchOf(std::array{record});
@@ -96,13 +96,13 @@ TEST_CASE("record batch: the broker's time stands in the header, once") {
   REQUIRE(testing::Unwrap(Decode(batch)) == std::vector<std::string>{"0@1700000000000L null='a'"});
 }
 
-TEST_CASE("record batch: an empty one has an offset and nothing else") {
+TEST_CASE("record batch: an empty batch has only an offset") {
   REQUIRE(EmptyBatch(4711) ==
           Hex("0000000000001267 00000031 00000000 02 3830a8fa 0000 00000000 ffffffffffffffff "
               "ffffffffffffffff ffffffffffffffff ffff ffffffff 00000000"));
 }
 
-TEST_CASE("record batch: every timestamp there is comes back, after any other") {
+TEST_CASE("record batch: every timestamp survives after any other") {
   const std::vector<std::int64_t> times = {
       0, -1, 1, kInt64Max, kInt64Min, -31'536'000'000, 253'402'300'799'000, kInt64Min + 1};
   for (const std::int64_t first : times) {
@@ -114,7 +114,7 @@ TEST_CASE("record batch: every timestamp there is comes back, after any other") 
   }
 }
 
-TEST_CASE("record batch: random records come back, and are the same bytes again") {
+TEST_CASE("record batch: random records survive, and are re-encoded to the same bytes") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     const Partition partition(seed, {.records = 1 + seed,
                                      .content_max = 10 * seed * seed,
@@ -134,7 +134,7 @@ TEST_CASE("record batch: random records come back, and are the same bytes again"
   }
 }
 
-TEST_CASE("record batch: what cannot lie in one batch is not added") {
+TEST_CASE("record batch: records that do not fit in one batch are not added") {
   BatchEncoder encoder;
   REQUIRE(encoder.Add(At(5, 100)));
   const std::size_t bytes = encoder.bytes();
@@ -163,22 +163,22 @@ TEST_CASE("record batch: what cannot lie in one batch is not added") {
   REQUIRE(encoder.empty());
 }
 
-TEST_CASE("record batch: bytes() of one record alone is what it takes") {
+TEST_CASE("record batch: BytesAlone() is the size of a batch with one record") {
   const Partition partition(9, {.records = 200, .content_max = 10'000});
   for (const Record& record : partition.records)
     REQUIRE(BatchOf(std::array{record}).size() == BatchEncoder::BytesAlone(record));
 }
 
-TEST_CASE("record batch: a flip of any bit is found, but of the offset it begins with") {
+TEST_CASE("record batch: any flipped bit is detected, except in the base offset") {
   const Bytes golden = Golden();
   for (std::size_t bit = 0; bit < 8 * golden.size(); ++bit) {
     Bytes batch = golden;
     batch[bit / 8] = static_cast<std::uint8_t>(batch[bit / 8] ^ 1U << bit % 8);
     INFO("bit " << bit % 8 << " of byte " << bit / 8);
-    // That is no part of what the checksum is of: the reader of a file sees to it.
+    // The checksum does not include the base offset. The reader of a file checks it.
     if (bit / 8 < 8) continue;
     const auto bytes = BatchDecoder::BatchBytes(ByteView(batch).first(kBatchHeaderBytes), 0);
-    if (bytes && *bytes != batch.size()) continue;  // the reader sees this as well
+    if (bytes && *bytes != batch.size()) continue;  // the reader detects this as well
     const auto decoded = Decode(batch);
     REQUIRE_FALSE(decoded.has_value());
     REQUIRE((decoded.error().code() == ErrorCode::kCorrupt ||
@@ -186,7 +186,7 @@ TEST_CASE("record batch: a flip of any bit is found, but of the offset it begins
   }
 }
 
-TEST_CASE("record batch: what Kafka writes otherwise is unsupported, and said") {
+TEST_CASE("record batch: formats that a backup never writes are unsupported") {
   const auto fails = [](const Bytes& batch, std::string_view part) {
     REQUIRE_FAILS(Decode(batch, 150), ErrorCode::kUnsupported,
                   "the batch at byte 150 " + std::string(part));
@@ -208,7 +208,7 @@ TEST_CASE("record batch: what Kafka writes otherwise is unsupported, and said") 
         "has the producer's timestamps next to the broker's");
 }
 
-TEST_CASE("record batch: what no batch can be is corrupt, and says where") {
+TEST_CASE("record batch: malformed batches are corrupt, with their position") {
   const auto fails = [](const Bytes& batch, std::string_view part) {
     REQUIRE_FAILS(Decode(batch, 1000), ErrorCode::kCorrupt,
                   "the batch at byte 1000 is damaged: " + std::string(part));
@@ -259,7 +259,7 @@ TEST_CASE("record batch: what no batch can be is corrupt, and says where") {
   fails(Sealed(longer), "bytes follow its last record, at byte 1083");
 }
 
-TEST_CASE("record batch: counts and sizes that are lies take nothing but the look at them") {
+TEST_CASE("record batch: false counts and sizes allocate nothing") {
   const Bytes headers =
       Hex("0000000000000000 00000000 00000000 02 00000000 0000 00000000 0000000000000000 "
           "0000000000000000 ffffffffffffffff ffff ffffffff 00000001 14 00 00 00 01 01 feffffff0f");
@@ -272,7 +272,7 @@ TEST_CASE("record batch: counts and sizes that are lies take nothing but the loo
   REQUIRE_FAILS(Decode(Sealed(spread)), ErrorCode::kCorrupt, "a record's offset is 2");
 }
 
-TEST_CASE("varint: every length, and nothing longer than it need be") {
+TEST_CASE("varint: every length is encoded, in the shortest form") {
   for (unsigned bits = 0; bits < 64; ++bits) {
     for (const std::int64_t value : {static_cast<std::int64_t>(std::uint64_t{1} << bits),
                                      static_cast<std::int64_t>((std::uint64_t{1} << bits) - 1)}) {

@@ -36,7 +36,7 @@ struct Scene {
       return rdkafka::Reader::Open(kafka.options(), {});
     };
   }
-  // A topic with so many records in each partition.
+  // A topic with `records` records in each partition.
   void Fill(const std::string& topic, int partitions, int records) {
     kafka.CreateTopic(topic, partitions);
     for (int i = 0; i < partitions; ++i) WriteNumbers(kafka.options(), {topic, i}, records);
@@ -56,7 +56,7 @@ std::string Stream(RecordFetcher& fetcher, const RecordRange& range) {
   return text;
 }
 
-TEST_CASE("record fetcher: a stream gives the range and no more") {
+TEST_CASE("record fetcher: a stream returns exactly the range") {
   Scene scene;
   scene.Fill("t", 2, 10);
   RecordFetcher fetcher(scene.Open(), {});
@@ -69,7 +69,7 @@ TEST_CASE("record fetcher: a stream gives the range and no more") {
   REQUIRE(scene.readers == 1);
 }
 
-TEST_CASE("record fetcher: small ranges are read at once, each in its order") {
+TEST_CASE("record fetcher: small ranges are fetched together, each in order") {
   Scene scene;
   scene.Fill("a", 3, 5);
   scene.Fill("b", 1, 7);
@@ -88,11 +88,11 @@ TEST_CASE("record fetcher: small ranges are read at once, each in its order") {
   }
   REQUIRE(texts == std::vector<std::string>{"0 1 2 3 4 ", "2 3 ", "", "6 "});
   REQUIRE(fetched[1].records.at(0).offset == 2);
-  // What was read so can be read again, as a stream.
+  // Fetched ranges can be read again as a stream.
   REQUIRE(Stream(fetcher, RangeOf("a", 0, 1, 3)) == "1 2 ");
 }
 
-TEST_CASE("record fetcher: what is not small after all is left to a stream") {
+TEST_CASE("record fetcher: a range that turns out to be large is left to a stream") {
   Scene scene;
   scene.kafka.CreateTopic("t", 1);
   const std::string large(RecordFetcher::kSmallBytesMax / 2, 'x');
@@ -109,7 +109,7 @@ TEST_CASE("record fetcher: what is not small after all is left to a stream") {
   REQUIRE(Stream(fetcher, range).size() == 3 * large.size() + 3 + 4);
 }
 
-TEST_CASE("record fetcher: large records of many partitions are not held together") {
+TEST_CASE("record fetcher: large records of many partitions are not held at the same time") {
   constexpr int kPartitions = 20;
   Scene scene;
   scene.kafka.CreateTopic("t", kPartitions);
@@ -140,7 +140,7 @@ TEST_CASE("record fetcher: large records of many partitions are not held togethe
   }
 }
 
-TEST_CASE("record fetcher: records are kept as they are") {
+TEST_CASE("record fetcher: stored records are unchanged") {
   HeaderList list;
   list.Add(AsBytes("name"), std::nullopt);
   list.Add(AsBytes("name"), ByteView());
@@ -166,7 +166,7 @@ TEST_CASE("record fetcher: records are kept as they are") {
   REQUIRE(buffer.leader_epoch(1) == 3);
 }
 
-TEST_CASE("record fetcher: an offset that is gone ends the range with its reason") {
+TEST_CASE("record fetcher: a missing offset ends the range with the reason") {
   Scene scene;
   scene.Fill("t", 1, 5);
   RecordFetcher fetcher(scene.Open(), {});
@@ -181,12 +181,13 @@ TEST_CASE("record fetcher: an offset that is gone ends the range with its reason
   REQUIRE(Stream(fetcher, RangeOf("t", 0, 3, 5)) == "3 4 ");
 }
 
-// Gives what it is told to, and notes how long it would have been waited for.
+// Returns scripted events, and records how long it was waited for.
 class ScriptedReader final : public rdkafka::Reader {
  public:
   struct Script {
     std::deque<std::vector<ReadEvent>>
-        events;  // of the next calls; nothing comes where it is empty
+        // Of the next calls; nothing arrives in a call whose list is empty.
+        events;
     std::vector<std::chrono::milliseconds> waits;
     std::set<rdkafka::TopicPartition> under_way;
   };
@@ -254,7 +255,7 @@ RecordRange LedBy(std::int32_t leader, RecordRange range) {
   return range;
 }
 
-TEST_CASE("record fetcher: silence ends a range, and the next one of the same leader sooner") {
+TEST_CASE("record fetcher: silence ends a range, and the next range of the same leader sooner") {
   SilentScene scene;
   RecordFetcher fetcher(scene.Open(), {}, kLimits);
 
@@ -277,7 +278,7 @@ TEST_CASE("record fetcher: silence ends a range, and the next one of the same le
   REQUIRE(scene.script.waits == Waits{milliseconds(15)});
 }
 
-TEST_CASE("record fetcher: a leader of whom something came is waited for again") {
+TEST_CASE("record fetcher: a leader that answers again gets the full timeout again") {
   SilentScene scene;
   RecordFetcher fetcher(scene.Open(), {}, kLimits);
   const RecordRange range = LedBy(1, RangeOf("t", 0, 0, 5));
@@ -295,12 +296,12 @@ TEST_CASE("record fetcher: a leader of whom something came is waited for again")
           Waits{milliseconds(60), milliseconds(15), milliseconds(60), milliseconds(15)});
 }
 
-TEST_CASE("record fetcher: a topic that is gone is not waited for") {
+TEST_CASE("record fetcher: a deleted topic is not waited for") {
   SilentScene scene;
   scene.deleted = {"gone"};
   RecordFetcher fetcher(scene.Open(), {}, kLimits, scene.LookUp());
 
-  SECTION("as a stream") {
+  SECTION("in a stream") {
     REQUIRE_OK(fetcher.Begin(RangeOf("gone", 0, 0, 5)));
     REQUIRE_FAILS(fetcher.Next(), ErrorCode::kUnavailable, "deleted");
     REQUIRE_FALSE(fetcher.is_streaming());
@@ -312,7 +313,7 @@ TEST_CASE("record fetcher: a topic that is gone is not waited for") {
     REQUIRE(scene.script.waits == Waits{milliseconds(5), milliseconds(5), milliseconds(55)});
     REQUIRE(scene.asked == 2);
   }
-  SECTION("among small ones") {
+  SECTION("among small ranges") {
     ReadEvent end;
     end.kind = ReadEvent::Kind::kEnd;
     end.tag = 1;
@@ -342,7 +343,7 @@ TEST_CASE("record fetcher: a stop ends it") {
   REQUIRE_FAILS(next, ErrorCode::kCancelled, "");
 }
 
-TEST_CASE("record fetcher: a reader that knows many topics is replaced") {
+TEST_CASE("record fetcher: a reader with many topics is replaced") {
   Scene scene;
   RecordFetcher fetcher(scene.Open(), {});
   for (int i = 0; i < 210; ++i) {

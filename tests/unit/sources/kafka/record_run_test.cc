@@ -13,7 +13,7 @@ RecordRun RunOf(std::span<const Record> records) {
 
 }  // namespace
 
-TEST_CASE("record run: counts, bounds and gaps, and the digest of its description") {
+TEST_CASE("record run: counts, bounds, gaps and the specified digest") {
   const GoldenRecords golden;
   const RecordRun run = RunOf(std::array{golden.first, golden.second});
 
@@ -24,12 +24,12 @@ TEST_CASE("record run: counts, bounds and gaps, and the digest of its descriptio
   REQUIRE(run.min_timestamp == 998);
   REQUIRE(run.max_timestamp == 1000);
   REQUIRE(run.gaps == 1);
-  // By xxhsum -H2 of Debian, from the description in the header.
+  // Computed with Debian's xxhsum -H2, from the description in the header.
   REQUIRE(HexEncode(run.digest) == "6ae375ee7365d4df7ed81acba831187c");
   REQUIRE(RunOf({}) == RecordRun{});
 }
 
-TEST_CASE("record run: whatever of a record changes, the digest does") {
+TEST_CASE("record run: the digest depends on every field of a record") {
   const GoldenRecords golden;
   HeaderList other;
   other.Add(AsBytes("h"), ByteView());
@@ -53,7 +53,7 @@ TEST_CASE("record run: whatever of a record changes, the digest does") {
   REQUIRE(digest_with([](Record& record) { std::swap(record.key, record.value); }) != before);
 }
 
-TEST_CASE("record run: one tally counts run after run, of records of any size") {
+TEST_CASE("record run: one tally can count several runs, with records of any size") {
   const Partition partition(3, {.records = 50, .content_max = 20'000});
   const std::span<const Record> records(partition.records);
   RunTally tally;
@@ -64,7 +64,7 @@ TEST_CASE("record run: one tally counts run after run, of records of any size") 
   REQUIRE(tally.Finish() == RecordRun{});
 }
 
-TEST_CASE("record run: runs are appended without their records") {
+TEST_CASE("record run: runs are joined without their records") {
   const Partition partition(4, {.records = 300, .gaps = 30});
   const std::span<const Record> records(partition.records);
   const RecordRun whole = RunOf(records);

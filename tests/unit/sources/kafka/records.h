@@ -1,4 +1,4 @@
-// Records made up from a seed, and one batch of them byte by byte.
+// Records generated from a seed, and one batch byte by byte.
 #pragma once
 
 #include <algorithm>
@@ -12,23 +12,23 @@
 
 namespace holdfast::kafka {
 
-// What a batch of two records looks like, byte by byte from Kafka's description of the format:
-// (offset 5, time 1000, key "k", value "v") and (offset 7, time 998, no key, empty value, headers
-// "h" without a value and "" with "x"). The checksum is that of a program of its own.
+// A batch of two records, byte by byte from Kafka's specification: (offset 5, time 1000, key "k",
+// value "v") and (offset 7, time 998, null key, empty value, headers "h" with null and "" with
+// "x"). The checksum was computed by another program.
 inline constexpr std::string_view kGoldenBatch =
     "0000000000000005 00000047 00000000 02 4bcea94f 0000 00000002 00000000000003e8 "
     "00000000000003e8 ffffffffffffffff ffff ffffffff 00000002 "
     "10 00 00 00 026b 0276 00 "
     "18 00 03 04 01 00 04 0268 01 00 0278";
 
-// Of digits with spaces between them.
+// From hexadecimal digits with spaces.
 inline Bytes Hex(std::string_view text) {
   std::string digits(text);
   std::erase(digits, ' ');
   return testing::Unwrap(HexDecode(digits));
 }
 
-// Of which kGoldenBatch is made.
+// The records of kGoldenBatch.
 class GoldenRecords {
  public:
   GoldenRecords() {
@@ -50,7 +50,7 @@ class GoldenRecords {
   HeaderList headers_;
 };
 
-// A record in a form that can be kept and compared.
+// A text of the record that can be stored and compared.
 inline std::string Text(const Record& record) {
   const auto quoted = [](const std::optional<ByteView>& bytes) {
     return bytes ? "'" + std::string(AsText(*bytes)) + "'" : "null";
@@ -64,14 +64,14 @@ inline std::string Text(const Record& record) {
   return text;
 }
 
-// A partition that lies in memory.
+// A partition in memory.
 class Partition {
  public:
   struct Shape {
     std::size_t records = 1000;
-    std::size_t content_max = 100;  // of a record
-    unsigned gaps = 0;              // of 100 records so many have missing offsets before them
-    unsigned same_time = 0;  // of the broker's times so many in 100 are that of the one before
+    std::size_t content_max = 100;  // per record
+    unsigned gaps = 0;              // percentage of records with missing offsets before them
+    unsigned same_time = 0;         // percentage of log append times equal to the one before
     bool with_headers = true;
     bool log_append_time = false;
     std::int64_t first_offset = 0;

@@ -28,7 +28,7 @@ std::string TextOfFile(const std::string& path) {
   return std::string(AsText(Unwrap(ReadWholeFile(path))));
 }
 
-// Two directories of a broker that is stopped, with topics that were just made.
+// Two directories of a stopped broker, with newly created topics.
 struct LogDirs {
   explicit LogDirs(std::string top) : path(std::move(top)) {}
   std::string path;
@@ -69,7 +69,7 @@ struct LogDirs {
     spec.dry_run = dry_run;
     return RestoreToLogDirs(context, request, spec, progress, {});
   }
-  // The names in a partition's directory.
+  // File names in a partition's directory.
   std::vector<std::string> NamesOf(const std::string& name) const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(path + "/" + name))
@@ -91,7 +91,7 @@ struct LogDirs {
   }
 };
 
-TEST_CASE("kafka restore to log directories: files take the place of new topics'") {
+TEST_CASE("kafka restore to log directories: files replace those of new topics") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeBroker();
@@ -109,16 +109,17 @@ TEST_CASE("kafka restore to log directories: files take the place of new topics'
   REQUIRE(::stat(file.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0640);
   CHECK_FALSE(fs::exists(dirs.path + "/state/restore-x.json"));
-  // Now they have records.
+  // Now the topics have records.
   REQUIRE_FAILS(dirs.Run(), ErrorCode::kAlreadyExists, "have records");
 }
 
-TEST_CASE("kafka restore to log directories: a partition ends where it did") {
+TEST_CASE("kafka restore to log directories: a partition keeps its end offset") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeBroker();
   dirs.MakeSnapshot();
-  // Behind the last record a transaction's end stood; the other partition's records were deleted.
+  // Partition 0 ended with a transaction marker after its last record. Partition 1's records were
+  // deleted.
   const auto end_at = [&dirs](std::int32_t id, std::int64_t end, bool is_empty) {
     auto& node = dirs.snapshot.view.nodes.at(PartitionDocumentPath("orders", id));
     auto document = Unwrap(DecodePartition(AsText(node.content)));
@@ -140,7 +141,7 @@ TEST_CASE("kafka restore to log directories: a partition ends where it did") {
   CHECK(TextOfFile(dirs.path + "/two/orders-1/00000000003000000000.log").empty());
 }
 
-TEST_CASE("kafka restore to log directories: what the snapshot lacks is no success") {
+TEST_CASE("kafka restore to log directories: a partition missing from the snapshot is no success") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeBroker();
@@ -173,7 +174,7 @@ TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
   CHECK_FALSE(fs::exists(dirs.path + "/one/.lock"));
 }
 
-TEST_CASE("kafka restore to log directories: not while a broker runs") {
+TEST_CASE("kafka restore to log directories: refused while a broker runs") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeBroker();
@@ -182,7 +183,7 @@ TEST_CASE("kafka restore to log directories: not while a broker runs") {
   const Fd held = Unwrap(OpenFile(dirs.path + "/two/.lock", O_RDWR));
   struct flock lock {};
   lock.l_type = F_WRLCK;
-  // As Java does it. Of one process such a lock goes as soon as it closes the file anywhere.
+  // Like Java does. A process loses this kind of lock when it closes the file anywhere.
   for (const bool dry_run : {false, true}) {
     REQUIRE(::fcntl(held.get(), F_SETLK, &lock) == 0);
     REQUIRE_FAILS(dirs.Run(dry_run), ErrorCode::kBusy, "a broker runs");
@@ -191,7 +192,7 @@ TEST_CASE("kafka restore to log directories: not while a broker runs") {
   REQUIRE_OK(dirs.Run());
 }
 
-TEST_CASE("kafka restore to log directories: only where a broker has made the topic") {
+TEST_CASE("kafka restore to log directories: only for topics that a broker has created") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeSnapshot();
@@ -210,7 +211,7 @@ TEST_CASE("kafka restore to log directories: only where a broker has made the to
   REQUIRE_FAILS(dirs.Run(), ErrorCode::kInvalidArgument, "of the same partition");
 }
 
-TEST_CASE("kafka restore to log directories: records are replaced only when asked for") {
+TEST_CASE("kafka restore to log directories: records are replaced only on request") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeBroker();
@@ -224,7 +225,7 @@ TEST_CASE("kafka restore to log directories: records are replaced only when aske
   dirs.request.replace_topic = true;
   REQUIRE_OK(dirs.Run());
 
-  // What stood there of deleted records is not true of these.
+  // The old entry about deleted records does not apply to these.
   CHECK(dirs.HasSnapshot("one/orders-0", 0));
   CHECK(TextOfFile(dirs.path + "/one/log-start-offset-checkpoint") == "0\n2\nx 0 1\norders 1 6\n");
   CHECK(dirs.HasSnapshot("two/orders-1", 1));
@@ -247,14 +248,14 @@ TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
 
 #ifdef HOLDFAST_CRASH_POINTS
 
-// The child of the next one.
+// The child process of the next test.
 TEST_CASE("kafka log directories crash child", "[.]") {
   LogDirs dirs(testing::ChildDirectory());
   dirs.MakeSnapshot();
   REQUIRE_OK(dirs.Run());
 }
 
-TEST_CASE("kafka restore to log directories: is finished after a crash anywhere") {
+TEST_CASE("kafka restore to log directories: it is completed after a crash at any point") {
   int crashes = 0;
   for (int at = 1;; ++at) {
     const TempDir directory = Unwrap(TempDir::Create("log_dirs"));

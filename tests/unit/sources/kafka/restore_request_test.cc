@@ -21,7 +21,7 @@ Result<RestoreRequest> Read(std::vector<std::pair<std::string, config::OptionVal
   return ReadClusterRequest(Given(std::move(options)), {{"client.id", "own"}});
 }
 
-TEST_CASE("kafka restore request: everything is restored unless it is said otherwise") {
+TEST_CASE("kafka restore request: everything is restored by default") {
   const RestoreRequest request = Unwrap(Read({}));
 
   CHECK(request.cluster.bootstrap == std::vector<std::string>{"a:9092", "b:9092"});
@@ -35,7 +35,7 @@ TEST_CASE("kafka restore request: everything is restored unless it is said other
   CHECK(request.TargetOf("orders") == "orders");
 }
 
-TEST_CASE("kafka restore request: what it is about, and under which names") {
+TEST_CASE("kafka restore request: options select what is restored, and its new names") {
   const RestoreRequest request =
       Unwrap(Read({{"with", std::string("records, groups")},
                    {"rename", std::vector<std::string>{"a=b", "c=d"}},
@@ -52,7 +52,7 @@ TEST_CASE("kafka restore request: what it is about, and under which names") {
   CHECK(request.until_ms == 1'767'323'045'001);
 }
 
-TEST_CASE("kafka restore request: the same text only for the same things") {
+TEST_CASE("kafka restore request: the text is equal only for equal contents") {
   const std::string plain = Unwrap(Read({})).Text();
 
   CHECK(Unwrap(Read({{"replace_topic", true}, {"hold_retention", true}})).Text() == plain);
@@ -63,7 +63,7 @@ TEST_CASE("kafka restore request: the same text only for the same things") {
   CHECK(Unwrap(Read({{"zero_timestamp_as_one", true}})).Text() != plain);
 }
 
-TEST_CASE("kafka restore request: mistakes are told") {
+TEST_CASE("kafka restore request: mistakes are errors") {
   const auto wrong = ErrorCode::kInvalidArgument;
   REQUIRE_FAILS(Read({{"with", std::string("record")}}), wrong, "--with \"record\"");
   REQUIRE_FAILS(Read({{"with", std::string(",")}}), wrong, "--with names nothing");
@@ -77,7 +77,7 @@ TEST_CASE("kafka restore request: mistakes are told") {
   REQUIRE_FAILS(ReadLogDirsRequest({}), wrong, "names no directory");
 }
 
-TEST_CASE("kafka restore request: the target's own properties come out of a file") {
+TEST_CASE("kafka restore request: the target's properties can come from a file") {
   const TempDir directory = Unwrap(TempDir::Create("request"));
   const std::string path = directory.path() + "/client";
   const auto write = [&path](std::string_view text) {

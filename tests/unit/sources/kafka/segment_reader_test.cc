@@ -6,7 +6,7 @@
 namespace holdfast::kafka {
 namespace {
 
-// One file of many small batches.
+// One file with many small batches.
 constexpr Borders kSmallBatches{.batch_bits = 7, .file_bits = 60};
 
 std::pair<std::int64_t, Bytes> OneFile(const Partition& partition, Borders borders) {
@@ -28,7 +28,7 @@ Result<RecordRun> Run(ByteView bytes, std::int64_t first_offset) {
 
 }  // namespace
 
-TEST_CASE("segment reader: gives the records in order, however the bytes come") {
+TEST_CASE("segment reader: returns the records in order, however the bytes are split") {
   const std::size_t piece = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{1000}, SIZE_MAX);
   const Partition partition(5, {.records = 200, .gaps = 20, .first_offset = 42});
   const auto [first, bytes] = OneFile(partition, kSmallBatches);
@@ -46,7 +46,7 @@ TEST_CASE("segment reader: an empty file has no records") {
   REQUIRE(testing::Unwrap(reader.Next()) == nullptr);
 }
 
-TEST_CASE("segment reader: a file that was cut anywhere is corrupt, but where a batch ends") {
+TEST_CASE("segment reader: a file truncated anywhere is corrupt, except between batches") {
   const Partition partition(6, {.records = 20, .content_max = 40});
   const WrittenFiles files = Write(Each(partition.records), kSmallBatches);
   const auto& [first, written] = *files.begin();
@@ -66,7 +66,7 @@ TEST_CASE("segment reader: a file that was cut anywhere is corrupt, but where a 
   }
 }
 
-TEST_CASE("segment reader: a flip of any bit is an error, or another run of records") {
+TEST_CASE("segment reader: a flipped bit is an error or gives another digest") {
   const Partition partition(7, {.records = 12, .content_max = 30, .gaps = 50});
   const auto [first, bytes] = OneFile(partition, kSmallBatches);
   const RecordRun right = testing::Unwrap(Run(bytes, first));
@@ -87,7 +87,7 @@ TEST_CASE("segment reader: a flip of any bit is an error, or another run of reco
   REQUIRE(read > 0);  // a batch that moved into a gap
 }
 
-TEST_CASE("segment reader: records that are not where the file says are refused") {
+TEST_CASE("segment reader: records at unexpected offsets are refused") {
   const Partition partition(8, {.records = 100, .first_offset = 1000});
   const WrittenFiles files = Write(Each(partition.records), kSmallBatches);
   const WrittenFile& written = files.begin()->second;
@@ -112,15 +112,15 @@ TEST_CASE("segment reader: errors of the file are passed on") {
   }
 }
 
-TEST_CASE("segment reader: a batch takes no more memory than the file has of it") {
+TEST_CASE("segment reader: a false batch length does not allocate memory") {
   Bytes bytes = Hex(kGoldenBatch);
-  bytes[8] = 0x7f;  // 2 GiB, it says
+  bytes[8] = 0x7f;  // claims 2 GiB
   PiecewiseReader file(bytes);
   REQUIRE_FAILS(ReadTexts(file, 5), ErrorCode::kCorrupt, "the file ends at byte 83, within");
   REQUIRE(file.most_asked() <= 64U << 10);
 }
 
-TEST_CASE("segment reader: a batch of many megabytes is read whole") {
+TEST_CASE("segment reader: a batch of many megabytes is read completely") {
   const Bytes value(5'000'001, 'x');
   std::vector<Record> records(3);
   records[1].offset = 1;

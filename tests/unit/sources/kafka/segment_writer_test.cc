@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t kWindow = std::int64_t{1} << 31;
 
-// Every batch of all files, by its first offset.
+// All batches of all files, by first offset.
 std::map<std::int64_t, Bytes> BatchesOf(const WrittenFiles& files) {
   std::map<std::int64_t, Bytes> batches;
   for (const auto& [first, file] : files) {
@@ -23,7 +23,7 @@ std::map<std::int64_t, Bytes> BatchesOf(const WrittenFiles& files) {
   return batches;
 }
 
-// The first key that both have; both end alike, so there is one unless one is empty.
+// The first common key. Both end alike, so there is one unless one of them is empty.
 template <typename Map>
 std::int64_t FirstCommon(const Map& one, const Map& other) {
   for (const auto& [offset, value] : other)
@@ -45,7 +45,7 @@ std::size_t BytesBefore(std::span<const Record> records, std::int64_t offset) {
   return bytes;
 }
 
-// The offset of the first record after one that ends what `ends` says.
+// The offset of the first record after one for which `ends` is true.
 std::int64_t NextBegin(std::span<const Record> records, auto ends) {
   for (std::size_t i = 0; i + 1 < records.size(); ++i)
     if (ends(records[i])) return records[i + 1].offset;
@@ -57,7 +57,7 @@ struct Agreement {
   std::size_t file_bytes = 0;   // and file
 };
 
-// Two readers, one of all records, one of those from `start` on.
+// Compares the files of all records with those of the records from `start` on.
 Agreement CheckAgreement(std::span<const Record> records, std::size_t start, Borders borders) {
   const std::span<const Record> later = records.subspan(start);
   const WrittenFiles files = Write(Each(records), borders);
@@ -67,7 +67,8 @@ Agreement CheckAgreement(std::span<const Record> records, std::size_t start, Bor
   const std::int64_t batch = FirstCommon(batches, later_batches);
   const std::int64_t file = FirstCommon(files, later_files);
 
-  // From the first border in common on nothing differs, and there is one as soon as a record says.
+  // From the first common boundary on they are identical, and that comes with the first record that
+  // sets one.
   REQUIRE(SameFrom(batch, batches, later_batches));
   REQUIRE(SameFrom(file, files, later_files));
   REQUIRE(batch <= NextBegin(later, [&](const Record& r) { return borders.EndsBatch(r); }));
@@ -83,7 +84,7 @@ std::size_t BytesOf(const WrittenFile& file) {
 
 }  // namespace
 
-TEST_CASE("segment: is named as a broker names it") {
+TEST_CASE("segment: is named like a broker's") {
   REQUIRE(SegmentName(0) == "00000000000000000000.log");
   REQUIRE(SegmentName(42) == "00000000000000000042.log");
   REQUIRE(SegmentName(std::numeric_limits<std::int64_t>::max()) == "09223372036854775807.log");
@@ -95,9 +96,9 @@ TEST_CASE("segment: is named as a broker names it") {
     REQUIRE_FALSE(FirstOffsetOf(name));
 }
 
-TEST_CASE("segment writer: borders lie where they always did") {
-  // The first ones for records of 1000 bytes, by a program of its own from the rule in the header.
-  // Other ones would make every stored file another.
+TEST_CASE("segment writer: boundaries never change") {
+  // The boundaries for records of 1000 bytes come from an independent program for the rule in the
+  // header. Other boundaries would change every stored file.
   const Bytes value(1000);
   Record record;
   record.value = value;
@@ -114,7 +115,7 @@ TEST_CASE("segment writer: borders lie where they always did") {
   REQUIRE(file_ends == std::vector<std::int64_t>{40106, 178607, 188690, 204815, 275546});
 }
 
-TEST_CASE("segment writer: files hold every record once, and their run") {
+TEST_CASE("segment writer: files contain every record once, and have their run") {
   const Partition partition(11, {.records = 2000, .gaps = 10, .first_offset = 7});
   const Borders borders{.batch_bits = 9, .file_bits = 13};
   const WrittenFiles files = Write(Each(partition.records), borders);
@@ -134,7 +135,7 @@ TEST_CASE("segment writer: files hold every record once, and their run") {
   REQUIRE(expected == partition.records.end());
 }
 
-TEST_CASE("segment writer: readers that began elsewhere agree from the next border on") {
+TEST_CASE("segment writer: readers with other starts agree from the next boundary on") {
   struct Case {
     Partition::Shape shape;
     Borders borders;
@@ -149,7 +150,7 @@ TEST_CASE("segment writer: readers that began elsewhere agree from the next bord
       Case{{.records = 300, .content_max = 20'000}, small},
       Case{{.content_max = 100, .same_time = 97, .log_append_time = true}, small},
       Case{{.content_max = 50, .first_offset = kWindow - 500}, small},
-      // Where the limits decide most of the time.
+      // Cases in which the limits decide most of the time.
       Case{{.content_max = 100}, tight}, Case{{.content_max = 1500, .gaps = 20}, tight},
       Case{{.content_max = 0}, tight});
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
@@ -162,11 +163,11 @@ TEST_CASE("segment writer: readers that began elsewhere agree from the next bord
   }
 }
 
-TEST_CASE("segment writer: readers agree soon, whatever records have") {
+TEST_CASE("segment writer: readers agree soon, whatever the size of records") {
   const std::size_t content_max =
       GENERATE(std::size_t{0}, std::size_t{30}, std::size_t{300}, std::size_t{3000});
   const Borders borders{.batch_bits = 9, .file_bits = 13};
-  // Enough that an end without a border is rare.
+  // Enough records to make an end without a boundary rare.
   const Partition partition(
       1, {.records = (std::size_t{60} << borders.file_bits) / (10 + content_max / 2),
           .content_max = content_max,
@@ -180,12 +181,12 @@ TEST_CASE("segment writer: readers agree soon, whatever records have") {
     batch_bytes += agreement.batch_bytes;
     file_bytes += agreement.file_bytes;
   }
-  // A record that begins the next batch may be larger than a batch should be.
+  // The first record of the next batch may be larger than the target size of a batch.
   REQUIRE(batch_bytes / kStarts < (std::size_t{2} << borders.batch_bits) + content_max);
   REQUIRE(file_bytes / kStarts < (std::size_t{2} << borders.file_bits) + content_max);
 }
 
-TEST_CASE("segment writer: batches and files have the same size, whatever records have") {
+TEST_CASE("segment writer: batches and files have the target size, whatever the size of records") {
   const std::size_t content_max =
       GENERATE(std::size_t{0}, std::size_t{50}, std::size_t{500}, std::size_t{1500});
   const Borders borders{.batch_bits = 12, .file_bits = 15};
@@ -206,7 +207,7 @@ TEST_CASE("segment writer: batches and files have the same size, whatever record
   REQUIRE(bytes / files.size() < 50'000);
 }
 
-TEST_CASE("segment writer: with the sizes of a real partition, from nothing to 8 MB") {
+TEST_CASE("segment writer: works with sizes of real partitions, from nothing to 8 MB") {
   const Partition small(21, {.records = 300, .content_max = 1000});
   const Partition medium(22, {.records = 300, .content_max = 200'000, .first_offset = 300});
   const Partition large(23,
@@ -226,8 +227,8 @@ TEST_CASE("segment writer: with the sizes of a real partition, from nothing to 8
   REQUIRE(agreement.batch_bytes < 1'000'000);
 }
 
-TEST_CASE("segment writer: limits hold where no record ends a batch or a file") {
-  // Nothing but the limits decides.
+TEST_CASE("segment writer: limits apply if no record ends a batch or file") {
+  // Only the limits decide.
   const Borders borders{
       .batch_bits = 60, .file_bits = 60, .batch_bytes_max = 1000, .file_bytes_max = 5000};
   const Partition partition(12, {.records = 500, .content_max = 400});
@@ -241,7 +242,7 @@ TEST_CASE("segment writer: limits hold where no record ends a batch or a file") 
   }
   REQUIRE(bytes / files.size() > 3000);
 
-  // But for one record, which is a batch alone, and for one batch, which is a file alone.
+  // Exceptions: a single record in a batch, and a single batch in a file.
   const Bytes content(20'000);
   std::vector<Record> records(4);
   for (std::size_t i = 0; i < records.size(); ++i) records[i].offset = static_cast<std::int64_t>(i);
@@ -253,7 +254,8 @@ TEST_CASE("segment writer: limits hold where no record ends a batch or a file") 
   REQUIRE(counts == std::vector<std::pair<std::int64_t, std::size_t>>{{0, 2}, {2, 1}, {3, 1}});
 }
 
-TEST_CASE("segment writer: the broker's times are one batch each, a change of type ends one") {
+TEST_CASE(
+    "segment writer: each log append time is one batch, and a new timestamp type starts one") {
   std::vector<Record> records(7);
   const std::vector<std::pair<std::int64_t, bool>> times = {
       {5, true}, {5, true}, {6, true}, {6, false}, {9, false}, {9, true}, {5, true}};
@@ -267,7 +269,7 @@ TEST_CASE("segment writer: the broker's times are one batch each, a change of ty
   REQUIRE(begins == std::vector<std::int64_t>{0, 2, 3, 5, 6});
 }
 
-TEST_CASE("segment writer: a file's offsets fit 31 bits, wherever it began") {
+TEST_CASE("segment writer: a file's offsets fit in 31 bits, wherever it starts") {
   std::vector<Record> records(6);
   const std::vector<std::int64_t> offsets = {
       0, kWindow - 1, kWindow, 2 * kWindow - 1, 2 * kWindow, 100 * kWindow + 5};
@@ -282,7 +284,8 @@ TEST_CASE("segment writer: a file's offsets fit 31 bits, wherever it began") {
   }
 }
 
-TEST_CASE("segment writer: goes on with what an earlier one wrote, as if it had written all") {
+TEST_CASE(
+    "segment writer: continuing an earlier file gives the same result as writing everything") {
   const bool log_append_time = GENERATE(false, true);
   const Borders borders{
       .batch_bits = 8, .file_bits = 11, .batch_bytes_max = 500, .file_bytes_max = 3000};
@@ -314,7 +317,7 @@ TEST_CASE("segment writer: goes on with what an earlier one wrote, as if it had 
   }
 }
 
-TEST_CASE("segment writer: a compaction changes the batches it takes records from, and no others") {
+TEST_CASE("segment writer: a compaction changes only the batches from which it removes records") {
   const Borders borders{.batch_bits = 9, .file_bits = 13};
   const Partition partition(14, {.records = 3000});
   std::vector<Record> compacted = partition.records;
@@ -366,13 +369,13 @@ TEST_CASE("segment writer: errors end it") {
   REQUIRE_FAILS(write(Each(records)), ErrorCode::kCorrupt, "the record at offset -5");
   records[0].offset = 3;
   records[1].offset = 4;
-  const std::uint8_t byte = 0;  // nothing reads more
+  const std::uint8_t byte = 0;  // no other bytes are read
   records[1].value = ByteView(&byte, std::size_t{1} << 31);
   REQUIRE_FAILS(write(Each(records)), ErrorCode::kUnsupported,
                 "the record at offset 4 is too large for a Kafka file: 2.00 GiB");
 }
 
-TEST_CASE("segment writer: asks for no record after the last one") {
+TEST_CASE("segment writer: requests no record after the last one") {
   int asked = 0;
   const WrittenFiles files = Write([&asked]() -> Result<const Record*> {
     ++asked;

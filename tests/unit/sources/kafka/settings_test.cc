@@ -19,7 +19,7 @@ Result<Settings> Read(const std::string& text) {
   return ReadSettings(values);
 }
 
-TEST_CASE("kafka settings: what is given is read, and paths are made absolute") {
+TEST_CASE("kafka settings: options are read, with absolute paths") {
   const Settings settings = Unwrap(Read(R"(
 bootstrap: ["127.0.0.1:9092", "[::1]:9093"]
 log_dirs: /var/lib/kafka
@@ -42,7 +42,7 @@ files: [/etc/kafka]
   REQUIRE_FALSE(settings.IsSaved("other"));
 }
 
-TEST_CASE("kafka settings: without patterns all topics are saved but Kafka's own ledgers") {
+TEST_CASE("kafka settings: without patterns all topics are saved, except Kafka's internal ones") {
   const Settings settings = Unwrap(Read("bootstrap: localhost:9092\n"));
   for (const char* topic : {"orders", "_schemas", "connect-offsets", "__unusual"})
     REQUIRE(settings.IsSaved(topic));
@@ -50,7 +50,7 @@ TEST_CASE("kafka settings: without patterns all topics are saved but Kafka's own
   REQUIRE_FALSE(settings.IsSaved("__transaction_state"));
 }
 
-TEST_CASE("kafka settings: a mistake names its place and what is expected") {
+TEST_CASE("kafka settings: a mistake has its location and the expected value") {
   REQUIRE_FAILS(Read("log_dirs: /x\n"), ErrorCode::kInvalidArgument, "no \"bootstrap\"");
   for (const char* server : {"localhost", "localhost:", ":9092", "a:b", "kafka://a:1", "a:1,b:2"})
     REQUIRE_FAILS(Read("bootstrap: '" + std::string(server) + "'\n"), ErrorCode::kInvalidArgument,

@@ -1,4 +1,4 @@
-// Snapshots of a Kafka cluster in memory, as a backup makes them.
+// Snapshots of a Kafka cluster in memory, as a backup creates them.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace holdfast::kafka {
 
-// Files of a few records each.
+// Makes files of a few records each.
 inline constexpr Borders kSmallBorders = {
     .batch_bits = 8, .file_bits = 11, .batch_bytes_max = 4096, .file_bytes_max = 65536};
 
@@ -62,7 +62,7 @@ struct StoredSnapshot {
   }
 };
 
-// With text for content; "-" is null.
+// Records with text values; "-" is null.
 class TextRecords {
  public:
   Record& Add(std::int64_t offset, const std::string& value, std::int64_t timestamp = 1'000) {

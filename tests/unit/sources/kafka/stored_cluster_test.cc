@@ -19,7 +19,7 @@ std::vector<std::string> NamesOf(const std::vector<StoredTopic>& topics) {
   return names;
 }
 
-TEST_CASE("kafka stored cluster: topics are chosen and named as asked for") {
+TEST_CASE("kafka stored cluster: topics are selected and renamed as requested") {
   StoredSnapshot snapshot;
   for (const char* name : {"orders", "events", "_schemas"}) snapshot.AddTopic(name, 1);
   RestoreRequest request;
@@ -47,7 +47,7 @@ TEST_CASE("kafka stored cluster: topics are chosen and named as asked for") {
                 ", which is not a valid topic name");
 }
 
-TEST_CASE("kafka stored cluster: a topic that was made during the backup is passed over") {
+TEST_CASE("kafka stored cluster: a topic created during the backup is skipped") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   snapshot.AddRecords("late", 0, {});
@@ -61,7 +61,7 @@ TEST_CASE("kafka stored cluster: a topic that was made during the backup is pass
                 "topic \"late\" was created during");
 }
 
-TEST_CASE("kafka stored cluster: a document that is damaged is named") {
+TEST_CASE("kafka stored cluster: a damaged document is named") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   snapshot.AddFile(PartitionDocumentPath("orders", 0), AsBytes("{"));
@@ -78,7 +78,7 @@ std::vector<std::string> TextsOf(StoredSnapshot& snapshot, const PartitionDocume
   return texts;
 }
 
-TEST_CASE("kafka stored cluster: what the snapshot lacks is told") {
+TEST_CASE("kafka stored cluster: missing and incomplete partitions are reported") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("t", 3);
   PartitionDocument cut = snapshot.AddRecords("t", 1, {});
@@ -95,7 +95,7 @@ TEST_CASE("kafka stored cluster: what the snapshot lacks is told") {
   CHECK_THAT(HolesError({"a", "b"}).Text(), Catch::Contains("does not have all records: a, b"));
 }
 
-TEST_CASE("kafka stored records: come in order, through all files") {
+TEST_CASE("kafka stored records: are read in order from all files") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   const Partition made(7, {.records = 500, .gaps = 10});
@@ -106,7 +106,7 @@ TEST_CASE("kafka stored records: come in order, through all files") {
 
   CHECK(TextsOf(snapshot, document, {}) == expected);
 
-  // Of some files all records are too young, of some only a part.
+  // Some files only have records after `until`, and some have both.
   const std::int64_t until = 1'700'000'000'000;
   expected.clear();
   for (const Record& record : made.records)
@@ -117,7 +117,7 @@ TEST_CASE("kafka stored records: come in order, through all files") {
   CHECK(expected.size() < made.records.size());
 }
 
-TEST_CASE("kafka stored records: a file that is not what its document says is told") {
+TEST_CASE("kafka stored records: a file that differs from its document is an error") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   const Partition made(7, {.records = 500});
@@ -158,7 +158,7 @@ TEST_CASE("kafka stored records: timestamps of 0 are found") {
   CHECK(found.first_offset == 70);
 }
 
-TEST_CASE("kafka stored cluster: groups' offsets in other topics are not asked about") {
+TEST_CASE("kafka stored cluster: groups' offsets in unselected topics are not looked up") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 2);
   snapshot.AddTopic("events", 1);
@@ -178,7 +178,7 @@ TEST_CASE("kafka stored cluster: groups' offsets in other topics are not asked a
   CHECK(groups.committed.at({"orders", 0}).places().size() == 1);
 }
 
-TEST_CASE("kafka committed offsets: are those of the next record, or of the end") {
+TEST_CASE("kafka committed offsets: are translated to the next record, or to the end") {
   CommittedOffsets committed;
   for (const std::int64_t offset : {0, 5, 6, 7, 100}) committed.Add(offset);
   committed.Begin();
@@ -199,7 +199,7 @@ AclFacts StoredAcl(std::string type, std::string name, std::string pattern = "LI
   return {std::move(type), std::move(name), std::move(pattern), "User:anna", "*", "READ", "ALLOW"};
 }
 
-TEST_CASE("kafka restore of rights: those of some topics alone, under their new names") {
+TEST_CASE("kafka restore of rights: ACLs of selected topics are restored, with their new names") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   snapshot.AddTopic("events", 1);
@@ -234,7 +234,7 @@ StoredTopic OfAge(std::int64_t min_timestamp, std::int64_t max_timestamp) {
   return topic;
 }
 
-TEST_CASE("kafka retention outlook: what is too old for its topic is told") {
+TEST_CASE("kafka retention outlook: records too old for their topic are reported") {
   constexpr std::int64_t kDay = 86'400'000;
   const WallTime now{std::chrono::hours(24 * 100)};
   const auto outlook = [&](const StoredTopic& topic, const Configs& configs,
@@ -256,7 +256,7 @@ TEST_CASE("kafka retention outlook: what is too old for its topic is told") {
              Catch::Contains("a partition exceeds retention.bytes (999"));
 }
 
-TEST_CASE("kafka retention outlook: brokers have it in hours, minutes or milliseconds") {
+TEST_CASE("kafka retention outlook: brokers set it in hours, minutes or milliseconds") {
   const auto entry = [](std::string name, std::optional<std::string> value) {
     return rdkafka::ConfigEntry{.name = std::move(name), .value = std::move(value)};
   };

@@ -42,10 +42,11 @@ TEST_CASE("prometheus backup: logs from the newest checkpoint on, blocks, and no
   REQUIRE(manifest.missing.empty());
 }
 
-// What the order is for: compaction puts the samples of the logs into a block, makes a checkpoint
-// and removes the segments. Whoever takes the blocks first and the logs afterwards has the samples
-// of segment 4 in neither, and nothing that would tell it.
-TEST_CASE("prometheus backup: what compaction moves from the logs into a block is not lost") {
+// Why the order matters: compaction moves samples from the logs into a block, creates a checkpoint
+// and removes the segments. If the blocks were saved before the logs, the samples of segment 4
+// would be lost without an error.
+TEST_CASE(
+    "prometheus backup: samples that compaction moves from the logs into a block are not lost") {
   DataDirectory data;
   FakeSnapshotView view;
   const Manifest manifest = Unwrap(data.Save(view, [&] {
@@ -64,7 +65,7 @@ TEST_CASE("prometheus backup: what compaction moves from the logs into a block i
   REQUIRE(manifest.details.at("blocks").size() == 3);
 }
 
-TEST_CASE("prometheus backup: what is appended after the cut is left out") {
+TEST_CASE("prometheus backup: data appended after the cut is omitted") {
   DataDirectory data;
   FakeSnapshotView view;
   Unwrap(data.Save(view, [&] {
@@ -75,7 +76,8 @@ TEST_CASE("prometheus backup: what is appended after the cut is left out") {
   REQUIRE_FALSE(view.nodes.contains("data/wal/00000006"));
 }
 
-TEST_CASE("prometheus backup: a block that goes while others are read is in the one that came") {
+TEST_CASE(
+    "prometheus backup: the samples of a block removed during the backup are in its replacement") {
   DataDirectory data;
   FakeSnapshotView view;
   auto session = OpenBackupSession(data.context, data.settings, {});
@@ -96,11 +98,11 @@ TEST_CASE("prometheus backup: a block that goes while others are read is in the 
   REQUIRE(manifest.details.at("vanished_blocks") == Texts{UlidOf(2)});
 }
 
-TEST_CASE("prometheus backup: a block that goes while its files are opened is not half saved") {
+TEST_CASE("prometheus backup: a block removed while its files are opened is not saved partly") {
   DataDirectory data;
   FakeSnapshotView before;
   before.the_manifest = Unwrap(data.Save(before));
-  // Prometheus gives it another name, and then removes what is below.
+  // Prometheus renames it, and then removes its files.
   before.on_find = [&, was = false](std::string_view path) mutable {
     if (was || path != "data/" + UlidOf(1) + "/index") return;
     was = true;
@@ -117,7 +119,7 @@ TEST_CASE("prometheus backup: a block that goes while its files are opened is no
   for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(1)) == std::string::npos);
 }
 
-TEST_CASE("prometheus backup: blocks that go and go are followed, but not for ever") {
+TEST_CASE("prometheus backup: repeatedly removed blocks are followed only up to a limit") {
   DataDirectory data;
   const auto going = GENERATE(999, 1000);
   for (int number = 0; number < going; ++number)
@@ -140,13 +142,13 @@ TEST_CASE("prometheus backup: blocks that go and go are followed, but not for ev
   }
 }
 
-TEST_CASE("prometheus backup: closed blocks are not read again, what is written anew is") {
+TEST_CASE("prometheus backup: closed blocks are not read again, changed files are") {
   DataDirectory data;
   FakeSnapshotView first;
   Unwrap(data.Save(first));
   data.Remove(UlidOf(1) + "/tombstones");
   data.Write(UlidOf(1) + "/tombstones", "some");
-  // The same name and length, and yet what the previous snapshot has: it is not opened.
+  // It has the name and length of the previous snapshot's file, so it is not opened.
   FakeSnapshotView second;
   Unwrap(data.Save(
       second, [] {}, &first));
@@ -156,7 +158,7 @@ TEST_CASE("prometheus backup: closed blocks are not read again, what is written 
   REQUIRE(FilesIn(second) == FilesIn(first));
 }
 
-TEST_CASE("prometheus backup: blocks without meta.json and broken ones are told apart") {
+TEST_CASE("prometheus backup: blocks without meta.json are distinguished from broken ones") {
   DataDirectory data;
   data.AddBlock(3);
   data.AddBlock(4);
@@ -176,7 +178,7 @@ TEST_CASE("prometheus backup: blocks without meta.json and broken ones are told 
   for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(2)) == std::string::npos);
 }
 
-TEST_CASE("prometheus backup: segments missing in the middle of a log") {
+TEST_CASE("prometheus backup: missing segments in a log are an error") {
   DataDirectory data;
   data.Remove("wal/00000004");
   FakeSnapshotView view;
@@ -194,7 +196,7 @@ TEST_CASE("prometheus backup: an agent has a log and no blocks") {
   REQUIRE_FALSE(manifest.position.contains("wbl"));
 }
 
-TEST_CASE("prometheus backup: a directory that is not there is an error") {
+TEST_CASE("prometheus backup: a missing directory is an error") {
   DataDirectory data;
   data.settings.data_dir += "-of-another";
   FakeSnapshotView view;

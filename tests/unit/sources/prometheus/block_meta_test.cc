@@ -8,7 +8,7 @@ namespace {
 
 using testing::Unwrap;
 
-TEST_CASE("block meta: as Prometheus writes it") {
+TEST_CASE("block meta: a real one is parsed") {
   const BlockMeta meta = Unwrap(ParseBlockMeta(MetaText(UlidOf(3), -5, 1000, {UlidOf(1), "no"})));
   REQUIRE(meta.ulid == UlidOf(3));
   REQUIRE(meta.min_time == -5);
@@ -21,7 +21,7 @@ TEST_CASE("block meta: as Prometheus writes it") {
                Catch::Contains("1969-12-31T23:59:59.995Z to 1970-01-01T00:00:01Z"));
 }
 
-TEST_CASE("block meta: what is none") {
+TEST_CASE("block meta: malformed ones are refused") {
   const std::string good = MetaText(UlidOf(3), 5, 1000);
   const auto with = [&](const std::string& old, const std::string& other) {
     std::string text = good;
@@ -42,7 +42,7 @@ TEST_CASE("block meta: what is none") {
                 "before it begins");
 }
 
-TEST_CASE("block meta: names in a log") {
+TEST_CASE("block meta: file names in a log are parsed") {
   REQUIRE(SegmentNumber("00000012") == 12U);
   REQUIRE(SegmentNumber("123456789") == 123456789U);
   REQUIRE(SegmentNumber("000001") == 1U);

@@ -1,4 +1,4 @@
-// A data directory as Prometheus leaves one, and what a backup takes of it.
+// A data directory like Prometheus's, and a backup of it.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@
 
 namespace holdfast::prometheus {
 
-// "01H00000000000000000000001" of 1.
+// "01H00000000000000000000001" for 1.
 inline std::string UlidOf(int number) { return fmt::format("01H{:023}", number); }
 
 inline std::string MetaText(const std::string& ulid, std::int64_t from, std::int64_t until,
@@ -68,7 +68,7 @@ struct DataDirectory {
     Write(ulid + "/tombstones", "");
   }
 
-  // A backup with something happening between the cut and what comes after.
+  // A backup that calls `happens` right after the cut.
   template <typename Happens>
   Result<Manifest> Save(testing::FakeSnapshotView& view, Happens happens,
                         testing::FakeSnapshotView* previous = nullptr) {
@@ -92,7 +92,7 @@ struct DataDirectory {
 
   TempDir top = testing::Unwrap(TempDir::Create("prometheus"));
   std::string path = top.path() + "/data";
-  // Later than what is written now, so that what does not change afterwards is believed.
+  // Later than the files' times, so that unchanged files are trusted.
   testing::ManualClock clock{SystemClock().Now().time_since_epoch() / std::chrono::seconds(1) + 60};
   testing::SeededRandom random;
   SourceContext context;

@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST_CASE("flags: as they are written on a command line") {
+TEST_CASE("flags: parsed from a command line") {
   const std::vector<std::string> arguments = {"--config.file=/etc/a.yml",
                                               "--storage.tsdb.path",
                                               "/data",

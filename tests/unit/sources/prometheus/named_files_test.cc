@@ -13,7 +13,7 @@ using testing::Unwrap;
 using testing::WriteText;
 using Texts = std::vector<std::string>;
 
-TEST_CASE("named files: every key that names one, with its line") {
+TEST_CASE("named files: every key with a file is found, with its line") {
   const auto named =
       Unwrap(FindNamedPaths("tls: &tls\n"
                             "  ca_file: certs/ca.pem\n"
@@ -44,7 +44,7 @@ struct Folder {
   std::string etc = top.path() + "/etc";
 };
 
-TEST_CASE("named files: patterns, links and configurations within are followed") {
+TEST_CASE("named files: patterns, symlinks and included configurations are followed") {
   Folder folder;
   const std::string& etc = folder.etc;
   WriteText(etc + "/rules/a.yml", "x");
@@ -65,7 +65,7 @@ TEST_CASE("named files: patterns, links and configurations within are followed")
                                  etc + "/secret"});
 }
 
-TEST_CASE("named files: what a pattern cannot look into is named, and a dead link it finds") {
+TEST_CASE("named files: unreadable pattern directories and dead symlinks are named") {
   Folder folder;
   const std::string& etc = folder.etc;
   REQUIRE(::symlink("nowhere", (etc + "/more/dead.yml").c_str()) == 0);
@@ -81,7 +81,7 @@ TEST_CASE("named files: what a pattern cannot look into is named, and a dead lin
   REQUIRE(files.missing()[1].what == etc + "/more/dead.yml");
 }
 
-TEST_CASE("named files: what is not there is named with the line that names it") {
+TEST_CASE("named files: missing files are named with the line that refers to them") {
   Folder folder;
   const std::string& etc = folder.etc;
   REQUIRE(::symlink("nowhere", (etc + "/link").c_str()) == 0);

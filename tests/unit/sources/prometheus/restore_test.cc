@@ -26,7 +26,7 @@ std::string Taken(const RestoreChoice& choice) {
   return text + (choice.has_logs ? "+" : "");
 }
 
-TEST_CASE("prometheus restore: blocks of a time") {
+TEST_CASE("prometheus restore: blocks are selected by time") {
   const std::vector<BlockMeta> blocks = {Block(3, 200, 300), Block(1, 0, 100), Block(2, 100, 200)};
   REQUIRE(Taken(ChooseBlocks(blocks, {}, {})) == "123+");
   REQUIRE(Taken(ChooseBlocks(blocks, 100, {})) == "23+");
@@ -37,7 +37,7 @@ TEST_CASE("prometheus restore: blocks of a time") {
   REQUIRE(Taken(ChooseBlocks({}, {}, 5)) == "+");
 }
 
-TEST_CASE("prometheus restore: a block that another one replaced is left out") {
+TEST_CASE("prometheus restore: a replaced block is omitted") {
   const auto choice = ChooseBlocks({Block(1, 0, 100), Block(2, 100, 200),
                                     Block(3, 0, 200, {UlidOf(1), UlidOf(2)}), Block(4, 50, 60)},
                                    {}, {});
@@ -46,7 +46,7 @@ TEST_CASE("prometheus restore: a block that another one replaced is left out") {
   REQUIRE(CountOverlaps(choice) == 1);
 }
 
-TEST_CASE("prometheus restore: what retention would remove") {
+TEST_CASE("prometheus restore: blocks beyond the retention are found") {
   const auto choice = ChooseBlocks({Block(1, 0, 100), Block(2, 100, 200)}, {}, {});
   REQUIRE(BeyondRetention(choice, milliseconds(1000), 1099).empty());
   REQUIRE(BeyondRetention(choice, milliseconds(1000), 1100).size() == 1);
@@ -70,7 +70,8 @@ struct Scene {
   Progress progress;
 };
 
-TEST_CASE("prometheus restore: nothing is made that is not asked for, or would be removed unsaid") {
+TEST_CASE(
+    "prometheus restore: writes only what is requested, and warns of data beyond the retention") {
   Scene scene;
   const auto planned = Unwrap(scene.Restore({{"retention", "1d"}}, true));
   REQUIRE(planned.plan.size() == 4);

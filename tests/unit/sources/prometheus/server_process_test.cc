@@ -43,7 +43,7 @@ struct Machine {
   host::Places places{top.path() + "/proc", ""};
 };
 
-TEST_CASE("server process: the one whose data lie there, with what started it") {
+TEST_CASE("server process: the one with this data directory is found, with its start files") {
   Machine machine;
   const std::string& top = machine.top.path();
   machine.Run(9, {"/bin/prometheus", "--storage.tsdb.path=/elsewhere"});
@@ -61,13 +61,13 @@ TEST_CASE("server process: the one whose data lie there, with what started it") 
   REQUIRE_THAT(EncodeServerProcess(process), Catch::Contains("--web.enable-lifecycle"));
 }
 
-TEST_CASE("server process: without a flag it is where it is by default") {
+TEST_CASE("server process: without a flag the default directory counts") {
   Machine machine;
   machine.Run(10, {"prometheus"});
   REQUIRE_OK(FindServerProcess(machine.Query(), machine.places));
 }
 
-TEST_CASE("server process: where there is none it is said what was seen") {
+TEST_CASE("server process: if no server is found, the error lists the processes found") {
   Machine machine;
   REQUIRE_FAILS(FindServerProcess(machine.Query(), machine.places), ErrorCode::kNotFound,
                 "no prometheus runs here");

@@ -1,4 +1,4 @@
-// The source over a directory, without a server: as it is when the server is down.
+// The source on a directory without a server, as if the server is down.
 #include "agent/sources/zookeeper/backup.h"
 
 #include "agent/sources/zookeeper/zookeeper.h"
@@ -22,7 +22,7 @@ class Cold {
     REQUIRE_OK(WriteFileAtomic(data.path() + "/myid", AsBytes("2\n"), 0600));
     data.Write("currentEpoch", AsBytes("0"));
     data.Write("acceptedEpoch", AsBytes("1"));
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     REQUIRE_OK(WriteFileAtomic(
         config, AsBytes(fmt::format("dataDir={}\nclientPort=1\n", data.path())), 0600));
   }
@@ -50,7 +50,7 @@ class Cold {
 
 }  // namespace
 
-TEST_CASE("zookeeper: a server that is down is saved, and the snapshot says so") {
+TEST_CASE("zookeeper: the files of a stopped server are saved, and the snapshot says so") {
   Cold cold;
   TakenSnapshot taken;
   testing::TakeSnapshot(*Unwrap(cold.Open()->OpenBackup({})), taken);
@@ -66,7 +66,7 @@ TEST_CASE("zookeeper: a server that is down is saved, and the snapshot says so")
   REQUIRE(manifest.details.at("accepted_epoch") == std::vector<std::string>{"1"});
   REQUIRE(manifest.identity.at("ensemble") == "standalone");
   REQUIRE(manifest.missing.empty());
-  // Nobody could begin with it and another one's epochs.
+  // The epochs are not saved: no other server could start with them.
   for (const std::string& path : taken.order) REQUIRE_THAT(path, !Catch::EndsWith("Epoch"));
   const Bytes& log = taken.view.nodes.at("data/version-2/log.2b").content;
   REQUIRE(log.size() == testing::RealFile("39/log.2b").size() - 64);
@@ -74,7 +74,7 @@ TEST_CASE("zookeeper: a server that is down is saved, and the snapshot says so")
   REQUIRE(taken.view.nodes.contains("members/node/files" + cold.data.path() + "/myid"));
 }
 
-TEST_CASE("zookeeper: what the server left behind is taken from the snapshot before") {
+TEST_CASE("zookeeper: files that the server left unchanged are reused from the previous snapshot") {
   Cold cold;
   TakenSnapshot first;
   testing::TakeSnapshot(*Unwrap(cold.Open()->OpenBackup({})), first);
@@ -85,7 +85,7 @@ TEST_CASE("zookeeper: what the server left behind is taken from the snapshot bef
   REQUIRE(second.view.files_reused >= 3);
   REQUIRE(second.view.nodes.at("data/version-2/log.1").content ==
           first.view.nodes.at("data/version-2/log.1").content);
-  // Another member's snapshot of the same name.
+  // Another member's snapshot with the same name.
   cold.data.Write("snapshot.2a", testing::RealFile("38/snapshot.2a"));
   TakenSnapshot third;
   testing::TakeSnapshot(*Unwrap(cold.Open()->OpenBackup({.previous = &second.view})), third,
@@ -95,7 +95,7 @@ TEST_CASE("zookeeper: what the server left behind is taken from the snapshot bef
   REQUIRE_THAT(third.view.the_manifest->warnings.at(0), Catch::Contains("digest"));
 }
 
-TEST_CASE("zookeeper: a damaged log tells the zxid that was reached") {
+TEST_CASE("zookeeper: with a damaged log the manifest has the last good zxid") {
   Cold cold;
   Bytes log = testing::RealFile("39/log.2b");
   log[log.size() / 2] ^= 1;
@@ -109,7 +109,7 @@ TEST_CASE("zookeeper: a damaged log tells the zxid that was reached") {
                    Catch::Contains("the copy ends at " + manifest.position.at("zxid")));
 }
 
-TEST_CASE("zookeeper: a file that the configuration names and that is not there") {
+TEST_CASE("zookeeper: a missing file of the configuration is named") {
   Cold cold;
   const std::string keys = cold.data.top() + "/keys";
   REQUIRE_OK(WriteFileAtomic(
@@ -126,7 +126,7 @@ TEST_CASE("zookeeper: a file that the configuration names and that is not there"
   REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, "on_missing: warn");
 }
 
-TEST_CASE("zookeeper: a server that is down is not healthy, and its position is known") {
+TEST_CASE("zookeeper: a stopped server is unhealthy, but its position is known") {
   Cold cold;
   const SourceInfo info = Unwrap(cold.Open()->Probe({}));
   REQUIRE_FALSE(info.healthy);

@@ -18,13 +18,13 @@ Result<Bytes> Expand(Compression compression, ByteView bytes, std::size_t piece 
 
 }  // namespace
 
-TEST_CASE("zookeeper compression: a file's name says how it is compressed") {
+TEST_CASE("zookeeper compression: the file name shows the compression") {
   REQUIRE(CompressionOf("snapshot.2a") == Compression::kNone);
   REQUIRE(CompressionOf("snapshot.2a.gz") == Compression::kGzip);
   REQUIRE(CompressionOf("snapshot.2a.snappy") == Compression::kSnappy);
 }
 
-TEST_CASE("zookeeper compression: what a server compressed comes out whole") {
+TEST_CASE("zookeeper compression: files compressed by a server are decompressed") {
   for (const auto& [name, compression] :
        {std::pair("39-gz/snapshot.2a.gz", Compression::kGzip),
         std::pair("39-snappy/snapshot.2a.snappy", Compression::kSnappy)}) {
@@ -37,7 +37,7 @@ TEST_CASE("zookeeper compression: what a server compressed comes out whole") {
   }
 }
 
-TEST_CASE("zookeeper compression: what is cut off or damaged is refused") {
+TEST_CASE("zookeeper compression: truncated and damaged files are refused") {
   for (const auto& [name, compression] :
        {std::pair("39-gz/snapshot.2a.gz", Compression::kGzip),
         std::pair("39-snappy/snapshot.2a.snappy", Compression::kSnappy)}) {
@@ -51,7 +51,7 @@ TEST_CASE("zookeeper compression: what is cut off or damaged is refused") {
   }
 }
 
-TEST_CASE("zookeeper compression: every form of Snappy is understood") {
+TEST_CASE("zookeeper compression: every element of Snappy is supported") {
   const auto chunk = [](std::string_view raw) {
     testing::JuteText file;
     file.Raw(std::string_view("\x82SNAPPY\0", 8)).Int(1).Int(1).Text(raw);
@@ -60,7 +60,7 @@ TEST_CASE("zookeeper compression: every form of Snappy is understood") {
   using std::string_view_literals::operator""sv;
   REQUIRE(AsText(Unwrap(chunk("\x03\x08"sv
                               "abc"))) == "abc");
-  // A copy that reaches into itself, with one, two and four bytes for how far back.
+  // A copy that overlaps its output, with offsets of one, two and four bytes.
   REQUIRE(AsText(Unwrap(chunk("\x07\x08"sv
                               "abc"
                               "\x01\x03"sv))) == "abcabca");

@@ -1,4 +1,4 @@
-// A data directory that tests write as a server would.
+// A data directory that tests fill like a server.
 #pragma once
 
 #include <fcntl.h>
@@ -30,7 +30,7 @@ class DataDirectory {
     REQUIRE_OK(WriteAll(file.get(), content, name));
   }
   void Remove(const std::string& name) const { std::filesystem::remove(PathOf(name)); }
-  // As a real server of `version` left it.
+  // The files that a real server of `version` left.
   void CopyReal(const std::string& version) const {
     for (const auto& file :
          std::filesystem::directory_iterator(std::string(HOLDFAST_ZOOKEEPER_DATA) + "/" + version))

@@ -1,5 +1,5 @@
-// Files of real servers, 3.8 and 3.9, each started, filled, stopped, started again, written to and
-// killed: "snapshot.2a" with "log.2b" behind it, "log.1" before it.
+// Files of real servers, 3.8 and 3.9. Each was started, filled, stopped, started again, written to
+// and killed. It left "snapshot.2a", "log.1" before it and "log.2b" after it.
 #pragma once
 
 #include <memory>

@@ -29,8 +29,8 @@ Result<SaslDigest> AnswerTo(std::string_view challenge, const std::string& login
 
 }  // namespace
 
-// The values come from another program, which gives those of the RFC for its client's nonce.
-TEST_CASE("zookeeper sasl: a challenge is answered, and the answer to that believed") {
+// Computed by another program, which gives the values of the RFC for the nonce of its client.
+TEST_CASE("zookeeper sasl: a challenge is answered, and the server's proof is checked") {
   const SaslDigest digest = Unwrap(AnswerTo(kChallenge, "chris:secret"));
   REQUIRE(digest.response() ==
           R"(charset=utf-8,username="chris",realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",)"
@@ -42,7 +42,7 @@ TEST_CASE("zookeeper sasl: a challenge is answered, and the answer to that belie
     REQUIRE_FAILS(digest.Check(wrong), ErrorCode::kDenied, "refuses the SASL login");
 }
 
-TEST_CASE("zookeeper sasl: names and passwords that are not plain") {
+TEST_CASE("zookeeper sasl: names and passwords with special characters") {
   const std::string latin = Unwrap(AnswerTo(kChallenge, "J\u00fcrgen:pa:ss")).response();
   REQUIRE(latin.find("username=\"J\u00fcrgen\"") != std::string::npos);
   REQUIRE(latin.find("8069dfc59391936d47e908b648630d54") != std::string::npos);
@@ -51,7 +51,7 @@ TEST_CASE("zookeeper sasl: names and passwords that are not plain") {
   REQUIRE(other.find("f7d2e4d3cd4fb22450214446582f0c3f") != std::string::npos);
 }
 
-TEST_CASE("zookeeper sasl: what cannot be answered") {
+TEST_CASE("zookeeper sasl: unsupported challenges are refused") {
   REQUIRE_FAILS(AnswerTo(kChallenge, "chris"), ErrorCode::kInvalidArgument, "sasl:USER:PASSWORD");
   for (const char* other : {"`\x82\x01", "realm=\"x\"", "nonce=\"never ends"})
     REQUIRE_FAILS(AnswerTo(other, "chris:secret"), ErrorCode::kUnsupported, "GSSAPI");

@@ -55,7 +55,7 @@ std::string TextOf(const Nodes& nodes, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("zookeeper saved tree: a node with all below it, as the logs left it") {
+TEST_CASE("zookeeper saved tree: a node is read with everything below it, as of the last log") {
   SavedTree tree = Read(RealTree(), "/a");
   REQUIRE(tree.zxid() == 0x38);
   REQUIRE_FALSE(tree.has_later());
@@ -74,7 +74,7 @@ TEST_CASE("zookeeper saved tree: a node with all below it, as the logs left it")
   REQUIRE(tree.above().contains("/"));
 }
 
-TEST_CASE("zookeeper saved tree: as it was after an earlier transaction") {
+TEST_CASE("zookeeper saved tree: the state after an earlier transaction") {
   SavedTree tree = Read(RealTree(), "/a", 0x2c);
   REQUIRE(tree.zxid() == 0x2c);
   REQUIRE(tree.has_later());
@@ -103,7 +103,7 @@ TEST_CASE("zookeeper saved tree: ACLs and kinds of nodes") {
   REQUIRE(below.above().size() == 3);
 }
 
-TEST_CASE("zookeeper saved tree: what is alike in name is not below") {
+TEST_CASE("zookeeper saved tree: nodes with a similar name are not below") {
   TreeFiles files;
   files.snapshot = Opening(
       BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a"}, {.path = "/a/b"}, {.path = "/ab"}}}));
@@ -115,7 +115,7 @@ TEST_CASE("zookeeper saved tree: what is alike in name is not below") {
   REQUIRE_FALSE(tree.above().contains("/ab"));
 }
 
-TEST_CASE("zookeeper saved tree: what is below a node comes before all others") {
+TEST_CASE("zookeeper saved tree: nodes below a node come before its siblings") {
   TreeFiles files;
   files.snapshot = Opening(
       BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a"}, {.path = "/a/b"}, {.path = "/z"}}}));
@@ -129,14 +129,14 @@ TEST_CASE("zookeeper saved tree: what is below a node comes before all others") 
           std::vector<std::string>{"/", "/a", "/a/b", "/a/b/c", "/a!", "/a-b", "/z"});
 }
 
-TEST_CASE("zookeeper saved tree: an ACL that the snapshot does not have lets nobody in") {
+TEST_CASE("zookeeper saved tree: an ACL missing from the snapshot permits no one") {
   TreeFiles files;
   files.snapshot = Opening(BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a", .acl = 7}}}));
   SavedTree tree = Read(files, "/a");
   REQUIRE(AllOf(tree).at("/a").acl.empty());
 }
 
-TEST_CASE("zookeeper saved tree: what is not there, and an end that the visitor makes") {
+TEST_CASE("zookeeper saved tree: a missing node and a visitor's error are errors") {
   REQUIRE_FAILS(SavedTree::Read(RealTree(), "/a/n3", INT64_MAX, "", {}), ErrorCode::kNotFound,
                 "/a/n3");
   SavedTree tree = Read(RealTree(), "/a");

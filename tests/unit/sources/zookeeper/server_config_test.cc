@@ -18,7 +18,7 @@ ServerConfig ReadText(const DataDirectory& data, const std::string& text, Settin
 
 }  // namespace
 
-TEST_CASE("zookeeper config: lines of members") {
+TEST_CASE("zookeeper config: lines of members are parsed") {
   const auto member = ParseMember("3", "db-3:2888:3888:observer;0.0.0.0:2181");
   REQUIRE(member->address == "db-3:2888:3888:observer");
   REQUIRE(member->host == "db-3");
@@ -32,7 +32,7 @@ TEST_CASE("zookeeper config: lines of members") {
   REQUIRE(ParseMember("1", "") == std::nullopt);
 }
 
-TEST_CASE("zookeeper config: an ensemble, its members in zoo.cfg") {
+TEST_CASE("zookeeper config: an ensemble with its members in zoo.cfg") {
   DataDirectory data;
   REQUIRE_OK(WriteFileAtomic(data.path() + "/myid", AsBytes("2\n"), 0600));
   REQUIRE_OK(WriteFileAtomic(data.top() + "/keys", AsBytes("k"), 0600));
@@ -47,16 +47,15 @@ TEST_CASE("zookeeper config: an ensemble, its members in zoo.cfg") {
   REQUIRE(config.members.size() == 3);
   REQUIRE(config.members[2].id == "10");
   REQUIRE(config.client == Address{"127.0.0.1", "2181"});
-  // They answer on the port that this one does, as far as anybody can tell.
+  // They are assumed to use the same client port.
   REQUIRE(config.OtherClients() == std::vector<Address>{{"a", "2181"}, {"j", "2181"}});
-  // As a server takes it, without blanks around; one that it needs and that is not there is to be
-  // told of.
+  // Like a server, without blanks around the value. A required file that does not exist is named.
   REQUIRE(config.files == std::vector<std::string>{data.path() + "/myid", data.top() + "/keys",
                                                    data.top() + "/none", data.top() + "/zoo.cfg"});
   REQUIRE(config.warnings.empty());
 }
 
-TEST_CASE("zookeeper config: a dynamic configuration beside it") {
+TEST_CASE("zookeeper config: a dynamic configuration in another file") {
   DataDirectory data;
   REQUIRE_OK(WriteFileAtomic(data.path() + "/myid", AsBytes("1"), 0600));
   REQUIRE_OK(WriteFileAtomic(data.top() + "/zoo.cfg.dynamic.100000000",
@@ -81,7 +80,7 @@ TEST_CASE("zookeeper config: a dynamic configuration beside it") {
   REQUIRE(other.log_dir == "/elsewhere");
 }
 
-TEST_CASE("zookeeper config: epochs") {
+TEST_CASE("zookeeper config: epochs are read") {
   DataDirectory data;
   const ServerConfig config =
       ReadText(data, fmt::format("dataDir={}\nclientPort=1\n", data.path()));
@@ -93,7 +92,7 @@ TEST_CASE("zookeeper config: epochs") {
   REQUIRE(ReadEpoch(config, "currentEpoch") == std::nullopt);
 }
 
-TEST_CASE("zookeeper config: one that is none") {
+TEST_CASE("zookeeper config: a missing or malformed one is an error") {
   DataDirectory data;
   Settings settings;
   settings.config = data.top() + "/zoo.cfg";
@@ -102,7 +101,7 @@ TEST_CASE("zookeeper config: one that is none") {
   REQUIRE_FAILS(ReadServerConfig(settings), ErrorCode::kInvalidArgument, "no dataDir");
 }
 
-// A server takes them from where it was started, which its configuration does not say.
+// A server resolves them in its working directory, which its configuration does not contain.
 TEST_CASE("zookeeper config: relative paths") {
   DataDirectory data;
   Settings settings;

@@ -60,19 +60,19 @@ TEST_CASE("zookeeper snapshot: real ones are read") {
     REQUIRE(owners.at("/c") == INT64_MIN);
     REQUIRE(static_cast<std::uint64_t>(owners.at("/t")) == (0xff00000000000000 | 1'000'000));
     REQUIRE(summary.last_zxid.has_value() == (version == "39"));
-    // Before it took part in anything the server knew of no transaction's digest.
+    // Before it took part in anything, the server had no transaction digest.
     REQUIRE(summary.fuzzy_end() == 0x2a);
   }
 }
 
-TEST_CASE("zookeeper snapshot: one that is cut off anywhere, or has another bit, is none") {
+TEST_CASE("zookeeper snapshot: a file truncated anywhere or with a flipped bit is refused") {
   for (const char* name : {"38/snapshot.0", "39/snapshot.0"}) {
     const Bytes file = RealFile(name);
     REQUIRE_OK(ReadBytes(file));
     std::size_t whole = 0;
     for (std::size_t bytes = 0; bytes < file.size(); ++bytes) {
       auto read = ReadBytes(ByteView(file).first(bytes));
-      // Each seal ends what an older ZooKeeper would have written.
+      // Each seal ends a file that an older ZooKeeper would have written.
       if (read) ++whole;
     }
     REQUIRE(whole == (std::string_view(name) == "38/snapshot.0" ? 1 : 2));
@@ -84,7 +84,7 @@ TEST_CASE("zookeeper snapshot: one that is cut off anywhere, or has another bit,
   }
 }
 
-TEST_CASE("zookeeper snapshot: digest and last zxid may be missing, alone or both") {
+TEST_CASE("zookeeper snapshot: digest and last zxid are optional") {
   REQUIRE(Unwrap(ReadBytes(BuildSnapshot(kSmall))).fuzzy_end() == 0);
   TestSnapshot with = kSmall;
   with.last_zxid = 9;
@@ -99,7 +99,7 @@ TEST_CASE("zookeeper snapshot: digest and last zxid may be missing, alone or bot
   REQUIRE(Unwrap(ReadBytes(BuildSnapshot(with))).digest == with.digest);
 }
 
-TEST_CASE("zookeeper snapshot: what ZooKeeper would not start on is refused") {
+TEST_CASE("zookeeper snapshot: files with which ZooKeeper would not start are refused") {
   REQUIRE_FAILS(ReadBytes({}), ErrorCode::kCorrupt, "ends in the middle");
   REQUIRE_FAILS(ReadBytes(AsBytes("not a ZooKeeper snapshot at all, is it?")), ErrorCode::kCorrupt,
                 "not a ZooKeeper snapshot");
@@ -120,7 +120,7 @@ TEST_CASE("zookeeper snapshot: what ZooKeeper would not start on is refused") {
   REQUIRE_FAILS(ReadBytes(longer), ErrorCode::kCorrupt, "follows its end");
 }
 
-TEST_CASE("zookeeper snapshot: a visitor's error and a stop end the reading") {
+TEST_CASE("zookeeper snapshot: a visitor's error and a stop end the read") {
   SnapshotVisitor visitor;
   visitor.node = [](const SnapshotNode&) -> Result<void> {
     return Fail(ErrorCode::kNoSpace, "no more");
@@ -132,7 +132,7 @@ TEST_CASE("zookeeper snapshot: a visitor's error and a stop end the reading") {
   REQUIRE_FAILS(ReadSnapshot(content, {}, stop.get_token()), ErrorCode::kCancelled, "");
 }
 
-TEST_CASE("zookeeper snapshot: names tell the zxid") {
+TEST_CASE("zookeeper snapshot: file names contain the zxid") {
   REQUIRE(ZxidOf("snapshot.2a", "snapshot") == 0x2a);
   REQUIRE(ZxidOf("snapshot.10000000f.gz", "snapshot") == 0x10000000f);
   REQUIRE(ZxidOf("snapshot.0.snappy", "snapshot") == 0);

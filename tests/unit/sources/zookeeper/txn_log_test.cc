@@ -74,7 +74,7 @@ TEST_CASE("zookeeper log: it can be resumed where it ended") {
   }
 }
 
-TEST_CASE("zookeeper log: a last record that is not whole ends it, and is told") {
+TEST_CASE("zookeeper log: a truncated last record ends the log, and is reported") {
   const Bytes whole = Two().bytes();
   const LogPosition position = Unwrap(ReadRecords(whole)).position;
   REQUIRE(position.last_zxid == 6);
@@ -95,7 +95,7 @@ TEST_CASE("zookeeper log: a last record that is not whole ends it, and is told")
   REQUIRE(Unwrap(ReadRecords(spoiled)).position.last_zxid == 5);
 }
 
-TEST_CASE("zookeeper log: a damaged record before others is told from a torn one") {
+TEST_CASE("zookeeper log: a damaged record before others is distinguished from a torn one") {
   const Bytes whole = Two().Add(7, 2, TestLog::Delete("/a")).bytes();
   const std::uint64_t first_end = Unwrap(ReadRecords(Two().bytes())).position.bytes;
   Bytes spoiled = whole;
@@ -114,7 +114,7 @@ TEST_CASE("zookeeper log: a damaged record before others is told from a torn one
   Bytes length = whole;
   length[read.position.bytes + 8] = 0xff;
   REQUIRE(Unwrap(ReadRecords(length)).end == LogEnd::kDamaged);
-  // What comes again was there.
+  // A repeated record is not counted.
   REQUIRE(Unwrap(ReadRecords(Two().Add(6, 2, TestLog::Delete("/a")).bytes())).position.records ==
           2);
 }
