@@ -20,8 +20,7 @@
 namespace holdfast::cli {
 namespace {
 
-// A repository that only --repository-url names has no place in a configuration: messages name the
-// flag.
+// With --repository-url there is no place in a configuration, so messages name this flag.
 constexpr const char* kPasswordFlag = "--password-file";
 constexpr const char* kConfigVariable = "HOLDFAST_AGENT_CONFIG";
 
@@ -41,7 +40,7 @@ AgentProgram::AgentProgram(const ProgramContext& context, const GlobalOptions& g
 int AgentProgram::Run() {
   const std::string run = MakeUlid(*context_.clock, *context_.random);
   SetUpLog();
-  // The daemons' lines carry the runs that they are about.
+  // A daemon's log lines name their own runs.
   std::optional<LogRun> scope;
   if (!verb_.is_daemon() && !IsLogForPerson()) scope.emplace(run);
   Result<int> code = Start(run);
@@ -60,9 +59,9 @@ config::Environment AgentProgram::ConfigEnvironment() const {
   return environment;
 }
 
-// The agent must be able to open what root has created.
+// Root may have created files, which the agent must be able to open.
 void AgentProgram::GiveToService() {
-  const Result<void> given = agent::GiveToOwnerOfState(*settings_);
+  const Result<void> given = agent::ChownState(*settings_);
   if (!given) Log(LogLevel::kWarning, "{}", given.error().Text());
 }
 
@@ -83,10 +82,10 @@ void AgentProgram::SetUpLog() {
   }
   options.write_line = [this](std::string_view line) { terminal().WriteErrorLine(line); };
   options.level = globals_.log_level.value_or(LogLevel::kWarning);
-  options.is_for_person = IsLogForPerson();
+  options.is_interactive = IsLogForPerson();
   is_journal_ = SetUpLogging(options, *context_.clock) == LogTarget::kJournald;
   if ((is_journal_ || verb_.is_daemon()) && !globals_.log_level) {
-    // Nobody watches a unit: the journal must say what it did.
+    // As a service, the verb must leave a record in the journal.
     options.level = LogLevel::kInfo;
     options.target = is_journal_ ? LogTarget::kJournald : LogTarget::kStderr;
     (void)SetUpLogging(options, *context_.clock);
@@ -113,7 +112,7 @@ Result<int> AgentProgram::Start(const std::string& run) {
   job_.user = context_.lock_options.holder.user;
   job_.open_storage = context_.open_storage;
   job_.lock_options = context_.lock_options;
-  // The daemon's jobs have other contexts.
+  // Only for a user who waits. The daemon's jobs have other contexts.
   job_.first_answer_within = std::chrono::seconds(20);
   job_.retry_lock = verb_.retry_lock();
   job_.latest = verb_.latest();

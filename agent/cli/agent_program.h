@@ -1,4 +1,4 @@
-// One run of holdfast-agent: what a verb finds set up, and how it ends.
+// One run of holdfast-agent: sets up what a verb needs, and prints its result.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/list_output.h"
-#include "agent/cli/program.h"
+#include "agent/cli/program_context.h"
 #include "agent/cli/progress_printer.h"
 #include "agent/jobs/bandwidth.h"
 #include "agent/jobs/job_context.h"
@@ -37,7 +37,7 @@ class AgentProgram {
   Screen screen() const { return context_.terminal->screen(); }
   bool is_json() const { return globals_.json; }
   const std::string& verb_name() const { return verb_name_; }
-  // The file that was read, or would have been.
+  // The configuration file that was read, or would have been.
   const std::string& config_file() const { return config_file_; }
   const jobs::JobContext& job() const { return job_; }
   const KindSchemas& schemas() const { return schemas_; }
@@ -45,29 +45,28 @@ class AgentProgram {
   const Settings* settings() const { return settings_ ? &*settings_ : nullptr; }
   Settings* settings() { return settings_ ? &*settings_ : nullptr; }
 
-  // The repositories that the verb is about; all if it names none.
+  // The repositories that the command line names; all if it names none.
   Result<std::vector<jobs::RepositoryAddress>> Repositories() const;
-  // For verbs that are about one repository; if none is named, not about `other`.
+  // For verbs on one repository. If none is named, any but `other`.
   Result<jobs::RepositoryAddress> OneRepository(const std::string& other = "") const;
-  // The same for verbs about snapshots: if no repository is named, the one that the sources of
-  // "latest:kind/name" are configured with.
+  // The same for verbs on snapshots. If no repository is named, the one configured for the sources
+  // of "latest:kind/name".
   Result<jobs::RepositoryAddress> RepositoryOf(const std::vector<std::string>& snapshots) const;
   // A configured repository by name. kInvalidArgument, with the nearest name, if it is unknown.
   Result<jobs::RepositoryAddress> NamedRepository(const std::string& name) const;
-  // A repository that only its URL and password file describe; `password_flag` names the file in
-  // messages.
+  // A repository given only by its URL and password file. `password_flag` is used in messages.
   Result<jobs::RepositoryAddress> AddressOfUrl(const std::string& url,
                                                const std::string& password_file,
                                                const char* password_flag) const;
 
-  // Ends the live progress and prints the report in the form that was asked for, wrapped on a
-  // terminal. A report that cannot be written is a failure.
+  // Ends the live progress and prints the report as text or JSON. Text is wrapped on a terminal.
+  // Failing to write the report is a failure of the run.
   template <typename Text, typename Json>
   Result<int> Finish(int code, Text text, Json json) {
     return FinishVerbatim(
         code, [&] { return WrapText(text(), terminal().screen().width); }, std::move(json));
   }
-  // The same for a text with lines to copy, such as commands: it is not wrapped.
+  // The same without wrapping, for text with lines to copy, such as commands.
   template <typename Text, typename Json>
   Result<int> FinishVerbatim(int code, Text text, Json json) {
     EndProgress();
@@ -76,8 +75,8 @@ class AgentProgram {
     ShowError(written.error());
     return code == kExitDone ? kExitFailed : code;
   }
-  // For a verb whose result begins with a list that is printed while `run` makes it; `run` returns
-  // what follows the list.
+  // For a verb whose result begins with a list. `run` adds the entries, which are printed as they
+  // come, and returns what follows the list.
   Result<int> FinishList(const std::string& list,
                          const std::function<Result<std::string>(ListOutput&)>& run);
   void EndProgress() { printer_.reset(); }
@@ -85,7 +84,7 @@ class AgentProgram {
 
  private:
   Result<int> Start(const std::string& run);
-  // Whoever names a level wants a log, with times and runs.
+  // An explicit --log-level requests a log with times and runs.
   bool IsLogForPerson() const;
   void SetUpLog();
   config::Environment ConfigEnvironment() const;

@@ -30,7 +30,7 @@ int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds)
   context.random = &random;
   context.terminal = &terminal;
   context.stop = (*signals)->token();
-  RetryLogForPeople retries;
+  InteractiveRetryLog retries;
   context.open_storage = MakeStorageOpener(
       context.stop,
       [&retries](const Error& error, std::chrono::nanoseconds wait) { retries.Add(error, wait); });

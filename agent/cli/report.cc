@@ -17,7 +17,7 @@
 namespace holdfast::cli {
 namespace {
 
-constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
+constexpr std::size_t kListedMax = 20;  // of a list in text; --json has all
 
 }  // namespace
 
@@ -30,7 +30,6 @@ std::string Duration(const PhaseSeconds& phases) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds)));
 }
 
-// "revision 4711, raft_index 4800".
 std::string Pairs(const std::map<std::string, std::string>& map) {
   std::string text;
   for (const auto& [key, value] : map) {
@@ -39,7 +38,6 @@ std::string Pairs(const std::map<std::string, std::string>& map) {
   return text;
 }
 
-// `lines` may be the first of `total`.
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines,
               std::uint64_t total) {
   if (lines.empty()) return;
@@ -72,7 +70,6 @@ std::string SourceLabel(const repository::SnapshotInfo& snapshot) {
   return paths;
 }
 
-// The tags that have no column of their own.
 std::string OtherTags(const repository::SnapshotInfo& snapshot) {
   std::string text;
   for (const std::string& tag : snapshot.tags) {
@@ -80,7 +77,7 @@ std::string OtherTags(const repository::SnapshotInfo& snapshot) {
     if (repository::DecodeNoteTag(tag)) continue;
     text += (text.empty() ? "" : ", ") + tag;
   }
-  // Builds that knew no tag for it saved safety snapshots as well.
+  // Earlier builds saved safety snapshots without this tag.
   if (snapshot.is_safety && text.find(repository::kSafetyTag) == std::string::npos) {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", repository::kSafetyTag);
   }
@@ -114,7 +111,7 @@ Json BackupTask(const jobs::BackupTaskReport& task) {
       {"bytes_read", task.bytes_read},
       {"bytes_added", task.counts.bytes_added},
       {"bytes_stored", task.counts.bytes_stored},
-      {"blobs_mended", task.blobs_mended},
+      {"blobs_mended", task.blobs_repaired},
       {"seconds", Object(task.seconds)},
       {"warnings", List(task.warnings)},
       {"missing", MissingList(task.manifest.missing)},

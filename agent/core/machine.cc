@@ -12,7 +12,7 @@ std::string SealedKey(const std::string& run, const std::string& source,
   return run + "\n" + source + "\n" + repository;
 }
 
-// No write of a snapshot is waited for longer, so none lands later.
+// No snapshot write is waited for longer, so none lands later.
 constexpr std::int64_t kWriteMaxMs = 60'000;
 constexpr std::int64_t kForgetReportsEveryMs = 24 * 3'600'000LL;
 
@@ -68,13 +68,13 @@ void Machine::Handle(const event::Started&) {
     deadlines_.Set({TimerKind::kLanding, sealed.run}, now_.boot_ms + kWriteMaxMs);
   }
 
-  // Cuts and ends first: what they are about must find them.
+  // Cuts and ends first, because they affect the plans that begin after them.
   for (bool is_backup : {false, true}) {
     for (auto& [id, plan] : plans_) {
       if (!is_backup) SetTimers(plan);
       if (plan.record.kind == OrderKind::kCut && plan.record.state == PlanState::kEnded &&
           !is_backup) {
-        // The others have cut long ago: what begins again waits for no order.
+        // The other nodes have cut long ago, so a restarted backup does not wait for an order.
         const std::optional<v1::Plan> message = MessageOf(plan);
         auto backup =
             message ? plans_.find(ToBytes(message->cut().backup_plan_id())) : plans_.end();
@@ -100,11 +100,11 @@ void Machine::RunDeadline(const Timer& timer) {
       Heartbeat();
       break;
     case TimerKind::kLease:
-      if (now_.boot_ms - heard_ms_ >= lease_ms_) {
+      if (now_.boot_ms - last_received_ms_ >= lease_ms_) {
         is_answered_ = false;
         SayHello();
       } else {
-        deadlines_.Set(timer, heard_ms_ + lease_ms_);
+        deadlines_.Set(timer, last_received_ms_ + lease_ms_);
       }
       break;
     case TimerKind::kReports:
@@ -122,7 +122,7 @@ void Machine::RunDeadline(const Timer& timer) {
       }
       break;
     case TimerKind::kStart:
-      break;  // StartSaving looks
+      break;  // StartSaving() handles it
     case TimerKind::kExpire:
       if (auto plan = plans_.find(id); plan != plans_.end()) ExpirePlan(plan->second);
       break;
@@ -178,7 +178,7 @@ std::vector<TaskStatus> Machine::Tasks() const {
   return all;
 }
 
-// --- the core as others see it
+// --- AgentCore
 
 AgentCore::AgentCore(const Options& options, const Loaded& loaded, Trust& trust, Random& random)
     : machine_(std::make_unique<Machine>(options, loaded, trust, random)) {}

@@ -1,6 +1,5 @@
-// The inside of AgentCore. One class over several files, by subject: machine.cc (steps, deadlines,
-// loading), session.cc (Hello, leases, reports), plans.cc (what is ordered), tasks.cc (what becomes
-// of it).
+// The implementation of AgentCore. One class in several files: machine.cc (steps, deadlines,
+// loading), session.cc (Hello, leases, reports), plans.cc (orders) and tasks.cc (their execution).
 #pragma once
 
 #include <cstdint>
@@ -45,15 +44,15 @@ enum class TimerKind : std::uint8_t {
 using Timer = std::pair<TimerKind, std::string>;
 
 enum class Phase : std::uint8_t {
-  kWaiting,  // for its source, for the parts' locks, for a free place
+  kWaiting,  // for the source, the parts' locks or a free slot
   kPreparing,
   kPrepared,  // waits for the cut
   kCutting,
-  kCut,  // waits for its time and a free place
+  kCut,  // waits for its start time and a free slot
   kSaving,
-  kComposing,  // makes the snapshot
-  kWriting,    // writes it
-  kRunning,    // a job of one phase
+  kComposing,  // seals the snapshot
+  kWriting,    // writes the snapshot
+  kRunning,    // a job with a single phase
   kEnded,
 };
 
@@ -72,7 +71,7 @@ struct Task {
   TaskState state = TaskState::kAccepted;
   Phase phase = Phase::kWaiting;
   bool is_stopping = false;
-  std::string stop_reason = {};  // code of the failure to report: "cancelled", "timed_out"
+  std::string stop_reason = {};  // code of the failure to report: "cancelled" or "timed_out"
   bool cut_on_order = false;
   bool cut_alone = false;
   std::int64_t cut_time_ms = 0;
@@ -116,7 +115,7 @@ class Machine final : public ReplayGuard {
   void Put(Change change) { effects_.changes.push_back(std::move(change)); }
   void Perform(Action action) { effects_.actions.push_back(std::move(action)); }
   void PutIdentity() { is_identity_dirty_ = true; }
-  std::uint64_t Below(std::uint64_t limit);  // random, from 0
+  std::uint64_t Below(std::uint64_t limit);  // random, less than `limit`
 
   // session.cc
   void Handle(const event::Connected& event);
@@ -125,7 +124,7 @@ class Machine final : public ReplayGuard {
   void SayHello();
   bool TakeRoot(const Bytes& root);
   void TakeHelloAnswer(const v1::HelloAnswer& answer);
-  void TakeTaken(std::uint64_t sequence);
+  void HandleReportsTaken(std::uint64_t sequence);
   void SendReports();
   void Replay(std::uint64_t first);
   void SendProgress();
@@ -190,45 +189,44 @@ class Machine final : public ReplayGuard {
   std::map<Bytes, std::uint64_t> floors_;
   std::map<Bytes, Plan> plans_;
   std::map<std::pair<Bytes, std::uint64_t>, Bytes> by_sequence_;  // key id, sequence -> plan id
-  std::map<TaskKey, TaskRecord> ended_tasks_;                     // of plans that are not ended
-  std::map<TaskKey, Task> tasks_;                                 // that are not ended
+  std::map<TaskKey, TaskRecord> ended_tasks_;                     // of plans that have not ended
+  std::map<TaskKey, Task> tasks_;                                 // not ended
   std::map<TaskKey, PartRecord> parts_;
   std::map<std::string, SealedRecord> sealed_;  // by run, source and repository
   std::map<std::string, EndedRunRecord> ended_runs_;
-  // Runs of which a write may still be on its way from before a crash, until when by the boot
-  // clock.
+  // Runs with a snapshot write from before a crash that may still land, and until when (boot
+  // clock).
   std::map<std::string, std::int64_t> landing_;
-  std::deque<ReportRecord> reports_;  // not taken
+  std::deque<ReportRecord> reports_;  // not taken by the controller
   std::uint64_t reports_taken_ = 0;
   std::uint64_t reports_oldest_ = 0;
 
-  bool is_held_ = false;                         // parts' locks
-  std::vector<PartRecord> holding_;              // those that are being taken
-  std::map<std::string, TaskKey> source_users_;  // source -> who has it
+  bool is_held_ = false;                         // the parts' locks are held
+  std::vector<PartRecord> holding_;              // parts whose locks are being taken
+  std::map<std::string, TaskKey> source_users_;  // source -> task that has it open
   std::uint32_t saving_ = 0;
   std::uint32_t other_jobs_ = 0;
 
-  // The session.
   Bytes process_id_;
   Bytes nonce_;
   std::int64_t hello_at_ms_ = 0;
   std::int64_t hello_at_wall_ms_ = 0;
   std::int64_t hello_retry_ms_ = 0;
   bool is_answered_ = false;
-  std::int64_t heard_ms_ = 0;
+  std::int64_t last_received_ms_ = 0;
   std::int64_t heartbeat_ms_ = 30'000;
   std::int64_t lease_ms_ = 120'000;
   std::optional<Freshness> freshness_;
   std::int64_t report_resend_ms_ = 0;
-  std::uint64_t reports_sent_ = 0;  // sequence of the newest sent in this session
+  std::uint64_t reports_sent_ = 0;  // newest sequence sent in this session
   std::uint64_t replay_next_ = 0;
-  std::uint64_t replay_until_ = 0;  // taken reports up to here are told again
+  std::uint64_t replay_until_ = 0;  // last report to send again; 0: not replaying
   std::set<TaskKey> progress_dirty_;
   bool is_progress_due_ = false;
   std::int64_t progress_at_ms_ = -1'000;
   std::vector<Parked> parked_;
-  std::set<Bytes> early_cuts_;  // of backup plans that are not here yet
-  std::set<Bytes> refused_;     // hashes of envelopes nobody has signed, refused already
+  std::set<Bytes> early_cuts_;  // cut orders whose backup plans have not arrived
+  std::set<Bytes> refused_;     // hashes of unsigned envelopes that were refused
   std::int64_t refusals_since_ms_ = 0;
   std::uint32_t refusals_ = 0;
 

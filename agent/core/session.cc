@@ -1,4 +1,4 @@
-// The talk with the controller: Hello and lease, reports until they are taken, progress.
+// The session with the controller: Hello and lease, reports until they are taken, progress.
 #include <algorithm>
 
 #include "agent/core/machine.h"
@@ -37,7 +37,7 @@ void Machine::SayHello() {
   hello_retry_ms_ = hello_retry_ms_ == 0
                         ? options_.hello_retry_ms
                         : std::min(2 * hello_retry_ms_, options_.hello_retry_max_ms);
-  // So that ten thousand that lost their controller at once do not come back at once each time.
+  // Jitter, so that 10,000 agents that lost their controller do not all retry at once.
   const auto jitter =
       static_cast<std::int64_t>(Below(static_cast<std::uint64_t>(hello_retry_ms_ / 2)));
   deadlines_.Set({TimerKind::kHello, ""}, now_.boot_ms + hello_retry_ms_ + jitter);
@@ -72,11 +72,11 @@ void Machine::Handle(const event::MessageReceived& event) {
     Perform(action::Note{"dropped a malformed message from the controller", true});
     return;
   }
-  heard_ms_ = now_.boot_ms;
+  last_received_ms_ = now_.boot_ms;
   if (message.has_hello_answer()) {
     TakeHelloAnswer(message.hello_answer());
   } else if (message.has_heartbeat_answer()) {
-    // Not while one is under way: each would make the answer to the one before worthless.
+    // Not while a Hello is pending: a new nonce would invalidate its answer.
     const bool is_under_way =
         !is_answered_ && now_.boot_ms - hello_at_ms_ < options_.hello_retry_ms;
     if (message.heartbeat_answer().say_hello() && !is_under_way) {
@@ -87,11 +87,11 @@ void Machine::Handle(const event::MessageReceived& event) {
   } else if (message.has_plans()) {
     for (const std::string& envelope : message.plans().envelopes()) TakePlan(ToBytes(envelope));
   } else if (message.has_reports_taken()) {
-    TakeTaken(message.reports_taken().report_sequence());
+    HandleReportsTaken(message.reports_taken().report_sequence());
   }
 }
 
-// Whether it was the next one.
+// Returns whether it was the next version.
 bool Machine::TakeRoot(const Bytes& root) {
   const Result<Trust::Root> taken = trust_.TakeRoot(root, now_);
   if (!taken) {
@@ -112,8 +112,9 @@ void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   Result<Bytes> payload = trust_.OpenFresh(envelope, nonce_, now_);
   v1::Fresh fresh;
   if (!payload || !fresh.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) {
-    // To an earlier Hello, or no controller's: ours is sent again. At once where we have come
-    // nearer: root documents come one by one, and only the newest fits the controller's word.
+    // An answer to an earlier Hello, or not from a controller. Hello is sent again: after a new
+    // root document at once, because they arrive one at a time and Fresh verifies only with the
+    // newest.
     if (is_new_root) {
       hello_retry_ms_ = 0;
       SayHello();
@@ -132,7 +133,7 @@ void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   PutIdentity();
   is_answered_ = true;
   hello_retry_ms_ = 0;
-  nonce_.clear();  // an answer is good once
+  nonce_.clear();  // a nonce is used once
   deadlines_.Cancel({TimerKind::kHello, ""});
   heartbeat_ms_ = std::max<std::int64_t>(kHeartbeatLeastMs, answer.heartbeat_ms());
   lease_ms_ = std::max<std::int64_t>(heartbeat_ms_, answer.lease_ms());
@@ -145,12 +146,12 @@ void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   report_resend_ms_ = options_.report_resend_ms;
   deadlines_.Cancel({TimerKind::kReports, ""});
   if (answer.report_sequence() < reports_taken_) {
-    // It has forgotten what it had: it hears it again, from the journal.
+    // The controller has lost reports, so they are sent again from the journal.
     replay_until_ = reports_taken_;
     Replay(answer.report_sequence() + 1);
   } else {
     replay_until_ = 0;
-    TakeTaken(answer.report_sequence());
+    HandleReportsTaken(answer.report_sequence());
     SendReports();
   }
   RetryParked();
@@ -168,8 +169,8 @@ void Machine::Heartbeat() {
 
 // --- reports
 
-// Numbers, chains, signs and queues it. Returns its sequence. What it tells of must be part of the
-// same step.
+// Numbers, chains, signs and queues a report; returns its sequence. The changes that it reports
+// must be part of the same step.
 std::uint64_t Machine::Report(v1::Report report) {
   ReportRecord record{.sequence = ++identity_.report_sequence,
                       .plan_id = ToBytes(report.plan_id()),
@@ -195,7 +196,7 @@ std::uint64_t Machine::Report(v1::Report report) {
   return identity_.report_sequence;
 }
 
-// The next ones that were not sent in this session, as many as fit one message.
+// Sends the next reports not yet sent in this session, as many as fit in one message.
 void Machine::SendReports() {
   if (!is_answered_ || replay_until_ != 0 || reports_.empty()) return;
   v1::AgentMessage message;
@@ -212,13 +213,13 @@ void Machine::SendReports() {
   }
   if (size == 0) return;
   Send(message);
-  if (options_.planted_bug == PlantedBug::kDropReports) TakeTaken(reports_sent_);
+  if (options_.planted_bug == PlantedBug::kDropReports) HandleReportsTaken(reports_sent_);
   const Timer timer{TimerKind::kReports, ""};
   if (!reports_.empty() && !deadlines_.Has(timer))
     deadlines_.Set(timer, now_.boot_ms + report_resend_ms_);
 }
 
-void Machine::TakeTaken(std::uint64_t sequence) {
+void Machine::HandleReportsTaken(std::uint64_t sequence) {
   if (sequence > identity_.report_sequence) {
     Perform(action::Note{fmt::format("the controller has report {} from this agent, but the "
                                      "agent's journal ends at {}: join the node again",
@@ -247,7 +248,7 @@ void Machine::TakeTaken(std::uint64_t sequence) {
   }
 }
 
-// Taken reports from `first` on, once more.
+// Sends taken reports again, starting at `first`.
 void Machine::Replay(std::uint64_t first) {
   replay_next_ = first;
   Perform(action::LoadReports{first, kReplayPerRead});
@@ -256,11 +257,12 @@ void Machine::Replay(std::uint64_t first) {
 
 void Machine::Handle(const event::ReportsLoaded& event) {
   if (replay_until_ == 0 || !is_answered_) return;
-  const std::uint64_t behind =
+  const std::uint64_t next_sequence =
       reports_.empty() ? identity_.report_sequence + 1 : reports_.front().sequence;
-  const std::uint64_t first = event.reports.empty() ? behind : event.reports.front().sequence;
+  const std::uint64_t first =
+      event.reports.empty() ? next_sequence : event.reports.front().sequence;
   if (first > replay_next_) {
-    // What lies between is kept no more: the controller hears so with the next Hello.
+    // The reports in between are no longer kept. The next Hello says so.
     reports_oldest_ = first;
     replay_until_ = 0;
     SayHello();
@@ -284,7 +286,7 @@ void Machine::SetState(Task& task, TaskState state) {
   is_progress_due_ = true;
 }
 
-// At once when a state has changed, else once a second.
+// At once after a state change, otherwise once a second.
 void Machine::SendProgress() {
   if (!is_answered_) return;
   const bool is_waiting = std::ranges::any_of(
@@ -297,7 +299,7 @@ void Machine::SendProgress() {
   }
   v1::AgentMessage message;
   for (auto& [key, task] : tasks_) {
-    // Who waits for the cut says so again: the others wait for it.
+    // A task that waits for the cut repeats its state, because the other nodes wait for it.
     if (!progress_dirty_.contains(key) && task.phase != Phase::kPrepared) continue;
     v1::TaskProgress& one = *message.mutable_progress()->add_tasks();
     one.set_plan_id(std::string(AsText(key.plan_id)));
@@ -306,7 +308,7 @@ void Machine::SendProgress() {
     SetProgress(task.progress, one);
     one.set_bytes_per_s(static_cast<std::uint64_t>(task.rate.bytes_per_second()));
     if (const auto left = task.rate.SecondsLeft(task.progress.bytes_total)) {
-      // 0 would say that it is unknown.
+      // 0 means unknown.
       one.set_seconds_left(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(*left + 0.5)));
     }
     one.set_cut_time_ms(task.cut_time_ms);

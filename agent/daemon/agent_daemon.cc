@@ -22,7 +22,7 @@
 namespace holdfast::agent {
 namespace {
 
-// The kernel's name for this boot (random(4)).
+// The kernel's id of this boot (random(4)).
 Result<std::string> BootId() {
   HF_ASSIGN(const Bytes bytes, ReadWholeFile("/proc/sys/kernel/random/boot_id", 128));
   std::string id(AsText(bytes));
@@ -58,8 +58,8 @@ bus::BusClientOptions BusOptions(const Settings& settings, Identity& identity) {
   return options;
 }
 
-void Tell(const Result<void>& told) {
-  if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+void LogFailure(const Result<void>& result) {
+  if (!result) Log(LogLevel::kWarning, "{}", result.error().Text());
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   }
   HF_ASSIGN(const Loaded loaded, journal.Load());
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.identity.root));
-  settings.cluster = root.cluster();  // stands in every snapshot
+  settings.cluster = root.cluster();  // recorded in every snapshot
   AgentTrust trust(std::move(root), std::move(identity.signing_key),
                    {identity.node, identity.incarnation}, local,
                    RootsDirectory(settings.state_dir));
@@ -108,9 +108,9 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {}, controller at {}", identity.node,
       trust.root().cluster(), identity.incarnation, FormatCount(settings.sources.size(), "source"),
       bus_options.endpoint);
-  Tell(notifier.Ready(fmt::format("node {}", identity.node)));
+  LogFailure(notifier.Ready(fmt::format("node {}", identity.node)));
   Result<void> ended = loop.Run(stop, notifier);
-  Tell(notifier.Stopping("stopping"));
+  LogFailure(notifier.Stopping("stopping"));
   return ended;
 }
 

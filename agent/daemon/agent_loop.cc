@@ -66,8 +66,8 @@ Result<void> AgentLoop::Run(const std::stop_token& stop, const Notifier& notifie
     if (core_->NextWake() <= Now().boot_ms) Feed(event::TimePassed{});
     HF_TRY(Commit());
     if (notifier.watchdog_interval()) {
-      Result<void> told = notifier.Watchdog();
-      if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+      Result<void> notified = notifier.Watchdog();
+      if (!notified) Log(LogLevel::kWarning, "{}", notified.error().Text());
     }
   }
   return {};
@@ -83,7 +83,7 @@ Instant AgentLoop::NextDeadline(const Notifier& notifier) const {
   return clock_.Monotonic() + std::clamp(until_wake, std::chrono::milliseconds(0), most);
 }
 
-// Waits for the first thing that happens, and takes what else is there.
+// Waits for the first event, then takes further ones that are available.
 Result<void> AgentLoop::Hear(Instant deadline) {
   for (int i = 0; i < kMessagesAtOnce; ++i) {
     HF_ASSIGN(std::optional<bus::BusEvent> event, bus_.Receive(i == 0 ? deadline : Instant{}));
@@ -121,7 +121,7 @@ Result<void> AgentLoop::Commit() {
 
 void AgentLoop::Perform(const Action& action) {
   if (const auto* send = std::get_if<action::Send>(&action)) {
-    (void)bus_.Send(send->message);  // whatever counts is sent again until it is answered
+    (void)bus_.Send(send->message);  // may be lost: important messages are repeated until answered
   } else if (const auto* note = std::get_if<action::Note>(&action)) {
     Log(note->warning ? LogLevel::kWarning : LogLevel::kInfo, "{}", note->text);
   } else if (const auto* load = std::get_if<action::LoadReports>(&action)) {

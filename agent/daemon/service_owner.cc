@@ -16,7 +16,7 @@ namespace holdfast::agent {
 namespace {
 
 constexpr std::string_view kFileUrl = "file:";
-// A repository has at most "data/xx/file".
+// A repository is at most as deep as "data/xx/file".
 constexpr unsigned kRepositoryDepth = 3;
 
 struct StatePart {
@@ -24,12 +24,12 @@ struct StatePart {
   unsigned depth;
 };
 
-// Restore journals are files; restored files may lie deeper under the same name.
+// Depth 1 for "restore": its journals are files, and restored files may be below the same name.
 constexpr std::array kStateParts = {StatePart{"cache", 4}, StatePart{"locks", 1},
                                     StatePart{"resume", 3}, StatePart{"restore", 1},
                                     StatePart{"sources", 4}};
 
-// Null unless root runs this and another user owns the directory.
+// nullopt unless root runs this and another user owns the directory.
 std::optional<FileOwner> ServiceOwner(const std::string& state_dir) {
   if (::geteuid() != 0) return {};
   Result<FileOwner> owner = OwnerOfFile(state_dir);
@@ -46,38 +46,37 @@ std::string LocalPath(std::string_view url) {
 Result<void> BecomeOwnerOfState(const std::string& state_dir) {
   const std::optional<FileOwner> owner = ServiceOwner(state_dir);
   if (!owner) return {};
-  const ServiceUser user = UserOfNumber(owner->uid, owner->gid);
+  const ServiceUser user = UserFromId(owner->uid, owner->gid);
   Log(LogLevel::kInfo, "switch from root to user {}, the owner of {}", user.name, state_dir);
-  Result<void> done = BecomeUser(user, KeptRights::kReadAllFiles);
+  Result<void> done = BecomeUser(user, KeptCapabilities::kReadAllFiles);
   if (done) return {};
   return Fail(std::move(done).error().WithHint(
       fmt::format("run it as the agent's user: runuser -u {} -- holdfast-agent ...", user.name)));
 }
 
-Result<void> GiveToOwnerOfState(const Settings& settings) {
+Result<void> ChownState(const Settings& settings) {
   const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
   if (!owner) return {};
   for (const StatePart& part : kStateParts) {
-    HF_TRY(
-        GiveFilesOfRoot(fmt::format("{}/{}", settings.state_dir, part.name), *owner, part.depth));
+    HF_TRY(ChownRootFiles(fmt::format("{}/{}", settings.state_dir, part.name), *owner, part.depth));
   }
   for (const RepositorySettings& repository : settings.repositories) {
     const std::string path = LocalPath(repository.url);
     if (path.empty()) continue;
     const Result<FileOwner> owned = OwnerOfFile(path);
     if (!owned || owned->uid != owner->uid) continue;
-    HF_TRY(GiveFilesOfRoot(path, *owner, kRepositoryDepth));
+    HF_TRY(ChownRootFiles(path, *owner, kRepositoryDepth));
   }
   return {};
 }
 
-Result<void> GiveNewRepository(const Settings& settings, const std::string& url,
-                               const std::string& password_file) {
+Result<void> ChownNewRepository(const Settings& settings, const std::string& url,
+                                const std::string& password_file) {
   const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
   if (!owner) return {};
-  if (!password_file.empty()) HF_TRY(GiveFilesOfRoot(password_file, *owner, 0));
+  if (!password_file.empty()) HF_TRY(ChownRootFiles(password_file, *owner, 0));
   const std::string path = LocalPath(url);
-  return path.empty() ? Result<void>{} : GiveFilesOfRoot(path, *owner, kRepositoryDepth);
+  return path.empty() ? Result<void>{} : ChownRootFiles(path, *owner, kRepositoryDepth);
 }
 
 }  // namespace holdfast::agent

@@ -1,5 +1,5 @@
-// Root beside the service: what root's verbs do so that the agent, which runs as another user, can
-// still open its own files afterwards.
+// Root commands next to the service: keep the state usable by the agent, which runs as another
+// user.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@
 
 namespace holdfast::agent {
 
-// If root runs this and another user owns `state_dir`: this process becomes that user and keeps
-// only the right to read all files, as holdfast-agent.service has it.
+// If root runs this and another user owns `state_dir`, switches to that user, and keeps only the
+// right to read all files, like holdfast-agent.service.
 Result<void> BecomeOwnerOfState(const std::string& state_dir);
 
-// Gives what root created in `state_dir`, and in local repositories, to the owner of `state_dir`.
-// A repository counts only if that owner owns its directory.
-Result<void> GiveToOwnerOfState(const Settings& settings);
+// Changes the owner of what root created in `state_dir` and in local repositories to the owner of
+// `state_dir`. Skips repositories whose directory that owner does not own.
+Result<void> ChownState(const Settings& settings);
 
-// Likewise for a repository and a password file that root has just created.
-Result<void> GiveNewRepository(const Settings& settings, const std::string& url,
-                               const std::string& password_file);
+// The same for a repository and a password file that root has just created.
+Result<void> ChownNewRepository(const Settings& settings, const std::string& url,
+                                const std::string& password_file);
 
 }  // namespace holdfast::agent

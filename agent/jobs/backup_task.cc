@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "agent/jobs/bandwidth.h"
-#include "agent/jobs/items_ahead.h"
 #include "agent/jobs/mount_check.h"
 #include "agent/jobs/part_record.h"
+#include "agent/jobs/prefetcher.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/rate_limit.h"
@@ -21,7 +21,7 @@ using repository::SnapshotInfo;
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
-// Ends the reading of a large file when a stop is requested, and keeps to the limits.
+// Stops reading a large file on a stop request, and applies rate limits.
 class PacedReader final : public ByteReader {
  public:
   PacedReader(std::unique_ptr<ByteReader> reader, RateLimits limits, std::stop_token stop)
@@ -55,8 +55,8 @@ void Pace(Item& item, const RateLimits& limits, const std::stop_token& stop) {
   };
 }
 
-// Pulls every item through the writer. The job owns pace and cancellation, once for all kinds.
-Result<void> SaveItems(ItemsAhead& items, repository::PartWriter& writer, const RateLimits& limits,
+// Passes every item to the writer. Rate limits and cancellation are handled here for all kinds.
+Result<void> SaveItems(Prefetcher& items, repository::PartWriter& writer, const RateLimits& limits,
                        const std::stop_token& stop) {
   for (;;) {
     if (stop.stop_requested()) return Fail(Stopped());
@@ -64,7 +64,8 @@ Result<void> SaveItems(ItemsAhead& items, repository::PartWriter& writer, const 
     if (!item) return {};
     Pace(*item, limits, stop);
     Result<void> added = writer.Add(*std::move(item));
-    // A file that is not required is left out when it cannot be read to its end; but not by us.
+    // The writer leaves out an optional file that fails to read. A stop must not count as such a
+    // failure.
     if (stop.stop_requested()) return Fail(Stopped());
     if (!added) return added;
   }
@@ -118,7 +119,7 @@ Result<void> BackupTask::Prepare() {
   // Snapshots before the index, so that the index knows every blob of each snapshot listed.
   HF_ASSIGN(const repository::SnapshotListing listing,
             repository::ListReadableSnapshots(repository_->repository()));
-  // No reason to save nothing from now on.
+  // Unreadable snapshots must not prevent a new one.
   for (const repository::UnreadableSnapshot& unreadable : listing.unreadable) {
     report_.warnings.push_back(unreadable.error.Text());
   }
@@ -169,7 +170,7 @@ Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots
   if (previous == nullptr) return {};
   auto view = repository::OpenSnapshot(repository_->repository(), *previous);
   if (!view) {
-    // Damage of an old snapshot must not keep a new one from being made.
+    // A damaged old snapshot must not prevent a new one.
     report_.warnings.push_back(fmt::format("previous snapshot {} is not used: {}",
                                            previous->id.Hex().substr(0, 8),
                                            view.error().message()));
@@ -181,7 +182,7 @@ Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots
   return {};
 }
 
-// Also finds out whether this part is to have the data: of the rest it is when no other has them.
+// Also sets has_data_: a rest part has the data if no other part has it.
 Result<void> BackupTask::OpenOthers() {
   has_data_ = options_.scope == BackupScope::kWhole || options_.scope == BackupScope::kLead;
   if (options_.scope != BackupScope::kRest) return {};
@@ -226,7 +227,7 @@ Result<void> BackupTask::Save() {
   timer_.Begin("save", progress_.progress());
   BeginResumeLog();
   HF_ASSIGN(part_, SavePart());
-  // Gives back whatever the service holds for us before we go on.
+  // Release everything that the service holds for us.
   session_.reset();
   previous_view_.reset();
   other_views_.clear();
@@ -241,7 +242,7 @@ Result<void> BackupTask::Save() {
   return {};
 }
 
-// A run that is not interrupted needs none, so none that fails is no reason to fail.
+// A missing log only matters if the run is interrupted, so its failure is a warning.
 void BackupTask::BeginResumeLog() {
   if (options_.rehash) return;
   const SourceSettings& settings = *options_.settings;
@@ -256,7 +257,7 @@ void BackupTask::BeginResumeLog() {
   }
 }
 
-// The part is safe: nothing is left to go on with.
+// The part is saved, so there is nothing to resume.
 void BackupTask::EndResumeLog() {
   if (resume_ == nullptr) return;
   if (resume_->failure()) report_.warnings.push_back(WithoutResumeLog(*resume_->failure()));
@@ -278,7 +279,7 @@ Result<Part> BackupTask::SavePart() {
                                 ? RateLimits()
                                 : context_.bandwidth->OfSource(options_.settings->label());
   {
-    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings),
+    Prefetcher items(*session_, ReadersOf(*context_.settings, *options_.settings),
                      progress_.progress(), resume_.get());
     HF_TRY(SaveItems(items, *writer, limits, context_.stop));
   }
@@ -292,7 +293,7 @@ Result<Part> BackupTask::SavePart() {
   return writer->Finish();
 }
 
-// Adds what the job knows to what the session said; all but what is known when the part is whole.
+// Adds what the job knows to the session's manifest, except the tree id, which is not known yet.
 void BackupTask::CompleteManifest(const Part& part) {
   const Settings& settings = *context_.settings;
   const Topology topology = source_->kind().topology;
@@ -323,7 +324,7 @@ void BackupTask::CompleteManifest(const Part& part) {
 
 Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
                                    const repository::PartStatistics& statistics) {
-  timer_.Begin("save", progress_.progress());  // so that what was measured until now counts
+  timer_.Begin("save", progress_.progress());  // includes the time until now in `seconds`
   saved_.manifest.parts.front().seconds = timer_.seconds();
   PartRecord record{.manifest = saved_.manifest,
                     .has_data = has_data_,
@@ -346,7 +347,7 @@ void BackupTask::TakeStatistics(const Part& part) {
   saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;
   saved_.bytes_added = report_.counts.bytes_added = part.statistics.blobs.bytes_added;
   saved_.bytes_stored = report_.counts.bytes_stored = part.statistics.blobs.bytes_packed;
-  report_.blobs_mended = part.statistics.blobs.blobs_mended;
+  report_.blobs_repaired = part.statistics.blobs.blobs_repaired;
   saved_.warnings = report_.warnings;
   const std::vector<std::string>& said = saved_.manifest.warnings;
   saved_.warnings.insert(saved_.warnings.end(), said.begin(), said.end());

@@ -1,11 +1,11 @@
-// One backup of one source, in steps that its caller drives: the standalone verbs one after the
-// other, a daemon from its threads and with waits between.
+// One backup of one source, as a sequence of steps. Standalone commands run them one after another;
+// the daemon runs them from several threads and may wait between them.
 //
-// - Prepare(): source and repository are locked and open, the service is asked, nothing is fixed
-//   yet.
-// - Cut(): the position is fixed.
-// - Save(): the part is durable, nothing is visible; the source's lock is given back.
-// - Compose(): the part becomes a snapshot; or TakePart(), when it waits for others'.
+// - Prepare(): opens and locks source and repository, and contacts the service. No position is
+//   fixed yet.
+// - Cut(): fixes the position.
+// - Save(): makes the part durable but not visible, and releases the source's lock.
+// - Compose(): turns the part into a snapshot. Or TakePart(), if it waits for other parts.
 #pragma once
 
 #include <memory>
@@ -22,40 +22,41 @@
 
 namespace holdfast::jobs {
 
-// What became of one source. JSON: docs/json.md#backup.
+// Outcome of one source. JSON: docs/json.md#backup.
 struct BackupTaskReport {
   std::string kind;
   std::string name;
   std::string repository;
   TaskState state = TaskState::kFailed;
   std::optional<Error> error;        // unless done or partly done
-  bool is_repository_error = false;  // it is in the way of every source of the repository
-  bool began = false;                // whether the source was cut, so that something had begun
+  bool is_repository_error = false;  // affects every source of the repository
+  bool began = false;                // the source was cut, so a backup had begun
   std::string recovered;             // see SourceSession
 
   std::string snapshot;  // id; empty without one
   std::string host;      // of that snapshot, like the next two
   WallTime time;
   bool is_partial = false;
-  std::string parent;  // the previous snapshot it was compared with
-  Manifest manifest;   // as it stands in the snapshot
-  // Of the snapshot; without one, `items` and `bytes` are those of the part that was saved.
+  std::string parent;  // the previous snapshot that it was compared with
+  Manifest manifest;   // as stored in the snapshot
+  // Of the snapshot. Without one, `items` and `bytes` are those of the saved part.
   SnapshotCounts counts;
-  std::uint64_t bytes_read = 0;    // of the source's content, really read
-  std::uint64_t blobs_mended = 0;  // with rehash: that were damaged or gone in the repository
+  std::uint64_t bytes_read = 0;      // content actually read from the source
+  std::uint64_t blobs_repaired = 0;  // with rehash: blobs that were damaged or missing
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
 
   std::string label() const { return kind + "/" + name; }
 };
 
-// What Save() left in the repository.
+// What Save() stored in the repository.
 struct SavedPart {
   std::string node;
   repository::Id tree;
-  bool has_data = false;  // what one part of a snapshot has: the whole, or what belongs to no shard
+  // Exactly one part of a snapshot has the data: the whole state, or what belongs to no shard.
+  bool has_data = false;
   bool is_rest = false;
-  Manifest manifest;  // of this part alone; `parts` has this one
+  Manifest manifest;  // of this part only; `parts` has one entry
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   std::uint64_t bytes_read = 0;
@@ -64,8 +65,8 @@ struct SavedPart {
   std::vector<std::string> warnings;
 };
 
-// Keeps the repository's lock, so that no prune takes a part that nothing refers to yet. Held until
-// the part is composed or given up; going out of scope gives the lock back.
+// Holds the repository's lock, so that no prune removes a part that no snapshot refers to yet. Keep
+// it until the part is composed or abandoned. Destruction releases the lock.
 struct HeldPart {
   std::unique_ptr<RepositorySession> repository;
 };
@@ -73,53 +74,53 @@ struct HeldPart {
 struct BackupTaskOptions {
   const SourceSettings* settings = nullptr;
   std::string note = {};
-  // Reads everything anew, believes neither the previous snapshot nor what the index says is there,
-  // and stores what is damaged again.
+  // Reads everything again, ignoring the previous snapshot. Verifies blobs that the index lists
+  // instead of trusting them, and stores damaged ones again.
   bool rehash = false;
   bool before_restore = false;           // see BackupSpec
   std::vector<std::string> staged = {};  // likewise
   BackupScope scope = BackupScope::kWhole;
-  // A part that the run has of the source already. kRest: all of them.
+  // A part of the source that the run already has. For kRest, `others` holds all of them.
   struct OtherPart {
     std::string node;
     repository::Id tree;
   };
   std::vector<OtherPart> others = {};
-  // Compose() follows in the same breath. False: the part gets a part.json, and waits for whoever
-  // composes it.
+  // Compose() follows immediately. False: the part gets a part.json and waits to be composed.
   bool compose = true;
-  // Open and locked already, by the caller, who keeps them; null: the task opens its own.
+  // Already open and locked; owned by the caller. Null: the task opens its own.
   SourceSession* source = nullptr;
   RepositorySession* repository = nullptr;
 };
 
-// Used by one thread at a time, not necessarily the same; progress() by any. Every step is called
-// once and requires that the one before succeeded; context.stop ends each of them with kCancelled.
-// The destructor gives back whatever is held.
+// Used by one thread at a time, not necessarily the same one; progress() is safe from any thread.
+// Call each step once, after the previous one succeeded. context.stop ends a step with kCancelled.
+// The destructor releases all locks.
 class BackupTask {
  public:
-  // What options and context refer to outlives the task. Shows itself to the observer from now on.
+  // Everything that options and context refer to must outlive the task. Registers with the
+  // observer.
   BackupTask(JobContext context, BackupTaskOptions options);
   ~BackupTask();
   BackupTask(const BackupTask&) = delete;
   BackupTask& operator=(const BackupTask&) = delete;
 
-  // kBusy names who holds the source or the repository; kUnsupported: the kind does not know the
-  // scope; kCorrupt: another part is none of this run and source.
+  // kBusy names the holder of the source or repository. kUnsupported: the kind does not support the
+  // scope. kCorrupt: another part does not belong to this run and source.
   Result<void> Prepare();
-  // When it cut.
+  // Returns the cut time.
   Result<WallTime> Cut();
   Result<void> Save();
   // REQUIRES: Save() succeeded.
   const SavedPart& saved() const { return saved_; }
-  // Makes the snapshot and reads it back. REQUIRES: options.compose.
+  // Creates the snapshot and reads it back. REQUIRES: options.compose.
   Result<ComposedSnapshot> Compose();
-  // What must be kept until the part is composed. REQUIRES: not options.compose; Save() succeeded;
-  // the task opened its own repository.
+  // Returns the lock to hold until the part is composed. REQUIRES: not options.compose; Save()
+  // succeeded; the task opened its own repository.
   HeldPart TakePart();
 
   const Progress& progress() const { return progress_.progress(); }
-  // The whole story, with how the last step ended. REQUIRES: called once, last.
+  // The complete report, including the outcome of the last step. REQUIRES: called once, last.
   BackupTaskReport TakeReport(const Result<void>& outcome);
 
  private:
@@ -147,8 +148,8 @@ class BackupTask {
   std::unique_ptr<SnapshotView> previous_view_;
   std::vector<std::unique_ptr<SnapshotView>> other_views_;
   std::optional<repository::Id> parent_;
-  std::unique_ptr<repository::ResumeLog> resume_;  // null where there is none
-  std::unique_ptr<BackupSession> session_;         // goes first: it uses what stands above
+  std::unique_ptr<repository::ResumeLog> resume_;  // may be null
+  std::unique_ptr<BackupSession> session_;         // destroyed first: it uses the members above
   repository::Part part_;
   bool has_data_ = false;
   bool is_partial_ = false;

@@ -23,9 +23,9 @@ bool IsChosen(const SnapshotInfo& snapshot, std::string_view selector) {
   return selector.empty() || MatchesSource(selector, snapshot, snapshot.name);
 }
 
-// Damaged snapshots of which one of `selectors` is the beginning of the id. They say nothing of
-// themselves and count as partial, so that no floor keeps them. One that merely cannot be read now
-// may well belong to the floor.
+// Adds the damaged snapshots whose id starts with one of `selectors`. They have no metadata and
+// count as partial, so the floor never keeps them. One that only cannot be read now may belong to
+// the floor, so it is an error.
 Result<void> AddNamedDamage(const std::vector<std::string>& selectors,
                             const std::vector<repository::UnreadableSnapshot>& unreadable,
                             ForgetReport& report) {
@@ -44,7 +44,7 @@ Result<void> AddNamedDamage(const std::vector<std::string>& selectors,
   return {};
 }
 
-// Verdicts about named snapshots; nobody else is touched.
+// Judges only the named snapshots.
 Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options, unsigned min_keep,
                         ForgetReport& report) {
   std::set<repository::Id> named;
@@ -56,7 +56,7 @@ Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options,
   std::vector<RetentionVerdict> verdicts;
   for (const SnapshotInfo& snapshot : report.snapshots)
     verdicts.push_back({&snapshot, !named.contains(snapshot.id), {}});
-  if (repository::KeepFloor(verdicts, min_keep) > 0) {
+  if (repository::ApplyFloor(verdicts, min_keep) > 0) {
     for (const RetentionVerdict& verdict : verdicts) {
       if (!verdict.keep || !named.contains(verdict.snapshot->id)) continue;
       return Fail(ErrorCode::kDenied,
@@ -75,10 +75,10 @@ Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options,
   return {};
 }
 
-// A policy is there to keep something of everything.
+// A policy must keep something of every group.
 Result<void> RequireKept(const ForgetReport& report) {
   for (const ForgetReport::Group& group : report.groups) {
-    if (repository::KeepsSome(group.verdicts)) continue;
+    if (repository::KeepsAny(group.verdicts)) continue;
     const SnapshotInfo& newest = *group.verdicts.front().snapshot;
     return Fail(ErrorCode::kDenied,
                 fmt::format("the policy would leave nothing of a group of {}, {} of {} the newest",
@@ -112,8 +112,8 @@ Result<void> JudgeByPolicy(const JobContext& context, const ForgetOptions& optio
     report.groups.push_back(
         {std::move(group.host), std::move(group.paths), std::move(group.tags), {}});
   }
-  // A source may lie in several groups.
-  report.kept_by_floor = repository::KeepFloor(all, min_keep);
+  // A source may be in several groups.
+  report.kept_by_floor = repository::ApplyFloor(all, min_keep);
   auto next = std::make_move_iterator(all.begin());
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
@@ -123,7 +123,7 @@ Result<void> JudgeByPolicy(const JobContext& context, const ForgetOptions& optio
   return RequireKept(report);
 }
 
-// A safety snapshot that is named is judged by that alone.
+// Removes safety snapshots that are named from `safety`: they have a verdict already.
 void LeaveToNamed(ForgetReport& report) {
   std::erase_if(report.safety, [&](const RetentionVerdict& verdict) {
     return std::ranges::count(report.groups.front().verdicts, verdict.snapshot,
@@ -131,14 +131,14 @@ void LeaveToNamed(ForgetReport& report) {
   });
 }
 
-// One by one, oldest first: who is interrupted has the newest left.
+// One by one, oldest first, so an interruption leaves the newest.
 Result<void> Remove(const JobContext& context, RepositorySession& session,
                     const std::vector<RetentionVerdict>& verdicts, unsigned& forgotten) {
   for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict) {
     if (verdict->keep) continue;
     if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     const std::string id = verdict->snapshot->id.Hex();
-    Result<void> removed = session.repository().storage().RemoveWhile(
+    Result<void> removed = session.repository().storage().RemoveIfPermitted(
         {FileKind::kSnapshot, id}, repository::WhileHeld(session.lock()));
     if (!removed && removed.error().code() != ErrorCode::kNotFound) {
       return Fail(std::move(removed).error().While("forget snapshot " + id.substr(0, 8)));
@@ -189,7 +189,7 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
       session->repository(), options.dry_run ? Vanished::kForgotten : Vanished::kError);
   if (!listing) return Fail(std::move(listing).error().While(what));
   report.snapshots = std::move(listing->snapshots);
-  // A policy that does not know all of them could keep the wrong ones.
+  // A policy that does not see all snapshots could keep the wrong ones.
   if (options.snapshots.empty() && !listing->unreadable.empty()) {
     return Fail(std::move(listing->unreadable.front().error).While(what));
   }

@@ -1,4 +1,4 @@
-// Makes a new repository.
+// Creates a repository.
 #pragma once
 
 #include <string>
@@ -14,12 +14,12 @@ struct InitReport {
   std::string url;
   std::string id;
   std::string password_file;
-  bool password_made = false;  // the file was not there before
+  bool password_generated = false;  // the file did not exist before
   std::vector<std::string> warnings;
 };
 
-// Writes a random password of 256 bits in hexadecimal where the password file is missing (mode
-// 0600); a file that is there is used as it is. kAlreadyExists when there is a repository.
+// If the password file does not exist, creates it (mode 0600) with a random password of 256 bits in
+// hexadecimal. An existing file is used as is. kAlreadyExists if the repository exists.
 Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& address);
 
 }  // namespace holdfast::jobs

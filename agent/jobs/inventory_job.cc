@@ -12,9 +12,9 @@ namespace {
 using repository::Id;
 using repository::SnapshotInfo;
 
-// Whether an error says something of this snapshot, and not of the storage.
+// Whether an error concerns this snapshot, not the storage.
 bool IsOfSnapshot(const Error& error) {
-  return repository::IsDamage(error) || repository::IsOutOfReach(error);
+  return repository::IsDamage(error) || repository::IsInaccessible(error);
 }
 
 Result<std::vector<Id>> ListIds(repository::Repository& repository,

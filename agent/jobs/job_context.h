@@ -1,5 +1,10 @@
-// What every job is given, and how it says where it stands. Jobs are where a source meets the
-// repository; they print and log nothing themselves.
+// Input common to all jobs, and how they report progress. Jobs connect sources with repositories.
+// They print and log nothing themselves.
+//
+// This room is the only one that knows both sources and repositories. Each *_job.h is one
+// operation, as the verbs of the command line and the orders of the controller start it:
+// backup_job.h, restore_job.h, check_job.h and so on. A backup consists of tasks (backup_task.h)
+// and a composition (compose_job.h). Jobs know neither the command line nor the controller.
 #pragma once
 
 #include <chrono>
@@ -21,7 +26,7 @@
 #include "common/filetree/mounts.h"
 #include "common/repository/lock.h"
 #include "common/repository/snapshot_reader.h"
-#include "common/storage/storage.h"
+#include "common/storage/open_storage.h"
 #include "common/stream/progress.h"
 
 namespace holdfast::jobs {
@@ -29,26 +34,26 @@ namespace holdfast::jobs {
 class Bandwidth;
 class RepositoryPool;
 
-// Told of a job's work by the thread that does it.
+// Observes a job. Called on the thread that does the work.
 class JobObserver {
  public:
   virtual ~JobObserver() = default;
-  // So many subjects will begin, one after the other or at once.
+  // `subjects` subjects will begin, one after another or concurrently.
   virtual void Expect(std::size_t /*subjects*/) {}
-  // One of these ended before it began.
+  // One of them ended before it began.
   virtual void Skip() {}
-  // `progress` counts until End() of the same subject, e.g. "files/app".
+  // `progress` is updated until End() of the same subject, e.g. "files/app".
   virtual void Begin(const std::string& subject, const Progress& progress) = 0;
   virtual void End(const std::string& subject) = 0;
-  // Something an operator wants to find in the log afterwards.
+  // Something that an operator may look for in the log later.
   virtual void Note(const std::string& subject, std::string_view text) = 0;
-  // What an operator wants to know now: nothing goes on until somebody else is done.
+  // Something that an operator should know now: the job waits for someone else.
   virtual void Waits(const std::string& subject, std::string_view text) = 0;
 };
 
-// Everything referred to outlives the job.
+// Everything referred to must outlive the job.
 struct JobContext {
-  const Settings* settings = nullptr;  // null: only a repository was named, nothing else is known
+  const Settings* settings = nullptr;  // null: only a repository is known, not the configuration
   const std::vector<SourceKind>* kinds = nullptr;
   const Clock* clock = nullptr;
   Random* random = nullptr;
@@ -56,32 +61,33 @@ struct JobContext {
   std::stop_token stop;
   std::string run;  // ULID
   std::string user;
-  // Tests put storages in memory here.
+  // Tests use in-memory storages.
   StorageOpener open_storage = MakeStorageOpener();
   repository::LockOptions lock_options;
-  // How long to try again while somebody else's lock is in the way.
+  // How long to retry while another holder's lock conflicts.
   std::chrono::nanoseconds retry_lock{0};
-  // Price of trying the password of a new key; unset: as ScryptOf() says.
+  // Scrypt cost for a new key; unset: see ScryptOf().
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
   const Bandwidth* bandwidth = nullptr;  // null: no limits
   filetree::MountSources mount_sources = {};
-  // As StorageAddress. Set where a person waits for the answer.
+  // As in StorageAddress. Set if a user waits for the answer.
   std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
   repository::LatestRule latest = {};      // what `latest` accepts
-  RepositoryPool* repositories = nullptr;  // null: every session opens its own
+  RepositoryPool* repositories = nullptr;  // null: each session opens its own
 
-  // Of a new key: low for a password that RandomPassword() made, because nobody guesses 256 bits at
-  // any price; unset, which is as Repository::Init() says, for one that people may have chosen.
+  // Scrypt cost of a new key. Low for a password of RandomPassword(), because 256 random bits
+  // cannot be guessed. Unset, i.e. the default of Repository::Init(), for a password that may be
+  // chosen by people.
   std::optional<crypto::ScryptParameters> ScryptOf(bool is_random_password) const;
 
-  // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
+  // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null if unknown.
   const SourceKind* FindKind(std::string_view kind) const;
-  // SourceKind::original_root. Empty where the kind is unknown.
+  // SourceKind::original_root. Empty if the kind is unknown.
   std::string_view OriginalRoot(std::string_view kind) const;
-  // `lock_options`, with locks remembered in the state directory where there is one, so that those
-  // of a process that died are known.
+  // `lock_options`, with locks recorded in the state directory if there is one, so that the locks
+  // of a process that died can be identified.
   repository::LockOptions OwnLockOptions() const;
-  // Waits, unless a stop ends it.
+  // Sleeps; returns early on a stop request.
   void Wait(std::chrono::milliseconds time) const;
   void Note(const std::string& subject, std::string_view text) const {
     if (observer != nullptr) observer->Note(subject, text);
@@ -91,12 +97,12 @@ struct JobContext {
   }
 };
 
-// The schemas by which agent.yaml is read.
+// The schemas for reading agent.yaml.
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds);
-// The methods by which policy.yaml is read.
+// The methods for reading policy.yaml.
 KindMethods TargetMethodsOf(const std::vector<SourceKind>& kinds);
 
-// One subject's progress, shown to the observer while it lives.
+// Progress of one subject, shown to the observer during the object's lifetime.
 class ObservedProgress {
  public:
   ObservedProgress(const JobContext& context, std::string subject);
@@ -112,11 +118,11 @@ class ObservedProgress {
   Progress progress_;
 };
 
-// Measures phases: the time from one call to the next belongs to the phase named first.
+// Measures phases. Each lasts until the next Begin() or End().
 class PhaseTimer {
  public:
   explicit PhaseTimer(const Clock& clock) : clock_(clock) {}
-  // Ends the phase before; `progress` shows the new one.
+  // Ends the previous phase; `progress` shows the new one.
   void Begin(const std::string& phase, Progress& progress);
   void End();
   const PhaseSeconds& seconds() const { return seconds_; }
@@ -131,14 +137,14 @@ class PhaseTimer {
 enum class TaskState : std::uint8_t {
   kDone,
   kPartlyDone,
-  kInvalid,  // saved, but the service's own checker refuses the content
+  kInvalid,  // saved, but the service's own checker rejects the content
   kFailed,
   kRefused,
   kCancelled,
 };
-// "done", "partly done", "failed", "refused", "cancelled".
+// The name for reports, e.g. "partly done".
 std::string_view TaskStateName(TaskState state);
-// What a task that ended with this error became.
+// The state of a task that ended with this error.
 TaskState StateOfError(const Error& error);
 
 }  // namespace holdfast::jobs

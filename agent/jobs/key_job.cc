@@ -31,8 +31,8 @@ Error WithBothKeys(Error error, const repository::Id& old) {
       Short(old)));
 }
 
-// After the password file could not be replaced, or not surely: whichever password it holds, the
-// key of that one stays.
+// Handles a failed replacement of the password file. The key of the password that it now holds must
+// stay; if that is unclear, both keys stay.
 Error UndoAdding(RepositorySession& session, const Secret& password, const KeyChangeReport& report,
                  Error error) {
   repository::Repository& repository = session.repository();
@@ -40,7 +40,7 @@ Error UndoAdding(RepositorySession& session, const Secret& password, const KeyCh
   if (!held || held->Reveal() == password.Reveal()) {
     return WithBothKeys(std::move(error), repository.key());
   }
-  // As it was before; what cannot be removed now is of a password that nobody has.
+  // Back to the previous state. If this fails, no one has the password of the remaining key.
   (void)repository::RemoveKey(repository, report.added);
   return error;
 }
@@ -50,7 +50,7 @@ Result<void> Exchange(const JobContext& context, RepositorySession& session, con
                       KeyChangeReport& report) {
   repository::Repository& repository = session.repository();
   HF_ASSIGN(report.added,
-            repository::AddKey(repository, password, Maker(context, report.password_made)));
+            repository::AddKey(repository, password, Maker(context, report.password_generated)));
   Result<void> replaced = ReplacePasswordFile(report.password_file, password);
   if (!replaced) {
     return Fail(UndoAdding(session, password, report, std::move(replaced).error()));
@@ -87,15 +87,15 @@ Result<KeyChangeReport> RunKeyAdd(const JobContext& context, const RepositoryAdd
   report.password_file = password_file;
   Result<bool> made = MakePasswordFile(password_file, *context.random);
   if (!made) return Fail(std::move(made).error().While(what));
-  report.password_made = *made;
+  report.password_generated = *made;
   HF_ASSIGN(const Secret password, ReadNewPassword(password_file));
-  auto added =
-      repository::AddKey(session->repository(), password, Maker(context, report.password_made));
+  auto added = repository::AddKey(session->repository(), password,
+                                  Maker(context, report.password_generated));
   if (!added) {
-    // Refused before anything was written, a fresh password opens nothing. After any other error it
-    // may be the one that a key was just sealed with, and stays.
-    if (report.password_made && added.error().code() == ErrorCode::kDenied) {
-      (void)::unlink(password_file.c_str());  // at worst an unused password stays
+    // Refused before anything was written, so the new password opens nothing. After any other
+    // error, a key may already be sealed with it, so it stays.
+    if (report.password_generated && added.error().code() == ErrorCode::kDenied) {
+      (void)::unlink(password_file.c_str());  // at worst an unused password remains
     }
     return Fail(std::move(added).error().While(what));
   }
@@ -109,7 +109,7 @@ Result<KeyChangeReport> RunKeyPasswd(const JobContext& context, const Repository
   KeyChangeReport report;
   report.repository = address.label();
   report.password_file = address.password_file;
-  report.password_made = new_password_file.empty();
+  report.password_generated = new_password_file.empty();
   Secret password = RandomPassword(*context.random);
   if (!new_password_file.empty()) {
     HF_ASSIGN(password, ReadNewPassword(new_password_file));

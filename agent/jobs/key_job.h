@@ -1,4 +1,4 @@
-// The keys of a repository: who may open it with which password.
+// Manages the keys of a repository. Each key is opened by one password.
 #pragma once
 
 #include <string>
@@ -22,22 +22,22 @@ struct KeyChangeReport {
   std::string repository;
   repository::Id added;       // zero: none
   repository::Id removed;     // likewise
-  std::string password_file;  // that holds the new key's password; empty: there is none
-  bool password_made = false;
+  std::string password_file;  // that holds the new key's password; empty: none
+  bool password_generated = false;
 };
 
-// Another password for the repository: what `password_file` holds, or a random one where the file
-// is missing, which then has it.
+// Adds a key for the password in `password_file`. If the file does not exist, creates it with a
+// random password.
 Result<KeyChangeReport> RunKeyAdd(const JobContext& context, const RepositoryAddress& address,
                                   const std::string& password_file);
 
-// Another password instead of the one in use, which opens nothing any more: what
-// `new_password_file` holds, or a random one where that is empty. The repository's own password
-// file then has it; killed anywhere between, that file holds a password that opens.
+// Replaces the current password by the one in `new_password_file`, or by a random one if that is
+// empty. The old password no longer opens the repository. Rewrites the repository's password file.
+// A crash at any point leaves a password in it that opens the repository.
 Result<KeyChangeReport> RunKeyPasswd(const JobContext& context, const RepositoryAddress& address,
                                      const std::string& new_password_file);
 
-// `key` is the beginning of an id. kDenied for the key in use.
+// `key` is a prefix of an id. kDenied for the key in use.
 Result<KeyChangeReport> RunKeyRemove(const JobContext& context, const RepositoryAddress& address,
                                      const std::string& key);
 

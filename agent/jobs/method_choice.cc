@@ -14,15 +14,15 @@ using config::FlagText;
 using config::MethodSchema;
 using config::OptionStyle;
 
-// How snapshots of the kind are restored, besides in place.
+// How to restore snapshots of the kind other than in place.
 std::string OtherWays(const SourceKind& kind) {
-  const std::string flags = config::OwnOptionsText(kind.MethodSchemas(), OptionStyle::kFlag);
+  const std::string flags = config::SelectorOptionsText(kind.MethodSchemas(), OptionStyle::kFlag);
   if (flags.empty()) return "restore it to a directory: --to DIR";
   return fmt::format("restore it with {} (docs/sources/{}.md), or to a directory: --to DIR", flags,
                      kind.kind);
 }
 
-// Every option that is given or fixed.
+// The names of all options that are given or fixed.
 config::OptionNames NamesOf(const RestoreOptions& options, const config::Schema& known) {
   config::OptionNames names;
   for (const auto& [name, texts] : options.kind_options) names.insert(name);

@@ -1,9 +1,9 @@
-// Which restore method the options of a restore choose, and their values.
+// Selects a restore method and its option values by the options of a restore.
 #pragma once
 
 #include <vector>
 
-#include "agent/jobs/restore_job.h"
+#include "agent/jobs/restore_options.h"
 #include "agent/sources/source.h"
 
 namespace holdfast::jobs {
@@ -13,10 +13,10 @@ struct MethodChoice {
   config::Values options;
 };
 
-// REQUIRES: options.mode is kInPlace or kMethod. kUnsupported with a hint that names the methods of
-// `kind` if it has no method of that mode; kInvalidArgument for options that do not choose exactly
-// one method, that belong to another method or kind, or whose value is wrong; kDenied for options
-// that are fixed and given. `kinds` are all kinds, for messages.
+// REQUIRES: options.mode is kInPlace or kMethod. kUnsupported if `kind` has no method of that mode,
+// with a hint that names the methods it has. kInvalidArgument if the options do not select exactly
+// one method, belong to another method or kind, or have an invalid value. kDenied if a fixed option
+// is given. `kinds` are all kinds, for messages.
 Result<MethodChoice> ChooseRestoreMethod(const RestoreOptions& options, const SourceKind& kind,
                                          const std::vector<SourceKind>& kinds);
 

@@ -10,7 +10,7 @@
 namespace holdfast::jobs {
 namespace {
 
-// Without links on the way; what is not there is taken as written.
+// Resolves links; parts that do not exist stay as written.
 std::string RealPath(const std::string& path) {
   std::error_code failure;
   std::string real = std::filesystem::weakly_canonical(path, failure).string();
@@ -47,7 +47,7 @@ std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSetti
   std::vector<Missing> missing;
   for (const auto& [option, path] : ConfiguredPaths(context, settings)) {
     for (const filetree::Unmounted& one :
-         filetree::FindUnmounted(RealPath(path), context.mount_sources)) {
+         filetree::FindMissingMounts(RealPath(path), context.mount_sources)) {
       missing.push_back({path, NothingMounted(one), fmt::format("mount {}", one.point)});
     }
   }
@@ -58,8 +58,8 @@ std::optional<Error> UnmountedRepository(const JobContext& context, std::string_
   constexpr std::string_view kFileUrl = "file:/";
   if (!url.starts_with(kFileUrl)) return std::nullopt;
   const std::string path = RealPath(std::string(url.substr(kFileUrl.size() - 1)));
-  for (const filetree::Unmounted& one : filetree::FindUnmounted(path, context.mount_sources)) {
-    if (one.point.starts_with(path + "/")) continue;  // below it, which no repository needs
+  for (const filetree::Unmounted& one : filetree::FindMissingMounts(path, context.mount_sources)) {
+    if (one.point.starts_with(path + "/")) continue;  // the repository does not need it
     return Error(ErrorCode::kUnavailable, NothingMounted(one))
         .WithHint(fmt::format("mount {}", one.point));
   }

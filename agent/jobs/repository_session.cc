@@ -15,13 +15,12 @@ namespace holdfast::jobs {
 namespace {
 
 constexpr std::size_t kPasswordBytesMax = 64U << 10;
-// What is kept of a repository that nobody uses takes some 2 MB of index and, at most, 4 MB of
-// small files.
+// An idle repository keeps about 2 MB of index and at most 4 MB of small files.
 constexpr std::size_t kKeptBlobsMax = 30'000;
 constexpr std::size_t kKeptRepositoriesMax = 8;
 constexpr std::chrono::milliseconds kRetryLockEvery{5'000};
 
-// Whether a lock could not be written because nothing can be: the place is read-only or full.
+// Whether a lock could not be written because the storage is read-only or full.
 bool IsUnwritable(const Error& error) {
   return error.code() == ErrorCode::kDenied || error.code() == ErrorCode::kNoSpace;
 }
@@ -82,11 +81,11 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
 }
 
 struct RepositoryPool::Opened {
-  unsigned users = 0;  // under the pool's mutex
-  std::mutex mutex;    // held while it is opened or locked; before the pool's own, never after it
+  unsigned users = 0;  // guarded by the pool's mutex
+  std::mutex mutex;    // held while opening or locking; never acquired while holding the pool's
   std::unique_ptr<repository::Repository> repository;
-  bool is_kept = false;         // nobody has used it since it was found to be what the address says
-  std::list<SharedLock> locks;  // the newest is last; older ones were lost, and go with their users
+  bool is_kept = false;         // idle; must be verified before reuse
+  std::list<SharedLock> locks;  // newest last; older ones were lost and go with their last user
 };
 
 RepositoryPool::RepositoryPool() = default;
@@ -106,7 +105,7 @@ RepositoryPool::Opened& RepositoryPool::Join(const RepositoryAddress& address) {
 }
 
 void RepositoryPool::Leave(Opened& opened) {
-  std::unique_ptr<Opened> closed;  // its end may take a while: nobody waits for that
+  std::unique_ptr<Opened> closed;  // destroyed without the mutex, because that may take a while
   std::lock_guard lock(mutex_);
   if (--opened.users > 0) return;
   if (opened.repository != nullptr && opened.repository->BlobCount() <= kKeptBlobsMax &&
@@ -196,12 +195,12 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
     if (auto unmounted = UnmountedRepository(context, address_.url); unmounted)
       return Fail(std::move(*unmounted).While(what));
   }
-  // A repository without a name is called by its URL, which the error names.
+  // Without a name, the label is the URL, which the error already has.
   if (!opened && address_.name.empty() && opened.error().code() == ErrorCode::kNotFound) {
     return Fail(std::move(opened).error());
   }
   if (!opened) return Fail(std::move(opened).error().While(what));
-  // Another one may have been made in the same place, or the key be another's.
+  // The repository may have been recreated at the same place, or have another master key.
   const bool is_same = opened_->is_kept &&
                        opened_->repository->config().id == (*opened)->config().id &&
                        opened_->repository->chunker_key() == (*opened)->chunker_key();
@@ -217,7 +216,7 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
   options.second_look_by_thread =
       wait == LockWait::kLater && options.refresh_by_thread && context.retry_lock.count() == 0;
   const Instant until = context.clock->Monotonic() + context.retry_lock;
-  std::string told;
+  std::string last_message;
   for (;;) {
     auto lock = lock_use == LockUse::kExclusive
                     ? repository::Lock::AcquireExclusive(repository(), options)
@@ -225,9 +224,9 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
     if (lock || lock.error().code() != ErrorCode::kBusy) return lock;
     const std::chrono::nanoseconds left = until - context.clock->Monotonic();
     if (left.count() <= 0) return lock;
-    if (std::exchange(told, lock.error().message()) != lock.error().message()) {
+    if (std::exchange(last_message, lock.error().message()) != lock.error().message()) {
       context.Waits(address_.label(),
-                    fmt::format("{}; waiting for at most {}", told, FormatDuration(left)));
+                    fmt::format("{}; waiting for at most {}", last_message, FormatDuration(left)));
     }
     context.Wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kRetryLockEvery));
     if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
@@ -245,7 +244,8 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
   if (lock_use != LockUse::kBeforeOthers) HF_TRY(RemoveDeadLocks(context, lock_use));
   auto lock = Acquire(context, lock_use, wait);
   if (!lock && lock_use == LockUse::kBeforeOthers && lock.error().code() == ErrorCode::kBusy) {
-    // Somebody has the repository to himself, or died so: our old locks protect nothing any more.
+    // The holder has an exclusive lock, or died with one, so our old locks no longer protect
+    // anything.
     HF_TRY(RemoveDeadLocks(context, lock_use));
     lock = Acquire(context, lock_use, wait);
   }
@@ -263,7 +263,7 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
   return {};
 }
 
-// What a process that died has left, by what it remembered in the state directory.
+// Removes the locks of dead processes of this agent, which are recorded in the state directory.
 Result<void> RepositorySession::RemoveDeadLocks(const JobContext& context, LockUse lock_use) {
   Result<unsigned> removed = repository::RemoveOwnDeadLocks(repository(), context.OwnLockOptions());
   if (removed && *removed > 0) {

@@ -47,7 +47,6 @@ Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
                           parent.empty() ? "its top directory" : Quote(parent), entries));
 }
 
-// One restore, step by step.
 class Restore {
  public:
   Restore(const JobContext& context, const std::vector<RepositoryAddress>& repositories,
@@ -87,7 +86,7 @@ class Restore {
     const bool takes_safety_snapshot =
         options_.mode == RestoreMode::kInPlace && options_.safety_snapshot && !options_.dry_run;
     LockUse lock_use = takes_safety_snapshot ? LockUse::kRequired : LockUse::kIfCan;
-    // What is put into a directory can be resumed, should the lock turn out to be refused.
+    // A restore to a directory can be resumed if the lock is refused later.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
               FindInRepositories(context_, repositories_,
@@ -119,7 +118,7 @@ class Restore {
     return {};
   }
 
-  // Nobody takes what was only partly saved for the whole.
+  // Warns if the snapshot is invalid or partial.
   void WarnOfMissing() {
     if (!view_->manifest()) return;
     for (const std::string& reason : view_->manifest()->invalid) {
@@ -129,7 +128,7 @@ class Restore {
     std::vector<std::string> missing;
     for (const Missing& one : view_->manifest()->missing)
       missing.push_back(fmt::format("{} ({})", one.what, one.reason));
-    report_.warnings.push_back("this snapshot does not have: " + FirstFew(missing));
+    report_.warnings.push_back("this snapshot does not have: " + JoinFirst(missing));
   }
 
   Result<void> ToDirectory() {
@@ -183,7 +182,7 @@ class Restore {
     return options_.mode == RestoreMode::kDirectory || options_.mode == RestoreMode::kStaging;
   }
 
-  // Done only once the lock is certain: until then somebody may have taken away what was read.
+  // Returns only once the lock is certain. Until then, data may be removed while it is read.
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& extract) {
     const StopWhenRefused stop(*repository_, context_.stop);
     Result<ExtractOutcome> extracted =
@@ -192,7 +191,7 @@ class Restore {
     if (extracted && extracted->items == 0 && extracted->skipped == 0 && !extract.include.empty()) {
       return Fail(ErrorCode::kNotFound,
                   fmt::format("no path in snapshot {} matches --include {}",
-                              ShortId(report_.snapshot), FirstFewQuoted(options_.include)),
+                              ShortId(report_.snapshot), JoinFirstQuoted(options_.include)),
                   fmt::format("`holdfast-agent ls {} --recursive` lists its paths",
                               ShortId(report_.snapshot)));
     }
@@ -209,12 +208,12 @@ class Restore {
     }
     HF_ASSIGN(extract.strip, StrippedPrefix(*view_, path, options_.strip));
     const bool has_patterns = !options_.include.empty() || !options_.exclude.empty();
-    if (options_.remove_others && options_.directory == "/" && !has_patterns) {
+    if (options_.delete_extraneous && options_.directory == "/" && !has_patterns) {
       return Fail(ErrorCode::kInvalidArgument,
                   "--delete in / would remove everything that the snapshot does not have",
                   "limit it with --include or --exclude");
     }
-    // Without the right to give files away every single one would end in a warning.
+    // Only root can set owners; otherwise every file would cause a warning.
     extract.restore_owner = ::geteuid() == 0;
     const std::string_view root = context_.OriginalRoot(snapshot_.kind);
     for (const std::string& pattern : options_.include) {
@@ -224,14 +223,14 @@ class Restore {
       extract.exclude.push_back(PatternInSnapshot(root, pattern));
     }
     extract.overwrite = options_.overwrite.value_or(Overwrite::kIfChanged);
-    extract.remove_others = options_.remove_others;
+    extract.delete_extraneous = options_.delete_extraneous;
     extract.spare = RestoreTarget::kMark;
     extract.dry_run = options_.dry_run;
     extract.on_change = options_.on_change;
     return extract;
   }
 
-  // The same text for the same files in the same place.
+  // Identifies the restored files for the mark, see RestoreTarget::Use.
   std::string WhatIsRestored() const {
     std::string what = report_.snapshot + " " + Quote(TrimSlashes(options_.path));
     for (const std::string& pattern : options_.include) what += " include " + Quote(pattern);
@@ -240,8 +239,8 @@ class Restore {
     return what;
   }
 
-  // Where a restore was interrupted, size and time of a file tell of its content only as long as
-  // the machine has been running since: after a crash what was written last may be missing.
+  // Sets up resuming. After a crash, size and mtime of an existing file do not prove its content,
+  // because the last writes may be lost. Then contents are compared.
   Result<void> GoOn(const RestoreTarget& target, ExtractOptions& extract) {
     if (!target.has_unfinished()) return {};
     extract.resumes = true;
@@ -280,7 +279,7 @@ class Restore {
         "restore it to a directory: --to DIR");
   }
 
-  // The source in agent.yaml that the snapshot is of.
+  // The configured source that the snapshot belongs to.
   Result<const SourceSettings*> SourceOfSnapshot(const SourceKind& kind) const {
     if (context_.settings == nullptr) {
       return Fail(ErrorCode::kInvalidArgument, "restore in place needs the source's configuration",
@@ -331,7 +330,7 @@ class Restore {
                          .options = std::move(chosen.options),
                          .path = path,
                          .allow_invalid = options_.allow_invalid,
-                         // What a partial safety snapshot has not may have been there all the same.
+                         // What a partial safety snapshot does not have may have existed.
                          .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
     timer_.Begin("preflight", progress_.progress());
     HF_TRY(session->Preflight(context_.stop));
@@ -367,7 +366,7 @@ class Restore {
     return {};
   }
 
-  // The separate name keeps it apart from the backups of the source: see kSafetySuffix.
+  // The separate name distinguishes it from the source's backups, see kSafetySuffix.
   Result<void> TakeSafetySnapshot(SourceSettings settings, SourceSession& source,
                                   const std::vector<std::string>& staged = {}) {
     settings.name = SafetyNameOf(snapshot_.source_name());
@@ -376,7 +375,7 @@ class Restore {
     HF_CHECK(wanted != nullptr);
     RepositorySession* target = repository_.get();
     std::unique_ptr<RepositorySession> other;
-    // The snapshot came from another repository, or from one that was opened to be read.
+    // The snapshot is from another repository, or this one was opened only for reading.
     if (wanted->url != repository_->address().url || repository_->lock() == nullptr) {
       HF_ASSIGN(other, RepositorySession::Open(context_, AddressOf(*wanted), LockUse::kRequired));
       target = other.get();
@@ -391,8 +390,7 @@ class Restore {
                     .WithHint("correct what it names; --no-safety-snapshot restores without one"));
   }
 
-  // The safety snapshot comes when nothing but the swap is left to fail: a restore that changes
-  // nothing leaves none.
+  // The safety snapshot is taken last before the swap, so a restore that fails earlier leaves none.
   Result<void> TakeSteps(RestoreSession& session, const SourceSettings& settings,
                          SourceSession& source) {
     timer_.Begin("stage", progress_.progress());
@@ -410,7 +408,7 @@ class Restore {
     return session.Verify(context_.stop);
   }
 
-  // `cause` with what became of the way back.
+  // Returns `cause` with the outcome of the rollback.
   Result<void> RollBack(RestoreSession& session, RestoreJournal& journal, Error cause) {
     timer_.Begin("roll back", progress_.progress());
     Result<void> undone = session.Rollback();
@@ -463,8 +461,8 @@ class Restore {
     return {};
   }
 
-  // What a one-shot method is about to remove. It gets a separate name: as a snapshot of
-  // the source it would be the one that `latest` means, and that the next backup goes on from.
+  // Saves what a one-shot method is about to remove. Under the source's own name, the snapshot
+  // would become its `latest` and the parent of its next backup.
   Result<std::string> SaveFirst(std::unique_ptr<Source> what) {
     const std::string_view hint = "--no-safety-snapshot restores without one";
     if (context_.settings == nullptr) {
@@ -497,7 +495,7 @@ class Restore {
   PhaseTimer timer_;
   std::unique_ptr<RepositorySession> repository_;
   SnapshotInfo snapshot_;
-  std::unique_ptr<SnapshotView> view_;  // goes before the repository that it reads
+  std::unique_ptr<SnapshotView> view_;  // destroyed before the repository that it reads
   RestoreReport report_;
 };
 

@@ -20,7 +20,7 @@ Result<std::vector<std::string>> Names(SnapshotView& view, std::string_view dire
   return names;
 }
 
-// What `root` stands for in this snapshot.
+// The directories that `root` matches in this snapshot.
 Result<std::vector<std::string>> DirectoriesOf(SnapshotView& view, std::string_view root) {
   const std::size_t star = root.find(kAnyNode);
   if (star == std::string_view::npos) return std::vector{std::string(root)};
@@ -54,11 +54,11 @@ Result<std::string> ResolvePath(SnapshotView& view, std::string_view root, std::
   if (found.size() > 1) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} is a path of {} nodes", Quote(typed), found.size()),
-                "choose one: " + FirstFew(found));
+                "choose one: " + JoinFirst(found));
   }
   if (!found.empty()) return found.front();
-  // Neither exists. If only one node has files here, the path was one of its files: errors then
-  // name what exists beside it.
+  // Neither exists. If only one node has files, treat the path as one of its files, so errors name
+  // what exists nearby.
   if (directories.size() != 1) return path;
   HF_ASSIGN(const std::optional<Attributes> top, view.Stat(path.substr(0, path.find('/'))));
   return top ? path : directories.front() + "/" + path;
@@ -82,7 +82,7 @@ Result<std::string> StrippedPrefix(SnapshotView& view, const std::string& path,
         return wrong(
             fmt::format("{} has {} entries",
                         prefix.empty() ? "the top of the snapshot" : Quote(prefix), names.size()),
-            "choose one of them with --path: " + FirstFew(names));
+            "choose one of them with --path: " + JoinFirst(names));
       }
       next = prefix.empty() ? names.front() : prefix + "/" + names.front();
     }

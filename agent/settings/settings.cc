@@ -31,7 +31,7 @@ using config::Values;
 
 constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/agent";
 
-// "tcp://HOST:PORT", HOST a name, an IPv4 address or an IPv6 address in brackets.
+// "tcp://HOST:PORT". HOST is a name, an IPv4 address or an IPv6 address in brackets.
 bool IsTcpEndpoint(std::string_view text) {
   constexpr std::string_view kScheme = "tcp://";
   if (!text.starts_with(kScheme)) return false;
@@ -78,7 +78,7 @@ Schema MakeControllerSchema() {
   return schema;
 }
 
-// 0, and what is left out, is no limit.
+// 0 or unset: no limit.
 config::OptionSpec RateOption(std::string name, std::string help) {
   return {.name = std::move(name),
           .type = OptionType::kInteger,
@@ -170,7 +170,7 @@ Schema MakeCommonSourceSchema() {
   return schema;
 }
 
-// Reads one file; a class only because every step needs the same five things.
+// Reads one file. A class, because all steps share the same five members.
 class SettingsReader {
  public:
   SettingsReader(std::string path, const Environment& environment, const KindSchemas& kinds)
@@ -210,7 +210,7 @@ class SettingsReader {
     return {};
   }
 
-  // The map `name` with its overrides; nullopt when neither file nor environment say anything.
+  // The map `name` with its overrides; nullopt if neither the file nor the environment has it.
   Result<std::optional<Values>> ReadBlock(Node& root, std::string_view name, const Schema& schema) {
     Node block;
     block.location = root.location;
@@ -270,7 +270,7 @@ class SettingsReader {
     repository.name = name;
     HF_ASSIGN(repository.values, config::ReadValues(node, RepositorySchema(), context_));
     repository.url = repository.values.Text("url");
-    // A relative directory is relative to the file, as every path is.
+    // A relative directory is relative to the file, like every path.
     if (repository.url.starts_with("file:") && !repository.url.starts_with("file:/")) {
       Result<std::string> path = config::AbsolutePath(repository.url.substr(5), context_);
       if (!path) return repository.values.Invalid("url", path.error().message());
@@ -304,7 +304,7 @@ class SettingsReader {
     Schema schema = CommonSourceSchema();
     schema.options.insert(schema.options.end(), kind_schema->options.begin(),
                           kind_schema->options.end());
-    // What a source is called is the file's alone: the variables' names are made of it.
+    // Kind and name cannot be overridden, because the variables' names contain them.
     Schema overridable = schema;
     std::erase_if(overridable.options, [](const OptionSpec& option) {
       return option.name == "kind" || option.name == "name";
@@ -456,7 +456,7 @@ namespace {
 Error UnknownSource(const Settings& settings, const std::string& selector,
                     const std::vector<std::string>& known) {
   std::string message = fmt::format("no source {} in {}", Quote(selector), Quote(settings.file));
-  // "app" for "files/app".
+  // Suggest "files/app" for "app".
   std::vector<std::string> of_that_name;
   std::ranges::copy_if(known, std::back_inserter(of_that_name),
                        [&](const std::string& label) { return label.ends_with("/" + selector); });
@@ -466,7 +466,7 @@ Error UnknownSource(const Settings& settings, const std::string& selector,
       .WithHint(known.empty() ? "the file has no sources yet"
                               : fmt::format("configured: {}; `holdfast-agent source list` shows "
                                             "them",
-                                            FirstFew(known)));
+                                            JoinFirst(known)));
 }
 
 }  // namespace

@@ -11,12 +11,13 @@
 
 namespace holdfast {
 
-Result<std::optional<std::string>> ReadForeignFile(const std::string& path, std::size_t bytes_max) {
-  return ReadForeignFile(OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), path, bytes_max);
+Result<std::optional<std::string>> ReadUntrustedFile(const std::string& path,
+                                                     std::size_t bytes_max) {
+  return ReadUntrustedFile(OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), path, bytes_max);
 }
 
-Result<std::optional<std::string>> ReadForeignFile(Result<Fd> file, const std::string& path,
-                                                   std::size_t bytes_max) {
+Result<std::optional<std::string>> ReadUntrustedFile(Result<Fd> file, const std::string& path,
+                                                     std::size_t bytes_max) {
   if (!file) {
     if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(file).error());

@@ -1,4 +1,4 @@
-// Small files that somebody else writes, whom the agent need not trust.
+// Reads small files of other users. They are untrusted input.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,13 @@
 
 namespace holdfast {
 
-// A regular file of somebody else as text; nullopt when it is not there. kCorrupt when it is
-// something else, which is not opened for long, or larger than `bytes_max`.
-Result<std::optional<std::string>> ReadForeignFile(const std::string& path, std::size_t bytes_max);
+// The content of a regular file; nullopt if it does not exist. kCorrupt if it is not a regular file
+// or is larger than `bytes_max`. Never blocks, e.g. on a FIFO.
+Result<std::optional<std::string>> ReadUntrustedFile(const std::string& path,
+                                                     std::size_t bytes_max);
 
-// The same of one that was opened, not to wait, or of the error that came of it.
-Result<std::optional<std::string>> ReadForeignFile(Result<Fd> file, const std::string& path,
-                                                   std::size_t bytes_max);
+// The same for a file that was opened with O_NONBLOCK, or for the error of opening it.
+Result<std::optional<std::string>> ReadUntrustedFile(Result<Fd> file, const std::string& path,
+                                                     std::size_t bytes_max);
 
 }  // namespace holdfast

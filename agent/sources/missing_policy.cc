@@ -12,9 +12,9 @@ config::OptionSpec OnMissingOption() {
           .choices = {"warn", "fail"}};
 }
 
-bool IsMissingFailure(const config::Values& values) { return values.Text("on_missing") == "fail"; }
+bool FailsOnMissing(const config::Values& values) { return values.Text("on_missing") == "fail"; }
 
-Result<void> RefuseMissing(const std::vector<Missing>& missing) {
+Result<void> FailIfMissing(const std::vector<Missing>& missing) {
   if (missing.empty()) return {};
   const Missing& first = missing.front();
   return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", first.what, first.reason),

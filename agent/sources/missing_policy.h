@@ -1,4 +1,4 @@
-// The option "on_missing": what becomes of a backup without a file that a configuration names.
+// The option "on_missing": what a backup does if a file that the configuration names is missing.
 #pragma once
 
 #include <vector>
@@ -9,11 +9,11 @@
 
 namespace holdfast {
 
-// "warn", the default: it is partly done, and names the file; or "fail".
+// "warn" (the default): the backup is partly done and names the file. "fail": it fails.
 config::OptionSpec OnMissingOption();
-// Whether `values` say "fail".
-bool IsMissingFailure(const config::Values& values);
-// kNotFound for the first of `missing`.
-Result<void> RefuseMissing(const std::vector<Missing>& missing);
+// Whether on_missing is "fail".
+bool FailsOnMissing(const config::Values& values);
+// kNotFound, naming the first of `missing`, unless the list is empty.
+Result<void> FailIfMissing(const std::vector<Missing>& missing);
 
 }  // namespace holdfast

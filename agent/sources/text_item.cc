@@ -22,7 +22,7 @@ class TextReader final : public ByteReader {
     at_ += count;
     return count;
   }
-  std::size_t BytesAhead() const override { return text_.size() + 1; }
+  std::size_t ReadAheadBytes() const override { return text_.size() + 1; }
 
  private:
   const std::string text_;

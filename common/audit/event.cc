@@ -18,7 +18,7 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
 bool IsContinuation(std::uint8_t byte) { return (byte & 0xc0) == 0x80; }
 
-// Length of the well-formed UTF-8 character at the front (Unicode 15, table 3-7); 0: there is none.
+// Length of the UTF-8 character at the front (Unicode 15, table 3-7); 0: not well-formed.
 std::size_t CharacterLength(ByteView text) {
   std::uint8_t first = text[0];
   if (first < 0x80) return 1;
@@ -43,7 +43,7 @@ std::string Readable(std::string_view text) {
   return readable;
 }
 
-std::unexpected<Error> NoEvent(std::string_view why) {
+std::unexpected<Error> MalformedEvent(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("not an audit event: {}", why));
 }
 
@@ -77,12 +77,13 @@ Result<AuditEvent> DecodeAuditEvent(ByteView bytes) {
   v1::AuditEvent message;
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return NoEvent("it cannot be decoded");
+    return MalformedEvent("it cannot be decoded");
   }
   if (!message.GetReflection()->GetUnknownFields(message).empty()) {
-    return NoEvent("it has an unknown field");
+    return MalformedEvent("it has an unknown field");
   }
-  if (message.format() != kFormat) return NoEvent(fmt::format("format {}", message.format()));
+  if (message.format() != kFormat)
+    return MalformedEvent(fmt::format("format {}", message.format()));
   AuditEvent event{.origin = message.origin(),
                    .sequence = message.sequence(),
                    .time_ms = message.time_ms(),

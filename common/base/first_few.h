@@ -1,4 +1,4 @@
-// The first few of many, for messages.
+// Shortens long lists for messages.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 namespace holdfast {
 
-// "a, b, c and 7 more".
-inline std::string FirstFew(const std::vector<std::string>& texts) {
+// "a, b, c, d, e and 7 more".
+inline std::string JoinFirst(const std::vector<std::string>& texts) {
   constexpr std::size_t kShown = 5;
   std::string text;
   for (std::size_t i = 0; i < std::min(texts.size(), kShown); ++i)
@@ -19,10 +19,10 @@ inline std::string FirstFew(const std::vector<std::string>& texts) {
   return text;
 }
 
-// Likewise, each in quotes.
-inline std::string FirstFewQuoted(std::vector<std::string> texts) {
+// The same, with each text in quotes.
+inline std::string JoinFirstQuoted(std::vector<std::string> texts) {
   for (std::string& text : texts) text = Quote(text);
-  return FirstFew(texts);
+  return JoinFirst(texts);
 }
 
 }  // namespace holdfast

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kDidYouMean = "did you mean ";
 
-// The optimal string alignment distance: neighbours that were swapped count as one edit.
+// Optimal string alignment distance: swapping two adjacent characters counts as one edit.
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);
   std::vector<std::size_t> last(b.size() + 1);
@@ -34,12 +34,12 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string Nearest(std::string_view text, const std::vector<std::string>& candidates) {
+std::string FindNearest(std::string_view text, const std::vector<std::string>& candidates) {
   std::string nearest;
-  // One mistake in short words, two in longer ones, three in long ones: beyond, a guess misleads.
+  // Allows one edit in short words and up to three in long ones; beyond that, a guess misleads.
   std::size_t distance_max = std::clamp<std::size_t>(text.size() / 3, 1, 3);
   for (const std::string& candidate : candidates) {
-    if (candidate == text) continue;  // the mistake is another one
+    if (candidate == text) continue;  // the name exists; something else is wrong
     const std::size_t distance = EditDistance(text, candidate);
     if (distance > distance_max) continue;
     nearest = candidate;
@@ -49,7 +49,7 @@ std::string Nearest(std::string_view text, const std::vector<std::string>& candi
 }
 
 std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates) {
-  const std::string nearest = Nearest(text, candidates);
+  const std::string nearest = FindNearest(text, candidates);
   return nearest.empty() ? "" : fmt::format("{}{}?", kDidYouMean, Quote(nearest));
 }
 
@@ -60,7 +60,7 @@ std::string Suggesting(std::string message, std::string_view meant) {
 
 std::string WithSuggestion(std::string message, std::string_view text,
                            const std::vector<std::string>& candidates) {
-  return Suggesting(std::move(message), Nearest(text, candidates));
+  return Suggesting(std::move(message), FindNearest(text, candidates));
 }
 
 bool HasSuggestion(std::string_view message) {

@@ -8,13 +8,13 @@
 
 namespace holdfast {
 
-// The candidate that is the fewest edits (insert, remove, replace one character; swap two
-// neighbours) away from `text`; empty when none is near enough to be a typing error.
-std::string Nearest(std::string_view text, const std::vector<std::string>& candidates);
+// The candidate closest to `text` by edits (insert, remove or replace one character, swap two
+// adjacent ones); empty if none is close enough to be a typo.
+std::string FindNearest(std::string_view text, const std::vector<std::string>& candidates);
 
-// "did you mean \"backup\"?", or empty when no candidate is near `text`.
+// "did you mean \"backup\"?", or empty if no candidate is close to `text`.
 std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates);
-// "MESSAGE; did you mean \"backup\"?", or `message` when nothing is `meant`.
+// "MESSAGE; did you mean \"backup\"?", or `message` if `meant` is empty.
 std::string Suggesting(std::string message, std::string_view meant);
 // The same with the nearest candidate.
 std::string WithSuggestion(std::string message, std::string_view text,
@@ -22,8 +22,8 @@ std::string WithSuggestion(std::string message, std::string_view text,
 // Whether `message` ends with a suggestion.
 bool HasSuggestion(std::string_view message);
 
-// The hexadecimal texts that are one edit away from `digits`, of which at most the first 16 count;
-// those 16 themselves if there are more. They find an id by a mistyped beginning of it.
+// All hexadecimal texts one edit away from `digits`, to find an id by a mistyped prefix. Only the
+// first 16 digits are used; if there are more, these 16 are among the results.
 std::set<std::string> DigitsNear(std::string_view digits);
 
 }  // namespace holdfast

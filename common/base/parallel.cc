@@ -13,9 +13,9 @@ namespace holdfast {
 
 unsigned CoreCount() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-void TakeWhatOthersLeave() {
+void SetIdlePriority() {
   const struct sched_param none {};
-  (void)sched_setscheduler(0, SCHED_IDLE, &none);  // of this thread alone; a comfort
+  (void)sched_setscheduler(0, SCHED_IDLE, &none);  // this thread only; best effort
 }
 
 Result<void> ForEachInParallel(std::size_t count, unsigned threads,

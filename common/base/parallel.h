@@ -1,4 +1,4 @@
-// The same work for many things, on several threads.
+// Runs work on several threads.
 #pragma once
 
 #include <cstddef>
@@ -8,18 +8,18 @@
 
 namespace holdfast {
 
-// As many as the machine has cores for this process; at least 1.
+// Number of processor cores available to this process; at least 1.
 unsigned CoreCount();
 
-// For a thread that computes for long: from now on it takes what processor time others leave, its
-// own process's other threads, too (SCHED_IDLE of sched(7)). Groups of processes share as before,
-// so it does not starve where the agent has a control group of its own. Where the system refuses it
-// the thread stays what it is.
-void TakeWhatOthersLeave();
+// Gives the calling thread idle priority (SCHED_IDLE of sched(7)), for long computations: all other
+// threads, also those of the same process, take precedence. CPU shares between control groups do
+// not change, so the thread does not starve if the agent has its own group. If the system refuses,
+// the priority stays as it is.
+void SetIdlePriority();
 
-// Calls `work` with 0 to count - 1, each once, on up to `threads` threads (the caller's among
-// them), and returns when all have returned. After an error no more are begun; the error that is
-// returned is that of the lowest number among those that failed.
+// Calls `work` once for each of 0 to count - 1, on up to `threads` threads including the caller's,
+// and waits for all of them. After an error no more calls start; of several errors, the one of the
+// lowest number is returned.
 Result<void> ForEachInParallel(std::size_t count, unsigned threads,
                                const std::function<Result<void>(std::size_t)>& work);
 

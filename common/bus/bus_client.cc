@@ -14,15 +14,14 @@ namespace {
 using std::chrono::milliseconds;
 using Kind = BusEvent::Kind;
 
-// A controller that is starting or stopping breaks off handshakes too; a wrong key does so for
-// ever.
+// A controller that is starting or stopping also aborts handshakes; a wrong key always does.
 constexpr int kBrokenHandshakesMax = 3;
 constexpr int kReceiveQueue = 256;
 constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                         ZMQ_EVENT_DISCONNECTED;
-// Messages and events that one call of Receive() may throw away before its caller gets the word.
-constexpr int kThrownAwayAtOnce = 64;
+// Messages and events that one Receive() may drop before it returns.
+constexpr int kDroppedMax = 64;
 
 class DealerBusClient final : public BusClient {
  public:
@@ -44,10 +43,10 @@ class DealerBusClient final : public BusClient {
   }
 
   Result<std::optional<BusEvent>> Receive(Instant deadline) override {
-    for (int thrown_away = 0; thrown_away < kThrownAwayAtOnce;) {
+    for (int dropped = 0; dropped < kDroppedMax;) {
       if (retry_at_ && SteadyNow() >= *retry_at_) HF_TRY(Connect());
       HF_TRY(TakeEvents());
-      // The connection is reported once it takes messages, a moment after its handshake.
+      // The connection is reported once it accepts messages, shortly after its handshake.
       if (has_shaken_hands_ && !is_connected_ && socket_->IsWritable()) {
         is_connected_ = true;
         happened_.push_back({Kind::kConnected, {}, {}, milliseconds(0)});
@@ -59,7 +58,7 @@ class DealerBusClient final : public BusClient {
       }
       HF_ASSIGN(std::optional<Socket::Message> message, ReceiveMessage());
       if (message && (message->too_long || message->frames.size() != 1)) {
-        ++thrown_away;
+        ++dropped;
         continue;
       }
       if (message) return BusEvent{Kind::kMessage, message->frames[0].Copy(), {}, milliseconds(0)};
@@ -95,17 +94,17 @@ class DealerBusClient final : public BusClient {
     HF_TRY(socket.SetMessageBytesMax(options_.message_bytes_max));
     HF_TRY(socket.Set(ZMQ_SNDHWM, options_.send_queue));
     HF_TRY(socket.Set(ZMQ_RCVHWM, kReceiveQueue));
-    // Nothing is queued for a server that is not there.
+    // Queue nothing for a server that is not connected.
     HF_TRY(socket.Set(ZMQ_IMMEDIATE, 1));
     HF_TRY(socket.Set(ZMQ_IPV6, options_.endpoint.find("//[") == std::string::npos ? 0 : 1));
-    // ZeroMQ's own jitter is next to none; that of a fleet is in these first intervals.
+    // ZeroMQ's own jitter is negligible. These first intervals spread a fleet's agents.
     milliseconds interval = Between(options_.reconnect_min, options_.reconnect_max);
     HF_TRY(socket.Set(ZMQ_RECONNECT_IVL, static_cast<int>(interval.count())));
     milliseconds limit = std::max(options_.reconnect_limit, interval);
     HF_TRY(socket.Set(ZMQ_RECONNECT_IVL_MAX, static_cast<int>(limit.count())));
     HF_TRY(socket.Set(ZMQ_HEARTBEAT_IVL, static_cast<int>(options_.heartbeat_every.count())));
     HF_TRY(socket.Set(ZMQ_HEARTBEAT_TIMEOUT, static_cast<int>(options_.heartbeat_max.count())));
-    // The server would need a timer per node.
+    // The server would need a timer per node for it.
     HF_TRY(socket.Set(ZMQ_HEARTBEAT_TTL, 0));
     HF_TRY(socket.Set(ZMQ_CONNECT_TIMEOUT, static_cast<int>(options_.handshake_max.count())));
     return socket.Set(ZMQ_HANDSHAKE_IVL, static_cast<int>(options_.handshake_max.count()));
@@ -154,7 +153,7 @@ class DealerBusClient final : public BusClient {
     }
   }
 
-  // Closes the socket, which may never try again by itself or try too often.
+  // Closes the socket, which would either never retry or retry too often.
   void StartOver(std::string reason) {
     monitor_.reset();
     socket_.reset();
@@ -188,14 +187,14 @@ class DealerBusClient final : public BusClient {
   Random& random_;
   Context context_;
   WakeFlag wake_;
-  std::optional<Socket> socket_;  // without a value while it waits for retry_at_
+  std::optional<Socket> socket_;  // no value while waiting for retry_at_
   std::optional<SocketMonitor> monitor_;
   std::optional<Instant> retry_at_;
   std::deque<BusEvent> happened_;
   bool has_shaken_hands_ = false;
   bool is_connected_ = false;
-  int broken_handshakes_ = 0;  // in a row
-  int failures_ = 0;           // in a row, each of which made it start over
+  int broken_handshakes_ = 0;  // consecutive
+  int failures_ = 0;           // consecutive calls of StartOver()
 };
 
 }  // namespace

@@ -10,19 +10,20 @@
 
 #include "common/base/format.h"
 #include "common/bus/dial.h"
-#include "common/bus/door.h"
+#include "common/bus/listener.h"
 #include "common/bus/token_bucket.h"
 
 namespace holdfast::bus {
 namespace {
 
-constexpr std::size_t kNodeBytesMax = 253;  // a host name's
-// A routing id that libzmq made: a zero byte and a number.
+constexpr std::size_t kNodeBytesMax = 253;  // maximum length of a host name
+// A routing id that libzmq chose: a zero byte and a number.
 constexpr std::size_t kMadeIdBytes = 5;
-// Messages that one call of Receive() may throw away before its caller gets the word.
-constexpr int kThrownAwayAtOnce = 64;
+// Messages that one Receive() may drop before it returns.
+constexpr int kDroppedMax = 64;
 
-// What the door's thread decides, and what it shares with the owner.
+// Decides on handshakes. Runs on the listener's thread and shares the session counter with the
+// owner.
 class Gate {
  public:
   Gate(Authenticator& authenticator, const BusServerOptions& options)
@@ -30,7 +31,7 @@ class Gate {
         at_once_(options.handshakes_at_once),
         every_(options.handshake_every) {}
 
-  // The User-Id is "<session>/<node>". The session is taken before the node is looked up: a node
+  // The User-Id is "<session>/<node>". The session is assigned before the node is looked up: a node
   // that is revoked in between gets a session from before its Drop().
   Verdict Admit(const CurvePublicKey& key) {
     std::uint64_t session = next_session_.fetch_add(1);
@@ -52,36 +53,37 @@ class Gate {
   const std::chrono::milliseconds every_;
   std::atomic<std::uint64_t> next_session_{1};
   std::unordered_map<std::string, TokenBucket>
-      buckets_;  // the door's thread's own; one per known node
+      buckets_;  // used only by the listener's thread; one bucket per node
 };
 
-class DoorBusServer final : public BusServer {
+class ListeningBusServer final : public BusServer {
  public:
-  DoorBusServer(BusServerOptions options, Authenticator& authenticator)
+  ListeningBusServer(BusServerOptions options, Authenticator& authenticator)
       : options_(std::move(options)), gate_(authenticator, options_) {}
 
   Result<void> Listen() {
-    DoorOptions door;
-    door.endpoint = options_.endpoint;
-    door.keys = options_.keys;
-    door.message_bytes_max = options_.message_bytes_max;
-    door.connections_max = options_.connections_max;
-    door.send_queue = options_.send_queue;
-    door.receive_queue = options_.receive_queue;
-    door.handshake_max = options_.handshake_max;
-    door.silence_max = options_.silence_max;
-    HF_ASSIGN(door_,
-              Door::Open(door, [this](const CurvePublicKey& key) { return gate_.Admit(key); }));
+    ListenerOptions listener_options;
+    listener_options.endpoint = options_.endpoint;
+    listener_options.keys = options_.keys;
+    listener_options.message_bytes_max = options_.message_bytes_max;
+    listener_options.connections_max = options_.connections_max;
+    listener_options.send_queue = options_.send_queue;
+    listener_options.receive_queue = options_.receive_queue;
+    listener_options.handshake_max = options_.handshake_max;
+    listener_options.silence_max = options_.silence_max;
+    HF_ASSIGN(listener_, Listener::Open(listener_options, [this](const CurvePublicKey& key) {
+                return gate_.Admit(key);
+              }));
     return {};
   }
 
   Result<void> SelfTest() override {
-    return ExpectRefusal(door_->LocalEndpoint(), options_.keys.public_key);
+    return ExpectRefusal(listener_->LocalEndpoint(), options_.keys.public_key);
   }
 
   Result<std::optional<BusMessage>> Receive(Instant deadline) override {
-    for (int thrown_away = 0; thrown_away < kThrownAwayAtOnce; ++thrown_away) {
-      HF_ASSIGN(std::optional<Door::Message> message, door_->Receive(deadline));
+    for (int dropped = 0; dropped < kDroppedMax; ++dropped) {
+      HF_ASSIGN(std::optional<Listener::Message> message, listener_->Receive(deadline));
       if (!message) return std::nullopt;
       std::optional<std::pair<std::uint64_t, std::string>> from = Accept(*message);
       if (!from) continue;
@@ -101,8 +103,8 @@ class DoorBusServer final : public BusServer {
     if (peer == peers_.end()) {
       return Fail(ErrorCode::kUnavailable, fmt::format("node {} is not connected", Quote(node)));
     }
-    if (!door_->IsOpen(peer->second.connection)) return Gone(peer);
-    Result<void> sent = door_->Send(peer->second.routing_id, bytes);
+    if (!listener_->IsOpen(peer->second.connection)) return Gone(peer);
+    Result<void> sent = listener_->Send(peer->second.routing_id, bytes);
     if (sent) {
       ++counters_.sent;
       return {};
@@ -118,9 +120,9 @@ class DoorBusServer final : public BusServer {
 
   std::vector<std::string> TakeClosed() override {
     std::set<std::string> closed = std::exchange(gone_, {});
-    if (const std::uint64_t now = door_->closed(); std::exchange(closed_seen_, now) != now) {
+    if (const std::uint64_t now = listener_->closed(); std::exchange(closed_seen_, now) != now) {
       for (auto& [node, peer] : peers_) {
-        if (peer.is_closed || door_->IsOpen(peer.connection)) continue;
+        if (peer.is_closed || listener_->IsOpen(peer.connection)) continue;
         peer.is_closed = true;
         closed.insert(node);
       }
@@ -132,24 +134,24 @@ class DoorBusServer final : public BusServer {
     first_session_[node] = gate_.next_session();
     auto peer = peers_.find(node);
     if (peer == peers_.end()) return;
-    door_->Cut(peer->second.connection);
+    listener_->Cut(peer->second.connection);
     Unbind(peer);
   }
 
-  const std::string& endpoint() const override { return door_->endpoint(); }
-  int fd() const override { return door_->fd(); }
-  void Wake() const override { door_->Wake(); }
+  const std::string& endpoint() const override { return listener_->endpoint(); }
+  int fd() const override { return listener_->fd(); }
+  void Wake() const override { listener_->Wake(); }
 
   BusCounters counters() const override {
     BusCounters all = counters_;
-    DoorCounters door = door_->counters();
-    all.admitted = door.admitted;
-    all.refused = door.refused;
-    all.put_off = door.put_off;
-    all.turned_away = door.turned_away;
-    all.silent = door.silent;
-    all.malformed = door.malformed;
-    all.connections = door.connections;
+    ListenerCounters counters = listener_->counters();
+    all.admitted = counters.admitted;
+    all.refused = counters.refused;
+    all.deferred = counters.deferred;
+    all.over_limit = counters.over_limit;
+    all.silent = counters.silent;
+    all.malformed = counters.malformed;
+    all.connections = counters.connections;
     all.nodes = peers_.size();
     return all;
   }
@@ -159,23 +161,23 @@ class DoorBusServer final : public BusServer {
     std::string routing_id;
     std::uint64_t session = 0;
     ConnectionId connection;
-    bool is_closed = false;  // and TakeClosed() has said so
+    bool is_closed = false;  // and reported by TakeClosed()
   };
   using Peers = std::unordered_map<std::string, Peer>;
 
-  // Who the message is from, and binds the node to the connection it came by; nullopt: nobody to
-  // listen to.
-  std::optional<std::pair<std::uint64_t, std::string>> Accept(const Door::Message& message) {
+  // Returns the sender, and binds the node to the connection that the message came by; nullopt: the
+  // message is dropped.
+  std::optional<std::pair<std::uint64_t, std::string>> Accept(const Listener::Message& message) {
     std::size_t slash = message.user_id.find('/');
     std::uint64_t session = 0;
     const char* begin = message.user_id.data();
-    // Only our own door writes User-Ids.
+    // Only our own listener writes User-Ids.
     HF_CHECK(slash != std::string::npos &&
              std::from_chars(begin, begin + slash, session).ec == std::errc());
     std::string node = message.user_id.substr(slash + 1);
     if (message.routing_id.size() != kMadeIdBytes || message.routing_id[0] != '\0') {
       ++counters_.claimed_ids;
-      door_->Cut(message.connection);
+      listener_->Cut(message.connection);
       return std::nullopt;
     }
     auto peer = peers_.find(node);
@@ -184,9 +186,9 @@ class DoorBusServer final : public BusServer {
     bool is_old = peer != peers_.end() && session < peer->second.session;
     if (is_revoked || is_old) {
       ++(is_revoked ? counters_.revoked : counters_.superseded);
-      // A late word of a closed connection, whose descriptor the node's new one may have by now.
+      // A late message of a closed connection; the node's new one may have its descriptor now.
       bool is_current = peer != peers_.end() && peer->second.connection == message.connection;
-      if (!is_current) door_->Cut(message.connection);
+      if (!is_current) listener_->Cut(message.connection);
       return std::nullopt;
     }
     if (peer == peers_.end()) peer = peers_.try_emplace(node).first;
@@ -194,13 +196,13 @@ class DoorBusServer final : public BusServer {
     return std::pair(session, std::move(node));
   }
 
-  void Bind(Peers::iterator peer, const Door::Message& message, std::uint64_t session) {
+  void Bind(Peers::iterator peer, const Listener::Message& message, std::uint64_t session) {
     if (peer->second.session != 0) {
-      // What the new one says may come by the descriptor that the old one had.
-      if (peer->second.connection != message.connection) door_->Cut(peer->second.connection);
+      // The new connection may have the old one's descriptor.
+      if (peer->second.connection != message.connection) listener_->Cut(peer->second.connection);
       owner_.erase(peer->second.routing_id);
     }
-    // Whoever had this routing id before is gone: it is never another node's address from now on.
+    // The node that had this routing id is gone: make sure that it is not addressed by it any more.
     auto [owner, is_new] = owner_.try_emplace(message.routing_id, peer->first);
     if (!is_new) {
       peers_.erase(owner->second);
@@ -226,18 +228,18 @@ class DoorBusServer final : public BusServer {
   Gate gate_;
   Peers peers_;
   std::unordered_map<std::string, std::string> owner_;            // routing id -> node
-  std::unordered_map<std::string, std::uint64_t> first_session_;  // of nodes that were dropped
-  std::set<std::string> gone_;     // that a send found closed before TakeClosed() did
-  std::uint64_t closed_seen_ = 0;  // of the door's closed connections
+  std::unordered_map<std::string, std::uint64_t> first_session_;  // of dropped nodes
+  std::set<std::string> gone_;     // found closed by Send() before TakeClosed()
+  std::uint64_t closed_seen_ = 0;  // listener_->closed() at the last TakeClosed()
   BusCounters counters_;
-  std::unique_ptr<Door> door_;  // last: its thread calls gate_
+  std::unique_ptr<Listener> listener_;  // last: its thread calls gate_
 };
 
 }  // namespace
 
 Result<std::unique_ptr<BusServer>> BusServer::Open(BusServerOptions options,
                                                    Authenticator& authenticator) {
-  auto server = std::make_unique<DoorBusServer>(std::move(options), authenticator);
+  auto server = std::make_unique<ListeningBusServer>(std::move(options), authenticator);
   HF_TRY(server->Listen());
   return server;
 }

@@ -1,5 +1,5 @@
-// Where nodes ask to join: a socket of its own, open to any key, and therefore with narrow limits.
-// docs/protocol.md#join.
+// Accepts join requests of nodes. Its socket is separate and open to any key, so its limits are
+// narrow. docs/protocol.md#join.
 //
 // One thread owns a JoinServer; only Wake() may be called from others.
 #pragma once
@@ -25,17 +25,17 @@ struct JoinServerOptions {
   std::string endpoint;  // "tcp://*:7734"
   CurveKeys keys;
   std::size_t connections_max = 256;
-  int per_second = 50;  // handshakes, and messages, of all peers together
+  int per_second = 50;  // handshakes, and messages, of all peers
   std::chrono::milliseconds handshake_max{10'000};
   std::chrono::milliseconds connection_life{30'000};
 };
 
-// A JoinRequest (agent.proto) that is complete, and whose sender holds the secret of the CURVE key
-// in it. Whether its mac is right is not known yet.
+// A complete JoinRequest (agent.proto) whose sender holds the secret of the CURVE key in it. Its
+// mac is not verified yet.
 struct JoinCall {
   Bytes connection;  // where the answer goes
   std::string node;
-  Bytes message;  // as it came
+  Bytes message;  // as received
 };
 
 struct JoinAnswer {
@@ -43,15 +43,15 @@ struct JoinAnswer {
   Bytes root;                   // Envelope of RootDocument
   CurvePublicKey server_key{};  // of the bus
   std::string endpoint;         // of the bus
-  std::string refused;          // why not; then all else is empty
+  std::string refused;          // the reason; all else is empty then
 };
 
 struct JoinCounters {
   std::uint64_t received = 0;
-  std::uint64_t refused = 0;      // not a join request, or somebody else's key in it
+  std::uint64_t refused = 0;      // not a join request, or with another peer's key
   std::uint64_t too_many = 0;     // handshakes and messages beyond the rate
-  std::uint64_t turned_away = 0;  // connections beyond connections_max
-  std::uint64_t connections = 0;  // now
+  std::uint64_t over_limit = 0;   // connections beyond connections_max
+  std::uint64_t connections = 0;  // open now
 };
 
 class JoinServer {
@@ -60,9 +60,9 @@ class JoinServer {
   static Result<std::unique_ptr<JoinServer>> Open(const JoinServerOptions& options);
   virtual ~JoinServer() = default;
 
-  // nullopt: the deadline has passed, Wake() was called, or what came was no request.
+  // nullopt: the deadline has passed, Wake() was called, or a message was dropped.
   virtual Result<std::optional<JoinCall>> Receive(Instant deadline) = 0;
-  // kUnavailable when the node has hung up: it has to ask with a new token.
+  // kUnavailable if the node has disconnected: it needs a new token.
   virtual Result<void> Answer(ByteView connection, const JoinAnswer& answer) = 0;
 
   virtual const std::string& endpoint() const = 0;

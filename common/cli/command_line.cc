@@ -20,7 +20,7 @@ constexpr std::string_view kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 partly done, 4 refused or busy, "
     "5 service unreachable before anything began, 130 interrupted.";
 constexpr std::size_t kHelpWidthMax = 100;
-// Columns of names, left of their description.
+// Columns for names, to the left of their descriptions.
 constexpr std::size_t kOptionColumns = 28;
 constexpr std::size_t kVerbColumns = 20;
 
@@ -53,12 +53,12 @@ std::string_view NameIn(std::string_view argument) {
   return argument.substr(0, argument.find('='));
 }
 
-// How messages call it: "--to", "SNAPSHOT".
+// The name in messages: "--to", "SNAPSHOT".
 std::string NameOf(const Option& option) {
   return IsPositional(option) ? option.metavar : Split(option.names, ',').front();
 }
 
-// Wraps `text` after `indent` columns; its first line begins at column `indent` already.
+// Wraps `text` and indents it by `indent` columns. The first line already begins there.
 std::string Wrap(std::string_view text, std::size_t indent, std::size_t width) {
   std::string wrapped;
   std::size_t column = indent;
@@ -77,7 +77,7 @@ std::string Wrap(std::string_view text, std::size_t indent, std::size_t width) {
   return wrapped + "\n";
 }
 
-// "  TERM    description", the description wrapped below itself.
+// "  TERM    description", with the description wrapped below itself.
 std::string Row(const std::string& term, std::size_t term_columns, const std::string& description,
                 std::size_t width) {
   std::string row = "  " + term;
@@ -135,7 +135,7 @@ std::string ExamplesText(const std::string& examples) {
   return examples.empty() ? "" : "\nExamples:\n" + examples;
 }
 
-// CLI11 keeps the addresses of what it writes to.
+// CLI11 keeps the addresses of the variables that it sets.
 struct Parser {
   CLI::App app;
   std::deque<std::vector<std::string>> texts;  // in the order of the options
@@ -164,7 +164,7 @@ struct Parser {
         ->allow_extra_args(false);
   }
 
-  // Gives each positional argument its words, in order. The words that are left over are returned.
+  // Assigns words to the positional arguments in order. Returns the words left over.
   std::vector<std::string> ShareOutWords() {
     std::size_t next = 0;
     for (std::size_t i = 0; i < options.size(); ++i) {
@@ -207,7 +207,7 @@ Result<void> Store(const Option& option, const std::vector<std::string>& values)
   return {};
 }
 
-// CLI11's message as ours begin and end.
+// CLI11's message in our style: no capital at the beginning, no full stop at the end.
 std::string Message(const CLI::ParseError& error) {
   std::string message = error.what();
   std::ranges::replace(message, '\n', ' ');
@@ -302,7 +302,7 @@ Error CommandLine::UnknownCommand(const std::string& group, const std::string& w
     return Error(ErrorCode::kInvalidArgument, std::move(message))
         .WithHint(fmt::format("{} {}", Quote(word), program_.elsewhere));
   }
-  const std::string nearest = Nearest(word, WordsAfter(group));
+  const std::string nearest = FindNearest(word, WordsAfter(group));
   if (!nearest.empty()) {
     message +=
         fmt::format("; did you mean {}?", Quote(group.empty() ? nearest : group + " " + nearest));
@@ -353,7 +353,7 @@ Result<void> CommandLine::ParseOptions(const OptionList& options,
     }
   }
   try {
-    parser.app.parse(std::vector<std::string>(argv.rbegin(), argv.rend()));  // as CLI11 wants it
+    parser.app.parse(std::vector<std::string>(argv.rbegin(), argv.rend()));  // reversed for CLI11
   } catch (const CLI::ExtrasError&) {
     const std::string extra = parser.app.remaining().front();
     std::string message = fmt::format("unknown option {}", Quote(extra));
@@ -364,7 +364,7 @@ Result<void> CommandLine::ParseOptions(const OptionList& options,
     message = WithSuggestion(std::move(message), NameIn(extra), known);
     return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, std::move(message)), words));
   } catch (const CLI::ArgumentMismatch& error) {
-    // CLI11 begins with the option's name.
+    // CLI11's message begins with the option's name.
     const std::string message = error.what();
     const std::string name = message.substr(0, message.find(':'));
     const auto option = std::ranges::find_if(
@@ -429,7 +429,7 @@ ParsedCommandLine CommandLine::Parse(const std::vector<std::string>& argv,
       parsed.out = fmt::format("{} {}\n", program_.name, program_.version);
       return parsed;
     }
-    // An unknown option is the mistake rather than the missing command.
+    // Report an unknown option rather than the missing command.
     const auto unknown = std::ranges::find_if(found.rest, [&](const std::string& argument) {
       return argument.starts_with('-') && globals_.Find(NameIn(argument)) == nullptr;
     });

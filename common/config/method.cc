@@ -24,7 +24,9 @@ std::string JoinTexts(const std::vector<std::string>& texts, std::string_view la
 
 }  // namespace
 
-const OptionSpec* MethodSchema::OwnOption() const& { return options.Find(OwnOptionName(name)); }
+const OptionSpec* MethodSchema::SelectorOption() const& {
+  return options.Find(OwnOptionName(name));
+}
 
 std::string OptionText(std::string_view option, OptionStyle style) {
   if (style == OptionStyle::kKey) return Quote(option);
@@ -33,10 +35,10 @@ std::string OptionText(std::string_view option, OptionStyle style) {
   return "--" + flag;
 }
 
-std::string OwnOptionsText(const std::vector<MethodSchema>& methods, OptionStyle style) {
+std::string SelectorOptionsText(const std::vector<MethodSchema>& methods, OptionStyle style) {
   std::vector<std::string> texts;
   for (const MethodSchema& method : methods) {
-    const OptionSpec* own = method.OwnOption();
+    const OptionSpec* own = method.SelectorOption();
     if (own != nullptr) texts.push_back(OptionText(own->name, style));
   }
   return JoinTexts(texts, "or");
@@ -57,7 +59,7 @@ Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& method
   std::vector<const MethodSchema*> chosen;
   std::vector<std::string> texts;
   for (const MethodSchema& method : methods) {
-    const OptionSpec* own = method.OwnOption();
+    const OptionSpec* own = method.SelectorOption();
     if (own == nullptr || !given.contains(own->name)) continue;
     chosen.push_back(&method);
     texts.push_back(OptionText(own->name, style));
@@ -69,7 +71,7 @@ Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& method
         fmt::format("{} are different restore methods; use only one", JoinTexts(texts, "and")));
   }
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("no restore method; expected {}", OwnOptionsText(methods, style)));
+              fmt::format("no restore method; expected {}", SelectorOptionsText(methods, style)));
 }
 
 Result<void> CheckOptionsOf(const std::vector<MethodSchema>& methods, const MethodSchema& chosen,

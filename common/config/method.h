@@ -1,5 +1,5 @@
 // Several ways to do one thing, each with its own options, e.g. to restore a Kafka snapshot
-// "to-cluster" or "to-log-dirs". An option that has the name of a method chooses it.
+// "to-cluster" or "to-log-dirs". The option with the name of a method chooses it.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,17 @@ struct MethodSchema {
   Schema options;
   std::string summary = {};            // one line
   bool is_in_place = false;            // replaces the live state of the source
-  bool has_dry_run = false;            // may change nothing, and report what would change
+  bool has_dry_run = false;            // can report what would change without changing it
   bool needs_source_settings = false;  // the source must be configured on the node
-  bool takes_safety_snapshot = false;  // may save what it replaces or removes
-  // The option that chooses the method, e.g. "to_cluster". Null: only its caller can choose it.
-  // Points into `options`, so a temporary has none to give.
-  const OptionSpec* OwnOption() const&;
-  const OptionSpec* OwnOption() const&& = delete;
+  bool takes_safety_snapshot = false;  // can save what it replaces or removes
+  // The option that chooses the method, e.g. "to_cluster". Null: only code can choose it. The
+  // pointer is into `options`, so this is deleted for temporaries.
+  const OptionSpec* SelectorOption() const&;
+  const OptionSpec* SelectorOption() const&& = delete;
 };
 
 using OptionNames = std::set<std::string, std::less<>>;
-// Options as a person typed them: the values of each, by name.
+// Options as a user typed them: the values of each, by name.
 using OptionTexts = std::map<std::string, std::vector<std::string>>;
 
 // How a message shows an option.
@@ -38,13 +38,13 @@ enum class OptionStyle : std::uint8_t {
   kKey,   // "to_cluster"
 };
 std::string OptionText(std::string_view option, OptionStyle style);
-// "to_cluster" to "--to-cluster".
+// Turns "to_cluster" into "--to-cluster".
 inline std::string FlagText(std::string_view option) {
   return OptionText(option, OptionStyle::kFlag);
 }
 
-// The own options of the methods that have one: "--to-cluster or --to-log-dirs".
-std::string OwnOptionsText(const std::vector<MethodSchema>& methods, OptionStyle style);
+// The options that choose a method: "--to-cluster or --to-log-dirs".
+std::string SelectorOptionsText(const std::vector<MethodSchema>& methods, OptionStyle style);
 
 // The options of all methods. REQUIRES: an option of several methods has the same type in each.
 Schema AllOptions(const std::vector<MethodSchema>& methods);

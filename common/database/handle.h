@@ -1,4 +1,4 @@
-// SQLite's own objects and how their errors become ours; for this room only.
+// SQLite's objects, and the conversion of its errors. For common/database only.
 #pragma once
 
 #include <sqlite3.h>
@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database_options.h"
 #include "common/io/file_lock.h"
 
 namespace holdfast {
@@ -20,7 +20,7 @@ struct StatementHandle {
   StatementHandle(sqlite3_stmt* prepared, std::string_view text) : statement(prepared), sql(text) {}
   StatementHandle(const StatementHandle&) = delete;
   StatementHandle& operator=(const StatementHandle&) = delete;
-  ~StatementHandle() { (void)sqlite3_finalize(statement); }  // repeats the last step's error only
+  ~StatementHandle() { (void)sqlite3_finalize(statement); }  // only repeats the last step's error
 
   sqlite3_stmt* statement;
   std::string sql;
@@ -34,7 +34,7 @@ struct DatabaseHandle {
   DatabaseHandle& operator=(const DatabaseHandle&) = delete;
   ~DatabaseHandle();
 
-  std::optional<FileLock> lock;  // a writer's
+  std::optional<FileLock> lock;  // held by a writer
   sqlite3* database = nullptr;
   DatabaseOptions options;
   bool is_read_only = false;
@@ -42,13 +42,12 @@ struct DatabaseHandle {
   std::map<std::string, std::unique_ptr<StatementHandle>, std::less<>> idle_statements;
 };
 
-// The Error for SQLite's result `code`, which the last call on `database` gave. `errno` was 0
-// before that call.
+// The Error for the result `code` of the last SQLite call on `database`. `errno` was 0 before it.
 Error DatabaseError(const DatabaseHandle& database, int code);
-// For a file that is not what it must be.
+// For a file with unexpected content.
 Error DamagedDatabase(const DatabaseOptions& options, std::string_view how);
 
-// Statements without rows.
+// Runs statements and ignores their rows.
 Result<void> ExecuteText(DatabaseHandle& database, const char* sql);
 
 }  // namespace holdfast

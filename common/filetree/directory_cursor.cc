@@ -29,7 +29,7 @@ Result<int> DirectoryCursor::Open(const std::string& path) {
   return open_.get();
 }
 
-Result<int> DirectoryCursor::OpenOrMake(const std::string& path) {
+Result<int> DirectoryCursor::OpenOrCreate(const std::string& path) {
   Result<int> opened = Open(path);
   if (opened || opened.error().code() != ErrorCode::kNotFound) return opened;
   HF_TRY(MakeParents(path));

@@ -1,4 +1,4 @@
-// Opens directories below one, again and again, and never anything outside of it.
+// Opens many directories below one, and never anything outside it.
 #pragma once
 
 #include <optional>
@@ -10,20 +10,20 @@
 
 namespace holdfast::filetree {
 
-// Keeps the directory that was asked for last open, because the next one is mostly the same or lies
-// in it. Symlinks are never followed (OpenDirectoryBeneath). One thread at a time.
+// Keeps the last directory open, because the next one is usually the same or below it. Never
+// follows symlinks (OpenDirectoryBeneath). One thread at a time.
 class DirectoryCursor {
  public:
-  // `top` stays open as long as the cursor lives; `directory` is what errors call it.
+  // `top` must stay open as long as the cursor lives. Errors name it `directory`.
   DirectoryCursor(int top, std::string directory) : top_(top), directory_(std::move(directory)) {}
 
-  // A descriptor that is good until the next call; "" is the top. kNotFound where there is nothing.
+  // The descriptor is valid until the next call; "" is the top. kNotFound if it does not exist.
   Result<int> Open(const std::string& path);
-  // Makes what is missing on the way; it gets the attributes of any new directory.
-  Result<int> OpenOrMake(const std::string& path);
-  // Whether new entries of the directory opened last get an ACL by themselves.
+  // Like Open(), but creates missing directories with default attributes.
+  Result<int> OpenOrCreate(const std::string& path);
+  // Whether new entries of the last directory inherit an ACL.
   bool inherits();
-  // After directories were removed: what is open may be one of them.
+  // Call it after removing directories: the open one may be among them.
   void Forget();
   std::string Shown(std::string_view path) const;
 
@@ -31,9 +31,9 @@ class DirectoryCursor {
   Result<void> MakeParents(const std::string& path);
   const int top_;
   const std::string directory_;
-  Fd open_;  // not open while the top itself is the last one
+  Fd open_;  // closed if the last directory is the top itself
   std::string path_;
-  std::optional<bool> inherits_;  // of the last one
+  std::optional<bool> inherits_;  // of the last directory
 };
 
 }  // namespace holdfast::filetree

@@ -49,8 +49,8 @@ class FileReader final : public ByteReader {
     HF_TRY(Stat(after));
     Outcome outcome;
     outcome.changed = !is_stable_ || Differs(before_, after);
-    // Not `after`: whoever compares this item with the live file later must see that the file moved
-    // on while it was read, and our own reading may have moved its atime.
+    // Not `after`: a later comparison with the live file must find a change during the read. Also,
+    // our own read may have changed the atime.
     Attributes final_attributes = FromStat(before_);
     final_attributes.user = attributes_.user;
     final_attributes.group = attributes_.group;
@@ -61,7 +61,7 @@ class FileReader final : public ByteReader {
     return outcome;
   }
 
-  std::size_t BytesAhead() const override {
+  std::size_t ReadAheadBytes() const override {
     return attributes_.size <= kBufferedBytesMax ? static_cast<std::size_t>(attributes_.size) + 1
                                                  : 0;
   }
@@ -81,7 +81,7 @@ class FileReader final : public ByteReader {
   Result<void> Begin() {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       HF_TRY(Stat(before_));
-      // Files of procfs and sysfs tell a size of 0 and have content nevertheless: read to the end.
+      // Files in procfs and sysfs report a size of 0 but have content: read until the end.
       limit_ = before_.st_size > 0 ? static_cast<std::uint64_t>(before_.st_size)
                                    : std::numeric_limits<std::uint64_t>::max();
       has_holes_ = before_.st_blocks * 512 < before_.st_size;
@@ -99,7 +99,7 @@ class FileReader final : public ByteReader {
     return {};
   }
 
-  // Reads from the front into `buffered_`; what does not fit is left for ReadStreamed().
+  // Reads from the start into `buffered_`. ReadStreamed() reads what does not fit.
   Result<void> Buffer() {
     std::size_t expected = static_cast<std::size_t>(std::max<off_t>(before_.st_size, 0));
     buffered_.resize(std::min(expected + 1, kBufferedBytesMax));
@@ -145,8 +145,8 @@ class FileReader final : public ByteReader {
     return count;
   }
 
-  // Sets the ends of the hole and of the data that follow `offset_`. Where the file system cannot
-  // tell, all is data; where the file was cut meanwhile, reading finds its end.
+  // Sets the ends of the hole and of the data that follow `offset_`. If the file system does not
+  // support this, everything is data. If the file was truncated, reading finds its end.
   void FindData() {
     off_t at = static_cast<off_t>(offset_);
     off_t data = lseek(file_.get(), at, SEEK_DATA);
@@ -169,7 +169,7 @@ class FileReader final : public ByteReader {
   struct stat before_ {};
   std::optional<Result<void>> began_;
   bool is_stable_ = true;
-  bool is_whole_ = false;  // `buffered_` has all of it
+  bool is_whole_ = false;  // `buffered_` has the whole file
   bool has_holes_ = false;
   Bytes buffered_;
   std::size_t buffered_at_ = 0;

@@ -18,28 +18,28 @@
 namespace holdfast::filetree {
 namespace {
 
-constexpr std::size_t kHoleBlockBytes = 4096;  // the smallest run of zeros that is worth a hole
-// From here on the kernel is told to begin writing at once, so that the sync at the end is short.
+constexpr std::size_t kHoleBlockBytes = 4096;  // the smallest run of zeros that becomes a hole
+// Writes of at least this size start writeback at once, which shortens the final sync.
 constexpr std::size_t kWriteBackBytes = 256U << 10;
 constexpr std::size_t kPageBytes = RawBuffer::kAlignment;
-// For less, waiting for the disk takes longer than the page cache does.
+// For smaller writes, waiting for the disk takes longer than using the page cache.
 constexpr std::size_t kDirectBytesMin = 256U << 10;
-constexpr std::size_t kDirectBytesMax = 2U << 20;  // at once
+constexpr std::size_t kDirectBytesMax = 2U << 20;  // per write
 
 bool IsAllZero(ByteView bytes) {
   return bytes.empty() ||
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-// Whether nobody but us could have put something into it.
+// Whether only this user could have written to it.
 bool IsOurs(int file) {
   struct stat status {};
   return fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
          status.st_uid == geteuid() && (status.st_mode & 0077U) == 0;
 }
 
-// The open file once more, past the page cache; closed where the file system cannot, and where the
-// name is another file's by now.
+// Opens the file again with O_DIRECT. Not open if the file system does not support it, or if the
+// name belongs to another file by now.
 Fd OpenDirectly(int parent, const std::string& name, int file) {
   Fd direct(
       openat(parent, name.c_str(), O_WRONLY | O_DIRECT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -55,9 +55,9 @@ Fd OpenNameless(int parent) {
   return Fd(openat(parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
 }
 
-// As linkat(2): where the name is taken it fails with EEXIST.
+// Like linkat(2): fails with EEXIST if the name exists.
 int LinkNameless(int file, int parent, const std::string& name) {
-  // By the descriptor itself only CAP_DAC_READ_SEARCH may do it, open(2).
+  // Linking by the descriptor itself requires CAP_DAC_READ_SEARCH, see open(2).
   const std::string path = "/proc/self/fd/" + std::to_string(file);
   return linkat(AT_FDCWD, path.c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW);
 }
@@ -69,7 +69,7 @@ NewFile::~NewFile() {
 }
 
 void NewFile::Discard() {
-  // What cannot be removed now goes with the next restore into the same directory.
+  // A file that cannot be removed now is removed by the next restore into the same directory.
   if (!is_nameless_) (void)unlinkat(parent_, temporary_.c_str(), 0);
   file_.Reset();
 }
@@ -96,21 +96,21 @@ Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
   return Write(offset + run_begin, bytes.subspan(run_begin));
 }
 
-// Where the file system can, pages that are written as a whole go past the page cache: there they
-// would wait for the sync at the end, and drive out what the services read.
+// If the file system supports it, whole pages bypass the page cache. In the cache they would wait
+// for the final sync and evict data that the services read.
 Result<void> NewFile::Write(std::uint64_t offset, ByteView bytes) {
   const std::size_t to_page =
       static_cast<std::size_t>((kPageBytes - offset % kPageBytes) % kPageBytes);
   if (!is_direct_ || bytes.size() < kDirectBytesMin + to_page) return WriteBuffered(offset, bytes);
   HF_TRY(WriteBuffered(offset, bytes.first(to_page)));
-  HF_ASSIGN(const std::size_t written, WriteDirectly(offset + to_page, bytes.subspan(to_page)));
+  HF_ASSIGN(const std::size_t written, WriteDirect(offset + to_page, bytes.subspan(to_page)));
   return WriteBuffered(offset + to_page + written, bytes.subspan(to_page + written));
 }
 
-// How many bytes it wrote from the front: all but what fills no page; fewer, where the file system
-// turns out not to be able to, and then it is not tried again.
-Result<std::size_t> NewFile::WriteDirectly(std::uint64_t offset, ByteView bytes) {
-  // Begins where a page does, which a blob's plaintext seldom does.
+// Returns how many bytes it wrote from the start: normally all but an incomplete last page. Fewer
+// if the file system does not support it after all; then it is not tried again.
+Result<std::size_t> NewFile::WriteDirect(std::uint64_t offset, ByteView bytes) {
+  // Page-aligned, which a blob's plaintext rarely is.
   thread_local RawBuffer pages;
   std::size_t written = 0;
   while (bytes.size() - written >= kPageBytes) {
@@ -125,7 +125,7 @@ Result<std::size_t> NewFile::WriteDirectly(std::uint64_t offset, ByteView bytes)
       return written;
     }
     if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown_)));
-    // A short one may end within a page: the rest of that is buffered again.
+    // A short write may end within a page; the caller writes the rest through the page cache.
     written += static_cast<std::size_t>(count);
     if (static_cast<std::size_t>(count) < pages.size()) break;
   }
@@ -140,7 +140,7 @@ Result<void> NewFile::WriteBuffered(std::uint64_t offset, ByteView bytes) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown_)));
     if (static_cast<std::size_t>(count) >= kWriteBackBytes) {
-      // Only a hint: what it could not do the sync at the end does, or fails for.
+      // Only a hint: the final sync writes the rest, or reports the error.
       (void)sync_file_range(file_.get(), static_cast<off_t>(offset), count, SYNC_FILE_RANGE_WRITE);
     }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -156,7 +156,7 @@ void NewFile::NoteEnd(std::uint64_t written_to) {
   }
 }
 
-// What an earlier writer left there is something else.
+// An earlier writer may have left other content there.
 Result<void> NewFile::Clear(std::uint64_t offset, ByteView zeros) {
   if (fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
                 static_cast<off_t>(zeros.size())) == 0) {
@@ -185,7 +185,7 @@ Result<void> NewFile::GiveName() {
   if (is_nameless_) {
     int failed = LinkNameless(file_.get(), parent_, name_);
     if (failed == 0) return {};
-    // A link replaces nothing, a rename does.
+    // A link cannot replace a file, but a rename can.
     if (errno == EEXIST) failed = LinkNameless(file_.get(), parent_, temporary_);
     if (failed != 0) return Fail(ErrnoError(errno, "give its name to " + Quote(shown_)));
     is_nameless_ = false;
@@ -201,7 +201,8 @@ Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   const bool is_at_top = slash == std::string_view::npos;
   auto file = std::make_unique<NewFile>();
-  HF_ASSIGN(file->parent_, cursor_.OpenOrMake(std::string(is_at_top ? "" : path.substr(0, slash))));
+  HF_ASSIGN(file->parent_,
+            cursor_.OpenOrCreate(std::string(is_at_top ? "" : path.substr(0, slash))));
   file->name_ = is_at_top ? path : path.substr(slash + 1);
   file->shown_ = cursor_.Shown(path);
   file->inherits_ = cursor_.inherits();
@@ -212,7 +213,7 @@ Result<std::unique_ptr<NewFile>> FileWriter::Begin(std::string_view path) {
   HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
   file->temporary_ = temporary_;
   if (!can_link_nameless_) can_link_nameless_ = CanLinkNameless(file->parent_);
-  // An ACL that a new file inherits is taken away by name.
+  // Removing an inherited ACL requires a name.
   if (*can_link_nameless_ && !file->inherits_) file->file_ = OpenNameless(file->parent_);
   file->is_nameless_ = file->file_.is_open();
   if (file->is_nameless_) return file;
@@ -221,8 +222,7 @@ Result<std::unique_ptr<NewFile>> FileWriter::Begin(std::string_view path) {
   return file;
 }
 
-// Some file systems make files without a name, but cannot name them later; without /proc nobody
-// can.
+// Some file systems create nameless files but cannot link them. Without /proc, none can.
 bool FileWriter::CanLinkNameless(int parent) const {
   const Fd file = OpenNameless(parent);
   if (!file.is_open() || LinkNameless(file.get(), parent, temporary_) != 0) return false;

@@ -11,10 +11,10 @@
 namespace holdfast::filetree {
 namespace {
 
-constexpr std::size_t kMountInfoMax = 64U << 20;  // hosts with very many containers
+constexpr std::size_t kMountInfoMax = 64U << 20;  // for hosts with very many containers
 constexpr int kMountPointField = 4;               // counted from 0
 
-// Blanks, newlines and backslashes are written as "\040": three octal digits.
+// Blanks, newlines and backslashes are escaped as three octal digits, such as "\040".
 std::string Unescape(std::string_view text) {
   std::string plain;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -48,7 +48,7 @@ std::vector<std::string> Words(std::string_view line) {
   return words;
 }
 
-// Calls `visit` with each line of a file; none where it cannot be read.
+// Calls `visit` with each line of a file; not at all if it cannot be read.
 void ForEachLine(const std::string& path, const std::function<void(std::string_view)>& visit) {
   const Result<Bytes> content = ReadWholeFile(path, kConfigBytesMax);
   if (!content) return;
@@ -85,7 +85,7 @@ void AddFromUnits(const std::string& directory, std::vector<Expected>& expected)
     ForEachLine(entry.path().string(), [&](std::string_view line) {
       if (!line.starts_with(kWhere)) return;
       const std::vector<std::string> words = Words(line.substr(kWhere.size()));
-      // Whether something wants the unit is not looked for.
+      // Does not check whether another unit requires this one.
       if (words.size() == 1 && words[0].starts_with('/'))
         expected.push_back({{WithoutSlashes(words[0]), entry.path().string()}, true});
     });
@@ -99,7 +99,7 @@ bool IsBelow(std::string_view path, std::string_view top) {
 
 }  // namespace
 
-std::vector<Unmounted> FindUnmounted(const std::string& path, const MountSources& sources) {
+std::vector<Unmounted> FindMissingMounts(const std::string& path, const MountSources& sources) {
   const Result<std::vector<std::string>> mounted = MountPoints(sources);
   if (!mounted) return {};
   std::vector<Expected> expected;

@@ -12,7 +12,7 @@
 namespace holdfast::filetree {
 namespace {
 
-constexpr int kLinksMax = 40;  // as the kernel's own limit
+constexpr int kLinksMax = 40;  // the kernel's own limit
 
 std::vector<std::string> Components(const std::string& path) {
   std::vector<std::string> components;
@@ -30,7 +30,7 @@ std::string WithoutTrailingSlashes(std::string path) {
   return path;
 }
 
-// What lies in "/", taken as written: with "/" as an empty text, "" + "/x" is "/x".
+// Removes the last component. "/" is the empty string here, so that "" + "/x" is "/x".
 void Ascend(std::string& path) { path.resize(path.empty() ? 0 : path.rfind('/')); }
 
 RootNode& NodeOf(RootNode& top, const std::string& path) {
@@ -94,18 +94,18 @@ Result<RootTree> MakeRootTree(const std::vector<std::string>& roots) {
     HF_ASSIGN(std::string real, ResolveParents(root, &links));
     std::string given = WithoutTrailingSlashes(root);
     struct stat status {};
-    bool is_there = lstat(real.c_str(), &status) == 0;
+    bool exists = lstat(real.c_str(), &status) == 0;
     RootNode& node = NodeOf(*tree.top, real);
     node.is_root = true;
     if (given != real) node.given = given;
-    node.is_missing = !is_there;
-    if (!is_there) tree.missing.push_back(MissingFor(given, "read its attributes", errno));
+    node.is_missing = !exists;
+    if (!exists) tree.missing.push_back(MissingFor(given, "read its attributes", errno));
     for (const std::string& link : links) NodeOf(*tree.top, link).is_root = true;
-    if (!links.empty() && is_there) {
+    if (!links.empty() && exists) {
       tree.warnings.push_back(
           fmt::format("{} is saved under its real path, {}", Quote(given), Quote(real)));
     }
-    tree.roots.push_back({std::move(given), std::move(real), is_there});
+    tree.roots.push_back({std::move(given), std::move(real), exists});
   }
   return tree;
 }

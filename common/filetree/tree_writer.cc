@@ -26,10 +26,10 @@ namespace holdfast::filetree {
 namespace {
 
 constexpr std::size_t kBufferBytes = 1U << 20;
-constexpr std::size_t kHoleBytes = 4096;  // the smallest run of zeros that is worth a hole
+constexpr std::size_t kHoleBytes = 4096;  // the smallest run of zeros that becomes a hole
 constexpr std::size_t kWarningsMax = 1000;
 constexpr int kClearAttempts = 3;
-constexpr std::size_t kStagedNameMax = 250;  // with its suffix no longer than names may be
+constexpr std::size_t kStagedNameMax = 250;  // with its suffix within the limit for names
 
 struct SplitPath {
   std::string parent;  // empty: the top
@@ -46,7 +46,7 @@ bool IsZero(ByteView bytes) {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-// Whether two names stand for the same thing already.
+// Whether two names already refer to the same file.
 bool AreOne(int directory, const std::string& name, int other, const std::string& other_name) {
   struct stat one {};
   struct stat two {};
@@ -72,7 +72,7 @@ class TreeWriterImpl final : public TreeWriter {
     HF_ASSIGN(int parent, Directory(split.parent));
     HF_TRY(MakeDirectory(parent, split.name, Shown(path)));
     Pending pending{std::string(path), attributes};
-    pending.attributes.user.clear();  // only numbers are used; there may be very many of these
+    pending.attributes.user.clear();  // only the ids are used; there may be very many entries
     pending.attributes.group.clear();
     pending_.push_back(std::move(pending));
     return {};
@@ -85,7 +85,7 @@ class TreeWriterImpl final : public TreeWriter {
     HF_ASSIGN(int parent, Directory(split.parent));
     HF_ASSIGN(bool is_linked, LinkToEarlier(path, attributes));
     if (is_linked) return {};
-    HF_ASSIGN(parent, Directory(split.parent));  // linking may have gone elsewhere
+    HF_ASSIGN(parent, Directory(split.parent));  // linking may have moved the cursor
     const std::string temporary = TemporaryName(split.name);
     HF_ASSIGN(Fd file, CreateTemporary(parent, temporary, path));
     Result<void> written = Fill(file.get(), attributes, content, Shown(path));
@@ -97,7 +97,7 @@ class TreeWriterImpl final : public TreeWriter {
       written = Rename(parent, temporary, split.name, Shown(path));
     }
     if (!written) {
-      (void)unlinkat(parent, temporary.c_str(), 0);  // the error that is returned matters more
+      (void)unlinkat(parent, temporary.c_str(), 0);  // the returned error matters more
       return written;
     }
     CrashPoint("restore.file.after_rename");
@@ -111,7 +111,7 @@ class TreeWriterImpl final : public TreeWriter {
     HF_ASSIGN(bool is_linked, LinkToEarlier(path, attributes));
     if (is_linked) return {};
     HF_ASSIGN(int parent, Directory(split.parent));
-    // Made under its own name where that is free: there is no half of a symlink or fifo.
+    // Created under its final name if that is free: a symlink or fifo is never half written.
     std::string made = split.name;
     int failed = MakeOther(parent, made, attributes);
     if (failed != 0 && errno == EEXIST) {
@@ -177,11 +177,11 @@ class TreeWriterImpl final : public TreeWriter {
       failed = linkat(from.get(), first.name.c_str(), parent, temporary.c_str(), 0);
       if (failed == 0) {
         HF_TRY(Rename(parent, temporary, split.name, shown));
-        // rename(2) does nothing between two names of the same file: both are still there.
+        // rename(2) does nothing if both names are the same file: both still exist.
         (void)unlinkat(parent, temporary.c_str(), 0);
       }
     }
-    if (failed != 0) {  // too many links, or a file system without them: write it again
+    if (failed != 0) {  // too many links, or the file system has none: write it again
       warnings_.push_back(
           ErrnoError(errno,
                      fmt::format("{}: created as a separate file because it cannot be linked to {}",
@@ -203,7 +203,7 @@ class TreeWriterImpl final : public TreeWriter {
   };
   struct Link {
     std::string path;
-    std::uint64_t left;  // names of it still to come, as far as the snapshot has them
+    std::uint64_t left;  // further names in the snapshot
   };
 
   static bool MayHaveLinks(const Attributes& attributes) {
@@ -212,10 +212,10 @@ class TreeWriterImpl final : public TreeWriter {
 
   std::string Shown(std::string_view path) const { return cursor_.Shown(path); }
 
-  // Descriptor of a directory below the top, made where it is missing. Valid until the next call.
+  // Descriptor of a directory below the top, created if missing. Valid until the next call.
   Result<int> Directory(const std::string& path) {
     if (std::exchange(has_removed_tree_, false)) cursor_.Forget();
-    return cursor_.OpenOrMake(path);
+    return cursor_.OpenOrCreate(path);
   }
 
   static Result<void> MakeDirectory(int parent, const std::string& name, const std::string& shown) {
@@ -237,7 +237,7 @@ class TreeWriterImpl final : public TreeWriter {
       }
       return {};
     }
-    // An earlier restore may have left it without write permission even for its owner.
+    // An earlier restore may have left it without write permission for its owner.
     if ((status.st_mode & 0700U) != 0700U && geteuid() != 0) {
       HF_ASSIGN(Fd fd, OpenDirectoryBeneath(parent, name, shown));
       if (fchmod(fd.get(), (status.st_mode & 07777U) | 0700U) != 0) {
@@ -247,9 +247,9 @@ class TreeWriterImpl final : public TreeWriter {
     return {};
   }
 
-  // A name that no file of the snapshot has in this directory, as far as it is known by now.
+  // A name that no file of the snapshot has in this directory, as far as known.
   std::string TemporaryName(const std::string& name) {
-    // What is staged beside a live file must leave nothing behind that its owner does not know of.
+    // Next to a live file, only use names that SwapSet removes.
     if (name.starts_with(kStagedPrefix) && name != temporary_name_ &&
         name.size() < kStagedNameMax) {
       return name + std::string(kStagedTemporary);
@@ -258,7 +258,7 @@ class TreeWriterImpl final : public TreeWriter {
     return temporary_name_;
   }
 
-  // Removes what a killed writer left under our temporary name. A living one holds a lock on it.
+  // Removes what a killed writer left under our temporary name. A live writer holds a lock on it.
   Result<void> ClearTemporary(int parent, const std::string& temporary, std::string_view path) {
     Fd old(openat(parent, temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (old.is_open() && flock(old.get(), LOCK_EX | LOCK_NB) != 0) return BusyTemporary(path);
@@ -313,7 +313,7 @@ class TreeWriterImpl final : public TreeWriter {
     return {};
   }
 
-  // Writes all but whole zero blocks; the file is new, so what is not written reads as zeros.
+  // Writes all but whole blocks of zeros. The file is new, so unwritten ranges read as zeros.
   static Result<void> WriteSparse(int file, ByteView bytes, std::uint64_t offset,
                                   std::uint64_t& written_end, const std::string& shown) {
     std::size_t run_begin = 0;
@@ -345,7 +345,7 @@ class TreeWriterImpl final : public TreeWriter {
                       const std::string& shown) {
     if (renameat(parent, from.c_str(), parent, to.c_str()) == 0) return {};
     if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
-      has_removed_tree_ = true;  // what is cached may lie in it
+      has_removed_tree_ = true;  // the cached directory may be below it
       HF_TRY(RemoveTree(ProcPath(parent, to)));
       if (renameat(parent, from.c_str(), parent, to.c_str()) == 0) return {};
     }
@@ -389,7 +389,7 @@ class TreeWriterImpl final : public TreeWriter {
     return Fail(ErrnoError(number, "create " + Quote(Shown(path))));
   }
 
-  // A file system that takes no owners would give a warning for every single file.
+  // A file system without owners would give a warning for every file.
   void BoundWarnings() {
     if (warnings_.size() <= kWarningsMax) return;
     warnings_dropped_ += warnings_.size() - kWarningsMax;

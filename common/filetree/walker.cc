@@ -14,7 +14,6 @@
 #include "common/filetree/file_reader.h"
 #include "common/filetree/metadata.h"
 #include "common/filetree/name_list.h"
-#include "common/filetree/roots.h"
 #include "common/io/fd.h"
 
 namespace holdfast::filetree {
@@ -27,9 +26,9 @@ constexpr std::string_view kCacheSignature = "Signature: 8a477f597d28d172789f068
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 
-// Opens without touching the atime where the kernel lets us: O_NOATIME is for owners and
-// CAP_FOWNER. Negative with errno set.
-int OpenQuietly(int directory, const char* name, int flags) {
+// Opens without changing the atime if the kernel permits it: O_NOATIME is for owners and
+// CAP_FOWNER. Returns a negative value with errno set on failure.
+int OpenNoAtime(int directory, const char* name, int flags) {
   for (bool is_quiet = true;;) {
     int fd = openat(directory, name, flags | O_CLOEXEC | (is_quiet ? O_NOATIME : 0));
     if (fd >= 0) return fd;
@@ -41,8 +40,8 @@ int OpenQuietly(int directory, const char* name, int flags) {
   }
 }
 
-// The regular file at an absolute real path, not following any symlink; used long after the walk
-// was there.
+// Opens the regular file at an absolute real path without following symlinks. Used long after the
+// walk passed it.
 Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Attributes& expected) {
   Fd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   std::size_t at = 1;
@@ -51,7 +50,7 @@ Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Att
                                     O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, path));
     at = end + 1;
   }
-  Fd file(OpenQuietly(directory.get(), path.c_str() + at, kFileFlags));
+  Fd file(OpenNoAtime(directory.get(), path.c_str() + at, kFileFlags));
   if (!file.is_open()) return Fail(ErrnoError(errno, "open " + Quote(path)));
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
@@ -61,8 +60,8 @@ Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Att
   return ReadLiveFile(std::move(file), expected, path);
 }
 
-// Names of all entries but "." and "..", in no order. An errno value, 0 for success; `names` has
-// what could be read either way.
+// Names of all entries except "." and "..", unsorted. Returns an errno value, 0 for success.
+// `names` has what could be read in both cases.
 int ListNames(int directory, NameList& names) {
   Fd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own.is_open()) return errno;
@@ -84,7 +83,7 @@ int ListNames(int directory, NameList& names) {
   return number;
 }
 
-// A directory on the way from "/" to where the walk is.
+// A directory on the way from "/" to the walk's current position.
 struct Frame {
   Fd fd;  // closed while the walk is more than kOpenDirectoriesMax levels below
   dev_t device = 0;
@@ -93,10 +92,10 @@ struct Frame {
   std::string name;
   NameList names;
   std::size_t next = 0;
-  const RootNode* node = nullptr;  // null where no root lies below
-  bool is_full = false;            // everything below is to be saved, not only roots
+  const RootNode* node = nullptr;  // null if no root is below
+  bool is_full = false;            // everything below is saved, not only roots
   std::size_t path_size = 0;       // of the walk's path
-  std::string given;               // this path through the links of the configuration, if another
+  std::string given;               // this path through the configured links, if different
 };
 
 class WalkerImpl final : public Walker {
@@ -158,7 +157,7 @@ class WalkerImpl final : public Walker {
     return std::optional<Item>(std::move(item));
   }
 
-  // The entry `name` of the innermost directory; nothing where it is not to be saved.
+  // Visits the entry `name` of the innermost directory; nullopt if it is not saved.
   Result<std::optional<Item>> Visit(const std::string& name) {
     Frame& frame = stack_.back();
     path_ += frame.path_size == 1 ? name : "/" + name;
@@ -176,7 +175,7 @@ class WalkerImpl final : public Walker {
       return std::optional<Item>();
     }
     if (S_ISDIR(status.st_mode)) return VisitDirectory(name, status, node, is_full);
-    if (!is_full) return std::optional<Item>();  // a root below it was named missing at the start
+    if (!is_full) return std::optional<Item>();  // a root below is already listed as missing
     if (S_ISREG(status.st_mode)) return VisitFile(name, status);
     Item item = MakeItem(Describe(frame.fd.get(), name, status));
     if (S_ISLNK(status.st_mode)) {
@@ -212,7 +211,7 @@ class WalkerImpl final : public Walker {
     if (std::unique_ptr<const SnapshotEntry> before = FindUnchanged(status)) {
       Attributes attributes = WithNames(status);
       attributes.extended =
-          before->attributes().extended;  // a change of theirs moves the ctime, too
+          before->attributes().extended;  // changing extended attributes changes the ctime too
       Item item = MakeItem(std::move(attributes));
       auto read = [path = path_, attributes = item.attributes] {
         return OpenAgain(path, attributes);
@@ -220,7 +219,7 @@ class WalkerImpl final : public Walker {
       item.content = Reuse{item.path, std::move(read), std::move(before)};
       return std::optional<Item>(std::move(item));
     }
-    Fd file(OpenQuietly(parent, name.c_str(), kFileFlags));
+    Fd file(OpenNoAtime(parent, name.c_str(), kFileFlags));
     if (!file.is_open() || fstat(file.get(), &status) != 0) {
       NameMissing(nullptr, "open", errno);
       return std::optional<Item>();
@@ -234,9 +233,8 @@ class WalkerImpl final : public Walker {
     return std::optional<Item>(std::move(item));
   }
 
-  // What the previous snapshot says of this very file; null where it is another one. What
-  // changed so shortly before the previous cut that a later change could have got the same time is
-  // not trusted.
+  // The previous snapshot's entry for this file; null if the file may have changed. A file changed
+  // just before the previous cut is not trusted: a later change could have the same time.
   std::unique_ptr<const SnapshotEntry> FindUnchanged(const struct stat& status) {
     if (options_.previous == nullptr || !options_.previous_cut) return nullptr;
     UnixTime limit = *options_.previous_cut;
@@ -245,7 +243,7 @@ class WalkerImpl final : public Walker {
     UnixTime ctime = FromTimespec(status.st_ctim);
     if (mtime >= limit || ctime >= limit) return nullptr;
     Result<std::unique_ptr<const SnapshotEntry>> found = options_.previous->Find(ItemPath());
-    if (!found) {  // a damaged snapshot must not keep new ones from being made
+    if (!found) {  // a damaged snapshot must not prevent new ones
       warnings_.push_back(
           "all files are read again because the previous snapshot cannot be read: " +
           found.error().Text());
@@ -294,12 +292,12 @@ class WalkerImpl final : public Walker {
     if (extended) {
       attributes.extended = std::move(*extended);
     } else if (extended.error().code() != ErrorCode::kNotFound) {
-      AddWarning(extended.error().Text());  // vanished things are named by who opens them
+      AddWarning(extended.error().Text());  // a vanished entry is reported when it is opened
     }
     return attributes;
   }
 
-  // Half of a file system may be unreadable: what is kept of it is bounded.
+  // Bounded, because a large part of a file system may be unreadable.
   void AddMissing(Missing missing) {
     if (missing_.size() < kMissingMax) {
       missing_.push_back(std::move(missing));
@@ -314,7 +312,7 @@ class WalkerImpl final : public Walker {
     if (warnings_.size() < kMissingMax) warnings_.push_back(std::move(warning));
   }
 
-  // Names `path_` and what was to be saved below it, but for roots that are known to be missing.
+  // Reports `path_` and everything below it as missing, except roots already known to be missing.
   void NameMissing(const RootNode* node, std::string_view action, int number) {
     bool is_known = node != nullptr && (node->is_missing || !node->is_root) && number == ENOENT;
     if (is_known) return;
@@ -326,12 +324,12 @@ class WalkerImpl final : public Walker {
     AddMissing(std::move(missing));
   }
 
-  // Goes into a directory. What cannot be opened or listed is named; the walk goes on beside it.
+  // Enters a directory. One that cannot be opened or listed is reported, and the walk continues.
   void Enter(int parent, const std::string& name, const struct stat& status, const RootNode* node,
              bool is_full, const Frame* above) {
     Frame frame;
     frame.fd =
-        Fd(OpenQuietly(parent, name.c_str(), is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH));
+        Fd(OpenNoAtime(parent, name.c_str(), is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH));
     if (!frame.fd.is_open()) {
       NameMissing(nullptr, "open directory", errno);
       return;
@@ -366,14 +364,14 @@ class WalkerImpl final : public Walker {
     }
   }
 
-  // Goes back to the directory above, opening it again where it was closed to save descriptors.
+  // Returns to the parent directory and reopens it if it was closed to save descriptors.
   void Leave() {
     Fd left = std::move(stack_.back().fd);
     stack_.pop_back();
     if (stack_.empty() || stack_.back().fd.is_open()) return;
     Frame& frame = stack_.back();
     int flags = frame.is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH;
-    frame.fd = Fd(left.is_open() ? OpenQuietly(left.get(), "..", flags) : -1);
+    frame.fd = Fd(left.is_open() ? OpenNoAtime(left.get(), "..", flags) : -1);
     if (IsSame(frame)) return;
     frame.fd = OpenFromTop();
     if (IsSame(frame)) return;
@@ -390,13 +388,13 @@ class WalkerImpl final : public Walker {
            status.st_dev == frame.device && status.st_ino == frame.inode;
   }
 
-  // The innermost directory, by all names from "/" on; closed where one is not there any more.
+  // Opens the innermost directory by all names from "/"; closed if one no longer exists.
   Fd OpenFromTop() const {
     Fd fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
     for (std::size_t level = 1; level < stack_.size() && fd.is_open(); ++level) {
       bool is_last = level + 1 == stack_.size();
       int flags = is_last && stack_[level].is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH;
-      fd = Fd(OpenQuietly(fd.get(), stack_[level].name.c_str(), flags));
+      fd = Fd(OpenNoAtime(fd.get(), stack_[level].name.c_str(), flags));
     }
     return fd;
   }
@@ -413,13 +411,13 @@ class WalkerImpl final : public Walker {
   bool began_ = false;
   NameCache names_;
   std::vector<Frame> stack_;
-  std::string path_;  // absolute, of what the walk is at
+  std::string path_;  // absolute path of the current position
 };
 
 }  // namespace
 
 bool HasCacheTag(int directory) {
-  Fd tag(OpenQuietly(directory, kCacheTag.data(), kFileFlags));
+  Fd tag(OpenNoAtime(directory, kCacheTag.data(), kFileFlags));
   struct stat status {};
   if (!tag.is_open() || fstat(tag.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
   std::string content(kCacheSignature.size(), '\0');

@@ -20,14 +20,14 @@ std::string HolderOf(int fd) {
   return holder.empty() ? "another process" : holder;
 }
 
-// The directory belongs to the owner of the one above it, if root makes it.
+// If root creates the directory, it gets the owner of its parent.
 Result<void> MakeLockDirectory(const std::string& directory) {
   HF_TRY(MakeDirectories(directory, 0755));
   const std::size_t slash = directory.rfind('/');
   if (slash == std::string::npos || slash == 0) return {};
   Result<FileOwner> owner = OwnerOfFile(directory.substr(0, slash));
   if (!owner) return Fail(std::move(owner).error());
-  return GiveFilesOfRoot(directory, *owner, 0);
+  return ChownRootFiles(directory, *owner, 0);
 }
 
 }  // namespace
@@ -38,14 +38,14 @@ Result<FileLock> FileLock::Acquire(const std::string& path, const std::string& h
       slash != std::string::npos && slash > 0 ? path.substr(0, slash) : "";
   if (!directory.empty()) HF_TRY(MakeLockDirectory(directory));
   HF_ASSIGN(Fd fd, OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644));
-  // The service must be able to take the lock after root did, also if root's process is killed.
+  // The service must be able to take the lock after root, even if root's process is killed.
   if (!directory.empty()) HF_TRY(InheritOwner(fd.get(), path, directory));
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return Fail(ErrnoError(errno, "lock " + Quote(path)));
     return Fail(ErrorCode::kBusy, fmt::format("held by {}", HolderOf(fd.get())),
                 "wait until it is done, or stop it");
   }
-  // The text is for people only: the lock itself is the kernel's, and goes with its process.
+  // The text is only for users: the kernel holds the lock and releases it with the process.
   if (ftruncate(fd.get(), 0) != 0) return Fail(ErrnoError(errno, "write " + Quote(path)));
   HF_TRY(WriteAll(fd.get(), AsBytes(holder + "\n"), path));
   return FileLock(std::move(fd));

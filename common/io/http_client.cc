@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-// CURL and CURLM are both `void` for C++, hence two owners that cannot be mixed up.
+// CURL and CURLM are both `void` in C++, so separate owners prevent mixing them up.
 struct MultiDeleter {
   void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
 };
@@ -44,8 +44,8 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
-// "https://host:2379" of "https://host:2379/path": errors name the server, never what a path or a
-// query may give away.
+// "https://host:2379" from "https://host:2379/path". Errors name only the server, because a path or
+// a query may contain secrets.
 std::string ServerOf(std::string_view url) {
   std::size_t scheme = url.find("://");
   std::size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
@@ -59,7 +59,7 @@ std::string ServerOf(std::string_view url) {
 struct Mapped {
   ErrorCode code;
   const char* hint;
-  const char* prefix = "";  // what failed, where curl's text does not say so
+  const char* prefix = "";  // what failed, if curl's text does not say so
 };
 
 Mapped MapCode(CURLcode code) {
@@ -97,7 +97,7 @@ Mapped MapCode(CURLcode code) {
   }
 }
 
-// TLS 1.3 servers refuse a client certificate after the handshake, as an alert on the first read.
+// TLS 1.3 servers refuse a client certificate after the handshake, with an alert at the first read.
 bool IsCertificateRefusal(std::string_view text) {
   return text.find("certificate required") != std::string_view::npos ||
          text.find("bad certificate") != std::string_view::npos ||
@@ -105,8 +105,8 @@ bool IsCertificateRefusal(std::string_view text) {
          text.find("alert handshake failure") != std::string_view::npos;
 }
 
-// "openssl ssl_read: openssl/3.0.11: error:0a00045c:ssl routines::tlsv13 alert certificate
-// required, errno 0" means its last words.
+// Returns the last words of "openssl ssl_read: openssl/3.0.11: error:0a00045c:ssl routines::tlsv13
+// alert certificate required, errno 0".
 std::string_view ShortTlsText(std::string_view text) {
   constexpr std::string_view kRoutines = "SSL routines::";
   std::size_t at = text.find(kRoutines);
@@ -166,7 +166,7 @@ class Exchange final : public HttpExchange {
   Instant last_moved_;
   char error_text_[CURL_ERROR_SIZE] = {};
 
-  // Bytes go straight into the waiting caller's buffer while there is room, then into `ahead_`.
+  // Bytes go directly into the waiting caller's buffer while it has room, then into `ahead_`.
   std::span<std::uint8_t> target_;
   std::size_t target_filled_ = 0;
   Bytes ahead_;
@@ -180,19 +180,19 @@ class Client final : public HttpClient {
       : options_(std::move(options)), multi_(std::move(multi)) {}
   Result<std::unique_ptr<HttpExchange>> Start(const HttpRequest& request,
                                               std::stop_token stop) override {
-    found_nobody_ = false;
+    is_unreachable_ = false;
     auto exchange = std::make_unique<Exchange>(*this, request, std::move(stop));
     HF_TRY(exchange->Begin());
     return std::unique_ptr<HttpExchange>(std::move(exchange));
   }
   const HttpClientOptions& options() const { return options_; }
   CURLM* multi() const { return multi_.get(); }
-  bool found_nobody() const override { return found_nobody_; }
-  void FindNobody() { found_nobody_ = true; }
-  // Moves what can be moved and tells exchanges that ended so.
+  bool is_unreachable() const override { return is_unreachable_; }
+  void MarkUnreachable() { is_unreachable_ = true; }
+  // Transfers what is possible and completes exchanges that have ended.
   void Perform() {
     int running = 0;
-    (void)curl_multi_perform(multi_.get(), &running);  // failures arrive per exchange, below
+    (void)curl_multi_perform(multi_.get(), &running);  // failures are reported per exchange, below
     int left = 0;
     while (CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
       if (message->msg != CURLMSG_DONE) continue;
@@ -205,7 +205,7 @@ class Client final : public HttpClient {
  private:
   HttpClientOptions options_;
   MultiHandle multi_;
-  bool found_nobody_ = false;
+  bool is_unreachable_ = false;
 };
 
 Exchange::Exchange(Client& client, const HttpRequest& request, std::stop_token stop)
@@ -239,7 +239,7 @@ std::size_t Exchange::OnSend(char* data, std::size_t size, std::size_t count, vo
   return taken;
 }
 
-// curl sends a body again when a kept connection turns out to be dead.
+// curl sends a body again if a kept connection turns out to be dead.
 int Exchange::OnSeek(void* self, curl_off_t offset, int origin) {
   auto* exchange = static_cast<Exchange*>(self);
   if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
@@ -272,11 +272,11 @@ std::size_t Exchange::TakeBody(ByteView bytes) {
   Moved();
   std::size_t direct = std::min(bytes.size(), target_.size() - target_filled_);
   std::size_t waiting = ahead_.size() - ahead_begin_;
-  if (waiting > 0) direct = 0;  // order
+  if (waiting > 0) direct = 0;  // keeps the order
   std::size_t rest = bytes.size() - direct;
   if (rest > 0 && waiting > 0 && waiting + rest > client_.options().buffer_bytes) {
     is_paused_ = true;
-    return CURL_WRITEFUNC_PAUSE;  // all of `bytes` comes again
+    return CURL_WRITEFUNC_PAUSE;  // curl delivers all of `bytes` again
   }
   if (direct > 0) {
     std::memcpy(target_.data() + target_filled_, bytes.data(), direct);
@@ -327,12 +327,12 @@ Result<void> Exchange::Configure() {
   if (options.version == HttpVersion::kHttp2)
     version = is_tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
   set(CURLOPT_HTTP_VERSION, version);
-  // curl 7.88 fails with a framing error when it takes such a connection a second time.
+  // curl 7.88 fails with a framing error when it reuses such a connection.
   if (version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE) set(CURLOPT_FRESH_CONNECT, 1L);
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   if (!options.ca_file.empty()) {
     set(CURLOPT_CAINFO, options.ca_file.c_str());
-    // Debian's curl also trusts /etc/ssl/certs unless told not to.
+    // Otherwise Debian's curl also trusts /etc/ssl/certs.
     set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
   }
   if (!options.cert_file.empty()) set(CURLOPT_SSLCERT, options.cert_file.c_str());
@@ -345,7 +345,7 @@ Result<void> Exchange::Configure() {
     list = longer;
   };
   for (const auto& [name, value] : request_.headers) add(name + ": " + value);
-  add("Expect:");  // no round trip before the body
+  add("Expect:");  // avoids a round trip before the body
   header_list_.reset(list);
   set(CURLOPT_HTTPHEADER, list);
 
@@ -358,7 +358,7 @@ Result<void> Exchange::Configure() {
     set(CURLOPT_READDATA, static_cast<void*>(this));
     set(CURLOPT_SEEKFUNCTION, &Exchange::OnSeek);
     set(CURLOPT_SEEKDATA, static_cast<void*>(this));
-    // curl's own choice of 64 KiB makes large bodies slow; small ones need no more.
+    // curl's default of 64 KiB makes large bodies slow; small ones need no more.
     if (request_.body.size() > (64U << 10)) set(CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
     if (request_.method == "POST") {
       set(CURLOPT_POST, 1L);
@@ -393,10 +393,10 @@ Result<void> Exchange::Begin() {
   return {};
 }
 
-// Returns once `is_done()`, or at the end of the exchange, whichever comes first.
+// Returns once `is_done()`, or when the exchange ends, whichever comes first.
 Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
   CURLM* multi = client_.multi();
-  Moved();  // time the caller took between calls is not the server's
+  Moved();  // the caller's time between calls does not count
   std::stop_callback wake(stop_, [multi] { curl_multi_wakeup(multi); });
   for (;;) {
     if (is_done()) return {};
@@ -407,7 +407,7 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
     if (is_done() || outcome_) continue;
     auto quiet = clock_.Monotonic() - last_moved_;
     auto left = client_.options().stall_timeout - quiet;
-    // Connecting has its own limit, which curl watches.
+    // Connecting has its own limit, which curl enforces.
     curl_off_t connect_us = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &connect_us);
     if (connect_us > 0 && left <= left.zero())
@@ -421,12 +421,12 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
   }
 }
 
-// What connecting did not come to in time.
+// The step of connecting that did not finish in time.
 std::string_view Exchange::MissingStep() const {
   curl_off_t lookup_us = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
   if (lookup_us == 0) return "no answer from DNS";
-  // CURLINFO_CONNECT_TIME_T stays 0 until the end of the handshake.
+  // CURLINFO_CONNECT_TIME_T stays 0 until the handshake ends.
   long connections = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connections);
   return connections > 0 ? "no end of the TLS handshake" : "no connection";
@@ -436,7 +436,8 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
   std::string_view detail = ShortTlsText(Trim(error_text_));
   if (detail.empty()) detail = curl_easy_strerror(code);
   std::string name = Quote(server_);
-  if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) client_.FindNobody();
+  if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
+    client_.MarkUnreachable();
   if (code == CURLE_OPERATION_TIMEDOUT)
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{}: {} within {}", name, MissingStep(),
@@ -452,7 +453,7 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
                 code == CURLE_PARTIAL_FILE;
   if (is_cut && !headers_done_)
     return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", name, LowerCase(detail)),
-                // A TLS server's refusal is lost when our request arrives after it has closed.
+                // A TLS server's refusal is lost if our request arrives after it has closed.
                 server_.starts_with("https://")
                     ? "if the connection ends right after connecting, the server requires a client "
                       "certificate (`cert`, `key`) or does not accept this one"
@@ -463,7 +464,7 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
   long number = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &number);
   if (code == CURLE_COULDNT_CONNECT && number != 0) {
-    // curl says no more than that it could not connect.
+    // curl only reports that it could not connect.
     cause = LowerCase(std::generic_category().message(static_cast<int>(number)));
   }
   Error error(mapped.code, fmt::format("{}: {}{}", name, mapped.prefix, cause));
@@ -478,7 +479,7 @@ Result<std::size_t> Exchange::Read(std::span<std::uint8_t> buffer) {
   target_filled_ = 0;
   if (is_paused_) {
     is_paused_ = false;
-    // Delivers what curl holds, maybe all at once, through OnBody.
+    // Delivers what curl holds, possibly all at once, through OnBody.
     (void)curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
   }
   auto waited = WaitUntil([this] { return target_filled_ > 0; });

@@ -27,7 +27,7 @@ Result<struct stat> StatusOf(int fd, const std::string& shown) {
   return status;
 }
 
-// By descriptor: the name may lead elsewhere by now.
+// By descriptor: the name may refer to another file by now.
 Result<void> Give(int fd, const FileOwner& owner, const std::string& shown) {
   if (::fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0) {
     return {};
@@ -89,7 +89,7 @@ Result<void> InheritOwner(int fd, const std::string& path, const std::string& di
   return Give(fd, {.uid = status.st_uid, .gid = status.st_gid}, path);
 }
 
-Result<void> GiveFilesOfRoot(const std::string& path, const FileOwner& owner, unsigned depth) {
+Result<void> ChownRootFiles(const std::string& path, const FileOwner& owner, unsigned depth) {
   if (::geteuid() != 0 || owner.uid == 0) return {};
   return GiveAt(AT_FDCWD, path, path, owner, depth);
 }

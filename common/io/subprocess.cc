@@ -51,8 +51,8 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// What the child does between fork and exec: system calls only, since another thread of the parent
-// may have held the allocator's lock.
+// Runs in the child between fork and exec. Only system calls are allowed, since another thread of
+// the parent may have held the allocator's lock.
 [[noreturn]] void ExecChild(const char* program, char* const* argv, char* const* environment,
                             const char* directory, int in, int out, int err, int failure) {
   int number = 0;
@@ -63,7 +63,7 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     signal(SIGPIPE, SIG_DFL);
-    setpgid(0, 0);  // a group of its own, so that its children can be ended with it
+    setpgid(0, 0);  // its own group, so that its children can be killed with it
     execve(program, argv, environment);
     number = errno;
   }
@@ -71,7 +71,7 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   _exit(127);
 }
 
-// A running child. Kills and reaps it when it is dropped before Wait() succeeded.
+// A running child. Killed and reaped on destruction unless Reap() was called.
 class Child {
  public:
   Child(pid_t pid, Fd handle) : pid_(pid), handle_(std::move(handle)) {}
@@ -99,7 +99,7 @@ class Child {
   Fd handle_;  // pidfd: readable when the process has ended
 };
 
-// Reads what there is; keeps at most `bytes_max`. Closes the descriptor at the end.
+// Reads once and keeps at most `bytes_max` bytes. Closes the descriptor at the end.
 void Drain(Fd& fd, std::string& text, std::size_t bytes_max) {
   std::array<std::uint8_t, 16384> buffer;
   auto count = ReadSome(fd.get(), buffer, "pipe");
@@ -114,7 +114,7 @@ void Drain(Fd& fd, std::string& text, std::size_t bytes_max) {
 void Feed(Fd& fd, std::string_view& input) {
   ssize_t count = write(fd.get(), input.data(), input.size());
   if (count > 0) input.remove_prefix(static_cast<std::size_t>(count));
-  bool is_over = count < 0 && errno != EINTR && errno != EAGAIN;  // it does not want to read it
+  bool is_over = count < 0 && errno != EINTR && errno != EAGAIN;  // the program does not read it
   if (input.empty() || is_over) fd.Reset();
 }
 
@@ -129,7 +129,7 @@ Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& p
   if (input.empty()) pipes.in.Reset();
   auto deadline = std::chrono::steady_clock::now() + options.timeout;
   bool has_ended = false;
-  // A daemon that the child left behind may keep its output open: the child's end is the end.
+  // A daemon that the child started may keep its output open, so only the child's exit counts.
   while (!has_ended) {
     if (options.stop.stop_requested()) {
       return Fail(ErrorCode::kCancelled, fmt::format("run {}: stopped by request", Quote(program)));
@@ -145,7 +145,7 @@ Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& p
                                     {pipes.out.get(), POLLIN, 0},
                                     {pipes.err.get(), POLLIN, 0},
                                     {child.handle(), POLLIN, 0}}};
-    // Short turns, because a stop_token cannot wake a poll.
+    // Short waits, because a stop_token cannot wake a poll.
     int turn = static_cast<int>(std::min<std::int64_t>(left.count(), 100));
     if (poll(waits.data(), waits.size(), turn) < 0 && errno != EINTR) {
       return Fail(ErrnoError(errno, "wait for " + Quote(program)));
@@ -210,8 +210,8 @@ Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
   failure.write_end.Reset();
   int number = 0;
   std::span<std::uint8_t> number_bytes(reinterpret_cast<std::uint8_t*>(&number), sizeof number);
-  HF_ASSIGN(std::size_t told, ReadSome(failure.read_end.get(), number_bytes, "pipe"));
-  if (told != 0) return Fail(ErrnoError(number, "start " + Quote(program)));
+  HF_ASSIGN(std::size_t bytes_read, ReadSome(failure.read_end.get(), number_bytes, "pipe"));
+  if (bytes_read != 0) return Fail(ErrnoError(number, "start " + Quote(program)));
   (void)fcntl(in.write_end.get(), F_SETFL, O_NONBLOCK);
   return Attend(child, {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)},
                 program, options);

@@ -15,9 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kElection{500};  // what a new leader may take to be known, per try
+constexpr milliseconds kElection{500};  // wait per try for a new leader
 constexpr int kElectionTries = 6;
-constexpr std::size_t kPartitionsAtOnce = 1000;  // librdkafka looks for each in all of them
+constexpr std::size_t kPartitionsAtOnce = 1000;  // librdkafka searches the list for each
 
 struct MetadataDeleter {
   void operator()(const rd_kafka_metadata_t* metadata) const {
@@ -26,7 +26,7 @@ struct MetadataDeleter {
 };
 using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, MetadataDeleter>;
 
-// Of all topics, or of `one` alone; librdkafka takes leaders from it, too.
+// Fetches metadata of all topics, or of `one`. librdkafka also updates its leaders from it.
 Result<MetadataPtr> FetchMetadata(Handle& handle, const std::stop_token& stop,
                                   rd_kafka_topic_t* one = nullptr) {
   MetadataPtr metadata;
@@ -64,7 +64,7 @@ Topic ReadTopic(const rd_kafka_metadata_topic& entry) {
 }
 
 std::string ClusterId(Handle& handle) {
-  // Known since the metadata are here.
+  // Known, because the metadata has arrived.
   char* id = rd_kafka_clusterid(handle.get(), 0);
   if (id == nullptr) return "";
   std::string text(id);
@@ -72,8 +72,8 @@ std::string ClusterId(Handle& handle) {
   return text;
 }
 
-// The one whose address was given. Of who answered, later librdkafkas say nothing, and earlier ones
-// ask anybody once they know of all.
+// The broker that advertises the only bootstrap address. Later versions of librdkafka do not report
+// which broker answered, and earlier ones ask any broker once they know all of them.
 std::int32_t BrokerAt(const ClientOptions& options, const Cluster& cluster) {
   if (options.bootstrap.size() != 1) return -1;
   for (const Broker& broker : cluster.brokers)
@@ -85,8 +85,8 @@ std::int32_t BrokerAt(const ClientOptions& options, const Cluster& cluster) {
 #if RD_KAFKA_VERSION >= 0x020300ff
 constexpr std::size_t kTopicsAtOnce = 1000;
 
-// The 22 letters of Kafka's own tools; librdkafka's have another alphabet. Empty where a broker is
-// too old for topic ids.
+// The 22 characters that Kafka's tools print; librdkafka's text uses another alphabet. Empty if a
+// broker is too old for topic ids.
 std::string TopicIdText(const rd_kafka_Uuid_t* id) {
   if (id == nullptr) return "";
   Bytes bytes;
@@ -116,8 +116,8 @@ struct OffsetAnswer {
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 };
 
-// One ListOffsets for all of `partitions`. librdkafka fails all of them for one that a broker
-// refuses: then each half is asked again.
+// One ListOffsets query for all of `partitions`. librdkafka fails all of them if a broker refuses
+// one; each half is then queried again.
 class OffsetQuery {
  public:
   OffsetQuery(Handle& handle, std::int64_t what, std::stop_token stop)
@@ -129,14 +129,14 @@ class OffsetQuery {
       const std::size_t count = std::min(kPartitionsAtOnce, partitions.size() - at);
       HF_TRY(AskRange(partitions.subspan(at, count), std::span(answers).subspan(at, count)));
     }
-    // Whoever has just lost its leader is asked again.
+    // Retry partitions that have just lost their leader.
     for (int i = 0; i < kElectionTries; ++i) {
       std::vector<std::size_t> again;
       std::vector<TopicPartition> left;
       for (std::size_t k = 0; k < answers.size(); ++k) {
-        // That a topic is not there librdkafka goes on saying for minutes after it was made.
+        // librdkafka reports a new topic as unknown for minutes after its creation.
         const bool may_be_new = i == 0 && IsUnknown(answers[k].error);
-        if (!IsMovedLeader(answers[k].error) && !may_be_new) continue;
+        if (!IsLeaderChange(answers[k].error) && !may_be_new) continue;
         again.push_back(k);
         left.push_back(partitions[k]);
       }
@@ -159,7 +159,7 @@ class OffsetQuery {
     bool was_asked = false;
     HF_TRY(handle_.Repeat(
         [&](int timeout_ms) {
-          // Who leads them may have died, and another one lead by now: the others know.
+          // The leader may have died and been replaced; the other brokers know.
           if (std::exchange(was_asked, true)) {
             const rd_kafka_metadata_t* metadata = nullptr;
             const auto code = rd_kafka_metadata(handle_.get(), 1, nullptr, &metadata, timeout_ms);
@@ -174,7 +174,7 @@ class OffsetQuery {
           return RD_KAFKA_RESP_ERR_NO_ERROR;
         },
         stop_));
-    // "All partitions are unknown" stands beside what is wrong with each.
+    // "All partitions are unknown" comes with an error for each of them.
     const bool has_each =
         refusal == RD_KAFKA_RESP_ERR_NO_ERROR || refusal == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
     if (!has_each && partitions.size() > 1) {
@@ -226,7 +226,7 @@ Result<std::vector<std::optional<Error>>> LookUpTopics(Client& client,
   Handle& handle = client.handle();
   std::vector<std::optional<Error>> outcomes;
   for (const std::string& name : names) {
-    // A consumer, which this is, has no topics made by asking for them.
+    // This handle is a consumer, so asking for a topic does not create it.
     const bool is_text = !name.empty() && name.find('\0') == std::string::npos;
     const TopicPtr topic(is_text ? rd_kafka_topic_new(handle.get(), name.c_str(), nullptr)
                                  : nullptr);
@@ -287,7 +287,7 @@ Result<std::vector<Bounds>> ListBounds(Client& client, std::span<const TopicPart
                                        std::stop_token stop) {
   HF_ASSIGN(Handle * uncommitted, client.UncommittedHandle());
   std::vector<Bounds> bounds(partitions.size());
-  // Who has failed is not asked again: each time it would be waited for.
+  // Do not retry failed partitions: each retry would wait for them.
   const auto ask = [&](Handle& handle, std::int64_t what,
                        std::int64_t Bounds::*offset) -> Result<void> {
     std::vector<std::size_t> indices;
@@ -305,7 +305,7 @@ Result<std::vector<Bounds>> ListBounds(Client& client, std::span<const TopicPart
     }
     return {};
   };
-  // The end as each isolation level has it: high is asked last, so that it is never below.
+  // The end offset at each isolation level. high is queried last, so it is never lower.
   HF_TRY(ask(client.handle(), RD_KAFKA_OFFSET_BEGINNING, &Bounds::low));
   HF_TRY(ask(client.handle(), RD_KAFKA_OFFSET_END, &Bounds::last_stable));
   HF_TRY(ask(*uncommitted, RD_KAFKA_OFFSET_END, &Bounds::high));
@@ -316,7 +316,7 @@ Result<std::vector<OffsetForTime>> ListOffsetsForTime(Client& client,
                                                       std::span<const TopicPartition> partitions,
                                                       std::int64_t timestamp_ms,
                                                       std::stop_token stop) {
-  HF_CHECK(timestamp_ms >= 0);  // what is below means something else to a broker
+  HF_CHECK(timestamp_ms >= 0);  // negative values are special to a broker
   HF_ASSIGN(const auto answers,
             OffsetQuery(client.handle(), timestamp_ms, std::move(stop)).Ask(partitions));
   std::vector<OffsetForTime> offsets;

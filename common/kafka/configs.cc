@@ -13,17 +13,17 @@ namespace {
 using ResourceArray = ObjectArray<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
 using Outcomes = std::vector<std::optional<Error>>;
 
-// An answer holds some forty entries per topic, each with its synonyms, which is 20 KiB; and some
-// dozens of answers may come at once.
+// A topic has some forty entries with their synonyms, about 20 KiB, and some dozens of answers may
+// arrive at once.
 constexpr std::size_t kOwnersAtOnce = 100;
 
-// librdkafka's enumeration ends before them.
+// librdkafka's enumeration ends before these values.
 rd_kafka_ResourceType_t NumberedType(int number) {
   return std::bit_cast<rd_kafka_ResourceType_t>(number);
 }
 
-// Kafka's own numbers, which librdkafka passed on as they were, until it learnt about groups and
-// began to pass on only those it knows.
+// Kafka's own numbers. librdkafka passed on any number until it added groups. Since then it passes
+// on only the ones it knows.
 rd_kafka_ResourceType_t ResourceTypeOf(ConfigScope scope) {
   const Capabilities library = LibraryCapabilities();
   switch (scope) {
@@ -49,11 +49,11 @@ std::string OwnerText(const ConfigOwner& owner) {
     case ConfigScope::kClientMetrics:
       break;
   }
-  return "the cluster";  // the right to any of them is one to the cluster
+  return "the cluster";  // rights on these are rights on the cluster
 }
 
-// Why librdkafka cannot ask for it; it would be a null pointer, or another owner.
-std::optional<Error> ReasonAgainst(const ConfigOwner& owner) {
+// Why librdkafka cannot query this owner. It would return null, or another owner.
+std::optional<Error> UnsupportedReason(const ConfigOwner& owner) {
   if (owner.name.empty() && owner.scope == ConfigScope::kBroker) {
     return Error(ErrorCode::kUnsupported, "defaults of all brokers cannot be named")
         .WithHint("set them with kafka-configs --entity-type brokers --entity-default");
@@ -72,15 +72,15 @@ std::optional<Error> ReasonAgainst(const ConfigOwner& owner) {
   return std::nullopt;
 }
 
-// Which of the owners go into one request: librdkafka sends one broker's to that broker, alone, and
-// many others together. Those that it cannot ask for get their error here.
+// Groups the owners by request. librdkafka sends a broker's request to that broker alone, and all
+// others together. Owners that it cannot query get their error in `outcomes`.
 std::vector<std::vector<std::size_t>> Requests(std::span<const ConfigOwner> owners,
                                                Outcomes& outcomes) {
   std::vector<std::vector<std::size_t>> requests;
   std::vector<std::size_t> others;
   outcomes.resize(owners.size());
   for (std::size_t i = 0; i < owners.size(); ++i) {
-    outcomes[i] = ReasonAgainst(owners[i]);
+    outcomes[i] = UnsupportedReason(owners[i]);
     if (outcomes[i]) continue;
     if (owners[i].scope == ConfigScope::kBroker) {
       requests.push_back({i});
@@ -120,7 +120,7 @@ std::vector<ConfigEntry> ReadEntries(const rd_kafka_ConfigResource_t* resource) 
 
 using Resources = std::span<const rd_kafka_ConfigResource_t*>;
 
-// What the answer says of the k-th owner that was asked for; null where it says nothing.
+// The answer for the k-th owner of a request; null if missing.
 const rd_kafka_ConfigResource_t* ResourceOf(Resources found, std::size_t k,
                                             const ConfigOwner& owner) {
   // librdkafka keeps the order.
@@ -139,7 +139,7 @@ std::optional<Error> ResourceError(const rd_kafka_ConfigResource_t* resource,
                       {OwnerText(owner), std::string(operation)});
 }
 
-// One of the three calls, for all owners.
+// How the three calls differ.
 struct ConfigCall {
   rd_kafka_admin_op_t operation;
   std::string_view right;

@@ -14,8 +14,8 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// "Broker: Topic authorization failed" means its last words, and "(after 12ms in state CONNECT)" is
-// of no use to an operator. What begins with a word of our language begins with a small letter;
+// Removes the prefix of "Broker: Topic authorization failed" and suffixes such as "(after 12ms in
+// state CONNECT)", which do not help an operator. Lowercases the first letter of an ordinary word;
 // "SASL ..." and "DescribeAcls ..." stay as they are.
 std::string Tidy(std::string_view text) {
   for (std::string_view prefix : {"Broker: ", "Local: "})
@@ -132,13 +132,13 @@ ErrorCode KindOf(rd_kafka_resp_err_t code) {
       return ErrorCode::kUnavailable;
 
     default:
-      // What a broker says and is not above is about its own state, or newer than this list.
+      // Other broker codes concern the broker's own state, or are newer than this list.
       return code > 0 ? ErrorCode::kUnavailable : ErrorCode::kInternal;
   }
 }
 
-// What speaks another protocol seems to announce a huge answer.
-constexpr std::string_view kStrangeAnswer = "Invalid response size";
+// A server with another protocol seems to announce a huge response.
+constexpr std::string_view kNotKafkaResponse = "Invalid response size";
 
 constexpr std::string_view kMechanismHint =
     "set `sasl.mechanism` to one that this listener of the brokers offers";
@@ -164,7 +164,7 @@ std::string TransportHint(std::string_view text) {
     return "if the connection ends right after connecting, this address may require TLS, a login, "
            "or neither (`security.protocol`)";
   }
-  if (Has(text, kStrangeAnswer) || Has(text, "ApiVersionRequest failed")) {
+  if (Has(text, kNotKafkaResponse) || Has(text, "ApiVersionRequest failed")) {
     return "the program that listens there does not answer like a broker: check the address, and "
            "whether it requires TLS (`security.protocol`)";
   }
@@ -231,7 +231,7 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
 Error ErrorOf(int code, std::string_view text, const Right& right) {
   auto known = static_cast<rd_kafka_resp_err_t>(code);
   HF_CHECK(known != RD_KAFKA_RESP_ERR_NO_ERROR);
-  if (Has(text, kStrangeAnswer)) known = RD_KAFKA_RESP_ERR__TRANSPORT;  // no matter of records
+  if (Has(text, kNotKafkaResponse)) known = RD_KAFKA_RESP_ERR__TRANSPORT;  // not about a record
   if (text.empty()) text = rd_kafka_err2str(known);
   return Error(KindOf(known), Tidy(text)).WithHint(HintFor(known, text, right));
 }
@@ -251,11 +251,11 @@ bool IsNoAnswer(int code) {
   }
 }
 
-bool IsLasting(int code) {
+bool IsPermanent(int code) {
   return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL;
 }
 
-bool IsMovedLeader(int code) {
+bool IsLeaderChange(int code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:

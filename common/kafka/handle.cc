@@ -15,9 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// librdkafka ends a request when its time has passed; this is for the case that it does not.
+// librdkafka ends a request at its timeout; this is for the case that it does not.
 constexpr milliseconds kGrace{5'000};
-// Requests to groups' coordinators that are under way at a time.
+// Requests in flight at a time.
 constexpr std::size_t kAtOnce = 32;
 constexpr std::size_t kSecretBytesMax = 64U << 10;
 
@@ -28,15 +28,15 @@ using ErrorText = std::array<char, 512>;
 
 const Settings kCommonSettings = {
     {"client.id", "holdfast"},
-    // Everything is told through the main queue and nothing by a callback.
+    // All events go through the main queue; there are no callbacks.
     {"log.queue", "true"},
     {"log.thread.name", "false"},
-    // Brokers may ask later librdkafkas for statistics.
+    // Brokers may request metrics from later versions of librdkafka.
     {"enable.metrics.push", "false", true},
 };
 
-// 2.10: once it knows one broker of the cluster it drops the addresses it was given. If that one is
-// the only one that runs, and dies when another comes back, it tries nothing but the dead one.
+// From 2.10 on, librdkafka drops the bootstrap addresses once it knows one broker of the cluster.
+// If only that broker runs, and dies when another comes back, librdkafka keeps trying the dead one.
 constexpr int kForgetsBootstrap = 0x020a0000;
 
 std::string Joined(const std::vector<std::string>& bootstrap) {
@@ -66,7 +66,7 @@ Result<Secret> ReadSecret(const std::string& name, const std::string& path) {
   return secret;
 }
 
-// An operator's property, or the secret that it names the file of.
+// Sets an operator's property. Reads a secret from the file that the property names.
 Result<void> SetProperty(rd_kafka_conf_t* config, const std::string& name,
                          const std::string& value) {
   ErrorText text{};
@@ -90,7 +90,7 @@ Result<void> SetProperty(rd_kafka_conf_t* config, const std::string& name,
   return {};
 }
 
-// A setting of our own.
+// Sets one of this room's properties.
 Result<void> Set(rd_kafka_conf_t* config, const Setting& setting) {
   ErrorText text{};
   const auto done =
@@ -149,11 +149,6 @@ PartitionListPtr ListOf(std::span<const TopicPartition> partitions) {
   return list;
 }
 
-bool IsKnownProperty(const std::string& name) {
-  ConfigPtr config(rd_kafka_conf_new());
-  return rd_kafka_conf_set(config.get(), name.c_str(), "", nullptr, 0) != RD_KAFKA_CONF_UNKNOWN;
-}
-
 std::optional<Error> ElementError(rd_kafka_resp_err_t code, const char* text, const Right& right) {
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
   return ErrorOf(code, text == nullptr ? "" : text, right);
@@ -190,7 +185,7 @@ Result<std::unique_ptr<Handle>> Handle::Open(const ClientOptions& options, Role 
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: {}", NameOf(options.bootstrap), text.data()),
                 "check the properties, and that the files that they name can be read and are PEM");
-  (void)config.release();  // the rd_kafka_t's now
+  (void)config.release();  // owned by the rd_kafka_t now
   return std::make_unique<Handle>(kafka, options, std::move(observer));
 }
 
@@ -219,8 +214,8 @@ void Handle::TakeEvent(rd_kafka_event_t* event) {
       const char* line = nullptr;
       int level = 0;
       if (rd_kafka_event_log(event, &facility, &line, &level) != 0) return;
-      // Of a broker that it gave up, a later librdkafka sends an error only where it takes that
-      // for the application's fault.
+      // When it gives up a broker, later versions of librdkafka send an error only if they blame
+      // the application.
       if (std::string_view(facility) == "FAIL") {
         Remember(RD_KAFKA_RESP_ERR__TRANSPORT, line);
         AddBootstrap();
@@ -233,38 +228,38 @@ void Handle::TakeEvent(rd_kafka_event_t* event) {
         if (deliver_) deliver_(*message);
       return;
     default:
-      return;  // none other is enabled
+      return;  // no others are enabled
   }
 }
 
 void Handle::AddBootstrap() {
-  // https://github.com/confluentinc/librdkafka/pull/5600. It has each address only once; of the
-  // list it keeps a copy each time, and gives a broker up a few times a minute.
+  // https://github.com/confluentinc/librdkafka/pull/5600. librdkafka keeps each address once. Each
+  // call copies the list, but brokers are given up only a few times a minute.
   if (rd_kafka_version() >= kForgetsBootstrap) rd_kafka_brokers_add(kafka_, bootstrap_.c_str());
 }
 
 void Handle::Remember(rd_kafka_resp_err_t code, std::string text) {
-  // What is wrong with TLS may also come when the first bytes are read or written.
+  // A TLS error may also appear when the first bytes are read or written.
   if (code == RD_KAFKA_RESP_ERR__TRANSPORT && text.find("SSL routines:") != std::string::npos)
     code = RD_KAFKA_RESP_ERR__SSL;
-  // That all are down, or that one hung up, is told behind what was wrong, too.
+  // "All brokers down" and a disconnect are also reported after the actual error.
   const bool says_little = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
                            text.find(": Disconnected (after ") != std::string::npos;
-  const bool says_less = cause_ && IsLasting(cause_->code) && !IsLasting(code);
+  const bool says_less = cause_ && IsPermanent(cause_->code) && !IsPermanent(code);
   if (cause_ && is_cause_new_ && (says_little || says_less)) return;
   cause_ = Cause{code, std::move(text)};
   is_cause_new_ = true;
 }
 
-bool Handle::MustGiveUp() const { return is_cause_new_ && cause_ && IsLasting(cause_->code); }
+bool Handle::MustGiveUp() const { return is_cause_new_ && cause_ && IsPermanent(cause_->code); }
 
 Error Handle::Explain(int code, std::string_view text, const Right& right) const {
   if (!IsNoAnswer(code)) return ErrorOf(code, text, right).While(name_);
   const std::string no_answer = fmt::format("no answer within {}", FormatDuration(time_limit_));
   if (!cause_) return ErrorOf(code, text.empty() ? no_answer : text).While(name_);
   Error error = ErrorOf(cause_->code, cause_->text);
-  // What lasts is told at once.
-  if (text.empty() && !IsLasting(cause_->code)) error = std::move(error).While(no_answer);
+  // A permanent failure is reported before the time limit.
+  if (text.empty() && !IsPermanent(cause_->code)) error = std::move(error).While(no_answer);
   return std::move(error).While(name_);
 }
 
@@ -297,7 +292,7 @@ Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop, const
     const Instant now = clock_.Monotonic();
     if (now >= deadline) return Fail(Failure(code, {}, right));
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) slice *= 2;
-    // A connection that breaks off is told at once.
+    // A broken connection fails at once, so wait for the rest of the slice.
     const Instant next = begun + kSlice;
     if (next > now && !WaitFor(next - now, stop)) return Fail(Cancelled());
   }
@@ -316,7 +311,7 @@ Result<void> Handle::AskEach(rd_kafka_admin_op_t operation, std::size_t count, c
                              const Take& take, const std::stop_token& stop) {
   BeginCall();
   QueuePtr queue(rd_kafka_queue_new(kafka_));
-  // Also ends a wait that begins after it.
+  // Also ends a wait that starts after the stop request.
   std::stop_callback wake(stop, [raw = queue.get()] { rd_kafka_queue_yield(raw); });
   const int limit_ms = static_cast<int>(time_limit_.count());
   std::size_t sent = 0;

@@ -1,4 +1,4 @@
-// librdkafka's own objects, and the two ways to wait for it; for this room only.
+// Owns librdkafka's objects and waits for its calls. For this room only.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -17,13 +17,14 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
-#include "common/kafka/client.h"
+#include "common/kafka/client_options.h"
 #include "common/kafka/errors.h"
+#include "common/kafka/topic_partition.h"
 
 namespace holdfast::rdkafka {
 
-// How soon a stop is noticed while a call is under way that nothing can interrupt, and what is told
-// beside a call.
+// How long a call that cannot be interrupted may take to notice a stop request, or librdkafka's
+// events.
 inline constexpr std::chrono::milliseconds kSlice{200};
 
 template <auto Destroy>
@@ -43,74 +44,70 @@ PartitionListPtr ListOf(std::span<const TopicPartition> partitions);
 
 enum class Role : std::uint8_t { kConsumer, kProducer };
 
-// What the room itself sets, by librdkafka's names.
+// A property that this room sets, with librdkafka's name.
 struct Setting {
   const char* name;
   std::string value;
-  bool if_known = false;  // a librdkafka that does not know it does without
+  bool if_known = false;  // skip it if librdkafka does not know it
 };
 using Settings = std::vector<Setting>;
 
-// Whether the librdkafka that is loaded knows the property.
-bool IsKnownProperty(const std::string& name);
-
-// One rd_kafka_t. Everything that librdkafka tells beside its calls comes through its main queue,
-// which Serve() empties: there is no callback. One thread at a time.
+// One rd_kafka_t. All of librdkafka's events arrive in its main queue, which Serve() empties; there
+// are no callbacks. One thread at a time.
 class Handle {
  public:
-  // For Open().
+  // Use Open().
   Handle(rd_kafka_t* kafka, const ClientOptions& options, LogObserver observer);
   static Result<std::unique_ptr<Handle>> Open(const ClientOptions& options, Role role,
                                               const Settings& settings, LogObserver observer);
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
-  // Whoever has queues, topics or messages of it has given them back.
+  // REQUIRES: all queues, topics and messages of this handle were released.
   ~Handle();
 
   rd_kafka_t* get() const { return kafka_; }
   rd_kafka_queue_t* main_queue() const { return main_.get(); }
   std::chrono::milliseconds time_limit() const { return time_limit_; }
 
-  // Takes what was told until now, waiting up to `wait` for the first of it.
+  // Handles all pending events. Waits up to `wait` for the first one.
   void Serve(std::chrono::milliseconds wait = {});
-  // Of a producer: gets each delivery report, within Serve().
+  // For a producer: receives each delivery report, inside Serve().
   using Deliver = std::function<void(const rd_kafka_message_t& message)>;
   void set_deliver(Deliver deliver) { deliver_ = std::move(deliver); }
 
-  // The Error of a call that failed with `code`, which names the cluster; where that only means
-  // that nobody answered, with what librdkafka has told about it. Failure() takes what was told
-  // first.
+  // The Error of a call that failed with `code`; it names the cluster. If the cluster did not
+  // answer, it includes the cause that librdkafka reported. Failure() handles pending events first.
   Error Explain(int code, std::string_view text = {}, const Right& right = {}) const;
   Error Failure(int code, std::string_view text = {}, const Right& right = {}) {
     Serve();
     return Explain(code, text, right);
   }
   Error Cancelled() const;
-  // The producer is finished, e.g. because it may not write at all.
+  // The error that ended the producer, e.g. because it may not write at all.
   std::optional<Error> Fatal(const Right& right = {}) const;
 
-  // A call begins: what was told before it is the cause only where nothing newer is told.
+  // Starts a call. An earlier cause counts only until a newer one is reported.
   void BeginCall() { is_cause_new_ = false; }
-  // The cluster answered.
+  // The cluster answered: forgets the cause.
   void Answered() { cause_.reset(); }
-  // Since BeginCall() something was told that no waiting helps.
+  // A cause that waiting does not fix was reported since BeginCall().
   bool MustGiveUp() const;
 
-  // Calls `call` with a time limit of it in milliseconds until it is answered, the time limit has
-  // passed or `stop` asks: calls that cannot be interrupted are cut into slices. They start short,
-  // and grow when the cluster is slow rather than absent.
+  // Calls `call` with a timeout in milliseconds until it is answered, the time limit has passed, or
+  // a stop is requested. Calls that cannot be interrupted are split into slices. These start short,
+  // and grow if the cluster is slow rather than absent.
   using Call = std::function<rd_kafka_resp_err_t(int timeout_ms)>;
   Result<void> Repeat(const Call& call, const std::stop_token& stop, const Right& right = {});
 
-  // Sends requests 0 to count - 1 by `send`, a few at a time, and hands the answers on in any
-  // order. An answer may be an error, see Check(). The Result is that of the whole: cluster not
-  // reached, stopped, or what `take` returned.
+  // Sends requests 0 to count - 1 with `send`, a few at a time, and passes the answers to `take` in
+  // any order. An answer may be an error, see Check(). Fails if the cluster is not reached, if
+  // stopped, or if `take` fails.
   using Send = std::function<void(std::size_t index, rd_kafka_AdminOptions_t* options,
                                   rd_kafka_queue_t* queue)>;
   using Take = std::function<Result<void>(std::size_t index, EventPtr answer)>;
   Result<void> AskEach(rd_kafka_admin_op_t operation, std::size_t count, const Send& send,
                        const Take& take, const std::stop_token& stop);
-  // One request, whose answer is no error.
+  // Sends one request and returns its answer. An answer that is an error fails the call.
   using SendOne = std::function<void(rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue)>;
   Result<EventPtr> Ask(rd_kafka_admin_op_t operation, const SendOne& send,
                        const std::stop_token& stop, const Right& right = {});
@@ -122,14 +119,14 @@ class Handle {
     std::string text;
   };
   void TakeEvent(rd_kafka_event_t* event);
-  // A broker was given up: there may be others where the first was found.
+  // After a broker was given up: other brokers may be at the bootstrap addresses.
   void AddBootstrap();
   void Remember(rd_kafka_resp_err_t code, std::string text);
 
   rd_kafka_t* kafka_;
   QueuePtr main_;
   const std::string name_;       // "kafka at \"host:9092\""
-  const std::string bootstrap_;  // as librdkafka takes it
+  const std::string bootstrap_;  // comma-separated
   const std::chrono::milliseconds time_limit_;
   const LogObserver observer_;
   Deliver deliver_;
@@ -138,7 +135,7 @@ class Handle {
   bool is_cause_new_ = false;
 };
 
-// nullopt for NO_ERROR: how elements of an answer fail.
+// The error of an element of an answer; nullopt for NO_ERROR.
 std::optional<Error> ElementError(rd_kafka_resp_err_t code, const char* text = nullptr,
                                   const Right& right = {});
 std::optional<Error> ElementError(const rd_kafka_error_t* error, const Right& right = {});
@@ -146,7 +143,7 @@ std::optional<Error> ElementError(const rd_kafka_error_t* error, const Right& ri
 // kUnsupported: "librdkafka 2.0.2 cannot <what>", with the first release that can.
 std::unexpected<Error> Unsupported(std::string_view what, std::string_view since);
 
-// librdkafka's functions take arrays of pointers to objects that they have made.
+// An array of pointers for librdkafka. Owns the objects.
 template <typename T, auto Destroy>
 class ObjectArray {
  public:

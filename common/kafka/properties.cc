@@ -1,13 +1,15 @@
 #include "common/kafka/properties.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <memory>
 #include <vector>
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
-#include "common/kafka/handle.h"
 
 namespace holdfast::rdkafka {
 namespace {
@@ -80,7 +82,7 @@ std::unexpected<Error> Refuse(const std::string& name) {
               std::move(hint));
 }
 
-// The first one given whose name begins so.
+// The first property with this prefix, or empty.
 std::string FirstOf(const Properties& properties, std::string_view prefix) {
   const auto found = properties.lower_bound(std::string(prefix));
   return found != properties.end() && found->first.starts_with(prefix) ? found->first : "";
@@ -108,6 +110,12 @@ Result<void> CheckSasl(const Properties& properties) {
 
 }  // namespace
 
+bool IsKnownProperty(const std::string& name) {
+  const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> config(
+      rd_kafka_conf_new(), rd_kafka_conf_destroy);
+  return rd_kafka_conf_set(config.get(), name.c_str(), "", nullptr, 0) != RD_KAFKA_CONF_UNKNOWN;
+}
+
 std::span<const PropertySpec> AllowedProperties() { return kAllowed; }
 
 Result<void> CheckProperties(const Properties& properties) {
@@ -118,7 +126,7 @@ Result<void> CheckProperties(const Properties& properties) {
                   fmt::format("property {} contains a NUL character", Quote(name)));
     }
   }
-  // librdkafka takes certificates and passwords, and then talks without them in clear text.
+  // librdkafka accepts certificates and passwords, and then connects in clear text without them.
   const std::string protocol = LowerCase(ValueOf(properties, "security.protocol"));
   const bool is_tls = protocol == "ssl" || protocol == "sasl_ssl";
   const bool is_sasl = protocol == "sasl_plaintext" || protocol == "sasl_ssl";

@@ -1,8 +1,8 @@
-// Which of librdkafka's properties an operator may give, and how.
+// The librdkafka properties that an operator may set, and how.
 //
-// Only how to reach a cluster is his to say; what makes a backup whole is set by the room itself. A
-// secret is never given as such: its property is `<name>_file`, a file with the text, white space
-// around it dropped.
+// Operators only set how to reach a cluster; the room itself sets what makes a backup complete.
+// Secrets are never given as plain text: the property `<name>_file` names a file with the secret.
+// White space around it is dropped.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace holdfast::rdkafka {
 
-// By name as librdkafka has them, but for those of secrets.
+// Keyed by librdkafka's names, except for secrets.
 using Properties = std::map<std::string, std::string>;
 
 enum class PropertyKind : std::uint8_t {
@@ -31,9 +31,12 @@ struct PropertySpec {
 
 std::span<const PropertySpec> AllowedProperties();
 
-// kInvalidArgument for a name that cannot be given, with the nearest that can, and for what would
-// not do what it looks like: certificates or a password without a protocol that uses them, SASL
-// without a mechanism or without what it needs. Values are checked when a client is opened.
+// kInvalidArgument for a property that cannot be set, with the most similar one as a hint, and for
+// properties without effect: certificates or a password without a protocol that uses them, SASL
+// without a mechanism or what it needs. Values are checked when a client is opened.
 Result<void> CheckProperties(const Properties& properties);
+
+// Whether the loaded librdkafka knows the property.
+bool IsKnownProperty(const std::string& name);
 
 }  // namespace holdfast::rdkafka

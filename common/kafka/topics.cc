@@ -13,7 +13,7 @@ namespace {
 using NewTopicPtr = std::unique_ptr<rd_kafka_NewTopic_t, Deleter<rd_kafka_NewTopic_destroy>>;
 using ErrorText = std::array<char, 512>;
 
-// How long the brokers may wait for one another, so that they answer within the request's own time.
+// How long brokers may wait for one another, so that they answer before the request times out.
 void SetOperationTimeout(rd_kafka_AdminOptions_t* options, const Handle& handle) {
   ErrorText text{};
   const auto limit = handle.time_limit() - handle.time_limit() / 10;
@@ -52,7 +52,7 @@ Result<NewTopicPtr> Make(const NewTopic& topic) {
   return made;
 }
 
-// Collects answers, which name topics, and come in any order.
+// Collects answers, which name topics and arrive in any order.
 class TopicOutcomes {
  public:
   TopicOutcomes(std::size_t count, std::string operation)
@@ -142,7 +142,7 @@ Result<Outcomes> DeleteTopics(Client& client, std::span<const std::string> topic
   return outcomes.Release();
 }
 
-Result<Outcomes> CreatePartitions(Client& client, std::span<const MorePartitions> topics,
+Result<Outcomes> CreatePartitions(Client& client, std::span<const NewPartitionCount> topics,
                                   std::stop_token stop) {
   Handle& handle = client.handle();
   TopicOutcomes outcomes(topics.size(), "ALTER");
@@ -174,7 +174,7 @@ Result<Outcomes> CreatePartitions(Client& client, std::span<const MorePartitions
   return outcomes.Release();
 }
 
-Result<Outcomes> DeleteRecords(Client& client, std::span<const DeleteBefore> records,
+Result<Outcomes> DeleteRecords(Client& client, std::span<const RecordDeletion> records,
                                std::stop_token stop) {
   if (records.empty()) return Outcomes();
   Handle& handle = client.handle();

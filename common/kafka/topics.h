@@ -1,7 +1,7 @@
-// Making and removing topics, partitions and records.
+// Creates and deletes topics, partitions and records.
 //
-// Each call says what became of each element, in their order; nullopt: done. The Result itself is
-// about the cluster as a whole. REQUIRES: no topic, or partition, is named twice in one call.
+// Each call returns one outcome per element, in order; nullopt: done. The Result itself is about
+// the cluster as a whole. REQUIRES: topics or partitions are distinct in one call.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ using Outcomes = std::vector<std::optional<Error>>;
 
 struct NewTopic {
   std::string name;
-  // How many, and how often each is kept; -1: as the brokers' default says. Not looked at where
-  // `replicas` is given: the brokers of each partition, its preferred leader first.
+  // -1: the brokers' default. Both are ignored if `replicas` is set: the brokers of each partition,
+  // its preferred leader first.
   int partitions = -1;
   int replication_factor = -1;
   std::vector<std::vector<std::int32_t>> replicas = {};
@@ -32,7 +32,7 @@ struct NewTopic {
 enum class Effect : std::uint8_t {
   kReal,
   kNone
-};  // kNone: the brokers only say whether it would do
+};  // kNone: the brokers validate the request and change nothing
 
 Result<Outcomes> CreateTopics(Client& client, std::span<const NewTopic> topics, Effect effect,
                               std::stop_token stop);
@@ -40,20 +40,20 @@ Result<Outcomes> CreateTopics(Client& client, std::span<const NewTopic> topics, 
 Result<Outcomes> DeleteTopics(Client& client, std::span<const std::string> topics,
                               std::stop_token stop);
 
-struct MorePartitions {
+struct NewPartitionCount {
   std::string topic;
-  int total = 0;  // more than there are
+  int total = 0;  // more than it has now
 };
 
-Result<Outcomes> CreatePartitions(Client& client, std::span<const MorePartitions> topics,
+Result<Outcomes> CreatePartitions(Client& client, std::span<const NewPartitionCount> topics,
                                   std::stop_token stop);
 
-struct DeleteBefore {
+struct RecordDeletion {
   TopicPartition partition;
-  std::optional<std::int64_t> offset;  // the first that stays; nullopt: none does
+  std::optional<std::int64_t> offset;  // the first to keep; nullopt: delete all
 };
 
-Result<Outcomes> DeleteRecords(Client& client, std::span<const DeleteBefore> records,
+Result<Outcomes> DeleteRecords(Client& client, std::span<const RecordDeletion> records,
                                std::stop_token stop);
 
 }  // namespace holdfast::rdkafka

@@ -13,11 +13,12 @@ namespace holdfast::repository {
 namespace {
 
 constexpr std::string_view kArchivedNodeHead = "holdfast node 1\n";
-// Programs that unpack take records of up to 1 MiB.
+// Tar programs accept records of up to 1 MiB.
 constexpr std::size_t kSizesTextMax = 512U << 10;
-constexpr std::string_view kCutAnew = "-";
+constexpr std::string_view kSizesUnknown = "-";
 
-// `json` with other values for some fields, which are found only at its top.
+// Replaces the values of the top-level fields "content" and "subtree", unless the new value is
+// empty. `replaced` is the number of replaced values.
 Result<std::string> ReplaceFields(std::string_view json, std::string_view content,
                                   std::string_view subtree, unsigned& replaced) {
   JsonReader reader(json);
@@ -55,7 +56,7 @@ std::string EncodeSizes(const std::vector<BlobRun>& runs) {
     if (!text.empty()) text += ',';
     fmt::format_to(std::back_inserter(text), "{}", run.bytes);
     if (run.count > 1) fmt::format_to(std::back_inserter(text), "*{}", run.count);
-    if (text.size() > kSizesTextMax) return std::string(kCutAnew);
+    if (text.size() > kSizesTextMax) return std::string(kSizesUnknown);
   }
   return text;
 }
@@ -116,7 +117,7 @@ Result<std::string> WithSubtree(std::string_view json, const Id& subtree) {
 
 std::string EncodeArchivedNode(const ArchivedNode& node) {
   std::string out(kArchivedNodeHead);
-  out += node.blobs ? EncodeSizes(*node.blobs) : std::string(kCutAnew);
+  out += node.blobs ? EncodeSizes(*node.blobs) : std::string(kSizesUnknown);
   out += '\n';
   AppendGoQuoted(out, node.path);
   out += '\n';
@@ -140,7 +141,7 @@ Result<ArchivedNode> DecodeArchivedNode(std::string_view comment) {
   const auto sizes = line();
   const auto path = line();
   if (!sizes || !path) return Fail(ErrorCode::kCorrupt, "a comment in the archive is cut short");
-  if (*sizes == kCutAnew) {
+  if (*sizes == kSizesUnknown) {
     node.blobs.reset();
   } else {
     HF_ASSIGN(node.blobs, DecodeSizes(*sizes));

@@ -1,4 +1,4 @@
-// An archive becomes a snapshot again; see archive.h.
+// Imports an archive as a snapshot; see archive.h.
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
@@ -22,10 +22,10 @@ namespace holdfast::repository {
 namespace {
 
 constexpr std::uint64_t kMetaBytesMax = 16U << 20;
-// Entries of one directory that wait for blobs that are on their way, their own or another's.
+// Entries of one directory that may wait for pending blobs, their own or an earlier entry's.
 constexpr std::size_t kEntriesWaitingMax = 1024;
 
-// Whoever made the archive may have written paths of megabytes.
+// Shortens the path: in a malicious archive it may have megabytes.
 std::string Shown(std::string_view path) {
   constexpr std::size_t kShownBytesMax = 200;
   return Quote(path.substr(0, kShownBytesMax));
@@ -35,7 +35,7 @@ std::unexpected<Error> Hostile(std::string message) {
   return Fail(ErrorCode::kCorrupt, std::move(message));
 }
 
-// The content of the entry that the archive is at.
+// Reads the content of the archive's current entry.
 class EntryReader final : public ByteReader {
  public:
   explicit EntryReader(TarReader& tar) : tar_(tar) {}
@@ -49,7 +49,7 @@ class EntryReader final : public ByteReader {
   TarReader& tar_;
 };
 
-// Puts the tree together again, directory by directory, as the entries come.
+// Rebuilds the tree, directory by directory, in the order of the archive's entries.
 class TreeAssembly {
  public:
   TreeAssembly(Repository& repository, BlobWriter& writer, TreeSaver& trees, BlobMemory& memory,
@@ -86,7 +86,7 @@ class TreeAssembly {
     ++progress_.items;
     switch (node.attributes.type) {
       case NodeType::kDirectory:
-        // Another of the name shows when this one is complete.
+        // A duplicate name is detected when this directory is complete.
         directory_ = path;
         levels_.push_back({.path_bytes = path.size(),
                            .name = node.name,
@@ -101,7 +101,7 @@ class TreeAssembly {
     }
   }
 
-  // The tree, and whether it must be the very same that was exported.
+  // The tree, and whether it must be identical to the exported one.
   struct Tree {
     Id id;
     bool is_exact = true;
@@ -116,15 +116,15 @@ class TreeAssembly {
   struct Waiting {
     std::string name;
     std::string json;
-    std::shared_ptr<BlobIds> blobs = nullptr;  // null: it is complete as it is
-    std::string remembered_as = {};            // the path, of a file that has other names
+    std::shared_ptr<BlobIds> blobs = nullptr;  // null: the entry is already complete
+    std::string remembered_as = {};            // its path, if the file has several names
   };
   struct Level {
-    std::size_t path_bytes = 0;  // so much of directory_ is its path
+    std::size_t path_bytes = 0;  // length of its path, a prefix of directory_
     std::string name = {};
     std::string json = {};  // of the directory itself
     TreeBuilder entries;
-    std::vector<Waiting> waiting = {};  // what follows the entries
+    std::vector<Waiting> waiting = {};  // to be added after `entries`
   };
 
   static Result<std::string> PathOf(const TarEntry& entry, const ArchivedNode& archived) {
@@ -136,14 +136,14 @@ class TreeAssembly {
     return entry.path.substr(kArchivedTree.size());
   }
 
-  // The node with something in the place of what it refers to, so that it can be read; that it has
-  // these places is seen, too.
+  // Decodes a node whose references were replaced by null. A directory is valid only with a
+  // subtree, so it gets a placeholder; without that field, it is rejected.
   static Result<TreeNode> DecodeStripped(std::string_view json) {
     Result<std::string> full = WithSubtree(json, Id{{1}});
     return DecodeNode(full ? *full : std::string(json));
   }
 
-  // To the directory that the next entry lies in.
+  // Leaves directories until `directory`, which contains the next entry, is the innermost.
   Result<void> Enter(std::string_view directory, const std::string& path) {
     while (directory_ != directory) {
       const bool is_inside = levels_.size() > 1;
@@ -170,7 +170,7 @@ class TreeAssembly {
     return trees_.Save(level.entries);
   }
 
-  // In the innermost directory, in the order of the archive, which ascends.
+  // Adds an entry to the innermost directory. Archives have entries in ascending order.
   Result<void> Place(Waiting entry) {
     Level& level = levels_.back();
     level.waiting.push_back(std::move(entry));
@@ -205,7 +205,7 @@ class TreeAssembly {
     if (archived.blobs) {
       HF_TRY(ReadBlobs(*archived.blobs, path, file.blobs));
     } else {
-      HF_TRY(CutAnew(file.blobs));
+      HF_TRY(CutAgain(file.blobs));
     }
     progress_.bytes += entry.size;
     return Place(std::move(file));
@@ -228,8 +228,8 @@ class TreeAssembly {
     return Hostile(fmt::format("the blobs of {} are shorter than the file", Shown(path)));
   }
 
-  // By this repository's chunker, for want of sizes.
-  Result<void> CutAnew(std::shared_ptr<BlobIds>& ids) {
+  // Cuts a file without recorded sizes by this repository's chunker.
+  Result<void> CutAgain(std::shared_ptr<BlobIds>& ids) {
     is_exact_ = false;
     EntryReader reader(tar_);
     HF_ASSIGN(SavedContent saved, saver_.Save(reader, Chunking::Content()));
@@ -262,7 +262,7 @@ class TreeAssembly {
   Progress& progress_;
   const std::stop_token& stop_;
   std::string directory_;                                      // the path of the innermost level
-  std::vector<Level> levels_;                                  // the top first, the innermost last
+  std::vector<Level> levels_;                                  // from the top to the innermost
   std::unordered_map<std::string, std::vector<Id>> contents_;  // of files with several names
   bool is_exact_ = true;
 };
@@ -308,7 +308,7 @@ Result<ImportReport> ImportSnapshot(
   ImportReport report;
   report.snapshot = meta.snapshot;
   progress.bytes_total = meta.snapshot.bytes_processed;
-  // The file of a snapshot that is here already is read all the same: who imports it relies on it.
+  // Read the archive even if its snapshot exists: the caller relies on the archive being intact.
   const SnapshotInfo* copy = FindCopy(present, meta.snapshot);
   BlobMemory memory;
   const auto writer = BlobWriter::Begin(repository, options.lock);

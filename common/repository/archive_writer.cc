@@ -1,4 +1,4 @@
-// A snapshot becomes an archive; see archive.h.
+// Exports a snapshot as an archive; see archive.h.
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -17,18 +17,18 @@
 namespace holdfast::repository {
 namespace {
 
-// So much is read, and then written.
+// Limits of a batch: its blobs are read in parallel, and then it is written.
 constexpr std::uint64_t kStretchBytes = 16U << 20;
 constexpr std::size_t kStretchSteps = 4096;
-// What one thread reads at a time: blobs that follow each other mostly lie so in a pack.
+// What one thread reads at a time. Consecutive blobs are mostly adjacent in a pack.
 constexpr std::uint64_t kGroupBytes = 1U << 20;
 
-// Files of the same inode that are the same: of a snapshot that several nodes have a part of, equal
-// inodes need not be one file.
+// Identifies a file. Its inode is not enough: if a snapshot has parts from several nodes, different
+// files may have equal inodes.
 struct InodeKey {
   std::uint64_t device_id;
   std::uint64_t inode;
-  Id file;  // hash of what all names of a file share
+  Id file;  // hash of what all names of a file have in common
   bool operator==(const InodeKey&) const = default;
 };
 struct InodeKeyHash {
@@ -46,7 +46,7 @@ Id HashOfFile(const TreeNode& node) {
   return Id{hash.Finish()};
 }
 
-// Collects entries and the blobs that follow them, and reads many blobs at once before it writes.
+// Collects entries and their blobs, and reads many blobs in parallel before it writes.
 class ArchiveWalk final : public TreeVisitor {
  public:
   ArchiveWalk(Repository& repository, TarWriter& tar, Progress& progress, std::stop_token stop)
@@ -73,7 +73,7 @@ class ArchiveWalk final : public TreeVisitor {
     return true;
   }
 
-  // What is left to read and write.
+  // Reads and writes what was collected.
   Result<void> Finish() {
     HF_ASSIGN(const std::vector<Result<Bytes>> blobs, ReadBlobs());
     std::size_t next = 0;
@@ -92,9 +92,9 @@ class ArchiveWalk final : public TreeVisitor {
     std::string path;
     Attributes attributes;
     std::string comment = {};
-    std::string first_name = {};  // of which it is another
+    std::string first_name = {};  // an earlier name of the same file
   };
-  // Of the file before.
+  // A blob of the preceding file.
   struct Content {
     Id blob;
   };
@@ -106,7 +106,7 @@ class ArchiveWalk final : public TreeVisitor {
     return bytes_ < kStretchBytes && steps_.size() < kStretchSteps ? Result<void>{} : Finish();
   }
 
-  // The blobs of steps_, in their order. An error is the storage's; what is damaged is among them.
+  // Reads the blobs of steps_, in order. Errors about single blobs are in the list.
   Result<std::vector<Result<Bytes>>> ReadBlobs() {
     struct Group {
       std::size_t begin = 0;
@@ -158,7 +158,7 @@ class ArchiveWalk final : public TreeVisitor {
     return {};
   }
 
-  // Also proof that the index has all of them.
+  // The sizes of the file's blobs. Fails if the index does not have all of them.
   Result<std::optional<std::vector<BlobRun>>> SizesOf(const std::string& path,
                                                       const TreeNode& node) const {
     if (!node.has_content) {
@@ -186,7 +186,7 @@ class ArchiveWalk final : public TreeVisitor {
     return runs;
   }
 
-  // The path that had the same file before, if any.
+  // The first name of the same file; empty if this is the first.
   std::string FindFirstName(const std::string& path, const TreeNode& node) {
     const Attributes& attributes = node.attributes;
     if (attributes.links < 2 || attributes.inode == 0) return "";
@@ -199,15 +199,15 @@ class ArchiveWalk final : public TreeVisitor {
   TarWriter& tar_;
   Progress& progress_;
   const std::stop_token stop_;
-  std::vector<Step> steps_;  // what the archive has next, not read yet
+  std::vector<Step> steps_;  // next in the archive, not read yet
   std::uint64_t bytes_ = 0;  // of content and comments in steps_
   std::string path_;         // of the entry written last
   std::unordered_map<InodeKey, std::string, InodeKeyHash> names_;
 };
 
 Result<void> WriteMeta(TarWriter& tar, Repository& repository, const SnapshotInfo& snapshot) {
-  HF_ASSIGN(const Bytes json, repository.LoadSealedOnce(FileKind::kSnapshot, snapshot.id));
-  // Where it is consistent, for people: a damaged manifest shows when the tree is read.
+  HF_ASSIGN(const Bytes json, repository.LoadSealedCached(FileKind::kSnapshot, snapshot.id));
+  // The position is only informational. A damaged manifest is reported when the tree is read.
   HF_ASSIGN(const auto view, OpenSnapshot(repository, snapshot));
   const std::string meta = EncodeArchiveMeta(
       {snapshot, std::string(AsText(json))},

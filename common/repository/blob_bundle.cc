@@ -5,12 +5,12 @@
 #include <tuple>
 #include <utility>
 
-#include "common/repository/directory_cache.h"
+#include "common/repository/load_blob.h"
 
 namespace holdfast::repository {
 namespace {
 
-// What lies between two blobs and is read for nothing; a request of its own costs more.
+// Gaps up to this size are read too, because another request would cost more.
 constexpr std::uint64_t kReadGapBytesMax = 128U << 10;
 constexpr std::uint64_t kRangeBytesMax = 8U << 20;
 
@@ -54,7 +54,7 @@ Result<void> BlobBundle::Read() {
       range.sealed = *std::move(sealed);
       continue;
     }
-    if (!MayLieElsewhere(sealed.error())) return Fail(std::move(sealed).error());
+    if (!MayHaveOtherCopy(sealed.error())) return Fail(std::move(sealed).error());
   }
   return {};
 }
@@ -68,7 +68,7 @@ Result<Bytes> BlobBundle::Open(std::size_t number) {
         repository_.OpenBlob(BlobType::kData, blob.id, *blob.location, sealed);
     if (plaintext) return plaintext;
   }
-  // Once more for itself: from another pack, if there is one, and with an error that says where.
+  // Load it separately: perhaps another pack has it, and errors name the pack.
   return LoadNeededBlob(repository_, BlobType::kData, blob.id);
 }
 

@@ -1,4 +1,4 @@
-// The repository's index in memory: where each blob lies.
+// The repository's index in memory: where each blob is stored.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,19 @@
 #include <utility>
 #include <vector>
 
-#include "common/repository/repository.h"
+#include "common/base/result.h"
+#include "common/repository/pack_contents.h"
 
 namespace holdfast::repository {
 
-// At most 60 bytes per blob where a pack holds 16 blobs or more: entries of 48 bytes in blocks that
-// never move, and a table of 32-bit numbers that finds them. Readers may be many, a writer must be
-// alone; the owner sees to that.
+// At most 60 bytes per blob if packs have 16 blobs or more: 48-byte entries in blocks that never
+// move, and a hash table of 32-bit entry numbers. The owner ensures that there are either only
+// readers or a single writer.
 class BlobIndex {
  public:
   struct Entry {
     Id id;
-    std::uint32_t pack = 0;  // number in packs(), and kTreeBit
+    std::uint32_t pack = 0;  // index in packs(), and kTreeBit
     std::uint32_t offset = 0;
     std::uint32_t length = 0;
     std::uint32_t plain_length = 0;  // 0: not compressed
@@ -30,40 +31,39 @@ class BlobIndex {
   static constexpr std::uint32_t kTreeBit = 1U << 31;
   static constexpr std::size_t kBlockEntries = 1024;
 
-  // Blobs that the index has in the same place already are not taken twice.
+  // Skips blobs that the index already has at the same location.
   void Add(const PackContents& pack);
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const;
-  // The blob's place in the order of ForEach(); of the first one if it has several.
+  // The blob's position in the order of ForEach(); the first one if it has several.
   std::optional<std::uint32_t> NumberOf(BlobType type, const Id& id) const;
-  // All places of one blob.
+  // All locations of one blob.
   std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const;
   Result<void> ForEach(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const;
   std::size_t size() const { return size_; }
-  // What the index takes of memory, in bytes.
+  // Memory use in bytes.
   std::size_t memory() const;
 
-  // All of it, for who keeps it elsewhere: the packs by their numbers, and the entries, so many at
-  // a time, in the order of the table. In that order they are taken back several times faster than
-  // in any other.
+  // For exporting the index: the ids of the packs by number, and the entries in the order of the
+  // hash table, up to `entries_max` at a time. Importing them in this order is several times faster
+  // than in any other.
   const std::deque<Id>& packs() const { return packs_; }
   Result<void> ForEachEntry(std::size_t entries_max,
                             const std::function<Result<void>(std::span<const Entry>)>& visit) const;
-  // The way back, of an index that is still empty: first Begin, then every block is asked for once
-  // and written, by any thread, then End, which is false when there is something in them that no
-  // index can hold.
+  // Imports into an empty index: call BeginImport(), then fill each ImportedBlock() once, on any
+  // thread, then call EndImport(), which returns false if an entry is invalid.
   void BeginImport(std::deque<Id> packs, std::size_t count);
   std::span<Entry> ImportedBlock(std::size_t block);
   [[nodiscard]] bool EndImport();
 
  private:
-  // Open addressing over the numbers of things, which are counted from 0 and which the owner
-  // compares; 0 marks a free slot. Slots ascend with the hashes, so that the order of the slots is
-  // the same however large the table is. Grows by half, or it would take more than the entries are
-  // allowed beside themselves.
+  // A hash table with open addressing. It contains the numbers of objects, counted from 0; the
+  // owner compares the objects. A slot with 0 is free. Slots ascend with the hashes, so their order
+  // does not depend on the size of the table. Grows by half, because doubling would exceed the
+  // memory per blob that is stated above.
   class Slots {
    public:
-    // The first matching number on the way from `hash`, or nullopt.
+    // The first matching number in the probe sequence of `hash`, or nullopt.
     template <typename Matches>
     std::optional<std::uint32_t> Find(std::size_t hash, const Matches& matches) const {
       if (slots_.empty()) return std::nullopt;
@@ -72,16 +72,15 @@ class BlobIndex {
       }
       return std::nullopt;
     }
-    // Of the next number. `hash_of` gives the hash of a number already in the table, for when it
-    // grows.
+    // Inserts the next number. When the table grows, `hash_of` returns the hash of a number in it.
     template <typename HashOf>
     void Insert(std::size_t hash, const HashOf& hash_of) {
       if ((count_ + 1) * 4 > slots_.size() * 3) Grow(hash_of);
       Place(hash);
     }
-    // Room for so many in all. REQUIRES: it is empty.
+    // Reserves room for `count` numbers. REQUIRES: the table is empty.
     void Reserve(std::size_t count) { slots_.resize(count + count / 2 + 1); }
-    // Every number, in the order of the slots; `next` is told of one that follows soon.
+    // Visits all numbers in the order of the slots; `next` prefetches one that follows soon.
     template <typename Visit, typename Prefetch>
     Result<void> ForEach(const Visit& visit, const Prefetch& next) const {
       constexpr std::size_t kAhead = 32;
@@ -101,7 +100,7 @@ class BlobIndex {
     template <typename HashOf>
     void Grow(const HashOf& hash_of) {
       const std::size_t size = slots_.empty() ? 64 : slots_.size() + slots_.size() / 2;
-      slots_ = std::vector<std::uint32_t>();  // before there is a larger one
+      slots_ = std::vector<std::uint32_t>();  // frees it before allocating the larger one
       slots_.resize(size);
       const std::uint32_t count = std::exchange(count_, 0);
       for (std::uint32_t number = 0; number < count; ++number) Place(hash_of(number));
@@ -124,7 +123,7 @@ class BlobIndex {
   std::vector<std::unique_ptr<Entry[]>> blocks_;
   std::size_t size_ = 0;
   Slots slots_;
-  std::deque<Id> packs_;  // grows without ever taking twice what it needs
+  std::deque<Id> packs_;  // a deque never needs twice its memory to grow
   Slots pack_slots_;
 };
 

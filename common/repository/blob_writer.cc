@@ -21,20 +21,20 @@
 namespace holdfast::repository {
 namespace {
 
-// Who watches the storage must not learn from a pack's layout in which order a file's chunks, whose
-// sizes tell of its content, were cut; so each data blob goes into one of several packs by chance.
+// Chunk sizes reveal something about a file's content. So each data blob goes into a random one of
+// several packs: an observer of the storage must not learn the order of the chunks from their
+// layout.
 constexpr std::size_t kDataPacksMin = 2;
-// So much of a part is saved by the caller's thread alone: for less, threads cost more than they
-// bring.
+// The caller's thread saves this much of a part alone. For less, threads cost more than they gain.
 constexpr std::uint64_t kAloneBytes = 4U << 20;
-// To wake a thread takes as long as to make a small blob; so they are handed on by the batch.
+// Waking a thread takes as long as making a small blob, so blobs are handed over in batches.
 constexpr std::size_t kBatchBytes = 256U << 10;
 constexpr std::size_t kBatchBlobs = 64;
-// Batches that wait for a thread. Their bytes are bounded by who owns the memory.
+// Limit for batches that wait for a thread. The owner of the memory limits their bytes.
 constexpr std::size_t kWaitingMax = 128;
 constexpr unsigned kStoringThreadsMax = 4;
 
-// What one thread needs to make a blob of plaintext.
+// What one thread needs to make blobs from plaintext.
 struct Tools {
   Tools(Repository& repository, Compression compression)
       : sealer(repository.NewSealer()), compressor(compression) {}
@@ -88,7 +88,7 @@ class PackingBlobWriter final : public BlobWriter {
       std::unique_lock lock(mutex_);
       Await(lock, [this] { return waiting_.size() < kWaitingMax; });
       if (failure_) {
-        batch_.clear();  // who owns the memory may wait for it
+        batch_.clear();  // the owner may wait for its memory
         return Fail(*failure_);
       }
     }
@@ -132,7 +132,7 @@ class PackingBlobWriter final : public BlobWriter {
   using IdSet = std::unordered_set<Id, IdHash>;
   struct Waiting {
     SharedBytes plaintext;
-    std::shared_ptr<BlobIds> ids;  // null: nobody asks
+    std::shared_ptr<BlobIds> ids;  // null: not wanted
     Id* place = nullptr;           // in `ids`
   };
 
@@ -148,7 +148,7 @@ class PackingBlobWriter final : public BlobWriter {
     changed_.notify_all();
   }
 
-  // Waits for what other threads bring about, or for a failure. `lock` is of mutex_.
+  // Waits until other threads have made `condition` true, or for a failure. `lock` holds mutex_.
   template <typename Condition>
   void Await(std::unique_lock<std::mutex>& lock, const Condition& condition) {
     changed_.wait(lock, [&] { return failure_ || condition(); });
@@ -180,9 +180,9 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   void MakeBlobs(const std::stop_token& stop) {
-    // Who reads, and the service that is read from, wait for each other often and compute little:
-    // held up by these threads they would leave them without work.
-    TakeWhatOthersLeave();
+    // The reader and the service it reads from compute little, but often wait for each other. If
+    // they had to wait for these threads too, the threads would soon run out of work.
+    SetIdlePriority();
     Tools tools(repository_, compression_);
     std::unique_lock lock(mutex_);
     while (work_.wait(lock, stop, [this] { return !waiting_.empty(); }) && !stop.stop_requested()) {
@@ -201,7 +201,7 @@ class PackingBlobWriter final : public BlobWriter {
             next.ids->Fill(*next.place, *id);
           }
         }
-        next = {};  // before others may think that all is done
+        next = {};  // frees the memory before the batch counts as done
       }
       lock.lock();
       --making_;
@@ -235,27 +235,27 @@ class PackingBlobWriter final : public BlobWriter {
            repository_.Find(type, id).has_value();
   }
 
-  // Whether the blob is new, and from now on the caller's to store.
+  // Whether the blob is new; then the caller must store it.
   Result<bool> Claim(const PackContents::Blob& blob) {
     const auto type = static_cast<std::size_t>(blob.type);
-    bool is_mended = false;
+    bool is_repaired = false;
     std::unique_lock lock(mutex_);
     if (pending_[type].contains(blob.id)) return false;
     if (const auto number = repository_.BlobNumber(blob.type, blob.id)) {
-      // What is in the index since this writer began, it made itself, or is another's of today.
+      // Entries added since this writer began are trusted: they are its own or another writer's.
       if (*number >= verified_.size() || verified_[*number]) return false;
       lock.unlock();
       const Result<Bytes> stored = repository_.LoadBlob(blob.type, blob.id);
       if (!stored && !IsDamage(stored.error())) return Fail(stored.error());
       lock.lock();
       if (verified_[*number] || pending_[type].contains(blob.id)) return false;
-      verified_[*number] = true;  // or mended
+      verified_[*number] = true;  // intact, or about to be stored again
       if (stored) return false;
-      is_mended = true;
+      is_repaired = true;
     }
     pending_[type].insert(blob.id);
     ++(blob.type == BlobType::kTree ? statistics_.tree_blobs : statistics_.data_blobs);
-    if (is_mended) ++statistics_.blobs_mended;
+    if (is_repaired) ++statistics_.blobs_repaired;
     statistics_.bytes_added += blob.plain_length;
     return true;
   }
@@ -323,13 +323,13 @@ class PackingBlobWriter final : public BlobWriter {
     data_pack_count_ += count;
   }
 
-  // One that nobody else fills meanwhile.
+  // Takes an open pack out, so that no other thread fills it.
   std::unique_ptr<OpenPack> TakePack(BlobType type) {
     std::uint8_t chance = 0;
     if (type == BlobType::kData) repository_.random().Fill({&chance, 1});
     std::unique_lock lock(mutex_);
-    if (type == BlobType::kTree) return std::move(tree_pack_);  // trees come from one thread alone
-    // There is one more than there are threads that take one.
+    if (type == BlobType::kTree) return std::move(tree_pack_);  // only one thread saves trees
+    // There is one more pack than threads that take one.
     HF_CHECK(!data_packs_.empty());
     std::swap(data_packs_[chance % data_packs_.size()], data_packs_.back());
     std::unique_ptr<OpenPack> pack = std::move(data_packs_.back());
@@ -354,7 +354,7 @@ class PackingBlobWriter final : public BlobWriter {
     return pack;
   }
 
-  // At once, or by another thread as soon as one is free.
+  // Stores the pack on this thread or, if there are threads for that, waits until one is free.
   Result<void> Store(crypto::Sealer& sealer, std::unique_ptr<OpenPack> pack) {
     std::unique_lock lock(mutex_);
     if (!stores_apart_) {
@@ -380,7 +380,7 @@ class PackingBlobWriter final : public BlobWriter {
     return is_due ? WriteIndex(lock) : Result<void>{};
   }
 
-  // About the packs that are in no index file yet. `lock` is of mutex_.
+  // Indexes the packs in no index file yet. `lock` holds mutex_, and is released while writing.
   Result<void> WriteIndex(std::unique_lock<std::mutex>& lock) {
     const std::vector<PackContents> packs = std::exchange(finished_, {});
     index_schedule_.Reset(repository_.clock().Monotonic());
@@ -420,36 +420,36 @@ class PackingBlobWriter final : public BlobWriter {
   Repository& repository_;
   const Lock* lock_;
   const Compression compression_;
-  Tools own_tools_;  // the caller's thread
+  Tools own_tools_;  // of the caller's thread
   std::uint64_t bytes_handed_over_ = 0;
-  std::vector<Waiting> batch_;  // is not handed on yet
+  std::vector<Waiting> batch_;  // not handed over yet
   std::size_t batch_bytes_ = 0;
   bool is_finished_ = false;
 
-  mutable std::mutex mutex_;                           // of all below
-  std::condition_variable_any work_;                   // for who makes blobs
-  std::condition_variable_any full_;                   // for who stores packs
-  std::condition_variable changed_;                    // for who waits for any of them
-  std::deque<std::vector<Waiting>> waiting_;           // for a thread that makes blobs of them
-  unsigned making_ = 0;                                // threads that do so
-  std::vector<std::unique_ptr<OpenPack>> data_packs_;  // those that nobody fills right now
+  mutable std::mutex mutex_;                           // guards all below
+  std::condition_variable_any work_;                   // for threads that make blobs
+  std::condition_variable_any full_;                   // for threads that store packs
+  std::condition_variable changed_;                    // for threads that wait for others
+  std::deque<std::vector<Waiting>> waiting_;           // for threads that make blobs
+  unsigned making_ = 0;                                // threads that are making blobs
+  std::vector<std::unique_ptr<OpenPack>> data_packs_;  // those that no thread is filling
   std::size_t data_pack_count_ = 0;
   std::unique_ptr<OpenPack> tree_pack_;
-  std::vector<std::unique_ptr<OpenPack>> spare_;  // empty, for their memory
-  bool stores_apart_ = false;                     // there are threads that store
+  std::vector<std::unique_ptr<OpenPack>> spare_;  // empty; kept to reuse their memory
+  bool stores_apart_ = false;                     // there are threads that store packs
   std::deque<std::unique_ptr<OpenPack>> to_store_;
-  unsigned storing_ = 0;  // packs that are being stored or in to_store_
+  unsigned storing_ = 0;  // in to_store_, or being stored
   unsigned storing_max_ = 0;
-  std::array<IdSet, 2> pending_;        // made, and not in the repository's index yet
-  std::vector<PackContents> finished_;  // durable, and not in an index file yet
-  IndexSchedule index_schedule_;        // of finished_
-  // By the number that the blob has in the index: known to be whole, or stored again. As many as
-  // the index had at first; none where it is trusted.
+  std::array<IdSet, 2> pending_;        // claimed, not in the repository's index yet
+  std::vector<PackContents> finished_;  // durable, not in an index file yet
+  IndexSchedule index_schedule_;        // for finished_
+  // By BlobNumber(): known to be intact, or stored again. Covers the entries that the index had at
+  // first; empty if they are trusted.
   std::vector<bool> verified_;
   BlobStatistics statistics_;
-  std::optional<Error> failure_;  // the first
+  std::optional<Error> failure_;  // the first one
 
-  std::vector<std::jthread> threads_;  // last: they end before the rest goes
+  std::vector<std::jthread> threads_;  // last: joined before the rest is destroyed
 };
 
 }  // namespace

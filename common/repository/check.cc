@@ -1,7 +1,6 @@
 #include "common/repository/check.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -28,9 +27,8 @@ std::string RemedyOfSnapshot(const Id& id) {
   return fmt::format("`holdfast-agent forget {}` removes it from the list", id.Hex());
 }
 
-// Walks the trees of snapshots, each tree that is sound once. Which paths need what is damaged is
-// found on the way: a tree with damage below is walked again for the next snapshot, and for each
-// other place that it has in the same one.
+// Walks the trees of snapshots. A sound tree is walked once. A damaged one is walked again for the
+// next snapshot, and for each other path in the same snapshot, in order to find all affected paths.
 class TreeCheck {
  public:
   TreeCheck(Repository& repository, PackCheck& packs, CheckLog& log, Progress& progress,
@@ -42,8 +40,8 @@ class TreeCheck {
         progress_(progress),
         stop_(std::move(stop)) {}
 
-  // What looks like damage may be the work of a prune that takes no locks: then another look, with
-  // the index as it is now, sees the snapshot whole, or gone. So nothing is told before that.
+  // Apparent damage may be the work of a prune that takes no locks. So nothing is reported before a
+  // second walk with a fresh index, which then finds the snapshot intact, or gone.
   Result<void> CheckSnapshot(const SnapshotInfo& snapshot) {
     snapshot_ = snapshot.id;
     ++number_;
@@ -70,10 +68,10 @@ class TreeCheck {
   std::uint64_t trees() const { return sound_.size() + damaged_.size(); }
 
  private:
-  // Paths of a snapshot that the report names.
+  // Limit for the paths of one snapshot that the report names.
   static constexpr std::uint64_t kShownMax = 50;
-  // A stranger's tree can lead to its damage on more ways than anybody can wait for. A directory
-  // that was walked in the same snapshot before is walked again so often, and then only named.
+  // A malicious tree can have more paths to its damage than anyone can wait for. After this many
+  // repeated walks for one snapshot, directories that were already walked are only named.
   static constexpr std::uint64_t kRepeatsMax = 10'000;
 
   struct Level {
@@ -81,11 +79,11 @@ class TreeCheck {
     Id tree;
     std::vector<std::pair<std::string, Id>> below;
     std::size_t next = 0;
-    std::uint64_t affected = 0;  // entries in it and below
+    std::uint64_t affected = 0;  // affected entries in it and below
   };
   struct DamagedTree {
     std::uint64_t affected = 0;
-    std::uint64_t snapshot = 0;  // the number of the last that it was walked for
+    std::uint64_t snapshot = 0;  // number of the last snapshot for which it was walked
   };
 
   Result<void> Walk(const Id& top) {
@@ -113,7 +111,7 @@ class TreeCheck {
   }
 
   bool WalksAgain(const DamagedTree& tree) {
-    // For who wants no more than what the report keeps it is enough to know how much there is.
+    // Without a visitor, only the paths in the report matter; of the rest, the count is enough.
     if (!log_.has_visitor()) return shown_ < kShownMax;
     return tree.snapshot != number_ || repeats_++ < kRepeatsMax;
   }
@@ -142,10 +140,10 @@ class TreeCheck {
         repository_, tree,
         [&](const TreeNode& node, std::string_view) -> Result<void> { return CheckNode(node); });
     ++progress_.items;
-    if (visited || wants_confirmation_ || is_visitors_) return visited;
+    if (visited || wants_confirmation_ || is_visitor_error_) return visited;
     const Error& error = visited.error();
     const bool is_damage = IsDamage(error);
-    if (!IsOfOneAlone(error)) return visited;
+    if (!IsSingleObjectError(error)) return visited;
     if (!is_confirmed_) return Confirm();
     if (is_damage) HF_TRY(packs_.AddDamaged(BlobType::kTree, tree, error.message()));
     if (!is_damage) report_.AddHintOf(error);
@@ -195,7 +193,7 @@ class TreeCheck {
                                 FormatCount(node.attributes.size, "byte"), FormatCount(bytes)));
   }
 
-  // A file that needs what no pack has whole.
+  // Reports a file with blobs of which no pack has an intact copy.
   Result<void> AddLost(const TreeNode& node, const Id& first, std::uint64_t lost) {
     if (!is_confirmed_) return Confirm();
     const bool is_indexed = repository_.Find(BlobType::kData, first).has_value();
@@ -243,7 +241,7 @@ class TreeCheck {
     finding.blobs.push_back(std::move(blob));
   }
 
-  // The first sign of damage in a snapshot: it is walked again from its top.
+  // The first sign of damage in a snapshot. Ends the walk; CheckSnapshot() then repeats it.
   Result<void> Confirm() {
     wants_confirmation_ = true;
     return Fail(ErrorCode::kCorrupt, "the snapshot is checked again");
@@ -259,9 +257,9 @@ class TreeCheck {
     finding.snapshot = snapshot_;
     finding.message = fmt::format("snapshot {}: {}: {}", snapshot_.Hex().substr(0, 8),
                                   Quote(finding.path), finding.message);
-    Result<void> told = log_.Add(finding, shown_++ < kShownMax);
-    is_visitors_ = !told;
-    return told;
+    Result<void> logged = log_.Add(finding, shown_++ < kShownMax);
+    is_visitor_error_ = !logged;
+    return logged;
   }
 
   std::string PathOf(const std::string& name) const {
@@ -277,10 +275,10 @@ class TreeCheck {
   Progress& progress_;
   std::stop_token stop_;
   Id snapshot_;
-  std::uint64_t number_ = 0;         // of it, from 1
-  bool is_confirmed_ = false;        // it exists, and the index is that of now
-  bool wants_confirmation_ = false;  // the error that ends the walk
-  bool is_visitors_ = false;         // likewise
+  std::uint64_t number_ = 0;         // of the snapshot, from 1
+  bool is_confirmed_ = false;        // the snapshot exists, and the index is current
+  bool wants_confirmation_ = false;  // the walk ended with Confirm()'s error
+  bool is_visitor_error_ = false;    // the walk ended with the visitor's error
   bool is_index_fresh_ = false;
   std::uint64_t shown_ = 0;
   std::uint64_t repeats_ = 0;
@@ -299,13 +297,13 @@ Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
   return ids;
 }
 
-// What reading a small file has shown, if the file is to blame.
+// Reports an error from reading a small file, if the file is its cause.
 Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const Error& error,
                      std::string remedy) {
-  if (!IsOfOneAlone(error)) return Fail(error);
+  if (!IsSingleObjectError(error)) return Fail(error);
   CheckFinding finding{.kind = kind, .id = id, .remedy = std::move(remedy)};
   std::string_view what = "";
-  if (IsOutOfReach(error)) {
+  if (IsInaccessible(error)) {
     finding.state = kOutOfReach;
     finding.remedy = error.hint();
     log.report().AddHintOf(error);
@@ -316,7 +314,7 @@ Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const
   return log.Add(finding);
 }
 
-// Unlike ListSnapshots(), goes on past a bad one.
+// Unlike ListSnapshots(), continues after a bad one.
 Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog& log) {
   HF_ASSIGN(const std::vector<Id> ids, ListSnapshotIds(repository.storage()));
   std::vector<Id> absent;
@@ -337,7 +335,7 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
     }
   }
   if (!absent.empty()) {
-    // Forgotten meanwhile, unless they are listed still.
+    // They were forgotten during the check, unless they are still listed.
     HF_ASSIGN(const std::vector<Id> now, ListSnapshotIds(repository.storage()));
     for (const Id& id : absent) {
       if (std::ranges::find(now, id) == now.end()) continue;
@@ -354,7 +352,7 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
   return snapshots;
 }
 
-// Why the index could not be loaded, file by file.
+// Finds out, file by file, why the index could not be loaded.
 Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLog& log,
                              const std::stop_token& stop) {
   constexpr std::string_view kRemedy =
@@ -387,38 +385,6 @@ Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLo
 }
 
 }  // namespace
-
-void CheckReport::AddHintOf(const Error& error) {
-  if (error.hint().empty() || std::ranges::find(hints, error.hint()) != hints.end()) return;
-  hints.push_back(error.hint());
-}
-
-Result<ReadSubset> ParseReadSubset(std::string_view text) {
-  constexpr unsigned kBucketsMax = 256;  // as many as one byte tells apart
-  ReadSubset subset;
-  const char* const end = text.data() + text.size();
-  const auto is_number = [&](const char* begin, const char* until, auto& number) {
-    const auto [at, error] = std::from_chars(begin, until, number);
-    return error == std::errc() && at == until;
-  };
-  const std::size_t slash = text.find('/');
-  if (slash != std::string_view::npos) {
-    const char* const middle = text.data() + slash;
-    if (is_number(text.data(), middle, subset.bucket) &&
-        is_number(middle + 1, end, subset.buckets) && subset.bucket >= 1 &&
-        subset.bucket <= subset.buckets && subset.buckets <= kBucketsMax) {
-      return subset;
-    }
-  } else if (text.ends_with('%') && is_number(text.data(), end - 1, subset.share) &&
-             subset.share > 0 && subset.share <= 100) {
-    subset.share /= 100;
-    return subset;
-  }
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} is not a part of the packs", Quote(text)),
-              "write \"2/7\" for the second of seven parts (at most 256), or \"10%\" for a random "
-              "choice of packs");
-}
 
 Result<void> CheckKeys(Storage& storage, const CheckOptions& options, CheckReport& report) {
   CheckLog log(options, report);
@@ -457,7 +423,7 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
   Result<void> loaded = repository.LoadIndex(stop);
   if (!loaded && !IsDamage(loaded.error())) return Fail(std::move(loaded).error());
   if (!loaded) {
-    // Without the whole index nothing more can be told from what is merely not listed.
+    // Without the whole index, missing and merely unlisted blobs look the same.
     HF_TRY(CheckIndexFiles(repository, loaded.error(), log, stop));
     return report;
   }

@@ -5,42 +5,10 @@
 namespace holdfast::repository {
 namespace {
 
-// Sentences that a report keeps, however much is wrong.
+// Limit for the messages in a report.
 constexpr std::size_t kErrorsKept = 1000;
 
 }  // namespace
-
-std::string_view CheckKindName(CheckFinding::Kind kind) {
-  switch (kind) {
-    case CheckFinding::Kind::kKey:
-      return "key";
-    case CheckFinding::Kind::kSnapshot:
-      return "snapshot";
-    case CheckFinding::Kind::kIndex:
-      return "index";
-    case CheckFinding::Kind::kPack:
-      return "pack";
-    case CheckFinding::Kind::kBlob:
-      return "blob";
-    case CheckFinding::Kind::kFile:
-      return "file";
-    case CheckFinding::Kind::kDirectory:
-      return "directory";
-  }
-  return "";
-}
-
-std::string_view CheckStateName(CheckFinding::State state) {
-  switch (state) {
-    case CheckFinding::State::kMissing:
-      return "missing";
-    case CheckFinding::State::kDamaged:
-      return "damaged";
-    case CheckFinding::State::kOutOfReach:
-      return "out of reach";
-  }
-  return "";
-}
 
 Result<void> CheckLog::Add(const CheckFinding& finding, bool is_shown) {
   ++report_.findings;
@@ -49,7 +17,7 @@ Result<void> CheckLog::Add(const CheckFinding& finding, bool is_shown) {
 }
 
 void CheckLog::Count(std::uint64_t more) {
-  // A stranger's snapshot may have more paths than there are numbers.
+  // A malicious snapshot may have more paths than the type can count.
   for (std::uint64_t* count : {&report_.findings, &report_.entries_affected}) {
     if (__builtin_add_overflow(*count, more, count)) *count = UINT64_MAX;
   }

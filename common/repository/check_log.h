@@ -1,11 +1,11 @@
-// Where the check's findings go: all to who asked for them, the first as sentences to the report.
+// Passes the check's findings to the caller's visitor, and the first messages to the report.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "common/base/result.h"
-#include "common/repository/check.h"
+#include "common/repository/check_report.h"
 
 namespace holdfast::repository {
 
@@ -13,12 +13,12 @@ class CheckLog {
  public:
   CheckLog(const CheckOptions& options, CheckReport& report) : options_(options), report_(report) {}
 
-  // Whether there is anybody to tell of what the report does not keep.
+  // Whether a visitor receives the findings that the report does not keep.
   bool has_visitor() const { return options_.on_finding != nullptr; }
   CheckReport& report() { return report_; }
-  // `is_shown`: its sentence is one that the report should keep.
+  // `is_shown`: the report should keep the message.
   Result<void> Add(const CheckFinding& finding, bool is_shown = true);
-  // So many more, each named by nothing but what was told already.
+  // Counts further affected entries that are not reported one by one.
   void Count(std::uint64_t more);
 
  private:
@@ -26,7 +26,7 @@ class CheckLog {
   CheckReport& report_;
 };
 
-// What to do about a pack.
+// What to do about a bad pack; empty if it is only out of reach.
 std::string RemedyOfPack(const Id& pack, CheckFinding::State state);
 
 }  // namespace holdfast::repository

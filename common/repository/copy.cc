@@ -13,7 +13,7 @@
 #include "common/repository/blob_memory.h"
 #include "common/repository/blob_writer.h"
 #include "common/repository/composer.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/load_blob.h"
 #include "common/repository/needed_blobs.h"
 #include "common/repository/pack_run.h"
 #include "common/repository/snapshot_codec.h"
@@ -22,16 +22,16 @@
 namespace holdfast::repository {
 namespace {
 
-// Packs are read when so many of their blobs are known to be wanted.
+// Packs are read once this many of their blobs are wanted.
 constexpr std::size_t kRoundBlobs = 256U << 10;
-// Snapshots are written when so much was copied since the last.
+// Snapshots are written once this much was copied since the last ones.
 constexpr std::uint64_t kBatchBytes = 1ULL << 30;
 
-// What cannot be copied: why the storage does not give it, or nothing, if it is lost.
+// Blobs that cannot be copied: the error if they are out of reach, or unset if they are lost.
 using LostBlobs = std::unordered_map<Id, std::optional<Error>, IdHash>;
 
 std::optional<Error> IfOutOfReach(std::optional<Error> error) {
-  return error && IsOutOfReach(*error) ? std::move(error) : std::nullopt;
+  return error && IsInaccessible(*error) ? std::move(error) : std::nullopt;
 }
 
 class Copy {
@@ -46,7 +46,7 @@ class Copy {
         needed_(from,
                 {.tree = [this](const Id& id, ByteView blob) { return WantTree(id, blob); },
                  .data = [this](const Id& id) { return WantData(id); },
-                 .goes_on = true},
+                 .tolerate_unreachable = true},
                 progress) {}
 
   CopyReport Run(std::vector<SnapshotInfo> chosen, const std::vector<SnapshotInfo>& present) {
@@ -80,7 +80,7 @@ class Copy {
     return EndBatch();
   }
 
-  // --- what is wanted; told by NeededBlobs, one at a time
+  // --- Wanted blobs: NeededBlobs calls these functions, one at a time.
 
   Result<void> WantTree(const Id& id, ByteView blob) {
     if (to_.Find(BlobType::kTree, id)) return {};
@@ -95,7 +95,7 @@ class Copy {
     return {};
   }
 
-  // Piece by piece, if that makes the same blob of it; others may spell trees otherwise.
+  // Piece by piece if that yields the same blob: other programs may format trees differently.
   Result<void> SaveLargeTree(const Id& id) {
     TreeBuilder entries = trees_->NewBuilder();
     bool has_all = true;
@@ -135,7 +135,7 @@ class Copy {
     trees_.emplace(to_, *writer_, options_.lock);
   }
 
-  // --- from pack to pack
+  // --- Copying from packs.
 
   Result<void> CopyWanted() {
     if (wanted_.empty()) return {};
@@ -169,8 +169,8 @@ class Copy {
         },
         stop_);
     if (read) return {};
-    if (is_copying || !MayLieElsewhere(read.error())) return read;
-    // The pack is short, gone or out of reach; what another pack has is as good.
+    if (is_copying || !MayHaveOtherCopy(read.error())) return read;
+    // The pack is truncated, missing or out of reach. Use other packs' copies.
     for (; taken < blobs.size(); ++taken) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       HF_TRY(CopyAnyway(blobs[taken]));
@@ -184,11 +184,11 @@ class Copy {
     return Save(blob, *std::move(plaintext));
   }
 
-  // From whichever pack has it whole.
+  // Copies the blob from any pack that has it intact.
   Result<void> CopyAnyway(const PackContents::Blob& blob) {
     Result<Bytes> plaintext = LoadNeededBlob(from_, blob.type, blob.id);
     if (plaintext) return Save(blob, *std::move(plaintext));
-    if (!MayLieElsewhere(plaintext.error())) return Fail(std::move(plaintext).error());
+    if (!MayHaveOtherCopy(plaintext.error())) return Fail(std::move(plaintext).error());
     std::lock_guard lock(mutex_);
     lost_[static_cast<std::size_t>(blob.type)].try_emplace(
         blob.id, IfOutOfReach(std::move(plaintext).error()));
@@ -203,7 +203,7 @@ class Copy {
     return writer_->SaveLater(std::move(held), nullptr);
   }
 
-  // --- the snapshots of a stretch
+  // --- The snapshots of a batch.
 
   Result<void> EndBatch() {
     HF_TRY(CopyWanted());
@@ -234,7 +234,7 @@ class Copy {
     return {};
   }
 
-  // What of the snapshot is lost, if anything. Only damage makes this look at trees again.
+  // The error for lost data of the snapshot, if any. Reads trees again only if there was damage.
   Result<std::optional<Error>> FindLoss(const SnapshotInfo& snapshot) {
     if (lost_[0].empty() && lost_[1].empty()) return std::nullopt;
     struct Pending {
@@ -281,7 +281,7 @@ class Copy {
   }
 
   Result<void> WriteSnapshot(SnapshotCopy& snapshot) {
-    HF_ASSIGN(const Bytes json, from_.LoadSealedOnce(FileKind::kSnapshot, snapshot.snapshot.id));
+    HF_ASSIGN(const Bytes json, from_.LoadSealedCached(FileKind::kSnapshot, snapshot.snapshot.id));
     HF_ASSIGN(const std::string copy,
               EncodeCopy(AsText(json), OriginalOf(snapshot.snapshot), snapshot.snapshot.tree));
     HF_ASSIGN(const Bytes sealed, to_.SealFile(FileKind::kSnapshot, AsBytes(copy)));
@@ -298,16 +298,16 @@ class Copy {
   CopyReport report_;
   NeededBlobs needed_;
   BlobMemory memory_;
-  std::mutex writer_mutex_;             // of writer_, while threads are at work
-  std::unique_ptr<BlobWriter> writer_;  // null: nothing was stored since the last snapshots
-  std::optional<TreeSaver> trees_;      // of writer_
+  std::mutex writer_mutex_;             // guards writer_ while threads are running
+  std::unique_ptr<BlobWriter> writer_;  // null: nothing stored since the last snapshots
+  std::optional<TreeSaver> trees_;      // uses writer_
   std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> wanted_;  // per pack
   std::size_t wanted_count_ = 0;
   std::uint64_t wanted_bytes_ = 0;
   std::uint64_t batch_bytes_ = 0;
-  std::vector<SnapshotCopy*> batch_;  // complete but for what is in wanted_
+  std::vector<SnapshotCopy*> batch_;  // complete except for wanted_
   std::atomic<std::uint64_t> bytes_read_{0};
-  std::mutex mutex_;               // of the next, while threads are at work
+  std::mutex mutex_;               // guards lost_ while threads are running
   std::array<LostBlobs, 2> lost_;  // by type
 };
 

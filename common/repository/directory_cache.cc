@@ -9,19 +9,12 @@
 namespace holdfast::repository {
 namespace {
 
-// The largest one does not count: it is kept beside, or the small directories on the way to it
-// would drive it out for each of its entries.
+// The largest directory does not count. Otherwise the small ones on the path to it would evict it
+// for each of its entries.
 constexpr std::size_t kKeptBytesMax = 32U << 20;
 constexpr std::size_t kKeptCountMax = 256;
 
 }  // namespace
-
-Result<Bytes> LoadNeededBlob(Repository& repository, BlobType type, const Id& id) {
-  Result<Bytes> blob = repository.LoadBlob(type, id);
-  if (blob || blob.error().code() != ErrorCode::kNotFound) return blob;
-  return Fail(ErrorCode::kCorrupt, std::move(blob).error().message(),
-              "the repository is damaged; `holdfast-agent check` lists everything that is missing");
-}
 
 Result<DirectoryCache::Lease> DirectoryCache::Borrow(const Id& tree) {
   {

@@ -1,4 +1,4 @@
-// The directories that were read last, decoded.
+// Caches decoded directories.
 #pragma once
 
 #include <list>
@@ -11,8 +11,8 @@
 
 namespace holdfast::repository {
 
-// Safe to use from several threads. A directory is lent out, not shared: who has it, has it alone,
-// and a second one who asks meanwhile gets a copy of its own.
+// Safe to use from several threads. Directories are lent, not shared: if one is in use, another
+// borrower gets its own copy.
 class DirectoryCache {
  public:
   class Lease {
@@ -33,7 +33,7 @@ class DirectoryCache {
   };
 
   explicit DirectoryCache(Repository& repository) : repository_(repository) {}
-  // Loads it if nobody did. kCorrupt when its blob is missing or damaged.
+  // Loads the directory if it is not cached. kCorrupt if its blob is missing or damaged.
   Result<Lease> Borrow(const Id& tree);
 
  private:
@@ -41,11 +41,8 @@ class DirectoryCache {
 
   Repository& repository_;
   std::mutex mutex_;
-  std::list<std::unique_ptr<Directory>> kept_;  // the one used last is first
+  std::list<std::unique_ptr<Directory>> kept_;  // most recently used first
   std::size_t kept_bytes_ = 0;
 };
-
-// A blob that a tree or a snapshot names, so that its absence is damage: kCorrupt, with a hint.
-Result<Bytes> LoadNeededBlob(Repository& repository, BlobType type, const Id& id);
 
 }  // namespace holdfast::repository

@@ -1,5 +1,4 @@
-#include "common/repository/extract.h"
-
+// Extracts a snapshot, or some of its paths, to a directory.
 #include <array>
 #include <optional>
 #include <utility>
@@ -11,18 +10,19 @@
 #include "common/repository/extract_plan.h"
 #include "common/repository/file_restorer.h"
 #include "common/repository/lost_list.h"
+#include "common/repository/repository_view.h"
 #include "common/repository/selected_tree.h"
 
 namespace holdfast::repository {
 namespace {
 
-// Further names that wait until what they are names of is written.
+// Limit for hard links that wait until their file is written.
 constexpr std::size_t kLinksWaitingMax = 1000;
-// Of this thread alone; where one more is of the same kind nobody reads it.
+// Limit for this thread's warnings. More of the same kind would help no one.
 constexpr std::size_t kWarningsKept = 1000;
 
-// Goes through the tree: makes directories and whatever has no content, decides about each file
-// that is there, and leaves the writing of contents to the restorer's threads.
+// Visits the tree: creates directories and everything without content, and decides about each
+// existing file. The restorer's threads write contents.
 class Extraction final : public SelectedTree::Visitor {
  public:
   Extraction(Repository& repository, filetree::TreeWriter& writer, FileRestorer& restorer,
@@ -39,7 +39,7 @@ class Extraction final : public SelectedTree::Visitor {
   Result<void> Other(SelectedTree::Found found) override;
   void Lost(const Error& error) override { lost_.Add(error); }
 
-  // All that comes after the visit.
+  // Does everything that follows the visit.
   Result<ExtractOutcome> Finish(const SelectedTree& tree);
 
  private:
@@ -66,7 +66,7 @@ class Extraction final : public SelectedTree::Visitor {
   filetree::ExistingTree existing_;
   const ExtractOptions& options_;
   Progress& progress_;
-  bool is_new_ = false;  // the directory that was entered last was not there before
+  bool is_new_ = false;  // the current directory did not exist before
   std::vector<FileToRestore> links_;
   std::vector<DirectoryThere> there_;
   LostList lost_;
@@ -78,7 +78,7 @@ Result<std::optional<bool>> Extraction::Directory(SelectedTree::Found found) {
   const bool is_there = there && S_ISDIR(there->st_mode);
   bool is_like = false;
   if (is_there) {
-    if (options_.remove_others || options_.resumes) {
+    if (options_.delete_extraneous || options_.resumes) {
       there_.push_back({found.path, found.target, *found.node.subtree, found.is_outside});
     }
     HF_ASSIGN(is_like, existing_.IsLike(found.target, *there, found.node.attributes,
@@ -103,11 +103,11 @@ Result<void> Extraction::Other(SelectedTree::Found found) {
   return AddSpecial(found, there);
 }
 
-// What lies in it is not in the snapshot, so it takes more than leave to overwrite.
+// Needs more than permission to overwrite, because the directory's content is not in the snapshot.
 Result<void> Extraction::ClearDirectory(const std::string& target) {
   HF_ASSIGN(const bool was_empty, existing_.RemoveEmpty(target));
   if (was_empty) return {};
-  if (!options_.remove_others) return Fail(DirectoryInTheWay(existing_.Shown(target)));
+  if (!options_.delete_extraneous) return Fail(DirectoryInTheWay(existing_.Shown(target)));
   HF_ASSIGN(const bool is_gone, existing_.Remove(target));
   if (is_gone) return {};
   return Fail(ErrorCode::kDenied,
@@ -138,7 +138,7 @@ Result<void> Extraction::AddFile(SelectedTree::Found found,
   return links_.size() < kLinksWaitingMax ? Result<void>{} : MakeLinks();
 }
 
-// Whether nothing is left to do about a file whose content is right.
+// Handles a file whose content is trusted. Returns whether nothing is left to do.
 Result<bool> Extraction::TrustFile(const SelectedTree::Found& found, const struct stat& there) {
   const Attributes& saved = found.node.attributes;
   HF_ASSIGN(const bool is_like,
@@ -186,7 +186,7 @@ Result<void> Extraction::MakeLinks() {
   return {};
 }
 
-// Removes what the snapshot does not have, and what an interrupted restore left.
+// Removes what the snapshot does not have, and leftovers of an interrupted restore.
 Result<void> Extraction::Tidy(const SelectedTree& tree) {
   if (tree.top_tree() && outcome_.items + restorer_.counts().items > 0) {
     there_.push_back({tree.top(), "", *tree.top_tree(), false});
@@ -225,29 +225,31 @@ Result<ExtractOutcome> Extraction::Finish(const SelectedTree& tree) {
 
 }  // namespace
 
-Result<ExtractOutcome> ExtractFromView(Repository& repository, RepositoryView& view,
-                                       const std::string& directory, const ExtractOptions& options,
-                                       Progress& progress, std::stop_token stop) {
-  HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository, view, options));
+// A file or directory that cannot be read from the repository does not stop the rest. Everything
+// else is written, nothing is removed, and the result is LostList::Outcome().
+Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
+                                               const ExtractOptions& options, Progress& progress,
+                                               std::stop_token stop) {
+  HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository_, *this, options));
   if (options.dry_run) {
-    return DryRun(repository, tree, directory, options, progress, stop);
+    return DryRun(repository_, tree, directory, options, progress, stop);
   }
   std::array<std::uint8_t, 6> own_name;
-  repository.random().Fill(own_name);
+  repository_.random().Fill(own_name);
   const std::string own = HexEncode(own_name);
   HF_ASSIGN(const std::unique_ptr<filetree::TreeWriter> writer,
             filetree::TreeWriter::Open(
                 directory, {.restore_owner = options.restore_owner,
                             .temporary_name = fmt::format("{}-{}", filetree::kPartPrefix, own)}));
-  HF_TRY(CheckRoom(repository, tree, writer->top(), directory, options, progress, stop));
-  FileRestorer restorer(repository,
+  HF_TRY(CheckRoom(repository_, tree, writer->top(), directory, options, progress, stop));
+  FileRestorer restorer(repository_,
                         {.top = writer->top(),
                          .directory = directory,
                          .restore_owner = options.restore_owner,
-                         .resumed_name = view.snapshot_id().substr(0, 16),
+                         .resumed_name = snapshot_id_.substr(0, 16),
                          .own_name = own},
                         progress, stop);
-  Extraction extraction(repository, *writer, restorer, directory, options, progress);
+  Extraction extraction(repository_, *writer, restorer, directory, options, progress);
   HF_TRY(tree.Visit(extraction, stop));
   return extraction.Finish(tree);
 }

@@ -26,7 +26,7 @@ constexpr std::uint64_t kBlockBytes = 4096;
 
 using LinkKey = std::pair<std::uint64_t, std::uint64_t>;
 
-// Whether a file is a further name of one that came before.
+// Whether a file is another name of an earlier one.
 bool IsFurtherName(std::set<LinkKey>& seen, const Attributes& attributes) {
   if (attributes.links <= 1 || attributes.inode == 0) return false;
   return !seen.emplace(attributes.device_id, attributes.inode).second;
@@ -66,7 +66,7 @@ class Survey final : public SelectedTree::Visitor {
       room_ += room;
       return {};
     }
-    // Until the new one is whole both are there.
+    // Until the new file is complete, both exist.
     const auto freed = static_cast<std::uint64_t>(there->st_blocks) * 512;
     room_ += room - std::min(room, freed);
     room_beside_ = std::max(room_beside_, std::min(room, freed));
@@ -80,7 +80,7 @@ class Survey final : public SelectedTree::Visitor {
   std::uint64_t room() const { return room_ + room_beside_; }
 
  private:
-  // Without holes, which are all zero blobs one after another.
+  // The size of a file without its holes, that is, runs of equal zero blobs.
   std::uint64_t DataBytes(const TreeNode& node) {
     std::uint64_t zeros = 0;
     bool was_zero = false;
@@ -94,7 +94,7 @@ class Survey final : public SelectedTree::Visitor {
             repository_.Find(BlobType::kData, node.content[i]);
         if (!location || !IsZeros(node.content[i], location->plain_length)) continue;
         was_zero = true;
-        zeros += zero_length_;  // of the first one
+        zeros += zero_length_;  // of the first blob
       }
       zeros += zero_length_;
     }
@@ -120,7 +120,7 @@ class Survey final : public SelectedTree::Visitor {
   std::uint64_t bytes_ = 0;
   std::uint64_t files_new_ = 0;
   std::uint64_t room_ = 0;
-  std::uint64_t room_beside_ = 0;  // for the largest file that is replaced
+  std::uint64_t room_beside_ = 0;  // for the largest replaced file
   std::uint32_t zero_length_ = 0;
   Id zero_blob_;
 };
@@ -179,7 +179,7 @@ class DryRunner final : public SelectedTree::Visitor {
     if (there && filetree::TypeOf(there->st_mode) == saved.type) {
       return TellDifference(found, *there, has_content);
     }
-    if (there && S_ISDIR(there->st_mode) && !options_.remove_others) {
+    if (there && S_ISDIR(there->st_mode) && !options_.delete_extraneous) {
       HF_ASSIGN(const std::vector<std::string> names, existing_.Names(found.target));
       if (!names.empty()) return Fail(DirectoryInTheWay(existing_.Shown(found.target)));
     }
@@ -252,7 +252,7 @@ class DryRunner final : public SelectedTree::Visitor {
     if (!file.is_open()) return false;
     const auto offsets = BlobOffsets(repository_, content, found.node.attributes.size);
     if (!offsets) {
-      if (!IsOfOneAlone(offsets.error())) return Fail(offsets.error());
+      if (!IsSingleObjectError(offsets.error())) return Fail(offsets.error());
       lost_.Add(Error(offsets.error()).While("read " + Quote(found.path)));
       return true;
     }
@@ -265,7 +265,7 @@ class DryRunner final : public SelectedTree::Visitor {
   filetree::ExistingTree& existing_;
   const ExtractOptions& options_;
   Progress& progress_;
-  bool is_new_ = false;  // the directory that was entered last is not there
+  bool is_new_ = false;  // the current directory does not exist
   std::vector<DirectoryThere> there_;
   std::set<LinkKey> links_;
   LostList lost_;
@@ -305,7 +305,7 @@ Result<void> VisitOthers(
     Repository& repository, const PathFilter& filter, filetree::ExistingTree& existing,
     const ExtractOptions& options, const std::vector<DirectoryThere>& directories,
     const std::function<Result<void>(const std::string& target, bool is_part)>& visit) {
-  if (!options.remove_others && !options.resumes) return {};
+  if (!options.delete_extraneous && !options.resumes) return {};
   for (const DirectoryThere& one : directories) {
     HF_ASSIGN(const Directory saved, LoadDirectory(repository, one.tree));
     HF_ASSIGN(std::vector<std::string> names, existing.Names(one.target));
@@ -315,7 +315,7 @@ Result<void> VisitOthers(
       const bool is_part = options.resumes && name.starts_with(filetree::kPartPrefix);
       const std::string path = one.path.empty() ? name : one.path + "/" + name;
       const bool is_selected =
-          options.remove_others && !one.is_outside && filter.Judge(path).is_selected;
+          options.delete_extraneous && !one.is_outside && filter.Judge(path).is_selected;
       if (!is_part && !is_selected) continue;
       HF_TRY(visit(one.target.empty() ? name : one.target + "/" + name, is_part));
     }
@@ -335,7 +335,7 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
     return Fail(ErrnoError(errno, "get the free space of " + Quote(directory)));
   }
   const std::uint64_t room = status.f_frsize * (geteuid() == 0 ? status.f_bfree : status.f_bavail);
-  // Some file systems do not know how large they are.
+  // Some file systems do not report their size.
   if (status.f_blocks > 0 && survey.room() > room) {
     return Fail(ErrorCode::kNoSpace,
                 fmt::format("restore into {} needs {}, but only {} are free", Quote(directory),

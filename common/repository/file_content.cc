@@ -6,12 +6,12 @@
 #include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
 #include "common/io/fd.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/load_blob.h"
 
 namespace holdfast::repository {
 namespace {
 
-// Blobs that one thread takes at a time, so that threads do not meet all the time.
+// Blobs that one thread takes at a time, to reduce contention.
 constexpr std::size_t kBlobsAtOnce = 16;
 
 }  // namespace

@@ -6,24 +6,24 @@
 
 #include "common/base/format.h"
 #include "common/base/parallel.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/file_content.h"
+#include "common/repository/load_blob.h"
 
 namespace holdfast::repository {
 namespace {
 
-// Larger files are cut into parts of about so many bytes.
+// Larger files are split into parts of about this size.
 constexpr std::uint64_t kSmallFileBytes = 4U << 20;
-// Small files that one thread takes at once: so much content, or so many.
+// Limits of a batch of small files, which one thread writes.
 constexpr std::uint64_t kBatchBytes = 1U << 20;
 constexpr std::size_t kBatchFiles = 128;
-// Batches that wait for each thread.
+// Limit for queued batches, per thread.
 constexpr std::size_t kWaitingPerThread = 2;
-// No batch is begun that makes it more, unless it is alone.
+// Limit for the content of the batches being written. A larger batch is written alone.
 constexpr std::uint64_t kBytesInWorkMax = 48U << 20;
 constexpr std::size_t kWarningsMax = 1000;
 
-// The same for the same path, and hardly for two.
+// A hash of the path; collisions are unlikely.
 std::uint64_t NumberOf(std::string_view path) {
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
   for (const char c : path) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
@@ -56,13 +56,13 @@ struct FileRestorer::LargeFile {
   std::uint64_t bytes_to_write = 0;
   std::atomic<std::size_t> parts_left = 0;
   std::mutex mutex;
-  std::optional<Error> lost;  // why it is, the first; under `mutex`
+  std::optional<Error> lost;  // the first error; guarded by `mutex`
 };
 
 struct FileRestorer::SmallFile {
   FileToRestore* file;
-  std::vector<Bytes> there;            // blobs that the file there has; empty ones it lacks
-  std::vector<std::size_t> in_bundle;  // of those it lacks
+  std::vector<Bytes> there;            // blobs that the existing file has; others are empty
+  std::vector<std::size_t> in_bundle;  // numbers of the others
 };
 
 FileRestorer::FileRestorer(Repository& repository, FileRestorerOptions options, Progress& progress,
@@ -89,7 +89,7 @@ void FileRestorer::AddLost(const std::string& path, const Error& error) {
   lost_.Add(WhileReading(error, path));
 }
 
-// Content that stood in the file before was not fetched.
+// Updates the progress. Unchanged content was not fetched from the repository.
 void FileRestorer::Moved(std::uint64_t bytes, bool is_unchanged) {
   if (is_unchanged) {
     progress_.AddUnchanged(bytes);
@@ -136,7 +136,7 @@ Result<void> FileRestorer::Add(FileToRestore file) {
 Result<void> FileRestorer::Flush() {
   if (!next_.files.empty()) {
     Batch last = std::exchange(next_, {});
-    if (threads_.empty()) {  // for so little none are needed
+    if (threads_.empty()) {  // so little needs no threads
       Do(*workers_.front(), std::move(last));
     } else {
       HF_TRY(Push(std::move(last)));
@@ -220,7 +220,7 @@ Result<void> FileRestorer::WriteSmall(Worker& worker, Batch& batch) {
   return {};
 }
 
-// Whether nothing is left to do. Else what the file there does not have is in the bundle.
+// Whether nothing is left to do. Otherwise adds the blobs that the file does not have to `bundle`.
 Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle& bundle) {
   const FileToRestore& file = *small.file;
   small.there.resize(file.content.size());
@@ -230,7 +230,7 @@ Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle&
     if (old.is_open() && fstat(old.get(), &status) == 0) {
       const auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
       if (!offsets) {
-        if (!IsOfOneAlone(offsets.error())) return Fail(offsets.error());
+        if (!IsSingleObjectError(offsets.error())) return Fail(offsets.error());
         AddLost(file.path, offsets.error());
         return true;
       }
@@ -252,8 +252,8 @@ Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle&
   return false;
 }
 
-// A file with the right content gets the right attributes, unless it has other names: those may
-// lie anywhere, and what they name must not change with it.
+// Sets the attributes of an existing file with the right content. False if it has other names,
+// which may be anywhere: the file that they name must not change.
 Result<bool> FileRestorer::KeepIfLike(Worker& worker, const FileToRestore& file, int there,
                                       const struct stat& status) {
   HF_ASSIGN(const bool is_like,
@@ -279,7 +279,7 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
     if (!is_unchanged) {
       Result<Bytes> loaded = bundle.Open(small.in_bundle[i]);
       if (!loaded) {
-        if (!IsOfOneAlone(loaded.error())) {
+        if (!IsSingleObjectError(loaded.error())) {
           return Fail(WhileReading(std::move(loaded).error(), file.path));
         }
         AddLost(file.path, loaded.error());
@@ -304,7 +304,7 @@ Result<void> FileRestorer::AddLarge(FileToRestore file) {
   HF_TRY(CheckStop());
   auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
   if (!offsets) {
-    if (!IsOfOneAlone(offsets.error())) return Fail(std::move(offsets).error());
+    if (!IsSingleObjectError(offsets.error())) return Fail(std::move(offsets).error());
     AddLost(file.path, offsets.error());
     return {};
   }
@@ -337,7 +337,7 @@ Result<void> FileRestorer::AddLarge(FileToRestore file) {
   return {};
 }
 
-// Whether the file that is there is right; else the new one is begun.
+// Returns whether the existing file is right. Otherwise begins the new one.
 Result<bool> FileRestorer::BeginLarge(LargeFile& large) {
   const FileToRestore& file = large.file;
   Worker& worker = *workers_.front();
@@ -382,7 +382,7 @@ Result<void> FileRestorer::WritePart(Worker& worker, const Batch& batch) {
   LargeFile& large = *batch.large;
   Result<void> written = WriteBlobs(batch);
   if (!written) {
-    if (!IsOfOneAlone(written.error())) {
+    if (!IsSingleObjectError(written.error())) {
       return Fail(WhileReading(std::move(written).error(), large.file.path));
     }
     std::lock_guard lock(large.mutex);
@@ -410,13 +410,13 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
     if (large.is_in_old[i]) {
       bytes = ReadBlobInFile(large.old.get(), content[i], begin, end);
       is_unchanged = !bytes.empty();
-      if (bytes.empty()) {  // somebody has changed it since
+      if (bytes.empty()) {  // it has changed since
         HF_ASSIGN(bytes, LoadNeededBlob(repository_, BlobType::kData, content[i]));
       }
     } else {
       HF_ASSIGN(bytes, bundle.Open(next++));
     }
-    // The places of all that follow were told by the index.
+    // The offsets of all later blobs depend on the sizes in the index.
     if (bytes.size() != end - begin) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("data blob {} has {} bytes, but the index says {}", content[i].Hex(),

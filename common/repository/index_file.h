@@ -1,5 +1,4 @@
-// Index files: JSON that says which blobs lie in which pack. Layout:
-// docs/repository-format.md#index.
+// Index files: JSON that lists the blobs in each pack. Layout: docs/repository-format.md#index.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +8,18 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/pack_contents.h"
 
 namespace holdfast::repository {
 
-// A writer closes an index file at so many blobs: it holds whole packs, and should not grow far
-// beyond what readers are used to.
+// A writer ends an index file at this many blobs. The file lists whole packs, and should not be
+// much larger than readers expect.
 inline constexpr std::size_t kIndexBlobsMax = 50'000;
 
 std::string EncodeIndexFile(std::span<const PackContents> packs);
 
-// Calls `visit` once per pack, without ever holding the whole document as a tree of values. Unknown
-// fields pass. kCorrupt; the visitor may have seen packs by then.
+// Calls `visit` once per pack, without building the whole document in memory. Ignores unknown
+// fields. On kCorrupt, the visitor may already have seen packs.
 Result<void> DecodeIndexFile(ByteView text, const std::function<void(PackContents)>& visit);
 
 }  // namespace holdfast::repository

@@ -37,7 +37,7 @@ Result<void> IndexRewrite::Write() {
 Result<void> IndexRewrite::RemoveReplaced() {
   for (const Id& file : replaced_) {
     const Result<void> removed =
-        repository_.storage().RemoveWhile({FileKind::kIndex, file.Hex()}, WhileHeld(lock_));
+        repository_.storage().RemoveIfPermitted({FileKind::kIndex, file.Hex()}, WhileHeld(lock_));
     if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
     ++files_removed_;
     CrashPoint("repository.index.after_remove");

@@ -15,7 +15,7 @@ constexpr std::array<bool, 256> PlainTable() {
   return is_plain;
 }
 
-// How many characters at the front of a string stand for themselves, and are ASCII.
+// How many characters at the front of a string are ASCII and need no decoding.
 std::size_t PlainBytes(std::string_view text) {
   static constexpr std::array<bool, 256> kIsPlain = PlainTable();
   std::size_t count = 0;
@@ -151,7 +151,7 @@ bool JsonReader::Text(std::string_view& out) {
   return true;
 }
 
-// Of a string, up to its end.
+// Reads the rest of a string.
 bool JsonReader::TakeRest(std::string& out) {
   while (at_ < text_.size()) {
     const std::size_t plain = PlainBytes(text_.substr(at_));
@@ -188,9 +188,9 @@ bool JsonReader::Unsigned(std::uint64_t& out, std::uint64_t largest) {
     ++at_;
   }
   bool is_padded = at_ - begin > 1 && text_[begin] == '0';
-  bool goes_on =
+  bool tolerate_unreachable =
       at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E');
-  if (at_ == begin || is_padded || goes_on || out > largest) {
+  if (at_ == begin || is_padded || tolerate_unreachable || out > largest) {
     return Reject("expected a whole number");
   }
   return true;
@@ -218,7 +218,7 @@ bool JsonReader::TakeNull() {
   return true;
 }
 
-// A string, number, true, false or null.
+// Skips a string, number, true, false or null.
 bool JsonReader::SkipScalar() {
   SkipSpace();
   if (at_ >= text_.size()) return Reject("expected a value");
@@ -246,7 +246,7 @@ bool JsonReader::SkipScalar() {
 
 bool JsonReader::Skip() {
   if (failed()) return false;
-  // What is open, innermost last. Unknown fields are shallow; a deep one is an attack.
+  // Open objects and lists, innermost last. Unknown fields are shallow; a deep one is an attack.
   constexpr std::size_t kDepthMax = 1000;
   std::string open;
   std::string_view key;
@@ -261,7 +261,7 @@ bool JsonReader::Skip() {
     } else if (!SkipScalar()) {
       return false;
     }
-    // Where does the next value begin? At the next field or element of the innermost that has one.
+    // The next value is in the innermost object or list that has another field or element.
     for (;;) {
       if (open.empty()) return true;
       if (open.back() == '{' ? NextField(key) : NextElement()) break;

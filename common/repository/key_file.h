@@ -1,5 +1,5 @@
-// Key files: the master key, sealed with a key that scrypt makes of a password.
-// Layout: docs/repository-format.md#key.
+// Key files: the master key, sealed with a key that scrypt derives from a password. Layout:
+// docs/repository-format.md#key.
 #pragma once
 
 #include <cstddef>
@@ -11,36 +11,36 @@
 #include "common/base/secret.h"
 #include "common/crypto/seal.h"
 #include "common/repository/key_cache.h"
-#include "common/repository/repository.h"
+#include "common/repository/repository_options.h"
 #include "common/storage/storage.h"
 
 namespace holdfast::repository {
 
-// A key file's content for `master`.
+// Makes the content of a key file for `master`.
 Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
                           const InitOptions& options, Random& random, const Clock& clock);
 
-// A key that was opened, and the name of its file.
+// An opened key, and the name of its file.
 struct OpenedKey {
   Id file;
   crypto::SealKey master;
 };
 
-// Opening tries no more key files than these, as restic does, because each takes a good part of a
+// Like restic, opening tries at most this many key files, because each takes a large part of a
 // second.
 inline constexpr std::size_t kKeysTriedMax = 20;
 
-// A key file's content, its hash verified; nullopt when somebody removed it since it was listed.
-// kCorrupt names it.
+// A key file's content, with verified hash; nullopt if it was removed since it was listed. kCorrupt
+// names it.
 Result<std::optional<Bytes>> ReadKeyFile(Storage& storage, const FileInfo& file);
 
-// nullopt when the password does not open it. kCorrupt for what is no key file.
+// nullopt if the password does not open it. kCorrupt if it is not a key file.
 Result<std::optional<crypto::SealKey>> TryKeyFile(ByteView content, const Secret& password,
                                                   Random& random);
 
-// The master key by the first key file that opens with the password, of the first
-// kKeysTriedMax; what `cache` (may be null) remembers of one of them costs nothing. kDenied: none
-// opens; kNotFound: there is none; any key file that is broken is an error which names it.
+// The master key, from the first key file that the password opens; tries the first kKeysTriedMax.
+// Keys in `cache` (may be null) need no scrypt. kDenied: the password opens none; kNotFound: there
+// is no key file. A broken key file is an error that names it.
 Result<OpenedKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random,
                                 KeyCache* cache);
 

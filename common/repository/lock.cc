@@ -23,9 +23,9 @@
 namespace holdfast::repository {
 namespace {
 
-// Who takes a lock at the same moment must see ours when looking again.
+// Delay before the second look, so that a process locking at the same moment sees our lock.
 constexpr std::chrono::milliseconds kSecondLook{200};
-// How often the thread asks the clock; a refresh that failed is tried again then.
+// How often the thread checks whether a refresh is due, or retries a failed one.
 constexpr std::chrono::seconds kTickInterval{10};
 
 void Wait(const LockOptions& options, std::chrono::milliseconds time) {
@@ -38,22 +38,22 @@ std::chrono::seconds AgeOf(const LockInfo& lock, const Clock& clock) {
   return now - std::chrono::seconds(lock.time.seconds);
 }
 
-// Whether no process here has the number of the one that took the lock. It is gone then, or in
-// another container that shares this host's name.
+// Whether no process here has the pid of the lock's holder. The holder is then gone, or in another
+// container that shares this host's name.
 bool SeemsGone(const LockInfo& lock, const LockHolder& self) {
   return lock.host == self.host && lock.pid != 0 && kill(static_cast<pid_t>(lock.pid), 0) != 0 &&
          errno == ESRCH;
 }
 
-// nullopt: given back meanwhile.
+// nullopt if the lock was released since it was listed.
 Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo& file,
                                          const LockOptions& options) {
   HF_ASSIGN(Id id, ParseId(file.name.name));
-  // restic's own patience with a storage that shows a file before all of its content.
+  // Retries as restic does, for storages that list a file before all of its content is readable.
   for (std::chrono::seconds pause : {std::chrono::seconds(5), std::chrono::seconds(10),
                                      std::chrono::seconds(20), std::chrono::seconds(0)}) {
     Result<LockInfo> lock = [&]() -> Result<LockInfo> {
-      HF_ASSIGN(Bytes json, repository.LoadSealedOnce(FileKind::kLock, id));
+      HF_ASSIGN(Bytes json, repository.LoadSealedCached(FileKind::kLock, id));
       return DecodeLock(json);
     }();
     if (lock) {
@@ -73,7 +73,7 @@ Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo&
   return std::optional<LockInfo>();
 }
 
-// `own` is the lock that is being taken, zero before it is written.
+// kBusy if another lock conflicts. `own` is the lock being taken; zero before it is written.
 Result<void> RefuseConflict(Repository& repository, const LockOptions& options, bool exclusive,
                             const Id& own) {
   HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
@@ -96,8 +96,8 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
   return {};
 }
 
-// Stock restic probes the holder of a lock on its own host by sending it SIGHUP, which by default
-// ends a process. An empty handler, unlike ignoring, is not passed on to the programs that we
+// Stock restic checks for a holder on its own host by sending it SIGHUP, which by default ends a
+// process. Unlike ignoring the signal, an empty handler is not inherited by the programs that we
 // start.
 void SurviveProbes() {
   static const bool done = [] {
@@ -135,8 +135,9 @@ class HeldLock final : public Lock {
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
-    // Who locked after our first look has looked again before ours was there, if that took long:
-    // what he does meanwhile must not be read.
+    // If this took long, another process may have locked after our first look, and looked again
+    // before our lock existed. It may be changing the repository now, so nothing may be read before
+    // our second look.
     const bool is_slow = repository_.clock().Monotonic() - begin >= kSecondLook / 2;
     is_looking_again_ = options_.second_look_by_thread && !is_slow;
     if (!is_looking_again_) HF_TRY(LookAgain(written.id));
@@ -189,14 +190,14 @@ class HeldLock final : public Lock {
   }
 
  private:
-  // Of two who take locks at the same moment at least one sees the other's now. The destructor
-  // removes our own file.
+  // If two processes take locks at the same moment, at least one now sees the other's. The
+  // destructor removes our own file.
   Result<void> LookAgain(const Id& own) {
     Wait(options_, kSecondLook);
     return RefuseConflict(repository_, options_, exclusive_, own);
   }
 
-  // Whether the lock is held.
+  // The second look on the thread. Returns whether the lock is held.
   bool LookAgainBeside(const Id& own) {
     Result<void> looked = LookAgain(own);
     const bool is_held = looked.has_value();
@@ -210,12 +211,12 @@ class HeldLock final : public Lock {
       }
     }
     looked_again_.notify_all();
-    RemoveForgotten();  // in nobody's way any longer than it has to be
+    RemoveForgotten();  // blocks others no longer than necessary
     return is_held;
   }
 
-  // Since the last refresh, by whichever clock went further: one stands still while the machine
-  // sleeps, the other may be set back. REQUIRES: state_mutex_ is held.
+  // Time since the last refresh, by the clock that advanced more: one stands still while the
+  // machine sleeps, the other may be set back. REQUIRES: state_mutex_ is held.
   std::chrono::nanoseconds Age() const {
     const Clock& clock = repository_.clock();
     return std::max<std::chrono::nanoseconds>(clock.Now() - current_.wall,
@@ -228,8 +229,8 @@ class HeldLock final : public Lock {
     Instant steady;
   };
 
-  // A new lock file, which is not ours before Adopt(). Where nobody knows whether it was written it
-  // is left as if its holder had died.
+  // Writes a new lock file, which is not ours before Adopt(). If it is unknown whether it was
+  // written, own_ keeps it as the lock of a dead holder.
   Result<Written> Write() {
     Written written{{}, repository_.clock().Now(), repository_.clock().Monotonic()};
     const LockRecord record{written.wall, exclusive_, options_.holder};
@@ -260,8 +261,8 @@ class HeldLock final : public Lock {
       if (is_removed_) return Fail(Removed());
       if (Age() < kLockRefreshInterval) return {};
     }
-    // Who takes a lock for dead removes its file. As long as that is there nobody has; and looking
-    // again after the new one is written closes the gap between.
+    // A process that treats our lock as dead removes its file, so while the file exists, none did.
+    // The second check, after the new file was written, closes the gap in between.
     HF_TRY(RequireFile());
     HF_ASSIGN(Written written, Write());
     Result<void> still_there = RequireFile();
@@ -274,8 +275,8 @@ class HeldLock final : public Lock {
     return still_there;
   }
 
-  // Fails, for good, when our file is gone. A refresh on another thread takes an old one away after
-  // it has said which is the new one.
+  // Fails permanently if our file is gone. A refresh on another thread removes an old file only
+  // after it has set the new id, so a changed id means that the new file must be checked.
   Result<void> RequireFile() const {
     for (;;) {
       const Id file = id();
@@ -298,8 +299,9 @@ class HeldLock final : public Lock {
             "remove the lock of a running process");
   }
 
-  // A file that cannot be removed now is tried again at the next tick and at the end; after that
-  // whoever locks the repository on this machine removes it, or else "repository unlock".
+  // A file that cannot be removed now is tried again at the next tick and at the end. After that,
+  // the next process to lock the repository on this machine removes it, or else "repository
+  // unlock".
   void RemoveForgotten() {
     std::erase_if(forgotten_, [&](const Id& id) {
       const Result<void> removed = repository_.storage().Remove({FileKind::kLock, id.Hex()});
@@ -312,24 +314,24 @@ class HeldLock final : public Lock {
 
   void TickUntil(const std::stop_token& stop) {
     while (WaitFor(kTickInterval, stop)) {
-      (void)Tick();  // StillHeld() tells the writer, who can act on it
+      (void)Tick();  // StillHeld() reports the error to the writer
     }
   }
 
   Repository& repository_;
   const LockOptions options_;
   const bool exclusive_;
-  const OwnLocks own_;
+  const LocalLocks own_;
   std::mutex tick_mutex_;              // one Tick() at a time; taken before state_mutex_
-  std::vector<Id> forgotten_;          // files of ours to be removed; under tick_mutex_
-  std::map<Id, FileLock> remembered_;  // of all files of ours; under tick_mutex_
+  std::vector<Id> forgotten_;          // our files to be removed; guarded by tick_mutex_
+  std::map<Id, FileLock> remembered_;  // of all our files; guarded by tick_mutex_
   mutable std::mutex state_mutex_;
-  Written current_;                  // its id is zero before the first
-  mutable bool is_removed_ = false;  // by somebody else, for good
+  Written current_;                  // its id is zero before the first lock file
+  mutable bool is_removed_ = false;  // by another process, permanently
   std::optional<Error> last_error_;
   bool is_looking_again_ = false;  // on the thread
   mutable std::condition_variable looked_again_;
-  std::optional<Error> refusal_;  // what it saw
+  std::optional<Error> refusal_;  // the error of the second look
   std::jthread thread_;
 };
 
@@ -390,7 +392,7 @@ Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOption
 
 namespace {
 
-// Returns whether it was there.
+// Returns whether the lock existed.
 Result<bool> RemoveLock(Repository& repository, const std::string& name) {
   Result<void> gone = repository.storage().Remove({FileKind::kLock, name});
   if (gone) return true;
@@ -401,9 +403,9 @@ Result<bool> RemoveLock(Repository& repository, const std::string& name) {
 }  // namespace
 
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options) {
-  const OwnLocks own(options.own_locks, repository.config().id);
+  const LocalLocks own(options.own_locks, repository.config().id);
   unsigned removed = 0;
-  for (const Id& lock : own.Left()) {
+  for (const Id& lock : own.DeadLocks()) {
     HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.Hex()));
     if (was_there) ++removed;
     own.Forget(lock);

@@ -1,4 +1,4 @@
-// restic's repository locks: what keeps prune away from those who write, and writers from prune.
+// restic's repository locks, which prevent a prune during a write, and a write during a prune.
 // Rules: docs/repository-format.md#locks.
 #pragma once
 
@@ -9,103 +9,81 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/repository/lock_info.h"
 #include "common/repository/repository.h"
 
 namespace holdfast::repository {
 
-struct LockInfo {
-  Id id;
-  UnixTime time;
-  bool exclusive = false;
-  std::string host;
-  std::string user;
-  std::uint32_t pid = 0;
-};
-
-// What a lock says of its holder. Stock restic clears a dead lock only when host and pid are real.
-struct LockHolder {
-  std::string host;
-  std::string user;
-  std::uint32_t pid = 0;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  // Of this process.
-  static LockHolder Self();
-};
-
 struct LockOptions {
   LockHolder holder = LockHolder::Self();
-  // Waits between two looks at the storage; tests give one that returns at once. Empty: waits.
+  // Waits between two accesses to the storage; tests return at once. Empty: a real wait.
   std::function<void(std::chrono::milliseconds)> wait;
-  // False: no thread; who holds the lock calls Tick() now and then.
+  // False: no thread; the holder must call Tick() regularly.
   bool refresh_by_thread = true;
-  // The thread takes the second look at the others' locks, too, while the caller begins to read,
-  // unless the storage was slow to take the lock. What it sees Settle() tells. REQUIRES:
-  // refresh_by_thread.
+  // The thread also does the second look at other locks, while the caller begins to read, unless
+  // taking the lock was slow. Settle() returns its result. REQUIRES: refresh_by_thread.
   bool second_look_by_thread = false;
-  // Directory of this machine where it is remembered which locks are held (own_locks.h); empty:
-  // nowhere.
+  // Local directory that records which locks are held (own_locks.h); empty: none.
   std::string own_locks = {};
 };
 
 inline constexpr std::chrono::minutes kLockRefreshInterval{5};
-// Others may take a lock of this age for dead.
+// Others may treat a lock of this age as dead.
 inline constexpr std::chrono::minutes kLockStaleAge{30};
-// Not refreshed for so long, a lock counts as lost: early enough before it looks stale to others.
+// A lock that was not refreshed for this long counts as lost, well before it looks stale to others.
 inline constexpr std::chrono::milliseconds kLockLostAge{22 * 60'000 + 30'000};
 
-// A lock that is held while the object lives; a thread of its own refreshes it every five minutes.
-// Safe to use from several threads.
+// A lock that is held while the object exists. A thread refreshes it every five minutes. Safe to
+// use from several threads.
 class Lock {
  public:
-  virtual ~Lock() = default;  // gives the lock back; should that fail, it goes stale by itself
-  // Takes a non-exclusive lock. From the first one on, SIGHUP no longer ends the process, unless it
-  // has a handler already: restic sends it to see whether a holder lives. kBusy names the holder of
-  // an exclusive one; kCorrupt a lock that cannot be read. The repository must outlive the lock.
+  virtual ~Lock() = default;  // releases the lock; if that fails, it becomes stale
+  // Takes a shared lock. kBusy names the holder of an exclusive one; kCorrupt names an unreadable
+  // lock. The repository must outlive the lock. From then on, SIGHUP has no effect unless it
+  // already has a handler: restic sends it to see whether a holder is alive.
   static Result<std::unique_ptr<Lock>> AcquireShared(Repository& repository,
                                                      const LockOptions& options = {});
-  // Takes an exclusive lock: nobody else holds any. As above, but kBusy names the holder of any.
+  // The same for an exclusive lock, which excludes all others: kBusy names the holder of any.
   static Result<std::unique_ptr<Lock>> AcquireExclusive(Repository& repository,
                                                         const LockOptions& options = {});
-  // With second_look_by_thread: waits for that look, and fails as AcquireShared() would have; the
-  // lock is gone then. StillHeld() and Confirm() do so first.
+  // With second_look_by_thread: waits for the second look, and fails as AcquireShared() would have;
+  // the lock is then released. StillHeld() and Confirm() do this first.
   virtual Result<void> Settle() const = 0;
-  // kTimedOut once the lock could not be refreshed for so long that others may hold it stale, or is
-  // known to have been removed: who holds it must stop writing. Cheap once it is settled; writers
-  // ask before every pack.
+  // kTimedOut if the lock is lost: it was not refreshed for kLockLostAge, or is known to have been
+  // removed. The holder must then stop writing. Cheap once the lock is settled; writers call this
+  // before every pack.
   virtual Result<void> StillHeld() const = 0;
-  // The same, but the lock's file is looked for in the storage, whose errors it has: to be asked
-  // before anything becomes visible.
+  // The same, but also checks that the lock's file exists in the storage, and returns the storage's
+  // errors. Call it before anything becomes visible.
   virtual Result<void> Confirm() const = 0;
-  // Refreshes the lock if it is time to. Its own thread calls it; an error says why the refresh
-  // failed, and the next call tries again. A lost lock is taken back only if its file is still
-  // there; one whose file is gone stays lost.
+  // Refreshes the lock if it is due; the lock's thread calls this. After an error, the next call
+  // tries again. A lost lock can be regained, but only if its file still exists.
   virtual Result<void> Tick() = 0;
-  // The lock's file as it is now.
+  // The current lock file.
   virtual Id id() const = 0;
 };
 
-// Lock::StillHeld(); fine where there is none, because the caller answers for that itself.
+// Lock::StillHeld(). Succeeds if `lock` is null, because the caller is then responsible.
 inline Result<void> StillHeld(const Lock* lock) {
   return lock == nullptr ? Result<void>{} : lock->StillHeld();
 }
 
-// For what a storage may try again for so long that the lock is lost meanwhile.
+// For operations that a storage may retry for so long that the lock is lost.
 inline Permit WhileHeld(const Lock* lock) {
   return [lock] { return StillHeld(lock); };
 }
 
-// Ascending by time. Empty files, which a torn write leaves, are no locks.
+// Ascending by time. Ignores empty files, which torn writes leave.
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
-// Removes those that a process which is gone has left, as far as they were remembered. Returns how
-// many.
+// Removes locks that dead processes left, if they were recorded in LockOptions::own_locks. Returns
+// how many.
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options = {});
-// Whether others may take it for dead: older than kLockStaleAge, or of a process of this host that
-// is gone, or is in another container.
+// Whether others may treat the lock as dead: it is older than kLockStaleAge, or from a process of
+// this host that is gone or in another container.
 bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& clock);
-// Removes the stale ones. Returns how many.
+// Removes stale locks. Returns how many.
 Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& options = {});
-// Removes every lock, also one that cannot be read or that somebody holds. Returns how many.
+// Removes every lock, even one that is unreadable or held. Returns how many.
 Result<unsigned> RemoveAllLocks(Repository& repository);
 
 }  // namespace holdfast::repository

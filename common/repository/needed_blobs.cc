@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "common/base/parallel.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/load_blob.h"
 #include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
 namespace {
 
-// So many directories are read before the caller may look at what was found.
+// Directories that one Step() reads.
 constexpr std::size_t kStepTrees = 256;
 
 }  // namespace
@@ -37,7 +37,7 @@ void NeededBlobs::Add(const Id& tree) {
 
 Result<bool> NeededBlobs::Step(const std::stop_token& stop) {
   if (pending_.empty()) return false;
-  // From the end, so that what waits does not grow with the breadth of all snapshots.
+  // Takes the last ones, so that the list does not grow with the breadth of all snapshots.
   const std::size_t count = std::min(pending_.size(), kStepTrees);
   const std::vector<Id> trees(pending_.end() - static_cast<std::ptrdiff_t>(count), pending_.end());
   pending_.resize(pending_.size() - count);
@@ -71,9 +71,10 @@ Result<void> NeededBlobs::Read(const Id& tree) {
     return VisitTree(tree, blob, visit);
   };
   Result<void> read = read_all();
-  const bool is_told =
-      !read && (IsDamage(read.error()) || (visitor_.goes_on && IsOutOfReach(read.error())));
-  if (!read && !is_told) return read;
+  const bool is_reported =
+      !read &&
+      (IsDamage(read.error()) || (visitor_.tolerate_unreachable && IsInaccessible(read.error())));
+  if (!read && !is_reported) return read;
   std::lock_guard lock(mutex_);
   ++progress_.items;
   if (!read) {

@@ -1,4 +1,4 @@
-// Which blobs snapshots need, found by reading all their directories, each once.
+// Finds the blobs that snapshots need, by reading each of their directories once.
 #pragma once
 
 #include <array>
@@ -17,37 +17,36 @@
 
 namespace holdfast::repository {
 
-// A blob that is needed and cannot be had.
+// A needed blob that cannot be read.
 struct LostBlob {
   BlobType type = BlobType::kData;
   Id id;
-  std::optional<Error> error;  // of reading it; unset: it is in no pack
+  std::optional<Error> error;  // from reading it; unset if no pack has it
 };
 
-// Used by one thread; reads on several. Memory: a bit per blob of the index, 32 bytes per directory
-// that waits, and what is lost. REQUIRES: the repository's index stays as it is meanwhile.
+// Used by one thread; reads on several. Memory: a bit per blob of the index, 32 bytes per pending
+// directory, and the lost blobs. REQUIRES: the repository's index does not change.
 class NeededBlobs {
  public:
-  // Told of each blob the first time it is needed, a tree with its content, but for one of
-  // kLargeTreeBytes and more, which is empty here; one call at a time, on any thread.
+  // Called once for each needed blob, one call at a time, on any thread. `blob` is the tree's
+  // content; it is empty for trees of kLargeTreeBytes and more.
   struct Visitor {
     std::function<Result<void>(const Id& tree, ByteView blob)> tree = {};
     std::function<Result<void>(const Id& id)> data = {};
-    // Whether directories that the storage does not give count as lost, too, instead of being an
-    // error.
-    bool goes_on = false;
+    // Whether an unreachable directory (IsInaccessible()) counts as lost instead of being an error.
+    bool tolerate_unreachable = false;
   };
   // `progress` counts directories.
   NeededBlobs(Repository& repository, Visitor visitor, Progress& progress);
 
-  // All below a snapshot's tree.
+  // Adds a snapshot's tree and all below it.
   void Add(const Id& tree);
-  // Reads some of the directories that wait; false when none is left. Errors are the visitor's,
-  // those of the storage, and kCancelled; damage is in lost().
+  // Reads some of the pending directories; false if nothing is pending. Errors are the visitor's or
+  // the storage's, or kCancelled; damage is in lost().
   Result<bool> Step(const std::stop_token& stop);
-  // By the number of the blob's first entry in the index.
+  // `number` is the blob's Repository::BlobNumber().
   bool Has(std::size_t number) const { return needed_[number]; }
-  // Each once.
+  // Each lost blob once.
   const std::vector<LostBlob>& lost() const { return lost_; }
 
  private:
@@ -58,7 +57,7 @@ class NeededBlobs {
   const Visitor visitor_;
   Progress& progress_;
   const unsigned threads_;
-  std::mutex mutex_;  // of all below, while threads are at work
+  std::mutex mutex_;  // guards all below while threads are running
   std::vector<bool> needed_;
   std::vector<Id> pending_;
   std::vector<LostBlob> lost_;

@@ -98,7 +98,7 @@ Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto:
   PackContents contents = pack.Close(sealer);
   const FileName name{FileKind::kPack, contents.id.Hex()};
   CrashPoint("repository.pack.before_put");
-  Result<void> stored = repository.storage().PutWhile(name, pack.bytes(), WhileHeld(lock));
+  Result<void> stored = repository.storage().PutIfPermitted(name, pack.bytes(), WhileHeld(lock));
   if (!stored) {
     if (stored.error().code() == ErrorCode::kNoSpace) return Fail(std::move(stored).error());
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));

@@ -11,24 +11,24 @@
 
 namespace holdfast::repository {
 
-std::string OwnLocks::PathOf(const Id& lock) const {
+std::string LocalLocks::PathOf(const Id& lock) const {
   return fmt::format("{}/{}-{}", directory_, repository_, lock.Hex());
 }
 
-std::optional<FileLock> OwnLocks::Remember(const Id& lock) const {
+std::optional<FileLock> LocalLocks::Remember(const Id& lock) const {
   if (directory_.empty()) return std::nullopt;
   Result<FileLock> held = FileLock::Acquire(PathOf(lock), fmt::format("pid {}", ::getpid()));
   if (!held || !SyncDirectory(directory_)) return std::nullopt;
   return *std::move(held);
 }
 
-void OwnLocks::Forget(const Id& lock) const {
+void LocalLocks::Forget(const Id& lock) const {
   if (!directory_.empty()) (void)::unlink(PathOf(lock).c_str());
 }
 
-std::vector<Id> OwnLocks::Left() const {
+std::vector<Id> LocalLocks::DeadLocks() const {
   std::vector<Id> left;
-  std::error_code failure;  // nothing is known then
+  std::error_code failure;  // no locks are known then
   for (std::filesystem::directory_iterator at(directory_, failure), end; !failure && at != end;
        at.increment(failure)) {
     const std::string name = at->path().filename().string();

@@ -1,4 +1,4 @@
-// Which locks of a repository this machine's processes hold, and which one that died has left.
+// Tracks which repository locks this machine's processes hold, and which ones dead ones left.
 #pragma once
 
 #include <optional>
@@ -12,27 +12,27 @@
 
 namespace holdfast::repository {
 
-// A file for each lock, which its holder has locked by flock(2) from before the lock is in the
-// repository until it is not any more. The kernel frees it with the process, so that nobody has to
-// go by the number of a process, which means something else in another container, or by a clock.
-class OwnLocks {
+// One file for each lock. The holder locks the file by flock(2) before it writes the lock to the
+// repository, and unlocks it after it has removed the lock. The kernel unlocks it when the process
+// dies. So this does not rely on clocks, or on process ids, which differ between containers.
+class LocalLocks {
  public:
-  // `directory` is this machine's; empty: nothing is remembered, and nothing known.
-  OwnLocks(std::string directory, std::string repository)
+  // `directory` is local to this machine; if it is empty, no lock is remembered.
+  LocalLocks(std::string directory, std::string repository)
       : directory_(std::move(directory)), repository_(std::move(repository)) {}
 
-  // To be kept until the lock is given back. nullopt where it cannot be remembered: such a lock
-  // stays, should its holder die, until somebody removes it by "repository unlock".
+  // The caller keeps the result until it has released the lock. nullopt if the lock cannot be
+  // remembered: if its holder dies, it stays until "repository unlock" removes it.
   std::optional<FileLock> Remember(const Id& lock) const;
   void Forget(const Id& lock) const;
-  // Of which the holder has died, or could not remove them.
-  std::vector<Id> Left() const;
+  // Locks whose holder has died or could not remove them.
+  std::vector<Id> DeadLocks() const;
 
  private:
   std::string PathOf(const Id& lock) const;
 
   const std::string directory_;
-  const std::string repository_;  // its id
+  const std::string repository_;  // the repository's id
 };
 
 }  // namespace holdfast::repository

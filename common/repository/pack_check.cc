@@ -16,15 +16,15 @@
 namespace holdfast::repository {
 namespace {
 
-// One read; a blob that is larger is read at once.
+// Size of one read. A larger blob is read in one piece.
 constexpr std::uint64_t kWindowBytes = 4U << 20;
-// Blobs of one pack whose sentences the report keeps.
+// How many bad blobs of one pack the report describes.
 constexpr std::size_t kBlobsShown = 10;
-constexpr std::string_view kBehindEnd = "the file ends before it";
+constexpr std::string_view kBeyondEnd = "the file ends before it";
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "check stopped by request"); }
 
-// Scatters bits, so that sums of results tell sets apart (the finisher of MurmurHash3).
+// Mixes bits, so that sums of results distinguish sets (the finalizer of MurmurHash3).
 std::uint64_t Scatter(std::uint64_t x) {
   x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
   x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
@@ -61,7 +61,7 @@ Result<std::vector<PackContents::Blob>> IndexEntries(Repository& repository, con
   return entries;
 }
 
-// Reads one pack. Several of them may be at work at once.
+// Reads one pack. Several readers may run in parallel.
 class PackReader {
  public:
   PackReader(Repository& repository, Progress& progress, std::atomic<std::uint64_t>& bytes_read,
@@ -72,16 +72,16 @@ class PackReader {
         stop_(stop),
         pack_(pack) {}
 
-  // An error is one of reading, and says nothing of the data.
+  // An error means that reading failed; it says nothing about the data.
   Result<PackReading> Read(const PackSummary& summary) {
     if (stop_.stop_requested()) return Fail(Stopped());
     Result<void> done = TryRead(summary);
-    // Shorter than a moment ago, or cut off: the storage says so.
+    // The file is shorter than Stat() said, or the transfer was cut off.
     if (!done && IsDamage(done.error())) {
       reading_.faults.push_back(done.error().message());
     } else if (!done && done.error().code() == ErrorCode::kNotFound) {
       reading_.is_absent = true;
-    } else if (!done && IsOutOfReach(done.error())) {
+    } else if (!done && IsInaccessible(done.error())) {
       reading_.out_of_reach = std::move(done).error();
     } else if (!done) {
       return Fail(std::move(done).error().While("check pack " + pack_.Hex()));
@@ -114,7 +114,7 @@ class PackReader {
     crypto::Sha256 hash;
     std::uint64_t at = 0;
     std::size_t next = 0;
-    // Window by window, each as many whole blobs as fit, and the rest of the file after the last.
+    // Each window has as many whole blobs as fit. What follows the last blob is read, too.
     while (at < file_bytes) {
       if (stop_.stop_requested()) return Fail(Stopped());
       std::uint64_t end = std::min(at + kWindowBytes, file_bytes);
@@ -139,7 +139,7 @@ class PackReader {
       for (; next < last; ++next) {
         const PackContents::Blob& blob = blobs[next];
         std::uint64_t begin = blob.offset - at;
-        Result<Bytes> opened = Fail(ErrorCode::kCorrupt, std::string(kBehindEnd));
+        Result<Bytes> opened = Fail(ErrorCode::kCorrupt, std::string(kBeyondEnd));
         if (begin + blob.length <= window.size()) {
           opened = repository_.OpenBlob(blob.type, blob.id, LocationOf(pack_, blob),
                                         ByteView(window).subspan(begin, blob.length));
@@ -150,7 +150,7 @@ class PackReader {
       }
       at = end;
     }
-    for (; next < blobs.size(); ++next) AddBad(blobs[next], std::string(kBehindEnd));
+    for (; next < blobs.size(); ++next) AddBad(blobs[next], std::string(kBeyondEnd));
     if (hash.Finish() != pack_.bytes)
       reading_.faults.emplace_back("its content does not match the hash in its name");
     return {};
@@ -280,8 +280,7 @@ Result<void> PackCheck::CheckFiles() {
   }
   std::ranges::sort(suspects);
   for (const Id& id : suspects) {
-    // A prune may have taken the pack since the index was read; then the index does not name it
-    // any more.
+    // A prune may have removed the pack and its index entries since the index was read.
     Result<FileInfo> file = repository_.storage().Stat(PackName(id));
     if (!file && file.error().code() != ErrorCode::kNotFound) return Fail(file.error());
     if (file && file->size == packs_[id].file_bytes) continue;
@@ -296,11 +295,11 @@ Result<void> PackCheck::CheckFiles() {
           id, state,
           fmt::format("pack {} has {}, but the index implies {}", id.Hex(),
                       FormatCount(file->size, "byte"), FormatCount(packs_[id].file_bytes))));
-      // What lies behind its end is lost; the rest shows when it is read.
+      // Blobs beyond the end are lost; damage to the others shows when they are read.
       HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
       for (const PackContents::Blob& blob : entries) {
         if (std::uint64_t{blob.offset} + blob.length <= file->size) continue;
-        HF_TRY(AddBlob(id, blob.type, blob.id, state, std::string(kBehindEnd), false));
+        HF_TRY(AddBlob(id, blob.type, blob.id, state, std::string(kBeyondEnd), false));
       }
     }
   }
@@ -340,7 +339,7 @@ Result<void> PackCheck::FindLost() {
   lost_.clear();
   if (bad_blobs_.empty()) return {};
   for (const auto& [pack, blobs] : bad_blobs_) lost_.insert(blobs.begin(), blobs.end());
-  // A blob that another pack has whole is not lost.
+  // A blob with an intact copy in another pack is not lost.
   return repository_.ForEachBlob(
       [&](BlobType, const Id& id, const BlobLocation& location) -> Result<void> {
         if (!lost_.contains(id)) return {};
@@ -359,7 +358,7 @@ std::vector<Id> PackCheck::Choose(const ReadSubset& subset) {
   if (subset.share >= 1 || chosen.empty()) return chosen;
   const auto wanted = static_cast<std::size_t>(static_cast<double>(chosen.size()) * subset.share);
   const std::size_t count = std::max<std::size_t>(wanted, 1);
-  // The first ones of a shuffle; that some are a tiny bit likelier than others does no harm.
+  // The start of a Fisher-Yates shuffle. The bias of the modulo is negligible.
   for (std::size_t i = 0; i < count; ++i) {
     std::array<std::uint8_t, 8> bytes;
     repository_.random().Fill(bytes);
@@ -389,7 +388,7 @@ Result<void> PackCheck::Read(const ReadSubset& subset) {
         return {};
       }));
   report_.bytes_read += bytes_read;
-  // These want the index as it is now, which nobody may be reading meanwhile.
+  // Done after all threads have finished, because it reloads the index.
   for (const Id& pack : absent) {
     HF_ASSIGN(const bool is_indexed, IsStillIndexed(pack));
     if (is_indexed) HF_TRY(AddMissing(pack));
@@ -407,9 +406,9 @@ Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
     --report_.packs_read;
   }
   const CheckFinding::State state = CheckFinding::State::kDamaged;
-  std::size_t told = 0;
+  std::size_t reported = 0;
   for (const PackReading::BadBlob& blob : reading.bad_blobs) {
-    const bool is_shown = told++ < kBlobsShown;
+    const bool is_shown = reported++ < kBlobsShown;
     HF_TRY(AddBlob(pack, blob.type, blob.id, state, blob.fault, is_shown));
   }
   for (const std::string& fault : reading.faults) {

@@ -1,4 +1,4 @@
-// The part of the check that looks at packs: what the index says of each, and what the file holds.
+// The part of the check that compares packs with the index.
 #pragma once
 
 #include <cstdint>
@@ -12,24 +12,25 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/repository/check.h"
 #include "common/repository/check_log.h"
+#include "common/repository/check_report.h"
 #include "common/repository/pack_format.h"
 #include "common/repository/repository.h"
+#include "common/stream/progress.h"
 
 namespace holdfast::repository {
 
-// What the index says of one pack, without its list of blobs.
+// What the index says about one pack, without the list of blobs.
 struct PackSummary {
   std::uint64_t blobs = 0;
-  std::uint64_t file_bytes = 0;   // that the file must have
-  std::uint64_t fingerprint = 0;  // of all entries, whatever their order
+  std::uint64_t file_bytes = 0;   // expected size of the file
+  std::uint64_t fingerprint = 0;  // of all entries, independent of their order
   bool has_data = false;
   bool has_trees = false;
   bool is_missing = false;
 };
 
-// What reading one pack has shown.
+// The result of reading one pack.
 struct PackReading {
   struct BadBlob {
     BlobType type = BlobType::kData;
@@ -38,25 +39,24 @@ struct PackReading {
   };
   std::vector<std::string> faults;  // of the pack itself
   std::vector<BadBlob> bad_blobs;
-  bool is_absent = false;                  // there is no such file
+  bool is_absent = false;                  // the file does not exist
   std::optional<Error> out_of_reach = {};  // why the rest of it could not be read
 };
 
 class PackCheck {
  public:
-  // `log` takes what is found.
+  // `log` receives the findings.
   PackCheck(Repository& repository, CheckLog& log, Progress& progress, std::stop_token stop);
 
-  // That each pack of the index is there and has its size. REQUIRES: the index was loaded.
+  // Checks that each indexed pack exists and has the right size. REQUIRES: the index was loaded.
   Result<void> CheckFiles();
-  // Reads packs, several at once: the hash of each, its header against the index, each blob.
+  // Reads packs in parallel; checks each one's hash, its header against the index, and each blob.
   Result<void> Read(const ReadSubset& subset);
-  // Blobs that no pack has whole, as far as the above found out.
+  // Blobs of which no pack has an intact copy, as far as the calls above found out.
   const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
-  // A blob that could not be loaded from any pack: each is told to have it damaged, unless that is
-  // known.
+  // Reports a blob that could not be loaded as damaged in each of its packs, unless that is known.
   Result<void> AddDamaged(BlobType type, const Id& id, const std::string& fault);
-  // Adds to the report what is to be done about what was found.
+  // Adds hints to the report on how to repair what was found.
   void AddHints() const;
 
  private:
@@ -65,7 +65,7 @@ class PackCheck {
   Result<bool> IsStillIndexed(const Id& pack);
   Result<void> AddPack(const Id& pack, CheckFinding::State state, std::string message,
                        std::string remedy = {});
-  // Takes note of it and tells of it, once; whether it is new.
+  // Records and reports a bad blob once; returns whether it is new.
   Result<bool> AddBlob(const Id& pack, BlobType type, const Id& id, CheckFinding::State state,
                        const std::string& fault, bool is_shown);
   Result<void> AddMissing(const Id& pack);
@@ -80,8 +80,8 @@ class PackCheck {
   std::unordered_map<Id, PackSummary, IdHash> packs_;
   std::unordered_map<Id, std::unordered_set<Id, IdHash>, IdHash> bad_blobs_;  // per pack
   std::unordered_set<Id, IdHash> lost_;
-  std::set<Id> damaged_;  // packs that are there, and not as they should be
-  std::set<Id> bad_;      // these, and what is missing or out of reach
+  std::set<Id> damaged_;  // packs that exist and are damaged
+  std::set<Id> bad_;      // these, and missing or unreachable packs
 };
 
 }  // namespace holdfast::repository

@@ -55,7 +55,7 @@ class PackRepair {
   }
 
  private:
-  // What the index says lies in the packs; of one that no index has, what its header says.
+  // Finds the packs' blobs in the index or, for a pack that is not indexed, in the pack's header.
   Result<void> FindBlobs() {
     for (const Id& pack : packs_) blobs_.try_emplace(pack);
     HF_TRY(repository_.ForEachBlob(
@@ -90,7 +90,7 @@ class PackRepair {
     const FileName name{FileKind::kPack, pack.Hex()};
     for (const PackContents::Blob& blob : blobs_.find(pack)->second) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-      // One by one: a bad sector or a missing end must not take its neighbours along.
+      // Read one by one, so that a bad sector or a missing end does not affect the neighbours.
       Result<Bytes> sealed = repository_.storage().Get(name, {blob.offset, blob.length});
       Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "");
       if (sealed) {
@@ -128,7 +128,7 @@ class PackRepair {
 
   Result<void> Remove(const Id& pack) {
     const FileName name{FileKind::kPack, pack.Hex()};
-    Result<void> removed = repository_.storage().RemoveWhile(name, WhileHeld(options_.lock));
+    Result<void> removed = repository_.storage().RemoveIfPermitted(name, WhileHeld(options_.lock));
     if (!removed && removed.error().code() == ErrorCode::kNotFound) return {};
     if (!removed) {
       return Fail(std::move(removed).error().While(fmt::format("remove \"{}\"", FilePath(name))));
@@ -146,9 +146,9 @@ class PackRepair {
   crypto::Sealer sealer_;
   PackRepairReport report_;
   std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> blobs_;
-  std::array<OpenPack, 2> open_;  // data and trees apart, as everywhere
+  std::array<OpenPack, 2> open_;  // data and trees in separate packs
   IndexRewrite new_packs_;
-  std::vector<std::pair<BlobType, Id>> unreadable_;  // here; another pack may have them
+  std::vector<std::pair<BlobType, Id>> unreadable_;  // in these packs; others may have them
 };
 
 }  // namespace

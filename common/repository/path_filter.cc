@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kAnyParts = "**";
 
-// Takes one character off the front: a code point of UTF-8, or a byte that is none.
+// Removes one character from the front: a UTF-8 code point, or a byte of invalid UTF-8.
 std::uint32_t TakeCharacter(std::string_view& text) {
   const auto byte = [&text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
@@ -24,13 +24,13 @@ std::uint32_t TakeCharacter(std::string_view& text) {
   }
   if (!is_good || (first >= 0x80 && size == 1)) {
     text.remove_prefix(1);
-    return 0x110000U + first;  // beyond all code points, so that no range holds it
+    return 0x110000U + first;  // beyond all code points, so that no range contains it
   }
   text.remove_prefix(size);
   return value;
 }
 
-// One end of a range in brackets; nullopt where none can stand.
+// Removes one end of a range in brackets; nullopt without one.
 std::optional<std::uint32_t> TakeRangeEnd(std::string_view& pattern) {
   if (pattern.empty() || pattern[0] == '-' || pattern[0] == ']') return std::nullopt;
   if (pattern[0] == '\\') pattern.remove_prefix(1);
@@ -38,7 +38,7 @@ std::optional<std::uint32_t> TakeRangeEnd(std::string_view& pattern) {
   return TakeCharacter(pattern);
 }
 
-// Takes "[...]" off the front; whether `character` is one of these, nullopt where it is wrong.
+// Removes "[...]" from the front and returns whether it contains `character`; nullopt if malformed.
 std::optional<bool> TakeClass(std::string_view& pattern, std::uint32_t character) {
   pattern.remove_prefix(1);
   const bool is_negated = pattern.starts_with('^');
@@ -60,7 +60,7 @@ std::optional<bool> TakeClass(std::string_view& pattern, std::uint32_t character
   return is_in != is_negated;
 }
 
-// Takes what stands for exactly one character off both; false where they differ.
+// Removes one character from `part` and its match from `pattern`; false if they differ.
 bool TakeOne(std::string_view& pattern, std::string_view& part) {
   if (part.empty()) return false;
   const std::uint32_t character = TakeCharacter(part);
@@ -99,13 +99,13 @@ bool IsPatternPart(std::string_view pattern) {
 }
 
 bool MatchesPart(std::string_view pattern, std::string_view part) {
-  // After the last `*`: the pattern behind it, and what of the part it does not stand for yet.
-  std::optional<std::string_view> behind_star;
+  // The pattern after the last `*`, and the rest of the part that this `*` does not cover yet.
+  std::optional<std::string_view> after_star;
   std::string_view rest;
   for (;;) {
     if (pattern.starts_with('*')) {
       pattern.remove_prefix(1);
-      behind_star = pattern;
+      after_star = pattern;
       rest = part;
       continue;
     }
@@ -117,9 +117,9 @@ bool MatchesPart(std::string_view pattern, std::string_view part) {
       part = next_part;
       continue;
     }
-    if (!behind_star || rest.empty()) return false;
+    if (!after_star || rest.empty()) return false;
     (void)TakeCharacter(rest);
-    pattern = *behind_star;
+    pattern = *after_star;
     part = rest;
   }
 }
@@ -154,7 +154,7 @@ Result<PathFilter::Pattern> PathFilter::ParseOne(std::string_view option, const 
                 "leave it out for everything, or give a path from the top of the snapshot: "
                 "\"/data/etc\", \"*.conf\"");
   }
-  // What lies before the slash in front is a part, too, that `*` can stand for.
+  // The empty text before the leading slash is a part, too, which `*` can match.
   if (pattern.is_absolute) pattern.parts.emplace(pattern.parts.begin());
   return pattern;
 }
@@ -174,8 +174,8 @@ Result<PathFilter> PathFilter::Parse(const std::vector<std::string>& include,
   return filter;
 }
 
-// Goes through the path with all ways at once in which the pattern can have matched so far: `ways`
-// says how many of its parts have.
+// Follows all possible matches at once: `ways[i]` is whether the first i parts of the pattern match
+// up to here.
 PathFilter::Verdict PathFilter::Match(const Pattern& pattern,
                                       const std::vector<std::string_view>& path) {
   const std::size_t count = pattern.parts.size();
@@ -222,7 +222,7 @@ PathFilter::Verdict PathFilter::Judge(std::string_view path) const {
     }
   }
   if (!excludes_) return found;
-  // Nothing of what is excluded comes back below it.
+  // Nothing below an excluded directory is selected again.
   return {.is_selected = !found.is_selected, .may_select_below = !found.is_selected};
 }
 

@@ -26,33 +26,33 @@
 namespace holdfast::repository {
 namespace {
 
-// Packs below this size are put together once there are so many of them.
+// Packs below this size are merged once there are kSmallPacksMin of them.
 constexpr std::uint64_t kSmallPackBytes = kPackBytesTarget / 4;
 constexpr std::size_t kSmallPacksMin = 10;
 constexpr std::size_t kNamedMax = 5;
-// What a writer that died has left was last written longer ago than this. The lock alone keeps out
-// who writes for long; but who takes a lock or makes a key writes a file before he has one, and a
-// server of files may be minutes off.
+// Unfinished files are removed only if they are older than this. The exclusive lock keeps out
+// long-running writers. But a process that takes a lock or creates a key writes a file before it
+// holds a lock, and a file server's clock may be minutes off.
 constexpr std::chrono::hours kLeftoverAge{1};
-// So many copies are opened before the plan is made anew.
+// How many copies are verified before the plan is made again.
 constexpr std::size_t kRoundBlobs = 256U << 10;
 
 Error Cancelled() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
-// What is known of one pack.
+// What is known about one pack.
 struct Pack {
-  std::uint64_t file_bytes = 0;  // that the file has; 0: there is none
-  std::uint64_t blobs = 0;       // that the index has
-  std::uint64_t blob_bytes = 0;  // of these, and of what the header says of them
+  std::uint64_t file_bytes = 0;  // 0 if the file does not exist
+  std::uint64_t blobs = 0;       // in the index
+  std::uint64_t blob_bytes = 0;  // of these blobs and their header entries
   std::uint64_t needed_blobs = 0;
   std::uint64_t needed_bytes = 0;
   bool has_data = false;
   bool has_trees = false;
-  bool has_plain_trees = false;  // restic wants them compressed
+  bool has_plain_trees = false;  // restic expects trees to be compressed
 
   std::uint64_t unneeded_blobs() const { return blobs - needed_blobs; }
   std::uint64_t unneeded_bytes() const { return blob_bytes - needed_bytes; }
-  // Data and trees in one pack, or a tree that is not compressed, as no pack should be.
+  // Whether it has both data and trees, or a tree that is not compressed.
   bool is_out_of_order() const { return (has_data && has_trees) || has_plain_trees; }
   bool is_long_enough() const { return file_bytes == blob_bytes + ExpectedPackSize({}); }
 };
@@ -90,7 +90,7 @@ class Prune {
   }
 
  private:
-  // --- what is needed
+  // --- needed blobs
 
   Result<void> FindNeeded() {
     HF_ASSIGN(const std::vector<SnapshotInfo> snapshots,
@@ -144,8 +144,8 @@ class Prune {
 
   // --- copies of one blob in several packs
 
-  // What is damaged shows only when it is opened. So the plan says which copies that would be, and
-  // is made anew without those that cannot be; what is never dropped is never read.
+  // Damage shows only when a blob is decrypted. So the plan determines which copies to verify, and
+  // is made again without those that fail. Blobs that lose no copy are not read.
   Result<void> MakePlan() {
     opened_.assign(repository_.BlobCount(), false);
     for (;;) {
@@ -156,8 +156,8 @@ class Prune {
     }
   }
 
-  // One copy is enough: the first in a pack as long as it has to be that is not known to be damaged
-  // or out of reach.
+  // Chooses one copy of each needed blob: the first in a pack of the right size that is not known
+  // to be damaged or out of reach.
   Result<void> ChooseCopies() {
     for (auto& [id, pack] : packs_) pack.needed_blobs = pack.needed_bytes = 0;
     chosen_.assign(repository_.BlobCount(), false);
@@ -199,8 +199,8 @@ class Prune {
     });
   }
 
-  // Where a copy goes the one that stays is opened before, and so is one that is to be moved and is
-  // not the only one. Opens some of those that were not; false when there were none.
+  // If any copy of a blob will be removed, its chosen copy is verified first, even one to repack.
+  // Verifies some of those not yet verified; false if all were.
   Result<bool> OpenCopies() {
     if (std::ranges::find(has_copies_, true) == has_copies_.end()) return false;
     std::vector<bool> in_doubt(repository_.BlobCount(), false);
@@ -236,17 +236,17 @@ class Prune {
     const auto open = [&](const PackContents::Blob& blob, ByteView sealed) -> Result<void> {
       const Result<Bytes> opened =
           repository_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
-      if (!opened && !MayLieElsewhere(opened.error())) return Fail(opened.error());
+      if (!opened && !MayHaveOtherCopy(opened.error())) return Fail(opened.error());
       if (!opened) AddUnread(pack, blob, opened.error().code());
       blobs = blobs.subspan(1);
       return {};
     };
-    bool one_by_one = false;  // what cannot be read must not take its neighbours along
+    bool one_by_one = false;  // so that an unreadable blob does not affect its neighbours
     while (!blobs.empty()) {
       const Result<void> read = ReadBlobsOfPack(repository_.storage(), pack,
                                                 one_by_one ? blobs.first(1) : blobs, open, stop_);
       if (read) continue;
-      if (!MayLieElsewhere(read.error())) return read;
+      if (!MayHaveOtherCopy(read.error())) return read;
       if (one_by_one) {
         AddUnread(pack, blobs.front(), read.error().code());
         blobs = blobs.subspan(1);
@@ -257,11 +257,11 @@ class Prune {
   }
 
   void AddUnread(const Id& pack, const PackContents::Blob& blob, ErrorCode why) {
-    // To who needs what the index has, a missing pack is damage.
+    // The index has the pack, so its absence is damage.
     if (why == ErrorCode::kNotFound) why = ErrorCode::kCorrupt;
     std::lock_guard lock(mutex_);
     unread_.insert({{pack, blob.offset}, why});
-    opened_[*repository_.BlobNumber(blob.type, blob.id)] = false;  // another will be chosen
+    opened_[*repository_.BlobNumber(blob.type, blob.id)] = false;  // another copy will be chosen
   }
 
   // --- the plan
@@ -271,7 +271,7 @@ class Prune {
     fates_.clear();
     std::vector<std::pair<Id, Pack*>> partly;
     std::array<std::vector<std::pair<Id, Pack*>>, 2> small;
-    std::uint64_t unneeded = 0;  // that would stay if nothing were repacked
+    std::uint64_t unneeded = 0;  // that would remain if nothing were repacked
     for (auto& [id, pack] : packs_) {
       report_.blobs_needed += pack.needed_blobs;
       report_.bytes_needed += pack.needed_bytes;
@@ -287,7 +287,7 @@ class Prune {
       if (pack.unneeded_blobs() > 0 || pack.is_out_of_order()) partly.emplace_back(id, &pack);
       if (pack.file_bytes < kSmallPackBytes) small[pack.has_trees ? 1 : 0].emplace_back(id, &pack);
     }
-    // What must be sorted out first, then where most is won for what is copied.
+    // First the packs that are out of order, then those that free the most per byte copied.
     std::ranges::sort(partly, [](const auto& a, const auto& b) {
       const bool a_first = a.second->is_out_of_order();
       if (a_first != b.second->is_out_of_order()) return a_first;
@@ -300,12 +300,12 @@ class Prune {
     const std::uint64_t allowed = AllowedUnneeded();
     for (const auto& [id, pack] : partly) {
       if (!pack->is_out_of_order() && unneeded <= allowed) continue;
-      if (WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
+      if (TryRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
     }
     for (const auto& packs : small) {
       if (packs.size() < kSmallPacksMin) continue;
       for (const auto& [id, pack] : packs) {
-        if (fates_[id] == Fate::kKeep && WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
+        if (fates_[id] == Fate::kKeep && TryRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
       }
     }
     report_.bytes_left_unneeded = unneeded;
@@ -321,7 +321,7 @@ class Prune {
                                       (1 - share));
   }
 
-  bool WillRepack(const Id& id, const Pack& pack) {
+  bool TryRepack(const Id& id, const Pack& pack) {
     if (options_.max_repack_bytes &&
         report_.bytes_repacked + pack.needed_bytes > *options_.max_repack_bytes) {
       return false;
@@ -332,7 +332,7 @@ class Prune {
     return true;
   }
 
-  // Whether the pack is there and will not be.
+  // Whether the pack exists and will be removed.
   bool Goes(const Id& id) const {
     return fates_.find(id)->second != Fate::kKeep && packs_.find(id)->second.file_bytes > 0;
   }
@@ -352,7 +352,7 @@ class Prune {
     report_.bytes_freed = removed - std::min(removed, report_.bytes_repacked);
   }
 
-  // Before anything is copied, which needs room.
+  // Done before copying, which needs space.
   Result<void> RemoveLeftovers() {
     const LeftoverSearch search{.before = repository_.clock().Now() - kLeftoverAge,
                                 .only_count = options_.dry_run};
@@ -363,9 +363,9 @@ class Prune {
     return {};
   }
 
-  // --- copies
+  // --- copying
 
-  // The open packs of one thread. Data and trees apart, as everywhere.
+  // The open packs of one thread: one for data, one for trees.
   struct Copier {
     explicit Copier(Repository& repository)
         : sealer(repository.NewSealer()), compressor(Compression::kAuto) {}
@@ -400,7 +400,7 @@ class Prune {
       return {};
     };
     HF_TRY(ForEachInParallel(order.size(), threads_, copy));
-    // What is left of all threads is put together.
+    // Merge the unfinished packs of all threads.
     for (std::size_t type = 0; type < 2; ++type) {
       for (std::size_t i = 1; i < idle.size(); ++i) {
         for (std::size_t j = 0; j < i && !idle[i]->packs[type].empty(); ++j) {
@@ -419,7 +419,7 @@ class Prune {
     return {};
   }
 
-  // Which blobs to copy, per pack, by their place.
+  // The blobs to copy, per pack, in the order of their offsets.
   Result<void> CollectEntries(const std::vector<Id>& order) {
     for (const Id& id : order) entries_[id].reserve(packs_[id].needed_blobs);
     std::size_t i = 0;
@@ -446,7 +446,7 @@ class Prune {
         stop_);
   }
 
-  // Sealed bytes move as they are, once they are known to open to the blob.
+  // Verifies a blob, then copies its sealed bytes. Uncompressed trees are compressed first.
   Result<void> CopyBlob(Copier& copier, const Id& pack_id, PackContents::Blob blob,
                         ByteView sealed) {
     const BlobLocation location = LocationOf(pack_id, blob);
@@ -482,8 +482,8 @@ class Prune {
 
   // --- the index
 
-  // New files name the new packs, and what stays of files that name a pack that goes; only when
-  // they are there do the old ones go.
+  // Writes index files for the new packs, and for the packs that stay of files that also name a
+  // removed one. The old files are removed only when the new ones exist.
   Result<void> RewriteIndex() {
     HF_ASSIGN(const std::vector<Id> files, rewrite_.List());
     for (PackContents& contents : written_) HF_TRY(rewrite_.Keep(std::move(contents)));
@@ -499,7 +499,7 @@ class Prune {
     return {};
   }
 
-  // A file that says anything that will not be so is replaced by what stays of it.
+  // Replaces an index file that names a pack to be removed; its other entries stay.
   Result<void> TakeFrom(const Id& file) {
     std::vector<PackContents> stays;
     bool is_old = false;
@@ -518,7 +518,7 @@ class Prune {
     return {};
   }
 
-  // --- the end
+  // --- removal
 
   Result<void> RemovePacks() {
     std::vector<Id> going;
@@ -532,7 +532,7 @@ class Prune {
       if (stop_.stop_requested()) return Fail(Cancelled());
       const FileName name{FileKind::kPack, going[i].Hex()};
       const Result<void> removed =
-          repository_.storage().RemoveWhile(name, WhileHeld(options_.lock));
+          repository_.storage().RemoveIfPermitted(name, WhileHeld(options_.lock));
       if (!removed && removed.error().code() != ErrorCode::kNotFound) {
         return Fail(Error(removed.error()).While(fmt::format("remove \"{}\"", FilePath(name))));
       }
@@ -548,13 +548,13 @@ class Prune {
   const std::stop_token stop_;
   const unsigned threads_;
   PruneReport report_;
-  std::mutex mutex_;  // while threads are at work: of what they have in common
+  std::mutex mutex_;  // guards shared state while threads are running
 
   NeededBlobs needed_;
-  std::vector<bool> chosen_;      // by the number of an entry in the index
-  std::vector<bool> has_copies_;  // by the number of a blob: it lies in several packs
-  std::vector<bool> opened_;      // by the number of a blob: the copy that is chosen
-  // Copies that are damaged or cannot be had, by pack and offset.
+  std::vector<bool> chosen_;      // by number of the index entry
+  std::vector<bool> has_copies_;  // by blob number: whether several packs have it
+  std::vector<bool> opened_;      // by blob number: whether the chosen copy was verified
+  // Copies that are damaged or out of reach, by pack and offset.
   std::map<std::pair<Id, std::uint32_t>, ErrorCode> unread_;
 
   std::unordered_map<Id, Pack, IdHash> packs_;

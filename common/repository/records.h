@@ -10,12 +10,12 @@
 #include "common/base/result.h"
 #include "common/crypto/scrypt.h"
 #include "common/crypto/seal.h"
-#include "common/repository/lock.h"
-#include "common/repository/repository.h"
+#include "common/repository/lock_info.h"
+#include "common/repository/repository_options.h"
 
 namespace holdfast::repository {
 
-// Files of these kinds that are larger are not read at all.
+// Larger files of these kinds are not read.
 inline constexpr std::uint64_t kRecordBytesMax = 1U << 20;
 
 struct KeyRecord {
@@ -33,7 +33,7 @@ std::string EncodeMasterKey(const crypto::SealKey& key);
 Result<crypto::SealKey> DecodeMasterKey(ByteView json);
 
 std::string EncodeConfig(const Config& config);
-// kCorrupt; kUnsupported for a version that is not 2.
+// kCorrupt; kUnsupported for a version other than 2.
 Result<Config> DecodeConfig(ByteView json);
 
 struct LockRecord {

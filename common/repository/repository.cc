@@ -24,17 +24,17 @@ namespace holdfast::repository {
 namespace {
 
 constexpr unsigned kConnectionsUsed = 16;
-// Of a few cores each has two threads, for some of them wait for the disk.
+// With few cores, ReadThreadsFor() takes two threads per core, up to this many.
 constexpr unsigned kWaitingThreadsMax = 16;
 
-// First byte of a small sealed file's plaintext when the rest is a zstd frame; else it is JSON.
+// First byte of a small sealed file's plaintext if a zstd frame follows; otherwise it is JSON.
 constexpr std::uint8_t kCompressedFile = 2;
 constexpr std::size_t kSealedPlainMax = 512U << 20;
-// Writers stay near 8 MiB; what is far beyond is not read into memory.
+// Index files are usually near 8 MiB; far larger ones are rejected.
 constexpr std::uint64_t kIndexBytesMax = 256U << 20;
 constexpr std::uint64_t kSmallIndexBytesMax = 256U << 10;
 constexpr unsigned kLargeIndexesAtOnce = 4;
-// What LoadSealedOnce() keeps.
+// Size of the cache of LoadSealedCached().
 constexpr std::size_t kRecordCacheBytesMax = 4U << 20;
 constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
 
@@ -104,7 +104,7 @@ class OpenedRepository final : public Repository {
   Result<Id> SaveIndex(std::span<const PackContents> packs, const Permit& permit) override;
 
   Result<Bytes> LoadSealed(FileKind kind, const Id& id) override;
-  Result<Bytes> LoadSealedOnce(FileKind kind, const Id& id) override;
+  Result<Bytes> LoadSealedCached(FileKind kind, const Id& id) override;
   Result<Id> SaveSealed(FileKind kind, ByteView json) override;
   Result<Bytes> SealFile(FileKind kind, ByteView json) override;
   Result<Id> StoreSealed(FileKind kind, ByteView sealed, const Permit& permit) override;
@@ -132,7 +132,7 @@ class OpenedRepository final : public Repository {
       const std::function<void(const Id&, std::span<const PackContents>)>& take);
   Result<Bytes> Unseal(ByteView sealed);
   Result<std::vector<BlobLocation>> PlacesOf(BlobType type, const Id& id);
-  // Asks `load` for what lies in each of them until there is one that is good.
+  // Calls `load` with the sealed bytes of each copy of the blob until one succeeds.
   template <typename T, typename Load>
   Result<T> LoadFromAny(BlobType type, const Id& id, const Load& load);
   Result<void> OpenInPieces(const BlobLocation& location, ByteView sealed,
@@ -149,15 +149,15 @@ class OpenedRepository final : public Repository {
   ObjectPool<Tools> tools_{[this] { return std::make_unique<Tools>(NewSealer()); }};
 
   std::mutex records_mutex_;
-  std::map<Id, Bytes> records_;  // what LoadSealedOnce() gave; under records_mutex_
+  std::map<Id, Bytes> records_;  // cache of LoadSealedCached(); guarded by records_mutex_
   std::size_t records_bytes_ = 0;
 
-  std::mutex load_mutex_;     // one LoadIndex() or SaveIndex() at a time; taken before index_mutex_
-  std::set<Id> index_files_;  // which files the index in memory is made of; under load_mutex_
-  bool is_from_cache_ = false;             // some of them were not read; under load_mutex_
-  std::optional<IndexCache> index_cache_;  // under load_mutex_
+  std::mutex load_mutex_;     // serialises LoadIndex() and SaveIndex(); taken before index_mutex_
+  std::set<Id> index_files_;  // files that the index in memory consists of; guarded by load_mutex_
+  bool is_from_cache_ = false;             // some of them were not read; guarded by load_mutex_
+  std::optional<IndexCache> index_cache_;  // guarded by load_mutex_
   mutable std::shared_mutex index_mutex_;
-  BlobIndex index_;  // under index_mutex_
+  BlobIndex index_;  // guarded by index_mutex_
 };
 
 Result<bool> OpenedRepository::IsOpenedBy(ByteView key_file, const Secret& password) {
@@ -184,7 +184,7 @@ Result<void> OpenedRepository::LoadIndexFrom(bool uses_cache, const std::stop_to
   constexpr int kTriesMax = 3;
   for (int i = 1;; ++i) {
     Result<void> loaded = TryLoadIndex(uses_cache, stop);
-    // A file that went between the list and the read was replaced by another one: look again.
+    // A file that vanished between list and read was replaced by another one: list again.
     const bool is_gone = !loaded && loaded.error().code() == ErrorCode::kNotFound;
     if (!is_gone || i == kTriesMax) return loaded;
   }
@@ -227,8 +227,8 @@ void OpenedRepository::TakeCachedIndex(const std::set<Id>& listed) {
   is_from_cache_ = true;
 }
 
-// Several at once, for most of the time goes into waiting for the storage or, where it is near,
-// into decoding. `take` is called by one thread at a time.
+// Loads files in parallel, because most of the time is spent waiting for the storage or, if it is
+// near, decoding. `take` is called by one thread at a time.
 Result<void> OpenedRepository::LoadIndexFiles(
     std::vector<ListedIndexFile> files, const std::stop_token& stop,
     const std::function<void(const Id&, std::span<const PackContents>)>& take) {
@@ -247,8 +247,8 @@ Result<void> OpenedRepository::LoadIndexFiles(
     take(file.id, packs);
     return {};
   };
-  // A large one takes some 30 MB while it is decoded, so of these there are only as many at once as
-  // can be decoded at once.
+  // Decoding a large file takes some 30 MB, so no more of them are loaded at once than can be
+  // decoded at once.
   const auto large = std::partition(files.begin(), files.end(), [](const ListedIndexFile& file) {
     return file.bytes <= kSmallIndexBytesMax;
   });
@@ -320,7 +320,7 @@ Result<std::vector<BlobLocation>> OpenedRepository::PlacesOf(BlobType type, cons
 template <typename T, typename Load>
 Result<T> OpenedRepository::LoadFromAny(BlobType type, const Id& id, const Load& load) {
   HF_ASSIGN(const std::vector<BlobLocation> locations, PlacesOf(type, id));
-  std::optional<Error> told;
+  std::optional<Error> worst;
   for (const BlobLocation& location : locations) {
     const FileName pack = NameOf(FileKind::kPack, location.pack);
     Result<Bytes> sealed = storage_->Get(pack, {location.offset, location.length});
@@ -328,14 +328,14 @@ Result<T> OpenedRepository::LoadFromAny(BlobType type, const Id& id, const Load&
         sealed ? load(location, *std::move(sealed)) : Result<T>(Fail(std::move(sealed).error()));
     if (loaded) return loaded;
     Error error = std::move(loaded).error();
-    // To who asks for a blob that the index has, a missing pack is damage.
+    // The index has the blob, so a missing pack is damage.
     if (error.code() == ErrorCode::kNotFound) error = Error(ErrorCode::kCorrupt, error.message());
-    // A blob is not lost while one copy of it merely cannot be had.
-    if (told && (IsDamage(error) || !IsDamage(*told))) continue;
-    told = std::move(error).While(
+    // Prefer an error that is not damage: the blob may be intact in a copy that is out of reach.
+    if (worst && (IsDamage(error) || !IsDamage(*worst))) continue;
+    worst = std::move(error).While(
         fmt::format("read {} blob {} from \"{}\"", BlobTypeName(type), id.Hex(), FilePath(pack)));
   }
-  return Fail(std::move(*told));
+  return Fail(std::move(*worst));
 }
 
 Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {
@@ -432,7 +432,7 @@ Result<Bytes> OpenedRepository::Unseal(ByteView sealed) {
   return tools->decompressor.DecompressUpTo(ByteView(plaintext).subspan(1), kSealedPlainMax);
 }
 
-Result<Bytes> OpenedRepository::LoadSealedOnce(FileKind kind, const Id& id) {
+Result<Bytes> OpenedRepository::LoadSealedCached(FileKind kind, const Id& id) {
   {
     std::lock_guard lock(records_mutex_);
     const auto known = records_.find(id);
@@ -440,7 +440,7 @@ Result<Bytes> OpenedRepository::LoadSealedOnce(FileKind kind, const Id& id) {
   }
   HF_ASSIGN(Bytes json, LoadSealed(kind, id));
   std::lock_guard lock(records_mutex_);
-  // Where there are very many the rest is read as often as it is asked for.
+  // Once the cache is full, other files are read every time.
   if (records_bytes_ + json.size() <= kRecordCacheBytesMax && records_.emplace(id, json).second) {
     records_bytes_ += json.size();
   }
@@ -450,7 +450,7 @@ Result<Bytes> OpenedRepository::LoadSealedOnce(FileKind kind, const Id& id) {
 Result<Bytes> OpenedRepository::LoadSealed(FileKind kind, const Id& id) {
   const FileName name = NameOf(kind, id);
   const std::string shown = fmt::format("read \"{}\"", FilePath(name));
-  constexpr int kTriesMax = 2;  // a transfer may garble a file once
+  constexpr int kTriesMax = 2;  // the first transfer may have garbled the file
   for (int i = 1;; ++i) {
     Result<Bytes> sealed = storage_->Get(name, {});
     if (!sealed) return Fail(std::move(sealed).error().While(shown));
@@ -476,7 +476,7 @@ Result<Bytes> OpenedRepository::SealFile(FileKind, ByteView json) {
 Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed, const Permit& permit) {
   const Id id{crypto::Sha256Of(sealed)};
   const FileName name = NameOf(kind, id);
-  Result<void> stored = storage_->PutWhile(name, sealed, permit);
+  Result<void> stored = storage_->PutIfPermitted(name, sealed, permit);
   if (!stored) {
     if (stored.error().code() == ErrorCode::kNoSpace) return Fail(std::move(stored).error());
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
@@ -489,7 +489,7 @@ Result<Id> OpenedRepository::SaveSealed(FileKind kind, ByteView json) {
   return StoreSealed(kind, sealed, {});
 }
 
-// An empty config is a name that an init had reserved when it was killed.
+// An empty config does not count: a killed `init` leaves one, which only reserves the name.
 Result<bool> HoldsAny(Storage& storage, FileKind kind) {
   bool is_there = false;
   HF_TRY(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
@@ -554,14 +554,14 @@ Result<Config> Repository::Init(Storage& storage, const Secret& password,
   if (written) {
     written = storage.Put(config_name, sealed, PutMode::kCreate);
     if (written) return config;
-    // Only the answer may be lost. Then the repository is there, and must keep its key.
+    // If only the answer was lost, the repository exists and must keep its key.
     const Result<Bytes> there = storage.Get(config_name, {});
     if (there && *there == sealed) return config;
     if (!there && there.error().code() != ErrorCode::kNotFound) {
       return Fail(std::move(written).error());
     }
   }
-  // Whoever tries again should not stumble over our key; if this fails too, the error says so then.
+  // Without the key, a retry can succeed. If this fails too, the retry reports the key.
   (void)storage.Remove(key_name);
   return Fail(std::move(written).error());
 }
@@ -590,7 +590,7 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
   HF_ASSIGN(Bytes sealed, storage->Get(config_name, {}));
   Result<OpenedKey> key = OpenMasterKey(*storage, password, random, options.keys);
   if (!key) {
-    // There is a config, so what is missing is damage.
+    // A config exists, so missing keys are damage.
     if (key.error().code() == ErrorCode::kNotFound) {
       return Fail(
           ErrorCode::kCorrupt, key.error().message(),

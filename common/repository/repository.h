@@ -1,12 +1,15 @@
-// A repository in restic's format, version 2: what stock restic reads and writes, natively.
+// A repository in restic's format, version 2, which stock restic can read and write.
 //
-// The room in three layers, each with its contract here or beside:
+// There are three layers:
 //   Repository      keys, config, index, locks; loads blobs and small sealed files (this header)
-//   BlobWriter      stores blobs in packs and tells the index (blob_writer.h)
+//   BlobWriter      stores blobs in packs and adds them to the index (blob_writer.h)
 //   PartWriter, Composer, OpenSnapshot, CheckRepository   trees, snapshots (part_writer.h,
 //                   composer.h, snapshot_reader.h, check.h)
-// Order of durability, which is the crash argument: packs, then the index, then the snapshot.
+// Crash safety follows from the order of writes: packs, then the index, then the snapshot.
 // Format: docs/repository-format.md.
+//
+// This room implements restic's format and includes everything that opens, changes or checks a
+// repository. It knows storages and items, but no kind of source.
 #pragma once
 
 #include <array>
@@ -23,97 +26,30 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/base/secret.h"
-#include "common/crypto/scrypt.h"
 #include "common/crypto/seal.h"
+#include "common/repository/pack_contents.h"
+#include "common/repository/repository_options.h"
 #include "common/repository/types.h"
 #include "common/storage/storage.h"
 
 namespace holdfast::repository {
 
-class KeyCache;
-
-struct InitOptions {
-  std::string user = {};  // stands in the key file
-  std::string host = {};
-  // Price of trying a password. Unset: N=32768, r=8 and p from 3 to 5, whichever takes about 400 ms
-  // here. Only tests have a reason to set something cheaper.
-  std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
-};
-
-// What `config` says.
-struct Config {
-  int version = 2;
-  std::string id;                  // 64 hexadecimal digits
-  std::string chunker_polynomial;  // hexadecimal; restic's own chunker needs it, ours does not
-};
-
-// Where a blob lies.
-struct BlobLocation {
-  Id pack;
-  std::uint32_t offset = 0;        // bytes from the pack's start
-  std::uint32_t length = 0;        // sealed bytes
-  std::uint32_t plain_length = 0;  // bytes of the plaintext
-  bool compressed = false;
-};
-
-// One pack as an index knows it.
-struct PackContents {
-  struct Blob {
-    Id id;
-    BlobType type = BlobType::kData;
-    std::uint32_t offset = 0;
-    std::uint32_t length = 0;        // sealed bytes
-    std::uint32_t plain_length = 0;  // bytes of the plaintext
-    bool compressed = false;
-    bool operator==(const Blob&) const = default;
-  };
-  Id id;
-  std::vector<Blob> blobs;
-};
-
-// A pack's entry for the blob that lies at `location`, and back.
-inline PackContents::Blob EntryOf(BlobType type, const Id& id, const BlobLocation& location) {
-  return {.id = id,
-          .type = type,
-          .offset = location.offset,
-          .length = location.length,
-          .plain_length = location.plain_length,
-          .compressed = location.compressed};
-}
-inline BlobLocation LocationOf(const Id& pack, const PackContents::Blob& blob) {
-  return {pack, blob.offset, blob.length, blob.plain_length, blob.compressed};
-}
-
-struct OpenOptions {
-  Compression compression = Compression::kAuto;
-  // Each new blob is opened and compared with its plaintext before it goes into a pack, so that bad
-  // memory or a bad library shows at the backup and not at the restore.
-  bool verify_blobs = true;
-  // Where opened keys are remembered and looked for; null: nowhere. Needed by Open() alone.
-  KeyCache* keys = nullptr;
-  // Directory of this machine where the index may be kept between runs; empty: nowhere. What lies
-  // there, and what it can do: index_cache.h.
-  std::string index_cache = {};
-};
-
-// How many threads shall work on a storage's blobs at once: one for each core where the processor
-// is the limit; where it is the way to the storage, as many as there may be connections, up to 16.
+// How many threads work on a storage's blobs at once: one per core, or one per useful connection
+// (at most 16), whichever is more.
 unsigned ThreadsFor(const Storage& storage);
-// The same where each thread reads and holds little: two for each core, up to 16, at least, since
-// some of them wait for the disk.
+// The same for threads that each read and hold little. At least two per core, up to 16, since some
+// of them wait for the disk.
 unsigned ReadThreadsFor(const Storage& storage);
 
-// Safe to use from several threads once the index was loaded; what has to do with locks, before,
-// too.
+// Safe to use from several threads once the index was loaded; for locks, even before.
 class Repository {
  public:
   virtual ~Repository() = default;
 
-  // Makes a new repository: key, then config. kAlreadyExists when a config, a key or a snapshot is
-  // there already.
+  // Creates a repository: key, then config. kAlreadyExists if a config, key or snapshot exists.
   static Result<Config> Init(Storage& storage, const Secret& password, const InitOptions& options,
                              Random& random, const Clock& clock);
-  // Opens key and config. kNotFound: no repository there; kDenied: no key opens with the password;
+  // Opens key and config. kNotFound: no repository; kDenied: the password opens no key;
   // kUnsupported: format version 1 or unknown. `clock` and `random` must outlive the repository.
   static Result<std::unique_ptr<Repository>> Open(std::unique_ptr<Storage> storage,
                                                   const Secret& password,
@@ -125,76 +61,75 @@ class Repository {
   virtual const OpenOptions& options() const = 0;
   virtual Random& random() = 0;
   virtual const Clock& clock() const = 0;
-  // The key file that opened it.
+  // The key file that opened the repository.
   virtual const Id& key() const = 0;
-  // The content of a key file that opens this repository with `password`; not stored yet.
+  // Makes, but does not store, a key file that opens this repository with `password`.
   virtual Result<Bytes> MakeKey(const Secret& password, const InitOptions& options) = 0;
-  // Whether a key file opens this very repository with `password`. kCorrupt for one that is broken.
+  // Whether a key file opens this very repository with `password`. kCorrupt if it is malformed.
   virtual Result<bool> IsOpenedBy(ByteView key_file, const Secret& password) = 0;
-  // Secret of this repository for the content chunker's table, the same for all who hold its key.
+  // Secret for the content chunker's table, derived from the repository's key.
   virtual const std::array<std::uint8_t, 32>& chunker_key() const = 0;
 
-  // Reads all index files; again to see what others added or took away. Who lists snapshots lists
-  // them before. kCorrupt names a bad index file; then nothing of it was taken in. What came from
-  // a cache is read from the repository now.
+  // Reads all index files. Call it again to see what others added or removed, and after listing
+  // snapshots. kCorrupt names a bad index file, of which nothing is used. Entries that came from
+  // the cache are replaced with those in the repository.
   virtual Result<void> LoadIndex(std::stop_token stop) = 0;
-  // The same, but what the cache has is taken from there: for who adds to a repository. Who
-  // restores from it or looks for damage wants what is really there.
+  // The same, but uses the cache. For adding to a repository; a restore or a check must see what
+  // the repository really has.
   virtual Result<void> LoadIndexWithCache(std::stop_token stop) = 0;
-  // Writes the index in memory to the cache, if there is one and that pays. Errors are the cache's
-  // alone; a backup is as good without it.
+  // Writes the index in memory to the cache, if there is one and it is worthwhile. An error affects
+  // only the cache; the backup is complete without it.
   virtual Result<void> SaveIndexCache() = 0;
   virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
-  // All places of one blob, the first that of Find(); empty: it is in no pack.
+  // All locations of a blob, that of Find() first; empty if no pack has it.
   virtual std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const = 0;
-  // How many blobs the index in memory has.
+  // Number of entries in the index in memory.
   virtual std::size_t BlobCount() const = 0;
-  // The blob's place in the order of ForEachBlob(), of its first one if it lies in several packs;
-  // as long as LoadIndex() is not called; what SaveIndex() adds comes after all others.
+  // The position of the blob's first entry in the order of ForEachBlob(). Valid until LoadIndex()
+  // is called; SaveIndex() appends entries.
   virtual std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const = 0;
-  // What the index takes of memory, in bytes.
+  // Memory that the index takes, in bytes.
   virtual std::size_t IndexMemory() const = 0;
-  // Every blob of the index, in no order, one that lies in two packs twice; stops at the visitor's
-  // first error. The visitor must not call LoadIndex() or SaveIndex().
+  // Visits every entry of the index, in no particular order; a blob in two packs has two. Stops at
+  // the visitor's first error. The visitor must not call LoadIndex() or SaveIndex().
   virtual Result<void> ForEachBlob(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const = 0;
   // The same with BlobNumber() of each.
   virtual Result<void> ForEachNumberedBlob(
       const std::function<Result<void>(std::size_t, BlobType, const Id&, const BlobLocation&)>&
           visit) const = 0;
-  // The blob's plaintext, its hash verified; from another pack if the first has it damaged.
+  // The blob's plaintext, with verified hash; from another pack if the first copy cannot be loaded.
   // kNotFound: not in the index; kCorrupt names the pack.
   virtual Result<Bytes> LoadBlob(BlobType type, const Id& id) = 0;
-  // The same in pieces, for a blob too large to be in memory as it is: its sealed bytes are, twice
-  // they are opened, and `visit` is called the second time, when the hash is known to be right. Its
-  // error ends the call.
+  // The same in pieces, for a blob whose plaintext is too large for memory. The sealed bytes are in
+  // memory and are decrypted twice: first to verify the hash, then for `visit`, whose error ends
+  // the call.
   virtual Result<void> StreamBlob(BlobType type, const Id& id,
                                   const std::function<Result<void>(ByteView)>& visit) = 0;
-  // The plaintext of a blob whose sealed bytes the caller has read, e.g. while checking a whole
-  // pack; its hash verified. kCorrupt. REQUIRES: sealed.size() == location.length.
+  // Decrypts a blob whose sealed bytes the caller has read, e.g. while checking a whole pack, and
+  // verifies its hash. kCorrupt. REQUIRES: sealed.size() == location.length.
   virtual Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,
                                  ByteView sealed) = 0;
-  // Seals and opens with the repository's key; one for each thread that has much to do.
+  // Seals and opens with the repository's key. Busy threads should have one each.
   virtual crypto::Sealer NewSealer() = 0;
-  // The same with a key derived from it, of `label`: for files that never go into the repository,
-  // so that nothing can be put there that was not made for it.
+  // The same with a key derived for `label`, for files outside the repository. As the key differs,
+  // no such file can pass as a file of the repository.
   virtual crypto::Sealer NewLocalSealer(std::string_view label) = 0;
-  // Writes one index file about `packs`, while `permit` says so, and takes them into the index in
+  // Writes one index file for `packs` while `permit` allows it, and adds them to the index in
   // memory. REQUIRES: the packs are durable.
   virtual Result<Id> SaveIndex(std::span<const PackContents> packs, const Permit& permit = {}) = 0;
 
-  // A sealed JSON file (index, snapshot, lock): hash of the name verified, opened, decompressed.
-  // kNotFound; kCorrupt names the file.
+  // Loads a sealed JSON file (index, snapshot, lock): verifies the hash in its name, decrypts and
+  // decompresses it. kNotFound; kCorrupt names the file.
   virtual Result<Bytes> LoadSealed(FileKind kind, const Id& id) = 0;
-  // The same, from memory where this object has loaded it so before: for lists of snapshots and
-  // locks, which every backup makes several times over.
-  virtual Result<Bytes> LoadSealedOnce(FileKind kind, const Id& id) = 0;
-  // Seals and stores; returns the name. The same JSON gives another name each time.
+  // The same, but cached in memory, for snapshots and locks: every backup lists them several times.
+  virtual Result<Bytes> LoadSealedCached(FileKind kind, const Id& id) = 0;
+  // Seals and stores a file; returns its id. The same JSON gets a different id each time.
   virtual Result<Id> SaveSealed(FileKind kind, ByteView json) = 0;
-  // The two halves of SaveSealed, for who must write exactly the same file again after a crash.
+  // The two halves of SaveSealed(), for callers that must rewrite the same file after a crash.
   virtual Result<Bytes> SealFile(FileKind kind, ByteView json) = 0;
   virtual Result<Id> StoreSealed(FileKind kind, ByteView sealed, const Permit& permit = {}) = 0;
-  // The JSON of a file that SealFile() made. kCorrupt when this repository's key does not open it.
+  // Opens what SealFile() returned. kCorrupt if this repository's key does not open it.
   virtual Result<Bytes> OpenSealed(ByteView sealed) = 0;
 };
 

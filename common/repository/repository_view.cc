@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/extract.h"
+#include "common/repository/load_blob.h"
 #include "common/repository/snapshot_reader.h"
 
 namespace holdfast::repository {
 namespace {
 
-// manifest.json is written by us and small; anything else of that name is not read.
+// Holdfast writes small manifests. A larger file of that name is not read.
 constexpr std::uint64_t kManifestBytesMax = 64U << 20;
 
 class ContentReader final : public ByteReader {
@@ -55,7 +55,7 @@ class ContentReader final : public ByteReader {
   std::uint64_t total_ = 0;
 };
 
-// How many letters must be changed, added or left out to make `a` of `b`.
+// The Levenshtein distance.
 std::size_t Distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -71,7 +71,7 @@ std::size_t Distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// The names of `directory` that `wanted` may have meant, best first; else the first few there are.
+// Names in `directory` that are similar to `wanted`, best first; otherwise its first few names.
 std::string NearNames(const Directory& directory, std::string_view wanted) {
   constexpr std::size_t kShown = 4;
   constexpr std::size_t kLookedAt = 10'000;
@@ -107,13 +107,12 @@ Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Direc
   Bytes buffer(64U << 10);
   for (;;) {
     Result<std::size_t> count = reader->Read(buffer);
-    // Lost, it is one file of the snapshot, and whoever restores it is told. The rest can do
-    // without.
+    // A damaged manifest is one lost file, which a restore reports. Nothing else needs it.
     if (!count && IsDamage(count.error())) return std::nullopt;
     if (!count) return Fail(std::move(count).error());
     if (*count == 0) break;
     json += AsText(ByteView(buffer).first(*count));
-    // A stranger's list of blobs may be longer than the size beside it says.
+    // Untrusted: the blobs may be longer than the declared size.
     if (json.size() > kManifestBytesMax) {
       return Fail(ErrorCode::kCorrupt, "manifest.json is too long");
     }
@@ -122,7 +121,7 @@ Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Direc
   return manifest;
 }
 
-// One step down; nullopt where it does not lead to a directory.
+// The subdirectory `name`; nullopt if there is no directory of that name.
 Result<std::optional<TreeNode>> Subdirectory(DirectoryCache& cache, const Id& tree,
                                              std::string_view name) {
   HF_ASSIGN(DirectoryCache::Lease directory, cache.Borrow(tree));
@@ -202,7 +201,7 @@ Result<std::optional<Id>> RepositoryView::FindTree(std::string_view path) {
     further.emplace_back(static_cast<std::size_t>(component.end() - path.begin()), tree);
   }
   std::lock_guard lock(mutex_);
-  // Another thread may have gone elsewhere meanwhile; then its way is what is remembered.
+  // If another thread has changed the remembered path, keep that.
   const bool is_same = way_.size() >= known && (known == 0 || way_[known - 1].first + 1 == at) &&
                        CommonBytes(way_path_, path) + 1 >= at;
   if (!is_same) return tree;
@@ -253,7 +252,7 @@ Result<TreeNode> RepositoryView::Need(std::string_view path) {
   std::optional<TreeNode> node;
   HF_TRY(With(path, [&](const Found& found) { node = found.node; }));
   if (node) return *std::move(node);
-  // Where did the way end, and what is there instead?
+  // Find where the path ends, and what is there instead.
   HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
   Id tree = *top_.subtree;
   std::string reached;
@@ -306,12 +305,6 @@ Result<std::unique_ptr<ByteReader>> RepositoryView::Open(std::string_view path) 
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a file", Quote(path)));
   }
   return OpenContent(repository_, node, std::string(path));
-}
-
-Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
-                                               const ExtractOptions& options, Progress& progress,
-                                               std::stop_token stop) {
-  return ExtractFromView(repository_, *this, directory, options, progress, std::move(stop));
 }
 
 Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,

@@ -28,7 +28,7 @@ std::int64_t FloorDivide(std::int64_t value, std::int64_t by) {
   return value / by - (value % by < 0 ? 1 : 0);
 }
 
-// By the clock that wrote it.
+// In the local time of the host that wrote the snapshot.
 CivilTime Civil(const SnapshotInfo& snapshot) {
   const std::int64_t seconds = snapshot.time.seconds + snapshot.utc_offset_s;
   CivilTime civil;
@@ -42,7 +42,7 @@ CivilTime Civil(const SnapshotInfo& snapshot) {
 }
 
 std::int64_t IsoWeek(const CivilTime& civil) {
-  // The week belongs to the year that its Thursday lies in.
+  // An ISO week belongs to the year of its Thursday.
   const std::int64_t weekday = civil.days + 3 - FloorDivide(civil.days + 3, 7) * 7;  // Monday: 0
   const std::int64_t thursday = civil.days - weekday + 3;
   const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{thursday}}};
@@ -60,7 +60,7 @@ std::int64_t Week(const CivilTime& civil, std::int64_t) { return IsoWeek(civil);
 std::int64_t Month(const CivilTime& civil, std::int64_t) { return civil.year * 12 + civil.month; }
 std::int64_t Year(const CivilTime& civil, std::int64_t) { return civil.year; }
 
-// `period` before the snapshot's time, by its clock. Days that a month lacks run into the next.
+// `period` before the snapshot's local time. Days beyond a month's end run into the next month.
 UnixTime Before(const SnapshotInfo& snapshot, const CalendarPeriod& period) {
   const CivilTime civil = Civil(snapshot);
   std::int64_t month = (civil.year - period.years) * 12 + (civil.month - 1) - period.months;
@@ -86,10 +86,10 @@ bool HasTags(const SnapshotInfo& snapshot, const std::vector<std::string>& tags)
   return true;
 }
 
-// The newest of each bucket, and the oldest snapshot of all whatever its bucket.
+// Selects the newest snapshot of each bucket, and the oldest snapshot of all.
 class Buckets {
  public:
-  // Whether the next one, going back in time, is kept, and as what.
+  // Called for each snapshot from newest to oldest. Why it is kept; nullopt if it is not.
   std::optional<std::string> Judge(std::int64_t bucket, bool is_oldest, std::string_view reason) {
     const bool is_new = bucket != last_;
     if (!is_new && !is_oldest) return std::nullopt;
@@ -102,7 +102,7 @@ class Buckets {
 };
 
 struct Counted {
-  int left;  // kKeepAll: no end
+  int left;  // kKeepAll: no limit
   Bucket bucket;
   std::string_view reason;
   Buckets buckets = {};
@@ -127,7 +127,7 @@ Result<CalendarPeriod> ParseCalendarPeriod(std::string_view text) {
   while (!rest.empty()) {
     int number = 0;
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-    // More is none that a snapshot could be older than, and no sum of it overflows.
+    // The limit exceeds the age of any snapshot, and sums do not overflow.
     if (error != std::errc() || number < 0 || number > 100'000'000) return invalid();
     rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
     if (rest.empty()) return invalid();
@@ -201,7 +201,7 @@ std::vector<RetentionVerdict> ApplyRetention(std::span<const SnapshotInfo* const
                        Within{policy.within_weekly, Week, "weekly within"},
                        Within{policy.within_monthly, Month, "monthly within"},
                        Within{policy.within_yearly, Year, "yearly within"}};
-  // Without a newest one that is not in the future there is nothing to reach back from: all count.
+  // If all snapshots are in the future, no period has a start, so all of them are within it.
   const auto is_within = [&](const SnapshotInfo& snapshot, const CalendarPeriod& period) {
     return latest == nullptr || snapshot.time > Before(*latest, period);
   };
@@ -235,7 +235,7 @@ std::vector<RetentionVerdict> ApplyRetention(std::span<const SnapshotInfo* const
   return verdicts;
 }
 
-bool KeepsSome(std::span<const RetentionVerdict> verdicts) {
+bool KeepsAny(std::span<const RetentionVerdict> verdicts) {
   return std::ranges::any_of(verdicts, &RetentionVerdict::keep);
 }
 
@@ -279,7 +279,7 @@ std::vector<SnapshotGroup> GroupSnapshots(const std::vector<SnapshotInfo>& snaps
   return sorted;
 }
 
-unsigned KeepFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep) {
+unsigned ApplyFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep) {
   std::vector<RetentionVerdict*> good;
   for (RetentionVerdict& verdict : verdicts) {
     if (verdict.snapshot->is_good() && !verdict.snapshot->is_safety) good.push_back(&verdict);
@@ -287,7 +287,7 @@ unsigned KeepFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep) {
   std::ranges::stable_sort(good, [](const RetentionVerdict* one, const RetentionVerdict* two) {
     return one->snapshot->time > two->snapshot->time;
   });
-  // By source, whatever a policy's group is; of what others made, by its paths.
+  // By source, independent of the policy's groups; foreign snapshots by their paths, too.
   using Source = std::tuple<std::string, std::string, std::string, std::vector<std::string>>;
   std::map<Source, unsigned> kept;
   unsigned changed = 0;

@@ -10,7 +10,7 @@
 namespace holdfast::repository {
 namespace {
 
-bool LiesIn(std::string_view path, std::string_view directory) {
+bool IsWithin(std::string_view path, std::string_view directory) {
   return directory.empty() || path == directory ||
          (path.starts_with(directory) && path[directory.size()] == '/');
 }
@@ -51,7 +51,7 @@ Result<void> SelectedTree::Select(const std::vector<std::string>& paths) {
   std::set<std::string> wanted;
   for (const std::string& text : paths) {
     HF_ASSIGN(std::string path, Normalize(text));
-    if (!LiesIn(path, strip_)) {
+    if (!IsWithin(path, strip_)) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} is not in {}", Quote(text), Quote(strip_)));
     }
@@ -59,7 +59,7 @@ Result<void> SelectedTree::Select(const std::vector<std::string>& paths) {
   }
   for (const std::string& path : wanted) {
     const bool is_covered =
-        std::ranges::any_of(paths_, [&](const std::string& s) { return LiesIn(path, s); });
+        std::ranges::any_of(paths_, [&](const std::string& s) { return IsWithin(path, s); });
     if (!is_covered) paths_.push_back(path);
   }
   return {};
@@ -94,7 +94,7 @@ Result<std::optional<bool>> SelectedTree::Announce(Visitor& visitor, const std::
                                          .path = above,
                                          .target = target,
                                          .is_passed = true,
-                                         .is_outside = !LiesIn(above, asked_)}));
+                                         .is_outside = !IsWithin(above, asked_)}));
       announced_.emplace(above, mark);
     }
   } while (mark && slash < path.size());
@@ -113,13 +113,13 @@ Result<void> SelectedTree::VisitPath(Visitor& visitor, const std::string& path,
     bool is_left_out = false;
     HF_TRY(VisitNode(visitor, node, above, is_left_out));
   }
-  // Directories wait on a stack of our own: how deep they are nested is the snapshot's choice.
+  // A stack instead of recursion, because the snapshot determines how deeply directories nest.
   while (!pending_.empty()) {
     Pending next = std::move(pending_.back());
     pending_.pop_back();
     const std::size_t first = pending_.size();
     HF_TRY(VisitDirectory(visitor, std::move(next), stop));
-    // The first of them shall come first.
+    // So that the first one is visited first.
     std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(first), pending_.end());
   }
   return {};
@@ -128,8 +128,8 @@ Result<void> SelectedTree::VisitPath(Visitor& visitor, const std::string& path,
 Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
                                           const std::stop_token& stop) {
   const Id tree = directory.tree;
-  bool is_tree_error = true;  // and not one of what the visitor does with it
-  bool is_left_out = false;   // the visitor does not want what lies in it
+  bool is_tree_error = true;  // not an error of the visitor
+  bool is_left_out = false;   // the visitor skips the entries
   const auto as_visitor = [&is_tree_error](Result<void> result) {
     if (!result) is_tree_error = false;
     return result;
@@ -154,7 +154,7 @@ Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
   };
   Result<void> done = visit_all();
   if (done) return {};
-  if (!is_tree_error || !IsOfOneAlone(done.error())) return done;
+  if (!is_tree_error || !IsSingleObjectError(done.error())) return done;
   visitor.Lost(std::move(done).error().While(Quote(directory.path)));
   return {};
 }
@@ -183,7 +183,7 @@ Result<void> SelectedTree::VisitNode(Visitor& visitor, const TreeNode& node, Pen
   const Id subtree = *node.subtree;
   HF_ASSIGN(const std::optional<bool> mark,
             visitor.Directory({.node = node, .path = path, .target = target}));
-  // With patterns something below may be selected again after something that is not.
+  // With patterns, Announce() needs this for selected entries below unselected directories.
   if (!filter_.selects_all()) announced_.emplace(path, mark);
   if (mark) pending_.push_back({path, subtree, true, *mark});
   return {};

@@ -1,4 +1,4 @@
-// The list of snapshots and the words that select one; the view of one is in repository_view.cc.
+// Lists and selects snapshots. OpenSnapshot() is in repository_view.cc.
 #include <algorithm>
 #include <set>
 #include <tuple>
@@ -26,7 +26,7 @@ struct SourceWords {
 
 Result<SourceWords> ParseSource(std::string_view selector, std::string_view text) {
   SourceWords words;
-  // Names have no `@`; hosts might.
+  // Names have no `@`; hosts may have one.
   if (std::size_t at = text.find('@'); at != std::string_view::npos) {
     words.host = text.substr(at + 1);
     text = text.substr(0, at);
@@ -53,7 +53,7 @@ bool Matches(const SnapshotInfo& snapshot, const SourceWords& words) {
          (words.host.empty() || snapshot.host == words.host);
 }
 
-// What `selector`, which is not an id, may have meant: its beginning with another source.
+// What `selector`, which is not an id, may have meant: its prefix with each existing source.
 std::vector<std::string> SelectorsLike(const std::vector<SnapshotInfo>& snapshots,
                                        std::string_view selector) {
   const std::size_t colon = selector.rfind(':');
@@ -68,7 +68,7 @@ std::vector<std::string> SelectorsLike(const std::vector<SnapshotInfo>& snapshot
   return {like.begin(), like.end()};
 }
 
-// The id that begins like `digits` but for one edit; empty if that is not exactly one.
+// The id with a prefix that is one edit away from `digits`; empty unless there is exactly one.
 std::string NearestId(const std::vector<SnapshotInfo>& snapshots, std::string_view digits) {
   const std::set<std::string> near = DigitsNear(digits);
   const SnapshotInfo* found = nullptr;
@@ -105,17 +105,17 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
   }
   return std::move(error).WithHint(
       fmt::format("the repository has snapshots of {}; `holdfast-agent list` shows them all",
-                  FirstFew({sources.begin(), sources.end()})));
+                  JoinFirst({sources.begin(), sources.end()})));
 }
 
-// Of several hosts' sources with one name none is the obvious one: their states differ.
+// Sources of the same name on several hosts differ, so the host must be given.
 Result<void> CheckOneHost(const std::vector<const SnapshotInfo*>& found,
                           std::string_view selector) {
   std::set<std::string> hosts;
   for (const SnapshotInfo* snapshot : found) hosts.insert(snapshot->host);
   if (hosts.size() < 2) return {};
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is on several hosts", Quote(selector)),
-              fmt::format("add \"@\" and one of: {}", FirstFew({hosts.begin(), hosts.end()})));
+              fmt::format("add \"@\" and one of: {}", JoinFirst({hosts.begin(), hosts.end()})));
 }
 
 bool Accepts(const LatestRule& rule, const SnapshotInfo& snapshot) {
@@ -182,7 +182,7 @@ Result<SnapshotInfo> FindOfRun(const std::vector<SnapshotInfo>& snapshots,
   return *found.back();
 }
 
-// The first of `found`, each with what tells it from the others.
+// The first few of `found`, with what distinguishes them.
 std::string Listed(const std::vector<const SnapshotInfo*>& found) {
   constexpr std::size_t kShown = 5;
   std::string text;
@@ -229,8 +229,8 @@ Result<SnapshotInfo> Decode(const Id& id, Result<Bytes> json) {
 }
 
 // Builds before kSafetySuffix saved a safety snapshot under the name of its source; only the note
-// in its manifest tells. They wrote this program version, later builds write "holdfast/VERSION", so
-// that no other manifest need be read.
+// in its manifest identifies it. They wrote this program version. Later builds write
+// "holdfast/VERSION", so that no other manifest needs to be read.
 constexpr std::string_view kVersionBeforeSafetyNames = "holdfast 0.1.0";
 constexpr std::string_view kSafetyNote = "safety snapshot before restore of ";
 
@@ -241,7 +241,7 @@ void RecogniseOldSafetySnapshots(Repository& repository, std::vector<SnapshotInf
         snapshot.program_version != kVersionBeforeSafetyNames) {
       continue;
     }
-    // What cannot be read stays a backup: whoever opens the snapshot reports the damage.
+    // An unreadable snapshot stays a backup; opening it reports the damage.
     if (!has_index && !repository.LoadIndexWithCache({})) return;
     has_index = true;
     auto view = OpenSnapshot(repository, snapshot);
@@ -273,14 +273,15 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
   }));
   SnapshotListing listing;
   for (const Id& id : ids) {
-    Result<SnapshotInfo> snapshot = Decode(id, repository.LoadSealedOnce(FileKind::kSnapshot, id));
+    Result<SnapshotInfo> snapshot =
+        Decode(id, repository.LoadSealedCached(FileKind::kSnapshot, id));
     if (snapshot) {
       listing.snapshots.push_back(*std::move(snapshot));
     } else if (IsDamage(snapshot.error())) {
       Error error = std::move(snapshot).error().WithHint(
           fmt::format("`holdfast-agent forget {}` removes a damaged snapshot", ShortId(id)));
       listing.unreadable.push_back({id, std::move(error)});
-    } else if (IsOutOfReach(snapshot.error())) {
+    } else if (IsInaccessible(snapshot.error())) {
       listing.unreadable.push_back({id, std::move(snapshot).error()});
     } else if (snapshot.error().code() != ErrorCode::kNotFound) {
       return Fail(std::move(snapshot).error());

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/load_blob.h"
 #include "common/repository/lock.h"
 #include "common/repository/open_pack.h"
 
@@ -21,7 +21,7 @@ bool IsLargeTree(const Repository& repository, const Id& tree) {
 
 Result<void> VisitLargeTree(Repository& repository, const Id& tree, const VisitNode& visit) {
   TreeSplitter splitter;
-  bool is_visitors = false;  // the error
+  bool is_visitors = false;  // the error is the visitor's
   const auto visit_text = [&](std::string_view json) -> Result<void> {
     HF_ASSIGN(const TreeNode node, DecodeNode(json));
     Result<void> visited = visit(node, json);
@@ -35,7 +35,7 @@ Result<void> VisitLargeTree(Repository& repository, const Id& tree, const VisitN
   return Fail(std::move(done).error().While("tree " + tree.Hex()));
 }
 
-// Whether a sealed blob opens to the text whose hash is its id.
+// Verifies that a sealed blob decrypts to text whose hash is its id.
 Result<void> VerifyLargeTree(crypto::Sealer& sealer, ByteView sealed,
                              const PackContents::Blob& blob) {
   Decompressor decompressor;
@@ -106,7 +106,7 @@ Result<bool> TreeSaver::Has(const Id& tree) {
       repository_.StreamBlob(BlobType::kTree, tree, [](ByteView) { return Result<void>(); });
   if (read) return true;
   if (!IsDamage(read.error())) return Fail(read.error());
-  ++statistics_.blobs_mended;
+  ++statistics_.blobs_repaired;
   return false;
 }
 
@@ -119,7 +119,7 @@ Result<void> TreeSaver::SaveIndex() {
   return {};
 }
 
-// What the tree names may still be on its way: until something refers to it, a tree is garbage.
+// Blobs that the tree names may not be stored yet: until something refers to it, a tree is garbage.
 Result<void> TreeSaver::Store(GrowingTree::Finished tree) {
   PackContents::Blob blob{.id = tree.id, .type = BlobType::kTree, .compressed = true};
   blob.plain_length = static_cast<std::uint32_t>(tree.bytes);
@@ -143,7 +143,7 @@ BlobStatistics operator+(const BlobStatistics& a, const BlobStatistics& b) {
           .tree_blobs = a.tree_blobs + b.tree_blobs,
           .bytes_added = a.bytes_added + b.bytes_added,
           .bytes_packed = a.bytes_packed + b.bytes_packed,
-          .blobs_mended = a.blobs_mended + b.blobs_mended};
+          .blobs_repaired = a.blobs_repaired + b.blobs_repaired};
 }
 
 }  // namespace holdfast::repository

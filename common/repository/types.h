@@ -1,4 +1,4 @@
-// The words of restic's repository format version 2. Normative page: docs/repository-format.md.
+// Basic types of restic's repository format, version 2. Specification: docs/repository-format.md.
 #pragma once
 
 #include <array>
@@ -27,34 +27,35 @@ Result<Id> ParseId(std::string_view hex);
 struct IdHash {
   std::size_t operator()(const Id& id) const {
     std::size_t value;
-    std::memcpy(&value, id.bytes.data(), sizeof value);  // a hash already: any eight bytes do
+    std::memcpy(&value, id.bytes.data(), sizeof value);  // it is a hash, so any eight bytes do
     return value;
   }
 };
 
-// Of the plaintext. A file's chunks have at most 8 MiB; a directory is one blob however large it
-// is.
+// Limit for the plaintext. A file's chunks have at most 8 MiB, but a directory is always one blob.
 inline constexpr std::uint64_t kBlobBytesMax = 1ULL << 30;
 
 enum class BlobType : std::uint8_t { kData = 0, kTree = 1 };
 
-// "data", "tree": as they stand in an index.
+// "data" or "tree", as in index files.
 std::string_view BlobTypeName(BlobType type);
 
-// Whether an error says something of the data, and not that they could not be had. Only what is
-// damaged may be repaired, which is to say thrown away.
+// Whether the error means that data is damaged, and not merely unavailable. Only damaged data may
+// be repaired, that is, dropped.
 inline bool IsDamage(const Error& error) { return error.code() == ErrorCode::kCorrupt; }
-// Whether it says that this one file or blob cannot be had as it is: it lies in an archive class,
-// or is beyond what is read here. Others may be looked at all the same.
-inline bool IsOutOfReach(const Error& error) { return error.code() == ErrorCode::kUnsupported; }
-// Whether all but this one thing may be had.
-inline bool IsOfOneAlone(const Error& error) { return IsDamage(error) || IsOutOfReach(error); }
-// Whether what one pack does not give may still lie in another.
-inline bool MayLieElsewhere(const Error& error) {
-  return IsOfOneAlone(error) || error.code() == ErrorCode::kNotFound;
+// Whether the error means that this one file or blob cannot be read now: it is in an archive
+// storage class, or exceeds a limit of this program. Others may still be readable.
+inline bool IsInaccessible(const Error& error) { return error.code() == ErrorCode::kUnsupported; }
+// Whether the error is about this one object only.
+inline bool IsSingleObjectError(const Error& error) {
+  return IsDamage(error) || IsInaccessible(error);
+}
+// Whether, after this error, another pack may have an intact copy.
+inline bool MayHaveOtherCopy(const Error& error) {
+  return IsSingleObjectError(error) || error.code() == ErrorCode::kNotFound;
 }
 
-// How hard new blobs are compressed; what does not shrink is stored as it is.
+// How hard new blobs are compressed. What does not shrink is stored uncompressed.
 enum class Compression : std::uint8_t { kOff, kFast, kAuto, kMax };
 
 }  // namespace holdfast::repository

@@ -1,6 +1,6 @@
 #include "common/service/logging.h"
 
-// The journal's own file, line and function fields would name this file for every line.
+// Otherwise the journal's file, line and function fields would name this file for every line.
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <sys/stat.h>
 #include <syslog.h>
@@ -29,7 +29,7 @@ int JournalPriority(LogLevel level) {
   return LOG_ERR;
 }
 
-// Whether stderr is the very stream that systemd connected to its journal (sd-journal(3)).
+// Whether stderr is the stream that systemd connected to its journal (sd-journal(3)).
 bool IsJournalStream(std::string_view journal_stream) {
   std::size_t colon = journal_stream.find(':');
   if (colon == std::string_view::npos) return false;
@@ -49,7 +49,7 @@ void WriteToJournal(const std::string& program, LogLevel level, std::string_view
     if (field == &run && LogRun::Current().empty()) continue;
     fields[static_cast<std::size_t>(count++)] = {field->data(), field->size()};
   }
-  // A journal that does not take a line leaves nobody to tell.
+  // If the journal does not accept a line, there is nowhere to report it.
   (void)::sd_journal_sendv(fields.data(), count);
 }
 
@@ -72,7 +72,7 @@ LogTarget SetUpLogging(const LogOptions& options, const Clock& clock) {
     return target;
   }
   auto write_line = options.write_line ? options.write_line : WriteToStderr;
-  if (options.is_for_person) {
+  if (options.is_interactive) {
     SetUpLog(options.level,
              [write_line, program = options.program](LogLevel level, std::string_view text) {
                write_line(fmt::format("{}: {}: {}", program, LogLevelName(level), text));
@@ -107,7 +107,7 @@ void LogRetry(const Error& error, std::chrono::nanoseconds wait) {
   Log(LogLevel::kWarning, "{}: again in {}", error.message(), FormatDuration(wait));
 }
 
-void RetryLogForPeople::Add(const Error& error, std::chrono::nanoseconds wait) {
+void InteractiveRetryLog::Add(const Error& error, std::chrono::nanoseconds wait) {
   std::unique_lock lock(mutex_);
   const bool is_new = last_message_ != error.message();
   last_message_ = error.message();

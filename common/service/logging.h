@@ -1,4 +1,4 @@
-// Where a program's log goes: lines on stderr, or fields in systemd's journal.
+// Log output of a program: lines on stderr, or fields in systemd's journal.
 #pragma once
 
 #include <chrono>
@@ -26,28 +26,27 @@ struct LogOptions {
   // The variable JOURNAL_STREAM, "<device>:<inode>" of the stream that systemd gave the service.
   std::string journal_stream;
   std::string program;  // SYSLOG_IDENTIFIER in the journal
-  // Lines on stderr are for the person who waits for the program: "<program>: <level>: <text>".
-  bool is_for_person = false;
-  // Writes one line without its end to stderr. Null: write(2) as it is.
+  // Lines on stderr are for a user who waits for the program: "<program>: <level>: <text>".
+  bool is_interactive = false;
+  // Writes one line, passed without its newline, to stderr. Null: uses write(2).
   std::function<void(std::string_view line)> write_line;
 };
 
-// Sets up common/base/log.h. Returns the target that was chosen. On stderr a line is
-// "<RFC 3339 time> <level> [run=<id>] <text>", unless it is for a person; in the journal the level
-// is the priority and the run is in HOLDFAST_RUN too. `clock` must outlive all logging.
+// Sets up common/base/log.h and returns the chosen target. On stderr a line is "<RFC 3339 time>
+// <level> [run=<id>] <text>", unless it is for a user. In the journal the level is the priority,
+// and the run is also in HOLDFAST_RUN. `clock` must outlive all logging.
 LogTarget SetUpLogging(const LogOptions& options, const Clock& clock);
 
-// kInvalidArgument with what is allowed.
+// kInvalidArgument, with the allowed values.
 Result<LogLevel> ParseLogLevel(std::string_view text);
 Result<LogTarget> ParseLogTarget(std::string_view text);
 
-// A warning that something failed and is tried again after `wait`: nobody else would hear of it.
+// Logs a warning that something failed and is retried after `wait`. Nothing else reports it.
 void LogRetry(const Error& error, std::chrono::nanoseconds wait);
 
-// For a person who waits: logs what LogRetry() does, but as a warning only where the message is not
-// that of the try before. The error in the end says how often it was tried. Safe to use from
-// several threads.
-class RetryLogForPeople {
+// For a user who waits: logs what LogRetry() does, but as a warning only if the message differs
+// from that of the previous try. The final error says how often it was tried. Thread-safe.
+class InteractiveRetryLog {
  public:
   void Add(const Error& error, std::chrono::nanoseconds wait);
 

@@ -24,7 +24,7 @@ Result<void> KeepReadAllFiles() {
   if (::syscall(SYS_capget, &header, sets.data()) != 0) {
     return Fail(ErrnoError(errno, "read this process's capabilities"));
   }
-  // A container's root may lack the capability.
+  // A container's root may not have the capability.
   const __u32 kept = sets[0].permitted & (1U << CAP_DAC_READ_SEARCH);
   sets = {};
   sets[0] = {.effective = kept, .permitted = kept, .inheritable = kept};
@@ -58,7 +58,7 @@ Result<ServiceUser> FindUser(const std::string& name) {
   return ServiceUser{.name = name, .user = found->pw_uid, .group = found->pw_gid};
 }
 
-ServiceUser UserOfNumber(unsigned user, unsigned group) {
+ServiceUser UserFromId(unsigned user, unsigned group) {
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> buffer(kAccountBytesMax);
@@ -68,14 +68,14 @@ ServiceUser UserOfNumber(unsigned user, unsigned group) {
           .group = group};
 }
 
-Result<void> BecomeUser(const ServiceUser& user, KeptRights kept) {
+Result<void> BecomeUser(const ServiceUser& user, KeptCapabilities kept) {
   if (::geteuid() != 0) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("this process cannot become user {}: it does not run as root",
                             Quote(user.name)),
                 "run it as root");
   }
-  const bool keeps = kept == KeptRights::kReadAllFiles;
+  const bool keeps = kept == KeptCapabilities::kReadAllFiles;
   if (keeps && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
     return Fail(ErrnoError(errno, "keep capabilities"));
   }

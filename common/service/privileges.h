@@ -1,4 +1,4 @@
-// Which user this process runs as.
+// The user that this process runs as.
 #pragma once
 
 #include <string>
@@ -8,22 +8,22 @@
 namespace holdfast {
 
 struct ServiceUser {
-  std::string name;  // the number where the system knows no name
+  std::string name;  // the number if the system has no name for it
   unsigned user = 0;
   unsigned group = 0;
 };
 
-// kNotFound for a name that the system does not know.
+// kNotFound for an unknown name.
 Result<ServiceUser> FindUser(const std::string& name);
-ServiceUser UserOfNumber(unsigned user, unsigned group);
+ServiceUser UserFromId(unsigned user, unsigned group);
 
-enum class KeptRights {
+enum class KeptCapabilities {
   kNone,
-  kReadAllFiles,  // CAP_DAC_READ_SEARCH, as holdfast-agent.service gives it; children have it, too
+  kReadAllFiles,  // CAP_DAC_READ_SEARCH, as in holdfast-agent.service; children inherit it
 };
 
-// This process becomes `user`, with the user's groups, and cannot become root again. kDenied unless
-// it runs as root. Must be called before threads start that need the kept rights.
-Result<void> BecomeUser(const ServiceUser& user, KeptRights kept);
+// Changes this process to `user`, with the user's groups; it cannot become root again. kDenied
+// unless it runs as root. Must be called before threads start that need the kept rights.
+Result<void> BecomeUser(const ServiceUser& user, KeptCapabilities kept);
 
 }  // namespace holdfast

@@ -22,7 +22,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kPageBytes = 4096;
-// For less, a write that waits for the disk costs more than the page cache it spares.
+// Smaller writes use the page cache: waiting for the disk would cost more.
 constexpr std::size_t kDirectBytesMin = 1U << 20;
 
 struct DirectoryCloser {
@@ -37,12 +37,12 @@ std::string TemporaryPath(const std::string& path) {
   return path + "-tmp-" + HexEncode(random);
 }
 
-// Errors say what to do about a disk that is full or must not be written. A full one is about the
-// whole repository: the file that met it tells nothing.
+// Adds hints to errors about a disk that is full or not writable. A full disk concerns the whole
+// repository, so its message does not name the file.
 Error Explain(const Error& error, const std::string& root) {
   if (error.code() == ErrorCode::kNoSpace) {
     const std::string& message = error.message();
-    const std::size_t reason = message.rfind(": ");  // the system's words end every such message
+    const std::size_t reason = message.rfind(": ");  // these messages end with the system's reason
     return Error(ErrorCode::kNoSpace,
                  fmt::format("write to {}{}", Quote(root),
                              reason == message.npos ? "" : message.substr(reason)))
@@ -60,36 +60,36 @@ Result<void> Explained(Result<void> result, const std::string& root) {
   return result;
 }
 
-// A whole file that has no more than its temporary name.
+// A complete file that only has its temporary name.
 struct Finished {
   std::string path;
   dev_t device = 0;
   ino_t inode = 0;
 
-  // Whether it has that name now. Who is given no answer by a server of files asks again, and is
-  // told what there is after the first time: the name, or nothing to rename any more.
+  // Whether it already has this name. A client of a network file system repeats a request that got
+  // no answer, and may get an error because the first one succeeded.
   bool Has(const std::string& name) const {
     struct stat status {};
     return stat(name.c_str(), &status) == 0 && status.st_dev == device && status.st_ino == inode;
   }
 };
 
-// These give the file its name, and return 0 or the number of the error.
+// These functions give the file its name. They return 0 or an errno value.
 
 int RenameOver(const Finished& file, const std::string& to) {
   return rename(file.path.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
-// For file systems that can neither rename without replacing nor link.
+// For file systems that support neither RENAME_NOREPLACE nor hard links.
 int RenameReserved(const Finished& file, const std::string& to, FileKind kind) {
   struct stat status {};
-  // Whoever else makes a file of this name makes the same one.
+  // Any other writer of this name writes the same content.
   if (kind != FileKind::kConfig) {
     if (stat(to.c_str(), &status) == 0) return EEXIST;
     return RenameOver(file, to);
   }
-  // The name belongs to who makes an empty file of it. Killed before the next step it stays empty,
-  // which is never taken for a config.
+  // Creating an empty file reserves the name. If the process is killed before the rename, the file
+  // stays empty; an empty file is never accepted as a config.
   const int reserved = open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (reserved < 0) return errno;
   (void)close(reserved);
@@ -98,12 +98,12 @@ int RenameReserved(const Finished& file, const std::string& to, FileKind kind) {
   return number;
 }
 
-// Fails when there is a file of the name.
+// Fails if the name exists.
 int RenameNew(const Finished& file, const std::string& to, FileKind kind) {
   const char* from = file.path.c_str();
   if (renameat2(AT_FDCWD, from, AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return errno;
-  // Network file systems lack that flag; a hard link is as exclusive.
+  // Network file systems do not support that flag; a hard link is equally exclusive.
   if (link(from, to.c_str()) == 0) {
     (void)unlink(from);  // a second name of the same file, which listings skip
     return 0;
@@ -113,7 +113,7 @@ int RenameNew(const Finished& file, const std::string& to, FileKind kind) {
   return has_links ? errno : RenameReserved(file, to, kind);
 }
 
-// Whether it is the name that a put of a file of this kind writes to at first, here or in restic.
+// Whether `name` is a temporary name of a file of this kind, ours or restic's.
 bool IsTemporary(FileKind kind, std::string_view name) {
   constexpr std::string_view kMark = "-tmp-";
   const std::size_t mark = name.find(kMark);
@@ -127,8 +127,8 @@ bool IsTemporary(FileKind kind, std::string_view name) {
          });
 }
 
-// Calls `visit` for each regular file of the directory whose name is wanted; a directory that is
-// not there has none.
+// Calls `visit` for each regular file in the directory with a wanted name. A missing directory has
+// no files.
 Result<void> ForEachFile(
     const std::string& directory, const std::function<bool(std::string_view)>& is_wanted,
     const std::function<Result<void>(std::string_view, const struct stat&)>& visit) {
@@ -144,7 +144,7 @@ Result<void> ForEachFile(
     if (!is_wanted(entry->d_name)) continue;
     struct stat status {};
     if (fstatat(dirfd(stream.get()), entry->d_name, &status, 0) != 0) {
-      if (errno == ENOENT) continue;  // removed meanwhile
+      if (errno == ENOENT) continue;  // removed since
       return Fail(ErrnoError(errno, fmt::format("stat \"{}/{}\"", directory, entry->d_name)));
     }
     if (S_ISREG(status.st_mode)) HF_TRY(visit(entry->d_name, status));
@@ -174,11 +174,10 @@ Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-// Writes what it can of the front past the page cache, which is full of what the services read: a
-// backup of gigabytes must not drive that out. How much it wrote: nothing of what is small or does
-// not begin where a page does, nothing where the file system cannot do it, and never the last bytes
-// that fill no page.
-Result<std::size_t> WriteDirectly(int fd, ByteView content, const std::string& shown) {
+// Writes the front with O_DIRECT: a backup of gigabytes must not evict the services' data from the
+// page cache. Returns the number of bytes written: 0 for small or unaligned content, 0 if the file
+// system does not support it, and never the incomplete last page.
+Result<std::size_t> WriteDirect(int fd, ByteView content, const std::string& shown) {
   const bool is_aligned = reinterpret_cast<std::uintptr_t>(content.data()) % kPageBytes == 0;
   if (content.size() < kDirectBytesMin || !is_aligned) return std::size_t{0};
   const int flags = fcntl(fd, F_GETFL);
@@ -188,7 +187,7 @@ Result<std::size_t> WriteDirectly(int fd, ByteView content, const std::string& s
   while (done < end && done % kPageBytes == 0) {
     const ssize_t count = write(fd, content.data() + done, end - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EINVAL) break;  // blocks that are larger than pages
+    if (count < 0 && errno == EINVAL) break;  // its blocks are larger than pages
     if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown)));
     done += static_cast<std::size_t>(count);
   }
@@ -203,22 +202,21 @@ Result<void> GiveName(const Finished& file, const std::string& to, FileKind kind
   const int number = mode == PutMode::kCreate ? RenameNew(file, to, kind) : RenameOver(file, to);
   if (number == 0) return {};
   if (!file.Has(to)) return Fail(ErrnoError(number, "create " + Quote(to)));
-  (void)unlink(file.path.c_str());  // a link leaves the first name, too
+  (void)unlink(file.path.c_str());  // a hard link leaves the temporary name
   return {};
 }
 
 Result<Finished> WriteTemporary(const std::string& path, ByteView content, unsigned mode) {
   HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  HF_ASSIGN(const std::size_t count, WriteDirectly(file.get(), content, path));
+  HF_ASSIGN(const std::size_t count, WriteDirect(file.get(), content, path));
   HF_TRY(WriteAll(file.get(), content.subspan(count), path));
-  // Read-only against accidents. Some network file systems know no modes; that is no reason to
-  // fail.
+  // Read-only to prevent accidents. Some network file systems have no modes, so errors are ignored.
   (void)fchmod(file.get(), mode);
   HF_TRY(SyncFile(file.get(), path));
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   const int number = file.Release();
-  // Network file systems report a failed write as late as here.
+  // Network file systems may report a failed write only here.
   if (close(number) != 0 && errno != EINTR) return Fail(ErrnoError(errno, "close " + Quote(path)));
   return Finished{path, status.st_dev, status.st_ino};
 }
@@ -252,13 +250,13 @@ Result<void> PosixStorage::Create() {
   }
   HF_TRY(Explained(SyncDirectory(root_ + "/data"), root_));
   HF_TRY(Explained(SyncDirectory(root_), root_));
-  // The root's own name: its parent may belong to somebody who does not let us open it.
+  // Makes the root's own name durable, if we may open its parent.
   (void)SyncDirectory(ParentOf(root_) + "/");
   return {};
 }
 
-// Makes what is missing below the root, never the root: where it is gone, a disk is not mounted,
-// and a repository must not grow on the mount point.
+// Creates missing directories below the root, never the root itself. If that is missing, a disk is
+// not mounted, and a repository must not grow on the mount point.
 Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& modes) {
   struct stat status {};
   if (stat(root_.c_str(), &status) != 0) {
@@ -286,13 +284,13 @@ Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode m
   }
   Result<void> named = file ? GiveName(*file, path, name.kind, mode) : Fail(file.error());
   if (!named) {
-    (void)unlink(temporary.c_str());  // the first error counts; leftovers are skipped by listings
+    (void)unlink(temporary.c_str());  // report the first error; listings skip leftovers
     return Explained(std::move(named), root_);
   }
   CrashPoint("storage.posix.after_rename");
   Result<void> synced = SyncDirectory(ParentOf(path));
-  // Else who tries again finds its own file, and takes it for one that is durable. What is replaced
-  // is written anew, and what was there before must not go.
+  // Otherwise a retry would find its own file and treat it as durable. With kReplace a retry writes
+  // it again, and the file must not disappear.
   if (!synced && mode == PutMode::kCreate) (void)unlink(path.c_str());
   return Explained(std::move(synced), root_);
 }
@@ -335,7 +333,7 @@ Result<void> PosixStorage::List(FileKind kind,
   if (kind != FileKind::kPack) return ListDirectory(directory, kind, visit);
   for (int i = 0; i < 256; ++i) {
     const std::string prefix = fmt::format("{:02x}", i);
-    // A pack in the wrong directory would not be found by its name, so it is not there.
+    // A pack in the wrong directory cannot be found by its name, so it is not listed.
     HF_TRY(ListDirectory(directory + "/" + prefix, kind, [&](const FileInfo& info) -> Result<void> {
       return info.name.name.starts_with(prefix) ? visit(info) : Result<void>{};
     }));

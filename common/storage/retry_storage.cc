@@ -13,7 +13,7 @@
 namespace holdfast {
 namespace {
 
-// Below `limit`, evenly.
+// Uniformly distributed below `limit`.
 std::chrono::nanoseconds JitterBelow(std::chrono::nanoseconds limit, Random& random) {
   std::array<std::uint8_t, 8> bytes{};
   random.Fill(bytes);
@@ -32,7 +32,7 @@ Pause PauseUntilStopped(std::stop_token stop) {
   };
 }
 
-// `call` is given the number of the try, from 1.
+// `call` receives the number of the try, from 1.
 template <typename Call>
 auto RetryStorage::Retry(Call call) -> decltype(call(1U)) {
   const Instant begin = clock_.Monotonic();
@@ -45,7 +45,7 @@ auto RetryStorage::Retry(Call call) -> decltype(call(1U)) {
     }
     const std::chrono::nanoseconds wait = JitterBelow(limit, random_);
     const std::chrono::nanoseconds total =
-        has_answered_ ? policy_.total : policy_.total_unanswered.value_or(policy_.total);
+        has_answered_ ? policy_.total : policy_.total_before_first_answer.value_or(policy_.total);
     if (tried > 1 && clock_.Monotonic() + wait - begin > total) {
       return Fail(std::move(result).error().While(
           fmt::format("tried {} times in {}", tried, FormatDuration(clock_.Monotonic() - begin))));
@@ -83,13 +83,13 @@ Result<void> RetryStorage::List(FileKind kind,
                                 const std::function<Result<void>(const FileInfo&)>& visit) {
   using Id = std::array<std::uint8_t, 32>;
   std::vector<Id> shown;         // of all tries
-  std::optional<Error> refused;  // the visitor's own error is never a reason to begin again
+  std::optional<Error> refused;  // an error of `visit` itself is never retried
   Result<void> listed = Retry([&](unsigned) -> Result<void> {
-    // Sorted only when there is a second try: nearly always there is none.
+    // Empty at the first try, so only retries cost time here.
     std::ranges::sort(shown);
     const std::size_t known = shown.size();
     Result<void> once = inner_->List(kind, [&](const FileInfo& info) -> Result<void> {
-      Id id{};  // the config has no name, and there is one
+      Id id{};  // the config has no name, but there is only one
       if (Result<Bytes> bytes = HexDecode(info.name.name); bytes && bytes->size() == id.size()) {
         std::ranges::copy(*bytes, id.begin());
       }
@@ -109,7 +109,7 @@ Result<void> RetryStorage::List(FileKind kind,
   return listed;
 }
 
-// What refuses a try is no reason for another one.
+// An error of `permit` is not retried.
 Result<void> RetryStorage::RetryWhile(const Permit& permit,
                                       const std::function<Result<void>(unsigned)>& call) {
   std::optional<Error> refused;
@@ -123,7 +123,8 @@ Result<void> RetryStorage::RetryWhile(const Permit& permit,
   return done;
 }
 
-Result<void> RetryStorage::PutWhile(const FileName& name, ByteView content, const Permit& permit) {
+Result<void> RetryStorage::PutIfPermitted(const FileName& name, ByteView content,
+                                          const Permit& permit) {
   return RetryWhile(permit,
                     [&](unsigned) { return inner_->Put(name, content, PutMode::kReplace); });
 }
@@ -138,7 +139,7 @@ Result<Leftovers> RetryStorage::RemoveLeftovers(const LeftoverSearch& search,
   return found;
 }
 
-Result<void> RetryStorage::RemoveWhile(const FileName& name, const Permit& permit) {
+Result<void> RetryStorage::RemoveIfPermitted(const FileName& name, const Permit& permit) {
   return RetryWhile(permit, [&](unsigned tried) -> Result<void> {
     Result<void> removed = inner_->Remove(name);
     if (!removed && tried > 1 && removed.error().code() == ErrorCode::kNotFound) return {};

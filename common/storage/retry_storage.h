@@ -1,4 +1,4 @@
-// Tries again what a storage could not do just then.
+// Retries storage operations that failed temporarily.
 #pragma once
 
 #include <atomic>
@@ -15,26 +15,29 @@
 
 namespace holdfast {
 
-// When it is tried again after an error with retryable(): after a random time below a limit that
-// doubles from `first` to `longest` ("full jitter"), so that many agents do not come back at once.
+// When to retry after an error with retryable(): after a random time below a limit that doubles
+// from `first` to `longest` ("full jitter"), so that many agents do not retry at once.
 struct RetryPolicy {
   std::chrono::nanoseconds first = std::chrono::seconds(1);
   std::chrono::nanoseconds longest = std::chrono::seconds(60);
-  // No new try begins later than this after the first; but there is always a second one.
+  // No try begins later than this after the first one, but there is always a second one.
   std::chrono::nanoseconds total = std::chrono::minutes(15);
   // The same until a call succeeds, or fails for another reason, for the first time. Unset:
   // `total`.
-  std::optional<std::chrono::nanoseconds> total_unanswered = std::nullopt;
+  std::optional<std::chrono::nanoseconds> total_before_first_answer = std::nullopt;
 };
 
-// Waits as long as it says. kCancelled when it was interrupted.
+// Waits for the given time. kCancelled if interrupted.
 using Pause = std::function<Result<void>(std::chrono::nanoseconds)>;
-// One that waits for real, until `stop` asks for an end.
+// A real wait that `stop` interrupts.
 Pause PauseUntilStopped(std::stop_token stop);
+
+// Called before a retry with the reason and the time until then. From any thread.
+using RetryNotice = std::function<void(const Error& error, std::chrono::nanoseconds wait)>;
 
 class RetryStorage final : public Storage {
  public:
-  // `clock` and `random` outlive the object. `notice` may be empty.
+  // `clock` and `random` must outlive the object. `notice` may be empty.
   RetryStorage(std::unique_ptr<Storage> inner, const RetryPolicy& policy, const Clock& clock,
                Random& random, Pause pause, RetryNotice notice = {})
       : inner_(std::move(inner)),
@@ -47,17 +50,18 @@ class RetryStorage final : public Storage {
   std::string location() const override { return inner_->location(); }
   unsigned connections_max() const override { return inner_->connections_max(); }
   Result<void> Create() override;
-  // A file that is there after an earlier try, with the same content, is the one that try made.
+  // If a retry finds a file with the same content, an earlier try created it.
   Result<void> Put(const FileName& name, ByteView content, PutMode mode) override;
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override;
-  // Remembers the names it has shown, 32 bytes each, so that none is shown twice.
+  // Remembers the names already visited, 32 bytes each, so that none is visited twice.
   Result<void> List(FileKind kind,
                     const std::function<Result<void>(const FileInfo&)>& visit) override;
-  // A file that is gone after an earlier try was removed by it.
-  Result<void> Remove(const FileName& name) override { return RemoveWhile(name, {}); }
-  Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit) override;
-  Result<void> RemoveWhile(const FileName& name, const Permit& permit) override;
+  // If a retry does not find the file, an earlier try removed it.
+  Result<void> Remove(const FileName& name) override { return RemoveIfPermitted(name, {}); }
+  Result<void> PutIfPermitted(const FileName& name, ByteView content,
+                              const Permit& permit) override;
+  Result<void> RemoveIfPermitted(const FileName& name, const Permit& permit) override;
   Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override;
 
  private:

@@ -20,7 +20,7 @@ int HexDigit(char c) {
   return -1;
 }
 
-// As forms are encoded, which is what `encoding-type=url` means.
+// Form encoding, which is what `encoding-type=url` means.
 Result<std::string> DecodeKey(std::string_view text) {
   std::string key;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -41,14 +41,14 @@ Result<std::string> DecodeKey(std::string_view text) {
   return key;
 }
 
-Error Answered(ErrorCode code, int status, const AnsweredError& answered, std::string hint = "") {
+Error Answered(ErrorCode code, int status, const ResponseError& answered, std::string hint = "") {
   std::string text = fmt::format("the server answered {}", status);
   if (!answered.code.empty()) text += " " + answered.code;
   if (!answered.message.empty()) text += ": " + Quote(answered.message);
   return Error(code, std::move(text)).WithHint(std::move(hint));
 }
 
-// The codes whose status says too little, or something else.
+// Codes whose HTTP status is ambiguous or misleading.
 struct CodeMeaning {
   std::string_view code;
   ErrorCode error;
@@ -102,11 +102,11 @@ std::optional<std::uint64_t> ParseNumber(std::string_view text) {
   return number;
 }
 
-AnsweredError ParseAnsweredError(std::string_view body) {
+ResponseError ParseAnsweredError(std::string_view body) {
   Result<XmlElement> answer = ParseXml(body);
   if (!answer || answer->name != "Error") return {};
-  AnsweredError error;
-  // Shown to people: a code is one word, a message a line of text.
+  ResponseError error;
+  // Shown to users: a code is one word, a message one line of text.
   for (char c : answer->TextOf("Code").substr(0, 64)) {
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.') {
       error.code += c;
@@ -117,15 +117,15 @@ AnsweredError ParseAnsweredError(std::string_view body) {
   return error;
 }
 
-bool IsCongestion(int status, const AnsweredError& answered) {
+bool IsCongestion(int status, const ResponseError& answered) {
   return status == 429 || status == 503 || answered.code == "SlowDown" ||
          answered.code == "TooManyRequests";
 }
 
-Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError& answered) {
+Error ErrorFromResponse(int status, const HttpHeaders& headers, const ResponseError& answered) {
   const std::string* bucket_region = FindHeader(headers, "x-amz-bucket-region");
   const std::string region = bucket_region != nullptr ? *bucket_region : answered.region;
-  // To HEAD, AWS says 400 and nothing else but the header.
+  // To HEAD, AWS answers 400 with only this header.
   const bool is_elsewhere = status == 301 || status == 307 || status == 308 ||
                             (status == 400 && bucket_region != nullptr && answered.code.empty());
   if (is_elsewhere || answered.code == "AuthorizationHeaderMalformed" ||
@@ -145,8 +145,8 @@ Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError&
     case 403:
       return Answered(ErrorCode::kDenied, status, answered, std::string(kRightsHint));
     case 404:
-      // S3 names what is missing (above). Anything else may be a proxy whose server is just being
-      // started, and who believed that would take what is there for removed.
+      // S3 names what is missing (see above). Any other 404 may be from a proxy whose server is
+      // starting. If we believed it, we would treat existing files as removed.
       return Answered(ErrorCode::kUnavailable, status, answered,
                       "an S3 service would say what is missing, so this answer is from a proxy or "
                       "another program: check that the service is up and that the URL is correct");
@@ -167,7 +167,7 @@ Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError&
     default:
       break;
   }
-  // A success that is none is the server's fault, as 5xx are.
+  // An invalid success is the server's fault, like 5xx.
   const bool may_help = status >= 500 || status < 300;
   return Answered(may_help ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument, status,
                   answered, may_help ? "" : "check that the URL names an S3 service");
@@ -222,7 +222,7 @@ std::optional<ContentRange> ParseContentRange(std::string_view text) {
 std::optional<WallTime> ParseHttpDate(std::string_view text) {
   constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  // "Fri, 24 May 2013 00:00:00 GMT" has all its parts in fixed places.
+  // "Fri, 24 May 2013 00:00:00 GMT" has all parts at fixed offsets.
   if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT")) return {};
   const auto* month = std::ranges::find(kMonths, text.substr(8, 3));
   if (month == kMonths.end()) return {};

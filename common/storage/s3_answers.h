@@ -1,4 +1,4 @@
-// What S3 answers, read strictly: lists, errors, ranges.
+// Parses the responses of S3 strictly: lists, errors, ranges.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,19 @@
 
 namespace holdfast::s3 {
 
-// The <Error> of an answer; all empty when there is none that can be read.
-struct AnsweredError {
+// The <Error> of a response; all fields are empty if it cannot be parsed.
+struct ResponseError {
   std::string code = {};     // "NoSuchKey"
-  std::string message = {};  // in the server's words, cut to a line's length
-  std::string region = {};   // where the bucket is, when that is what is wrong
+  std::string message = {};  // the server's text, shortened to a line
+  std::string region = {};   // the bucket's region, if the request used another one
 };
-AnsweredError ParseAnsweredError(std::string_view body);
+ResponseError ParseAnsweredError(std::string_view body);
 
-// What an answer that is no success means, without saying what was asked. `status` may be 200 when
-// the body was an error all the same.
-Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError& answered);
-// Whether the server says that it is asked too much.
-bool IsCongestion(int status, const AnsweredError& answered);
+// The error for an unsuccessful response, without the request. `status` may be 200 if the body is
+// an error.
+Error ErrorFromResponse(int status, const HttpHeaders& headers, const ResponseError& answered);
+// Whether the server reports too many requests.
+bool IsCongestion(int status, const ResponseError& answered);
 
 struct ListedFile {
   std::string key;
@@ -34,9 +34,9 @@ struct ListedFile {
 };
 struct ListPage {
   std::vector<ListedFile> files;
-  std::string next;  // the token that gets the next page; empty: this is the last
+  std::string next;  // token of the next page; empty: this is the last
 };
-// Of ListObjectsV2. kCorrupt for whatever is not one.
+// Parses a response to ListObjectsV2; kCorrupt if malformed.
 Result<ListPage> ParseListPage(std::string_view body);
 
 // "bytes 0-9/100".
@@ -47,7 +47,7 @@ struct ContentRange {
 };
 std::optional<ContentRange> ParseContentRange(std::string_view text);
 
-// Decimal digits and nothing else.
+// Accepts decimal digits only.
 std::optional<std::uint64_t> ParseNumber(std::string_view text);
 
 // The Date header, "Fri, 24 May 2013 00:00:00 GMT".

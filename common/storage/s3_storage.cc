@@ -12,18 +12,18 @@ namespace holdfast::s3 {
 namespace {
 
 constexpr std::size_t kErrorAnswerBytesMax = 64U << 10;
-// What is made room for because a header says so.
+// The most to allocate in advance because of a header.
 constexpr std::uint64_t kTrusted = 256U << 20;
-// A page has 1000 keys of 1024 bytes at most, three times as long when they are encoded.
+// A page has at most 1000 keys of 1024 bytes, three times as long when encoded.
 constexpr std::size_t kListAnswerBytesMax = 8U << 20;
-// Servers bear 15 minutes; from here on it is ours that is wrong.
+// Servers accept 15 minutes. From this difference on, our clock is wrong.
 constexpr std::chrono::minutes kSkewMin{5};
-// So often a service that has never answered may be one that is just being started.
+// Up to this number, a service that has never answered may still be starting.
 constexpr unsigned kStrange404sMax = 3;
 
 std::string HexHash(ByteView content) { return HexEncode(crypto::Sha256Of(content)); }
 
-// Secrets never come back to people, not even when a server shows them.
+// Users must never see secrets, even if a server returns them.
 std::string WithoutSecrets(std::string text, const Credentials& credentials) {
   for (const Secret* secret : {&credentials.secret_access_key, &credentials.session_token}) {
     if (secret->empty()) continue;
@@ -34,13 +34,13 @@ std::string WithoutSecrets(std::string text, const Credentials& credentials) {
   return text;
 }
 
-bool IsAboutMd5(const AnsweredError& error) {
+bool IsAboutMd5(const ResponseError& error) {
   return error.code == "MissingContentMD5" ||
          error.message.find("Content-MD5") != std::string::npos;
 }
 
-// A success whose body is an error all the same, as some servers and proxies have it. No file of a
-// repository begins so.
+// Some servers and proxies return errors with a success status. No file of a repository begins like
+// this.
 bool MayBeError(ByteView body) {
   return body.size() <= kErrorAnswerBytesMax &&
          (AsText(body).starts_with("<?xml") || AsText(body).starts_with("<Error"));
@@ -94,7 +94,7 @@ void S3Storage::KeepClient(std::unique_ptr<HttpClient> client) {
   idle_.push_back(std::move(client));
 }
 
-// What is tried again goes to a new connection, and maybe to another address of the same name.
+// A retry uses a new connection, and perhaps another address of the host.
 void S3Storage::DropIdleClients() {
   std::vector<std::unique_ptr<HttpClient>> dropped;
   std::lock_guard lock(mutex_);
@@ -120,12 +120,12 @@ Result<S3Storage::Answer> S3Storage::Exchange(HttpClient& client, const HttpRequ
   const std::string* length = FindHeader(answer.headers, "content-length");
   const std::uint64_t expected = length == nullptr ? 0 : ParseNumber(*length).value_or(0);
   Bytes& body = answer.body;
-  // One byte more than the length, so that the end is seen without growing; and no more than comes
-  // where the length is beyond that of any usual file.
+  // One byte more than the length, to see the end without growing. If the length is larger than any
+  // usual file, the buffer grows with the content.
   body.resize(static_cast<std::size_t>(std::min<std::uint64_t>({expected, most, kTrusted})) + 1);
   std::size_t filled = 0;
   for (;;) {
-    if (filled > most && (!is_success || is_whole_for_range)) break;  // of no use to anybody
+    if (filled > most && (!is_success || is_whole_for_range)) break;  // the rest is not needed
     if (filled > most) {
       return Fail(ErrorCode::kCorrupt, fmt::format("the server answered {} with more than {} bytes",
                                                    answer.status, most));
@@ -179,7 +179,7 @@ Result<S3Storage::Answer> S3Storage::SendOnce(const Request& request,
   const bool is_unnamed_404 =
       answer->status == 404 && answer->error.code.empty() && request.method != "HEAD";
   const bool is_fault = answer->status >= 500 || is_unnamed_404;
-  // The clients until then have other limits.
+  // Earlier clients have other timeouts.
   const bool is_first = !is_fault && !has_answered_.exchange(true) && options_.first_answer_timeout;
   if (is_fault || is_first) {
     DropIdleClients();
@@ -216,7 +216,7 @@ bool S3Storage::CorrectClock(const Answer& answer) {
 
 Result<bool> S3Storage::Correct(const Request& request, const Answer& answer,
                                 const Credentials& credentials, Corrections& done) {
-  // An answer to HEAD has no body that says what was refused.
+  // A response to HEAD has no body with the reason.
   const bool is_unnamed = answer.error.code.empty() && request.method == "HEAD";
   const bool is_refused = answer.status == 400 || answer.status == 401 || answer.status == 403;
   if (!is_refused) return false;
@@ -245,15 +245,15 @@ Result<S3Storage::Answer> S3Storage::Look(const Request& request) {
   why.method = "GET";
   why.headers.emplace_back("range", "bytes=0-0");
   why.answer_bytes_max = 1;
-  HF_ASSIGN(Answer told, Send(why));
-  // 416: it exists and has no first byte.
-  if (told.error.code.empty() || told.status == 416) return answer;
-  return told;
+  HF_ASSIGN(Answer get_answer, Send(why));
+  // 416: the file exists but is empty.
+  if (get_answer.error.code.empty() || get_answer.status == 416) return answer;
+  return get_answer;
 }
 
 std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& answer) {
   const std::string what = fmt::format("{} in {}", request.what, Quote(place_.location));
-  Error error = ErrorOfAnswer(answer.status, answer.headers, answer.error);
+  Error error = ErrorFromResponse(answer.status, answer.headers, answer.error);
   if (answer.error.code == "NoSuchBucket" && was_bucket_there_) {
     return Fail(
         Error(ErrorCode::kUnavailable, error.message())
@@ -278,7 +278,7 @@ Result<void> S3Storage::Create() {
                      .method = "HEAD",
                      .path = place_.base_path.empty() ? "/" : place_.base_path};
   HF_ASSIGN(const Answer found, Send(look));
-  // A key may well be allowed what a repository needs, and not to see the bucket itself.
+  // A key may have all rights that a repository needs, but not see the bucket itself.
   if (found.is_success() || found.status == 403) return {};
   if (found.status != 404) return Refused(look, found);
   const std::string body =
@@ -310,7 +310,7 @@ Result<void> S3Storage::Put(const FileName& name, ByteView content, PutMode mode
   request.answer_bytes_max = kErrorAnswerBytesMax;
   if (name.kind == FileKind::kPack) request.payload_hash = name.name;
   if (mode == PutMode::kCreate) {
-    // Looked for first, for servers that do not know the condition or leave it out of account.
+    // Checks first, because some servers do not support the condition, or ignore it.
     Result<FileInfo> there = Stat(name);
     if (there) {
       return CompareWithOurs(name, content,
@@ -341,7 +341,7 @@ Result<Bytes> S3Storage::Get(const FileName& name, ByteRange range) {
   Request request = RequestFor("read", "GET", name);
   request.answer_bytes_max = kWholeFileBytesMax;
   if (!is_whole) {
-    // Servers count in 63 bits, and a range of no bytes cannot be asked for.
+    // Servers count in 63 bits, and an empty range cannot be requested.
     constexpr std::uint64_t kEndMax = INT64_MAX;
     if (range.length == 0 || range.offset > kEndMax || range.length > kEndMax - range.offset) {
       HF_ASSIGN(const FileInfo info, Stat(name));
@@ -427,7 +427,7 @@ Result<std::string> S3Storage::ListPageFrom(
   HF_ASSIGN(const Answer answer, Send(request));
   if (!answer.is_success()) {
     std::unexpected<Error> refused = Refused(request, answer);
-    // Of a bucket that is still to be made. No other list is empty unless it says so.
+    // The bucket does not exist yet. No other error means an empty list.
     if (refused.error().code() == ErrorCode::kNotFound && answer.error.code == "NoSuchBucket") {
       return std::string();
     }
@@ -440,14 +440,14 @@ Result<std::string> S3Storage::ListPageFrom(
   }
   for (const ListedFile& file : page->files) {
     FileName name{kind, file.key.substr(file.key.rfind('/') + 1)};
-    // A file in the wrong place would not be found by its name, so it is not there.
+    // A file in the wrong place cannot be found by its name, so it is not listed.
     if (!IsValidName(name) || file.key != place_.prefix + FilePath(name)) continue;
     HF_TRY(visit({std::move(name), file.size}));
   }
   return std::move(page->next);
 }
 
-// A server says the same whether there was something to remove or not, so it is looked for first.
+// DELETE does not report whether the file existed, so check first.
 Result<void> S3Storage::Remove(const FileName& name) {
   Request request = RequestFor("remove", "HEAD", name);
   HF_ASSIGN(const Answer there, Look(request));

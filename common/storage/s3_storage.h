@@ -1,15 +1,14 @@
-// A bucket of S3, or of a service that speaks its protocol, as Storage: the files of a repository
-// lie below a prefix as restic lays them out. Protocol: "Amazon S3 REST API".
+// A bucket of S3 or a compatible service as Storage. A repository's files are stored below a prefix
+// in restic's layout. Protocol: "Amazon S3 REST API".
 //
-// One try of one request at a time per thread; RetryStorage tries again. Three things are put right
-// at once, because waiting would not help: a clock that is wrong (by the server's Date),
-// credentials that are over (asked for anew), and a bucket with Object Lock (which wants
-// Content-MD5).
+// A call makes one try of each request; RetryStorage retries. Three problems are corrected at once,
+// because waiting would not help: a wrong clock (from the server's Date), expired credentials
+// (loaded again), and a bucket with Object Lock (which requires Content-MD5).
 //
-// What is not there is what the server says is not there, by name (NoSuchKey; NoSuchBucket of a
-// bucket that was not seen yet). Any other 404 is kUnavailable: a proxy answers so while the server
-// behind it is started anew, and what counts as gone is soon destroyed by who makes room. Where
-// nothing else ever came it is kInvalidArgument after some tries: a wrong URL answers so for ever.
+// Something is missing only if the server says so by name (NoSuchKey; NoSuchBucket if the bucket
+// was not seen yet). Any other 404 is kUnavailable: a proxy returns it while its server restarts,
+// and a prune may destroy what seems to be missing. If the service never gave any other answer, it
+// is kInvalidArgument after some tries: a wrong URL returns it forever.
 #pragma once
 
 #include <atomic>
@@ -31,28 +30,28 @@
 namespace holdfast::s3 {
 
 struct StorageOptions {
-  const Clock* clock = nullptr;  // outlives the storage
+  const Clock* clock = nullptr;  // must outlive the storage
   std::stop_token stop = {};     // ends every call with kCancelled
-  // After which a request that moves no byte in either direction is given up.
+  // A request that transfers no bytes for this long fails.
   std::chrono::milliseconds stall_timeout{60'000};
-  // The limit of connecting and of a stall until the server has answered for the first time.
+  // Replaces the timeouts for connecting and stalls until the server has answered once.
   std::optional<std::chrono::milliseconds> first_answer_timeout = std::nullopt;
 };
 
 class S3Storage final : public Storage {
  public:
-  // Touches nothing yet. kInvalidArgument for a URL that makes no sense.
+  // Does not connect yet. kInvalidArgument for a malformed URL.
   static Result<std::unique_ptr<S3Storage>> Open(std::string_view url, const Settings& settings,
                                                  const StorageOptions& options);
   S3Storage(Place place, const Settings& settings, const StorageOptions& options);
 
   std::string location() const override { return place_.location; }
   unsigned connections_max() const override { return connections_; }
-  // Makes the bucket where it is missing.
+  // Creates the bucket if it is missing.
   Result<void> Create() override;
-  // A pack's name is taken for the hash of its content, as the signature needs it: one that is not
-  // is refused by the server, and kCorrupt. A file with the same content is no reason for
-  // kAlreadyExists: a connection that broke off may have let the first sending of it through.
+  // A pack's name is sent as the hash of its content, which the signature needs. If they differ,
+  // the server refuses the pack: kCorrupt. An existing file with the same content is not
+  // kAlreadyExists: an earlier try may have written it before its connection broke.
   Result<void> Put(const FileName& name, ByteView content, PutMode mode) override;
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override;
@@ -60,7 +59,7 @@ class S3Storage final : public Storage {
                     const std::function<Result<void>(const FileInfo&)>& visit) override;
   Result<void> Remove(const FileName& name) override;
 
-  // How many requests go out at once just now.
+  // The current limit of concurrent requests.
   unsigned connections_allowed() const { return limit_.allowed(); }
 
  private:
@@ -72,17 +71,17 @@ class S3Storage final : public Storage {
     HttpHeaders headers = {};
     ByteView body = {};
     std::string payload_hash = {};
-    std::size_t answer_bytes_max = 0;  // of a success
+    std::size_t answer_bytes_max = 0;  // for a success
   };
   struct Answer {
     int status = 0;
     HttpHeaders headers = {};
     Bytes body = {};
-    AnsweredError error = {};  // where it is no success
+    ResponseError error = {};  // empty for a success
 
     bool is_success() const { return status >= 200 && status < 300 && error.code.empty(); }
   };
-  // What was put right already for one request.
+  // What was already corrected for one request.
   struct Corrections {
     bool clock = false;
     bool credentials = false;
@@ -90,23 +89,22 @@ class S3Storage final : public Storage {
   };
 
   Request RequestFor(std::string what, std::string method, const FileName& name) const;
-  // Any answer. Errors are those of the connection and of finding credentials.
+  // Returns any answer. Errors are those of connecting and of loading credentials.
   Result<Answer> Send(const Request& request);
   Result<Answer> SendOnce(const Request& request, const Credentials& credentials);
   Result<Answer> Exchange(HttpClient& client, const HttpRequest& sent, const Request& request);
-  // Whether something was put right, so that it is worth to send it again.
+  // Whether something was corrected, so that sending again makes sense.
   Result<bool> Correct(const Request& request, const Answer& answer, const Credentials& credentials,
                        Corrections& done);
   bool CorrectClock(const Answer& answer);
-  // The answer's error, with what was asked.
+  // The answer's error, with the request.
   std::unexpected<Error> Refused(const Request& request, const Answer& answer);
-  // Sends a HEAD. What refuses it, or does not find the file, has no body that says why: that is
-  // asked for by a GET.
+  // Sends a HEAD. If it fails, the response has no body with the reason, so a GET asks for it.
   Result<Answer> Look(const Request& request);
   Result<Bytes> TakeRange(const Request& request, Answer answer, ByteRange range);
-  // Errors with `there` unless what lies there is `content`.
+  // Fails with `there` unless the stored file is `content`.
   Result<void> CompareWithOurs(const FileName& name, ByteView content, Error there);
-  // Shows one page; the token of the next, empty behind the last.
+  // Visits one page. Returns the token of the next one, empty after the last.
   Result<std::string> ListPageFrom(FileKind kind, const std::string& token,
                                    const std::function<Result<void>(const FileInfo&)>& visit);
 
@@ -122,13 +120,13 @@ class S3Storage final : public Storage {
   AwsSigner signer_;
   CredentialCache credentials_;
   AdaptiveLimit limit_;
-  std::atomic<std::int64_t> clock_offset_ns_ = 0;  // the server's clock less ours
+  std::atomic<std::int64_t> clock_offset_ns_ = 0;  // the server's clock minus ours
   std::atomic<bool> wants_md5_ = false;
   std::atomic<bool> has_answered_ = false;
-  std::atomic<bool> was_bucket_there_ = false;  // by any answer so far
-  std::atomic<unsigned> strange_404s_ = 0;      // that were refused while it was not
+  std::atomic<bool> was_bucket_there_ = false;  // in any answer so far
+  std::atomic<unsigned> strange_404s_ = 0;      // refused before the bucket was seen
   std::mutex mutex_;
-  std::vector<std::unique_ptr<HttpClient>> idle_;  // each with a connection that is kept
+  std::vector<std::unique_ptr<HttpClient>> idle_;  // each keeps a connection
 };
 
 }  // namespace holdfast::s3

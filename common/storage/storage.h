@@ -1,29 +1,28 @@
-// Where bytes lie: a flat set of immutable files in a repository's layout, on a disk or elsewhere.
+// A flat set of immutable files in a repository's layout, on a disk or elsewhere.
 //
-// A Storage does not interpret content, and does not retry, cache or limit; wrappers do, and are
-// Storages themselves. Every implementation and wrapper passes tests/contract/storage_contract.h.
+// A Storage does not interpret content, and does not retry, cache or limit. Wrappers do that, and
+// are Storages themselves. All implementations and wrappers pass tests/contract/storage_contract.h.
+//
+// This room stores files: open_storage.h opens a directory (posix_storage.h) or a bucket
+// (s3_storage.h), wrapped with retries and rate limits. It knows the names and kinds of a
+// repository's files, but never their content.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
-#include "common/base/rate_limit.h"
 #include "common/base/result.h"
-#include "common/storage/s3_settings.h"
 
 namespace holdfast {
 
 enum class FileKind : std::uint8_t { kConfig, kKey, kPack, kIndex, kSnapshot, kLock };
 
-// The directory of a kind: "keys", "data", "index", "snapshots", "locks"; "config" for the one
+// The directory of a kind: "keys", "data", "index", "snapshots", "locks"; "config" for the single
 // file.
 std::string_view FileKindName(FileKind kind);
 
@@ -38,9 +37,9 @@ struct FileInfo {
   std::uint64_t size = 0;
 };
 
-// The file's path below the storage's top: "data/3f/3fa2...", "keys/...", "config".
+// The file's path in the storage: "data/3f/3fa2...", "keys/...", "config".
 std::string FilePath(const FileName& name);
-// Whether `name` is of the form that the kind's files have.
+// Whether `name` is well-formed for its kind.
 bool IsValidName(const FileName& name);
 
 enum class PutMode : std::uint8_t { kReplace, kCreate };
@@ -54,87 +53,58 @@ struct ByteRange {
   std::uint64_t length = 0;
 };
 
-// Asked before each try of what may be done only as long as something else is so; its error ends
-// the trying, and is what the call returns. Empty: it may always.
+// Called before each try of an operation that is allowed only under a condition. Its error ends the
+// retries and is returned. Empty: always allowed.
 using Permit = std::function<Result<void>()>;
 
-// What writers have left that died before their file had its name: bytes that nobody can ask for.
+// Temporary files of writers that died. No reader can reach them.
 struct Leftovers {
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;
 };
 struct LeftoverSearch {
-  WallTime before;          // only what was last written earlier than this
-  bool only_count = false;  // nothing goes
+  WallTime before;          // only files last written before this
+  bool only_count = false;  // remove nothing
 };
 
-// Safe to call from several threads.
+// Thread-safe.
 class Storage {
  public:
   virtual ~Storage() = default;
   // For messages: "file:/srv/backup/main". Never holds a secret.
   virtual std::string location() const = 0;
-  // How many calls at once make sense.
+  // How many concurrent calls make sense.
   virtual unsigned connections_max() const = 0;
-  // Makes the place ready to hold a repository (directories, bucket); harmless when it is.
+  // Prepares the storage for a repository (directories, bucket); harmless if it is prepared.
   virtual Result<void> Create() = 0;
-  // On success the whole content is durable; a reader never sees part of it. kAlreadyExists only
-  // with kCreate (config and keys): every other name is a content hash, so writing it again is
-  // harmless and a retry is safe. kNoSpace, kDenied, kUnavailable; kNotFound when the place itself
-  // is gone, e.g. not mounted; kCorrupt may be for a pack whose content is not what its name says.
+  // On success the whole content is durable; readers never see part of it. kAlreadyExists only with
+  // kCreate (config and keys): every other name is a content hash, so writing it again is harmless
+  // and a retry is safe. kNoSpace, kDenied, kUnavailable; kNotFound when the storage itself is
+  // missing, e.g. not mounted; possibly kCorrupt for a pack whose content does not match its name.
   // REQUIRES: IsValidName(name), here and below.
   virtual Result<void> Put(const FileName& name, ByteView content, PutMode mode) = 0;
-  // kNotFound; kCorrupt when the file is shorter than the range asks for, and for a whole file of
-  // more than kWholeFileBytesMax; kUnsupported where the file is there and the place does not give
-  // it as it is, which nobody may take for damage: what lies in an archive class, for one.
+  // kNotFound; kCorrupt when the file is shorter than the range, or when a whole file is larger
+  // than kWholeFileBytesMax; kUnsupported when the file exists but cannot be read as it is, e.g. in
+  // an archive storage class. Callers must not treat that as damage.
   virtual Result<Bytes> Get(const FileName& name, ByteRange range) = 0;
   virtual Result<FileInfo> Stat(const FileName& name) = 0;
-  // Calls `visit` once per file in any order on the calling thread and stops at its first error.
-  // Names that are not of the kind's form are skipped; a missing directory is empty.
+  // Calls `visit` once per file, in any order, on the calling thread. Stops at its first error.
+  // Skips names that are malformed for the kind; a missing directory is empty.
   virtual Result<void> List(FileKind kind,
                             const std::function<Result<void>(const FileInfo&)>& visit) = 0;
-  // kNotFound when it is not there.
+  // kNotFound if the file does not exist.
   virtual Result<void> Remove(const FileName& name) = 0;
-  // Put() with kReplace, and Remove(), while `permit` says so. As they are here it is asked once;
-  // who tries again overrides them.
-  virtual Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit);
-  virtual Result<void> RemoveWhile(const FileName& name, const Permit& permit);
-  // Removes leftovers, each while `permit` says so; how many there were. REQUIRES: nobody writes,
-  // else who does so slowly loses the file under its hands. Here: a place that has none.
+  // Put() with kReplace, and Remove(), while `permit` allows it. The defaults call it once;
+  // wrappers that retry override them.
+  virtual Result<void> PutIfPermitted(const FileName& name, ByteView content, const Permit& permit);
+  virtual Result<void> RemoveIfPermitted(const FileName& name, const Permit& permit);
+  // Removes leftovers, each while `permit` allows it, and returns their number. REQUIRES: there are
+  // no writers; a slow one would lose its file. The default has no leftovers.
   virtual Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit);
 };
 
-// List() of kConfig, which is one file and lies in no directory: for implementations.
+// List() of kConfig, a single file outside the directories; for implementations.
 Result<void> ListConfig(Storage& storage,
                         const std::function<Result<void>(const FileInfo&)>& visit);
-
-// Where a storage lies, and what is needed to get there.
-struct StorageAddress {
-  std::string url;
-  s3::Settings s3 = {};  // of an "s3:" URL
-  // How long a server that has never answered is tried: a mistake in an endpoint never answers.
-  // Unset: as long as one that has.
-  std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
-  // How fast content may come from there, and go there.
-  RateLimits read_limits = {};
-  RateLimits write_limits = {};
-};
-
-// Told before something is tried again: why, and after which time. From any thread.
-using RetryNotice = std::function<void(const Error& error, std::chrono::nanoseconds wait)>;
-
-// Opens the storage that the URL names: "file:/absolute/path" or "s3:https://host/bucket/prefix".
-// What may pass is tried again: of S3 for a quarter of an hour, of a directory (ESTALE and its kin
-// of network file systems) for some seconds. `stop` ends that waiting with kCancelled, and nothing
-// else, so that what has to be cleaned up can still be. Touches nothing yet. kInvalidArgument for a
-// URL of no known form, kUnsupported for a known scheme that this build does not have. `notice` may
-// be empty.
-Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address,
-                                             std::stop_token stop = {}, RetryNotice notice = {});
-
-// The same as a seam: tests put storages in memory behind it.
-using StorageOpener =
-    std::function<Result<std::unique_ptr<Storage>>(const StorageAddress& address)>;
-StorageOpener MakeStorageOpener(std::stop_token stop = {}, RetryNotice notice = {});
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// A snapshot as those see it who know nothing of repositories: sources and the restore job.
+// A snapshot as sources and the restore job see it, without knowledge of repositories.
 #pragma once
 
 #include <cstdint>
@@ -23,78 +23,78 @@ struct ViewEntry {
   Attributes attributes;
 };
 
-// What becomes of things that are there already. Directories are always entered.
+// What an extraction does with existing files. Directories are always entered.
 enum class Overwrite : std::uint8_t {
-  kAlways,     // what is not the same is replaced; contents are compared by their hashes
-  kIfChanged,  // the same, but a file of the same size and mtime is not read
-  kIfNewer,    // only what is older (mtime) than in the snapshot is replaced
-  kNever,      // nothing is replaced
+  kAlways,     // replace whatever differs; contents are compared by their hashes
+  kIfChanged,  // the same, but do not read files of the same size and mtime
+  kIfNewer,    // replace only what is older (mtime) than in the snapshot
+  kNever,      // replace nothing
 };
 
-// One thing that an extraction would change.
+// A change that an extraction would make.
 struct ExtractChange {
-  std::string_view path;  // relative to the directory that is written to
+  std::string_view path;  // relative to the target directory
   bool is_directory = false;
-  // '+' made, '-' removed, 'T' of another type, 'M' of other content, 'U' of other attributes.
+  // '+' created, '-' removed, 'T' type differs, 'M' content differs, 'U' attributes differ.
   char change = '+';
 };
 
 struct ExtractOptions {
-  // Paths relative to the snapshot's top; each with all below it. Empty: everything.
+  // Paths relative to the snapshot's top, each with all below it. Empty: everything.
   std::vector<std::string> paths = {};
-  // Strip this prefix (a directory of the snapshot) from what is written: with strip "data/etc" the
+  // Strip this prefix (a directory of the snapshot) from target paths: with strip "data/etc" the
   // file "data/etc/hosts" becomes "<directory>/hosts".
   std::string strip = {};
-  // Give files their owner by number (true, needs CAP_CHOWN) or leave them to the caller's own ids.
+  // Restore numeric owners and groups (needs CAP_CHOWN); otherwise files belong to the caller.
   bool restore_owner = true;
-  // Only what one of `include` matches, or all but what one of `exclude` matches: patterns as
-  // PathFilter has them, of paths from the snapshot's top. Not both.
+  // Extract only what one of `include` matches, or all but what one of `exclude` matches. Patterns
+  // are those of PathFilter, for paths from the snapshot's top. Set at most one of the two.
   std::vector<std::string> include = {};
   std::vector<std::string> exclude = {};
   Overwrite overwrite = Overwrite::kAlways;
-  // Removes, when all is written, what the directories that were entered have and the snapshot has
-  // not, as far as the patterns select it; never the entry `spare` of the directory itself.
-  bool remove_others = false;
+  // At the end, remove from the visited directories what the snapshot does not have and the
+  // patterns select; but never the entry `spare` of the target directory.
+  bool delete_extraneous = false;
   std::string spare = {};
-  // Half a file that an earlier extraction left is finished or removed.
+  // Finish or remove partly written files of an earlier extraction.
   bool resumes = false;
-  // Changes nothing, and the directory need not be there: `on_change` is told what would be.
+  // Change nothing, and report to `on_change` what would change. The directory need not exist.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
 };
 
-// Of a dry run: what would be.
+// For a dry run, what would happen.
 struct ExtractOutcome {
-  std::uint64_t items = 0;            // that are there now as the snapshot has them
-  std::uint64_t unchanged = 0;        // of these, that were so before
-  std::uint64_t skipped = 0;          // that were there and are left as they were, see Overwrite
-  std::uint64_t removed = 0;          // see remove_others; a directory with all below it is one
-  std::uint64_t bytes = 0;            // of content that was written
-  std::vector<std::string> warnings;  // e.g. attributes that this file system cannot hold, per path
+  std::uint64_t items = 0;      // that are now as in the snapshot
+  std::uint64_t unchanged = 0;  // of these, those that already were
+  std::uint64_t skipped = 0;    // that exist and were left as they are, see Overwrite
+  std::uint64_t removed = 0;    // see delete_extraneous; a directory with all its content is one
+  std::uint64_t bytes = 0;      // of content that was written
+  std::vector<std::string> warnings;  // per path, e.g. attributes that the file system cannot hold
 };
 
-// One snapshot. Safe to use from several threads. Paths are relative to the top of the snapshot:
-// what `restore --to` writes (for Holdfast's own snapshots what lies below "/<kind>/<name>").
+// One snapshot. Safe to use from several threads. Paths are relative to what `restore --to` writes:
+// the snapshot's root or, in Holdfast's own snapshots, "/<kind>/<name>".
 class SnapshotView {
  public:
   virtual ~SnapshotView() = default;
   virtual const std::string& snapshot_id() const = 0;
   // Empty for snapshots that Holdfast did not make.
   virtual const std::optional<Manifest>& manifest() const = 0;
-  // nullopt when there is no such path. Cheap for neighbours: the last directories stay decoded.
+  // nullopt if the path does not exist. Cheap for neighbours: the last directories stay decoded.
   virtual Result<std::optional<Attributes>> Stat(std::string_view path) = 0;
-  // The same, null when there is no such path, with all that who saves the path again needs of it.
+  // Like Stat(), but with all that a backup needs to reuse the entry; null if it does not exist.
   virtual Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) = 0;
-  // Entries of a directory by ascending name bytes; "" is the top. kNotFound, or kInvalidArgument
-  // for what is no directory. Stops at the visitor's first error.
+  // Visits the entries of a directory by ascending name bytes; "" is the top. kNotFound;
+  // kInvalidArgument if it is not a directory. Stops at the visitor's first error.
   virtual Result<void> List(std::string_view path,
                             const std::function<Result<void>(const ViewEntry&)>& visit) = 0;
-  // Content of a file; every blob's hash is verified while reading (kCorrupt).
+  // The content of a file; every blob's hash is verified while reading (kCorrupt).
   virtual Result<std::unique_ptr<ByteReader>> Open(std::string_view path) = 0;
-  // Writes into `directory`, which must exist; nothing outside of it can be touched whatever names
-  // and links the snapshot and the directory hold. Files appear whole or not at all. kNoSpace
-  // before the first is written when it can be foreseen. Contents, names and attributes are durable
-  // on success.
+  // Extracts into `directory`, which must exist. Nothing outside of it is touched, whatever names
+  // and links the snapshot and the directory have. Files appear whole or not at all. kNoSpace
+  // before anything is written, if that can be foreseen. On success, contents, names and attributes
+  // are durable.
   virtual Result<ExtractOutcome> Extract(const std::string& directory,
                                          const ExtractOptions& options, Progress& progress,
                                          std::stop_token stop) = 0;

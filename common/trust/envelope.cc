@@ -28,7 +28,7 @@ constexpr std::size_t kEnvelopeOverhead = 2048;
 
 const TypeFacts& FactsOf(PayloadType type) { return kTypes.at(static_cast<std::size_t>(type)); }
 
-// Copies what fits; the result says whether it had the right size.
+// Copies what fits. Returns whether the size was right.
 template <std::size_t Size>
 bool CopyExactly(std::string_view from, std::array<std::uint8_t, Size>& to) {
   ByteView bytes = AsBytes(from);
@@ -79,7 +79,7 @@ Result<void> CheckEnvelopeForm(const v1::Envelope& message, const Envelope& enve
   }
   if (!sizes_are_right) return Malformed("a key id or signature of the wrong length");
   if (HasKeyTwice(envelope.signatures)) return Malformed("two signatures of one key");
-  // Another type is another rule's to refuse.
+  // CheckEnvelopeType() refuses other types.
   std::size_t bytes_max = PayloadBytesMaxOf(envelope.payload_type);
   if (bytes_max != 0 && envelope.payload.size() > bytes_max) {
     return Malformed(fmt::format("a payload of {}; expected at most {}",
@@ -98,7 +98,7 @@ Result<PayloadType> ParsePayloadType(std::string_view name) {
   return Fail(ErrorCode::kInvalidArgument, fmt::format("unknown payload type {}", Quote(name)));
 }
 
-std::string_view PayloadTypeWord(PayloadType type) { return FactsOf(type).word; }
+std::string_view PayloadTypeTitle(PayloadType type) { return FactsOf(type).word; }
 std::size_t PayloadBytesMax(PayloadType type) { return FactsOf(type).bytes_max; }
 std::size_t EnvelopeBytesMax(PayloadType type) {
   return FactsOf(type).bytes_max + kEnvelopeOverhead;
@@ -132,18 +132,18 @@ Bytes Sign(PayloadType type, ByteView payload, const crypto::SigningKey& key) {
 Result<Bytes> Assemble(PayloadType type, ByteView payload, std::span<const Signature> signatures) {
   if (payload.size() > PayloadBytesMax(type)) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("a {} of {}; expected at most {}", PayloadTypeWord(type),
+                fmt::format("a {} of {}; expected at most {}", PayloadTypeTitle(type),
                             FormatBytes(payload.size()), FormatBytes(PayloadBytesMax(type))));
   }
   if (signatures.empty() || signatures.size() > kSignaturesMax) {
     return Fail(
         ErrorCode::kInvalidArgument,
         fmt::format("{} for a {}; expected 1 to {}", FormatCount(signatures.size(), "signature"),
-                    PayloadTypeWord(type), kSignaturesMax));
+                    PayloadTypeTitle(type), kSignaturesMax));
   }
   if (HasKeyTwice(signatures)) {
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("a {} with two signatures of one key", PayloadTypeWord(type)));
+                fmt::format("a {} with two signatures of one key", PayloadTypeTitle(type)));
   }
   return Encode(type, payload, signatures);
 }
@@ -153,12 +153,12 @@ Result<Bytes> AddSignature(PayloadType type, ByteView envelope, const Signature&
   if (std::ranges::find(decoded.signatures, signature.key_id, &Signature::key_id) !=
       decoded.signatures.end()) {
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("the {} is already signed by key {}", PayloadTypeWord(type),
+                fmt::format("the {} is already signed by key {}", PayloadTypeTitle(type),
                             crypto::ShortKeyId(signature.key_id)));
   }
   if (decoded.signatures.size() == kSignaturesMax) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the {} already has {} signatures, the maximum", PayloadTypeWord(type),
+                fmt::format("the {} already has {} signatures, the maximum", PayloadTypeTitle(type),
                             kSignaturesMax));
   }
   decoded.signatures.push_back(signature);
@@ -173,7 +173,7 @@ Result<Bytes> AddSignature(PayloadType type, ByteView envelope, const crypto::Si
 Result<void> CheckEnvelopeSize(PayloadType type, ByteView bytes) {
   if (bytes.size() <= EnvelopeBytesMax(type)) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("a {} of {}; expected at most {}", PayloadTypeWord(type),
+              fmt::format("a {} of {}; expected at most {}", PayloadTypeTitle(type),
                           FormatBytes(bytes.size()), FormatBytes(PayloadBytesMax(type))));
 }
 
@@ -185,7 +185,7 @@ Result<void> ParseEnvelope(ByteView bytes, Envelope& out) {
   out.payload = ToBytes(message.payload());
   bool sizes_are_right = true;
   for (const v1::Signature& from : message.signatures()) {
-    if (out.signatures.size() > kSignaturesMax) break;  // refused below; a megabyte has many
+    if (out.signatures.size() > kSignaturesMax) break;  // refused below; there may be very many
     Signature& signature = out.signatures.emplace_back();
     sizes_are_right &= CopyExactly(from.key_id(), signature.key_id);
     sizes_are_right &= CopyExactly(from.signature(), signature.bytes);

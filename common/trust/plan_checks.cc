@@ -28,7 +28,7 @@ Result<void> CheckType(Examination& examination) {
   return CheckEnvelopeType(PayloadType::kPlan, examination.envelope());
 }
 
-// One signature of the controller's role or of none; operators' have a row of their own.
+// Checks a signature, unless it is an operator's: CheckOperators() checks those.
 Result<void> CheckControllerSignature(Examination& examination, const Signature& signature) {
   const RootDocument& root = examination.context().root;
   const Envelope& envelope = examination.envelope();
@@ -90,8 +90,8 @@ Result<void> CheckTime(Examination& examination) {
   const v1::Plan& plan = examination.plan();
   const std::int64_t now_ms = UnixMilliseconds(examination.context().now);
   const std::int64_t allowance_ms = kClockAllowance.count();
-  // Ordered and bounded first: what follows cannot overflow, and a life cannot begin before its
-  // issue.
+  // Check order and bounds first: the rest cannot overflow, and a plan's life cannot begin before
+  // its issue.
   if (plan.issued_at_ms() < 0 || plan.not_before_ms() < plan.issued_at_ms() ||
       plan.expires_at_ms() <= plan.not_before_ms() || plan.expires_at_ms() > kUnixMillisecondsMax) {
     return Refuse("the plan's times are out of order");
@@ -176,14 +176,14 @@ Result<void> CheckReplay(Examination& examination) {
                 "the controller's catalog may have been restored from a copy; order it again");
 }
 
-// Beside what is there any snapshot may be put, and where the policy says; only its own service
-// takes it in place.
-bool TakesAnySnapshot(Examination& examination) {
+// A restore to a directory or to a named target may use any snapshot; one in place only those of
+// the source itself.
+bool AllowsAnySnapshot(Examination& examination) {
   return examination.kind() == v1::ORDER_KIND_RESTORE || examination.plan().restore().has_named();
 }
 
 Result<void> CheckSource(Examination& examination) {
-  if (TakesAnySnapshot(examination)) return {};
+  if (AllowsAnySnapshot(examination)) return {};
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
     if (examination.context().policy.RepositoryOf(ordered.source)) continue;
     return Refuse(fmt::format("source {} is not configured on this node", Quote(ordered.source)),
@@ -207,7 +207,7 @@ Result<void> CheckRepository(Examination& examination) {
   if (kind == v1::ORDER_KIND_PROBE) return {};  // reads no repository
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
     HF_TRY(CheckConfiguredRepository(policy, ordered.repository));
-    if (TakesAnySnapshot(examination)) continue;
+    if (AllowsAnySnapshot(examination)) continue;
     const std::optional<std::string> own = policy.RepositoryOf(ordered.source);
     if (own && *own != ordered.repository) {
       return Refuse(fmt::format("repository {} is not the repository of source {}, which is {}",
@@ -268,7 +268,7 @@ Result<void> CheckRestoreTarget(Examination& examination) {
       order.named().name(), source.substr(0, source.find('/')), options);
 }
 
-// One component of a path: a name that leads nowhere but down.
+// One component of a path, which leads nowhere but down.
 bool IsComponent(std::string_view name) {
   return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\0", 2)) == name.npos;
@@ -303,7 +303,7 @@ Result<void> CheckPath(Examination& examination) {
     if (!path.empty() && !IsRelativePath(path)) return RefusePath("path", path);
   }
   if (plan.has_compose()) {
-    // A part's node becomes a directory of the snapshot.
+    // A part's node is a directory name in the snapshot.
     for (const v1::Part& part : plan.compose().parts()) {
       if (!IsComponent(part.node())) return RefusePath("node", part.node());
     }
@@ -346,7 +346,7 @@ const Envelope& Examination::envelope() {
 }
 
 Result<void> Examination::EnvelopeForm() {
-  (void)envelope();  // reads it
+  (void)envelope();  // parses it
   return envelope_form_;
 }
 
@@ -359,7 +359,7 @@ const v1::Plan& Examination::plan() {
 }
 
 Result<void> Examination::PlanForm() {
-  (void)plan();  // reads it
+  (void)plan();  // parses it
   return plan_form_;
 }
 
@@ -394,7 +394,7 @@ CheckedPlan RunPlanChecks(std::span<const PlanCheck> checks, ByteView envelope,
                           const PlanContext& context) {
   Examination examination(envelope, context);
   std::optional<Refusal> refusal;
-  bool is_read = false;  // the plan, after a controller's signature on it was verified
+  bool is_read = false;  // the plan was parsed, after a controller's signature was verified
   bool is_authentic = false;
   for (const PlanCheck& check : checks) {
     Result<void> passed = check.examine(examination);
@@ -410,7 +410,7 @@ CheckedPlan RunPlanChecks(std::span<const PlanCheck> checks, ByteView envelope,
   CheckedPlan checked = examination.Describe();
   checked.is_authentic = is_authentic;
   checked.known_already = is_known;
-  // A plan that was accepted once is answered with what became of it, however old it is by now.
+  // A known plan is answered with its outcome, however old it is.
   if (!is_known) checked.refusal = std::move(refusal);
   return checked;
 }

@@ -132,7 +132,7 @@ Result<void> CheckRootForm(const v1::RootDocument& document) {
   std::map<v1::Role, std::set<std::string>> persons;
   for (const v1::RoleKey& key : document.keys()) {
     HF_TRY(CheckKeyForm(key));
-    // One key in two roles would put an operator's on the controller.
+    // One key in two roles could put an operator's key on the controller.
     if (!keys.insert(key.public_key()).second) return BadForm("the same key twice");
     persons[key.role()].insert(key.person());
   }
@@ -161,7 +161,7 @@ Result<Bytes> SignRootDocument(const v1::RootDocument& document,
   std::vector<Signature> signatures;
   std::set<crypto::KeyId> signed_by;
   for (const crypto::SigningKey* key : keys) {
-    if (!signed_by.insert(key->id()).second) continue;  // one person in the old and the new
+    if (!signed_by.insert(key->id()).second) continue;  // a person in both documents
     signatures.push_back(MakeSignature(PayloadType::kRoot, payload, *key));
   }
   return Assemble(PayloadType::kRoot, payload, signatures);
@@ -191,7 +191,7 @@ Result<std::vector<const RoleKey*>> RootDocument::RootSigners(const Envelope& en
   std::vector<const RoleKey*> signers;
   for (const Signature& signature : envelope.signatures) {
     const RoleKey* key = FindKey(signature.key_id);
-    // The old version's persons and the new one's sign the same bytes; each looks at its own.
+    // Persons of the old and of the new version sign the same bytes; each version checks its own.
     if (key == nullptr || key->role != v1::ROLE_ROOT) continue;
     if (!IsValid(signature, envelope.payload_type, envelope.payload, key->public_key)) {
       return Fail(
@@ -237,7 +237,7 @@ Result<RootDocument> RootDocument::VerifyFirst(ByteView bytes, const crypto::Dig
 Result<RootDocument> RootDocument::VerifyNext(ByteView bytes, WallTime now) const {
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(PayloadType::kRoot, bytes));
   HF_ASSIGN(std::vector<const RoleKey*> signers, RootSigners(envelope));
-  // Enough of ours, whenever their keys were valid, before a byte of it is parsed.
+  // Before parsing, enough of our persons must have signed it, whenever their keys were valid.
   HF_TRY(CheckEnough(signers, std::nullopt));
   HF_ASSIGN(RootDocument next, Load(bytes));
   HF_TRY(CheckSuccessor(document_, next.document_, now));
@@ -298,9 +298,9 @@ Result<Envelope> RootDocument::VerifyEnvelope(PayloadType type, ByteView bytes, 
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(type, bytes));
   for (const Signature& signature : envelope.signatures) {
     auto key = VerifySignature(signature, role, now, envelope.payload_type, envelope.payload);
-    if (!key) return Fail(std::move(key).error().While(PayloadTypeWord(type)));
+    if (!key) return Fail(std::move(key).error().While(PayloadTypeTitle(type)));
   }
-  return envelope;  // which has at least one signature
+  return envelope;  // has at least one signature
 }
 
 unsigned RootDocument::OperatorsNeeded(v1::OrderKind kind) const {

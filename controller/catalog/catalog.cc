@@ -21,11 +21,11 @@ Result<Catalog> Catalog::Open(const std::string& path, DatabaseMode mode) {
   HF_ASSIGN(Connection connection, Connection::Open(CatalogOptions(path), mode));
   HF_ASSIGN(MigrationOutcome migration, Migrate(connection, CatalogMigrations()));
   Catalog catalog(std::move(connection), std::move(migration));
-  HF_TRY(catalog.FindPlace());
+  HF_TRY(catalog.ReadAuditPosition());
   return catalog;
 }
 
-Result<void> Catalog::FindPlace() {
+Result<void> Catalog::ReadAuditPosition() {
   HF_ASSIGN(audit_sequence_,
             connection_.Value<std::uint64_t>("SELECT coalesce(max(sequence), 0) FROM audit"));
   HF_ASSIGN(origin_, connection_.Value<std::string>(
@@ -93,8 +93,8 @@ Result<void> Catalog::Take(const PlanRecord& record) { return PutRecord(connecti
 Result<void> Catalog::Take(const SnapshotRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const TokenRecord& record) { return PutRecord(connection_, record); }
 
-// A run that has ended is the last run of each of its sources, unless a newer one has ended before.
-// A step hands out the tasks of a run before the run.
+// An ended run is the last run of each of its sources, unless a newer one has already ended. A step
+// outputs the tasks of a run before the run.
 Result<void> Catalog::Take(const RunRecord& record) {
   HF_TRY(PutRecord(connection_, record));
   if (record.kind != OrderKind::kBackup || !IsFinal(record.state)) return {};
@@ -180,14 +180,14 @@ Result<void> Catalog::Take(const RemoveSnapshot& change) {
 Result<void> Catalog::Take(const RecoverRun& change) {
   HF_ASSIGN(const bool is_new, AddRecord(connection_, change.run));
   if (is_new || change.run.state != RunState::kPartlyDone) return {};
-  // Whoever asked for a run is known, unless it came here in this way.
+  // Only a recovered run has no requester.
   return connection_.Run("UPDATE run SET state = ? WHERE run = ? AND state = ? AND requester = ''",
                          change.run.state, change.run.run, RunState::kDone);
 }
 
 Result<void> Catalog::Take(const RecoverSnapshot& change) {
-  const SnapshotRecord& told = change.snapshot;
-  HF_ASSIGN(const bool is_new, AddRecord(connection_, told));
+  const SnapshotRecord& reported = change.snapshot;
+  HF_ASSIGN(const bool is_new, AddRecord(connection_, reported));
   if (is_new) return {};
   return connection_.Run(
       "UPDATE snapshot SET source = iif(source = '', ?, source), host = iif(host = '', ?, host), "
@@ -199,10 +199,12 @@ Result<void> Catalog::Take(const RecoverSnapshot& change) {
       "position = iif(position = '{}', ?, position), note = iif(note = '', ?, note), "
       "invalid = max(invalid, ?), safety = max(safety, ?), files = iif(files = 0, ?, files) "
       "WHERE repository = ? AND snapshot = ?",
-      told.source, told.host, told.run, told.node, told.time_ms, told.parent, Stored(told.items),
-      Stored(told.bytes), Stored(told.missing_count), told.cut_barrier_met,
-      ColumnOf<std::map<std::string, std::string>>::Encode(told.position), told.note, told.invalid,
-      told.safety, Stored(told.files), told.repository, told.snapshot);
+      reported.source, reported.host, reported.run, reported.node, reported.time_ms,
+      reported.parent, Stored(reported.items), Stored(reported.bytes),
+      Stored(reported.missing_count), reported.cut_barrier_met,
+      ColumnOf<std::map<std::string, std::string>>::Encode(reported.position), reported.note,
+      reported.invalid, reported.safety, Stored(reported.files), reported.repository,
+      reported.snapshot);
 }
 
 Result<void> Catalog::Take(const InventoryEnded& change) {

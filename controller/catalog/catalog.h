@@ -1,9 +1,12 @@
-// The controller's memory: what its core decides on, durably, with the audit of every change in the
-// same transaction. Always rebuildable from repositories and agents; what is lost then and what is
-// not: docs/catalog.md.
+// The controller's memory: what its core decides on, stored durably, with the audit of every change
+// in the same transaction. It can always be rebuilt from repositories and agents; docs/catalog.md
+// says what is lost then.
 //
-// A Catalog is the file's one writer; whoever only wants to read opens a CatalogReader
+// A Catalog is its file's only writer. Readers open a CatalogReader
 // (controller/catalog/catalog_reader.h). One thread at a time.
+//
+// This room stores. Start here, then catalog_reader.h for queries and tables.h for the tables. It
+// must not decide: controller/core does.
 #pragma once
 
 #include <cstdint>
@@ -19,33 +22,32 @@ namespace holdfast::controller {
 
 class Catalog {
  public:
-  // kWrite takes a catalog that is there, kCreate makes one where there is none. Older tables are
-  // brought up to date first (common/database/schema.h). kBusy while another process writes to it.
+  // kWrite opens an existing catalog, kCreate creates a missing one. Migrates older tables first
+  // (common/database/schema.h). kBusy while another process writes to it.
   static Result<Catalog> Open(const std::string& path, DatabaseMode mode);
 
-  // One transaction, durable on return; after an error nothing of it has happened. Changes take
-  // effect in their order. Several steps of the core may go in one call: a commit costs the disk a
-  // sync, whatever it holds. kInternal for a change of a record that is not there.
+  // One transaction, durable on return; after an error, nothing has changed. Changes take effect in
+  // order. One call may have several steps of the core: a commit costs one sync, whatever its size.
+  // kInternal for a change of a record that does not exist.
   Result<void> Apply(std::span<const Change> changes);
 
-  // What the core starts from: all that is not over. History is not touched, however much there is.
+  // What the core starts from: all that is not over. Does not read the history, however long it is.
   Result<Loaded> Load();
 
-  // What the opening did about older tables.
+  // What Open() did to older tables.
   const MigrationOutcome& migration() const { return migration_; }
-  // Of the newest audit event; 0 before the first.
+  // Of the newest audit event; 0 without events.
   std::uint64_t audit_sequence() const { return audit_sequence_; }
-  // The disk failed while syncing: the controller must end, and look at its next start at what is
-  // there.
+  // A sync failed: the controller must exit, and read at its next start what is on the disk.
   bool is_broken() const { return connection_.is_broken(); }
   const std::string& path() const { return connection_.options().path; }
-  // Between two steps that are far apart: moves the log into the file.
+  // For the time between two steps that are far apart: moves the log into the file.
   Result<void> Checkpoint() { return connection_.Checkpoint(); }
 
  private:
   Catalog(Connection connection, MigrationOutcome migration)
       : connection_(std::move(connection)), migration_(std::move(migration)) {}
-  Result<void> FindPlace();
+  Result<void> ReadAuditPosition();
   Result<void> ApplyOne(const Change& change);
 
   Result<void> Take(const ClusterRecord& record);
@@ -72,7 +74,7 @@ class Catalog {
 
   Connection connection_;
   MigrationOutcome migration_;
-  std::string origin_;  // of audit events: the cluster's id; empty before it is known
+  std::string origin_;  // of audit events: the cluster's id; empty until it is known
   std::uint64_t audit_sequence_ = 0;
 };
 

@@ -9,7 +9,7 @@
 
 namespace holdfast::controller {
 
-// The one that may ask a reader for what is in its tables as such.
+// Gives the comparison access to a reader's tables.
 class CatalogComparison {
  public:
   static Connection& ConnectionOf(CatalogReader& reader) { return reader.connection_; }
@@ -23,15 +23,15 @@ constexpr std::size_t kShownMax = 80;
 struct ComparedColumn {
   std::string_view name;
   Recovery recovery;
-  // A number that only grows: more of it is newer, and so is what else differs by it.
+  // A number that only grows: if it has grown, this column is newer and not lost.
   std::string_view grows = {};
 };
 struct ComparedTable {
   std::string_view name;
-  std::size_t keys;  // the first columns
+  std::size_t keys;  // how many columns, from the first, are the key
   std::span<const ComparedColumn> columns;
-  // SQL: nobody is left who could tell of this row what agents tell.
-  std::string_view is_untold = "0";
+  // SQL: agents can no longer report this row.
+  std::string_view is_unreported = "0";
 };
 
 constexpr Recovery kRepositories = Recovery::kRepositories;
@@ -121,15 +121,15 @@ constexpr ComparedColumn kApproval[] = {
     {"signature", kNothing}, {"actor", kNothing},  {"time_ms", kNothing}};
 constexpr ComparedColumn kAudit[] = {{"sequence", kNothing}, {"leaf", kNothing}};
 
-// An agent's journal has its reports for 30 days, here before the newest event; and one that is
-// revoked is asked no more.
+// An agent's journal keeps its reports for 30 days, here before the newest event. A revoked agent
+// is not asked.
 constexpr std::string_view kRevokedNode =
     "coalesce((SELECT revoked FROM agent AS a WHERE a.node = t.node), 0)";
-constexpr std::string_view kUntoldSnapshot =
+constexpr std::string_view kUnreportedSnapshot =
     "t.recorded_ms < (SELECT time_ms FROM audit ORDER BY sequence DESC LIMIT 1) - 2592000000 OR "
     "coalesce((SELECT revoked FROM agent AS a WHERE a.node = t.node), 0)";
-// Of what came to no snapshot reports alone do not say what it was.
-constexpr std::string_view kUntoldRun =
+// Without a snapshot, reports alone do not say what a run was.
+constexpr std::string_view kUnreportedRun =
     "t.ended_ms < (SELECT time_ms FROM audit ORDER BY sequence DESC LIMIT 1) - 2592000000 OR "
     "NOT EXISTS (SELECT 1 FROM snapshot AS s WHERE s.run = t.run AND "
     "NOT coalesce((SELECT revoked FROM agent AS a WHERE a.node = s.node), 0))";
@@ -142,18 +142,18 @@ constexpr ComparedTable kTables[] = {
     {"agent_repository", 2, kAgentRepository, kRevokedNode},
     {"agent_health", 2, kAgentHealth, kRevokedNode},
     {"token", 1, kToken},
-    {"run", 1, kRun, kUntoldRun},
+    {"run", 1, kRun, kUnreportedRun},
     {"task", 2, kTask},
     {"source_run", 2, kSourceRun},
     {"plan", 1, kPlan},
-    {"snapshot", 2, kSnapshot, kUntoldSnapshot},
+    {"snapshot", 2, kSnapshot, kUnreportedSnapshot},
     {"draft", 1, kDraft},
     {"approval", 2, kApproval},
     {"audit", 1, kAudit},
 };
 
-// What both sides are asked. The first column is the key as text that sorts as the key does, the
-// second whether the row is untold.
+// The query for both sides. The first column is the key, as text that sorts like the key. The
+// second is whether the row is untold.
 std::string SelectOf(const ComparedTable& table) {
   std::string order;
   std::string keys;
@@ -168,10 +168,10 @@ std::string SelectOf(const ComparedTable& table) {
         "CASE typeof({0}) WHEN 'integer' THEN printf('%020d', {0}) ELSE hex({0}) END", name);
   }
   return fmt::format("SELECT {}, CAST(({}) <> 0 AS TEXT){} FROM {} AS t ORDER BY {}", order,
-                     table.is_untold, values, table.name, keys);
+                     table.is_unreported, values, table.name, keys);
 }
 
-// One side's rows by ascending key.
+// One side's rows, in key order.
 class Rows {
  public:
   static Result<Rows> Open(CatalogReader& reader, const ComparedTable& table) {
@@ -188,14 +188,14 @@ class Rows {
     for (std::size_t i = 0; i < values_.size(); ++i) {
       HF_ASSIGN(values_[i], statement_.Text(static_cast<int>(i) + 2));
     }
-    HF_ASSIGN(const std::string untold, statement_.Text(1));
-    is_untold_ = untold != "0";
+    HF_ASSIGN(const std::string unreported, statement_.Text(1));
+    is_unreported_ = unreported != "0";
     return {};
   }
 
   bool has_row() const { return has_row_; }
   const std::string& key() const { return key_; }
-  bool is_untold() const { return is_untold_; }
+  bool is_unreported() const { return is_unreported_; }
   const std::vector<std::string>& values() const { return values_; }
 
  private:
@@ -204,12 +204,12 @@ class Rows {
 
   Statement statement_;
   bool has_row_ = false;
-  bool is_untold_ = false;
+  bool is_unreported_ = false;
   std::string key_;
   std::vector<std::string> values_;
 };
 
-// Cuts between characters, so that what is shown stays readable.
+// Cuts between characters, so that the text stays readable.
 std::string Shown(const std::string& value) {
   if (value.size() <= kShownMax) return value;
   std::size_t end = kShownMax;
@@ -230,8 +230,8 @@ void Add(CatalogDifference& all, Difference one) {
 }
 
 Recovery RecoveryOf(const ComparedColumn& column, const Rows& before) {
-  const bool is_told = column.recovery == kReports || column.recovery == kAgents;
-  return is_told && before.is_untold() ? kNothing : column.recovery;
+  const bool is_reported = column.recovery == kReports || column.recovery == kAgents;
+  return is_reported && before.is_unreported() ? kNothing : column.recovery;
 }
 
 void AddRow(CatalogDifference& all, const ComparedTable& table, const Rows& rows, bool is_before) {

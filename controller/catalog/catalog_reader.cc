@@ -40,11 +40,11 @@ Result<std::vector<std::string>> ReadTexts(Statement rows) {
   }
 }
 
-// Records with a ULID as `run`, by its beginning or its end. `condition` may be empty.
+// Records whose ULID in `run` starts or ends with `text`. `condition` may be empty.
 template <typename Record>
 Result<std::vector<Record>> ReadNamed(Connection& connection, std::string_view text,
                                       std::string_view condition, std::uint32_t limit) {
-  // 0x7f sorts behind everything that a ULID has.
+  // 0x7f sorts after all characters of a ULID.
   HF_ASSIGN(std::vector<Record> found,
             Read<Record>(
                 connection,
@@ -65,8 +65,8 @@ Result<std::vector<Record>> ReadNamed(Connection& connection, std::string_view t
   return found;
 }
 
-// Conditions in one text. Parameters are numbered, and the last one always stands in the text, so
-// that all can be bound whichever are used.
+// Conditions in one text. Parameters are numbered, and the last one is always in the text, so all
+// of them can be bound, whichever are used.
 class Conditions {
  public:
   void Add(bool is_wanted, std::string_view condition) {
@@ -85,7 +85,7 @@ struct IdRange {
   Bytes last;
 };
 
-// The ids that begin with these hexadecimal digits.
+// The ids that start with these hexadecimal digits.
 Result<IdRange> RangeOf(std::string_view prefix) {
   constexpr std::size_t kDigits = 64;
   std::string first(prefix);
@@ -108,7 +108,7 @@ Result<IdRange> RangeOf(std::string_view prefix) {
   return range;
 }
 
-// `*` stays what it is, and nothing else means anything.
+// Keeps `*` as a wildcard and escapes the others.
 std::string GlobOf(std::string_view selector) {
   std::string glob;
   for (char letter : selector) {
@@ -202,7 +202,7 @@ Result<std::vector<std::string>> CatalogReader::KnownSources(bool with_nodes) {
       connection_.Query(fmt::format("SELECT DISTINCT {} FROM agent_source LIMIT ?", configured),
                         kPageRowsMax));
   HF_ASSIGN(std::vector<std::string> known, ReadTexts(std::move(rows)));
-  // One step in the index for each source, however many snapshots it has.
+  // One index step per source, however many snapshots it has.
   constexpr std::string_view kSources =
       "WITH RECURSIVE one(source) AS (SELECT min(source) FROM snapshot UNION ALL SELECT (SELECT "
       "min(source) FROM snapshot WHERE source > one.source) FROM one WHERE one.source NOTNULL "
@@ -215,7 +215,7 @@ Result<std::vector<std::string>> CatalogReader::KnownSources(bool with_nodes) {
       known.push_back(source);
       continue;
     }
-    // The newest snapshot stands for the source: others' hosts are those of configured sources.
+    // Only the newest snapshot's host; other hosts are those of configured sources.
     HF_ASSIGN(Statement host,
               connection_.Query("SELECT source || '@' || host FROM snapshot WHERE source = ? ORDER "
                                 "BY time_ms DESC LIMIT 1",
@@ -247,7 +247,7 @@ Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
   conditions.Add(query.kind.has_value(), "kind = ?2");
   conditions.Add(query.state.has_value(), "state = ?3");
   conditions.Add(query.open_only, "closed = 0 AND state <= 2");
-  // A run that is only known from reports has snapshots and no tasks.
+  // A run that is known only from reports has snapshots but no tasks.
   const bool is_pattern = query.source.find('*') != std::string::npos;
   conditions.Add(!query.source.empty() && !is_pattern,
                  "(EXISTS (SELECT 1 FROM task WHERE task.source = ?4 AND task.run = run.run AND "
@@ -264,7 +264,7 @@ Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
 
 namespace {
 
-// A report has up to 1 MiB; a list of tasks has no use for it.
+// A report has up to 1 MiB, and a list of tasks does not need it.
 std::string SelectTasks(std::string_view rest) {
   std::string text = SelectText<TaskRecord>(rest);
   std::string_view column = ", report FROM";
@@ -322,13 +322,13 @@ Result<Bytes> CatalogReader::TaskReport(std::string_view run, std::uint32_t numb
 
 namespace {
 
-// What a query of snapshots asks for, with the parameters ?1 to ?9.
+// The conditions of a query of snapshots, with the parameters ?1 to ?9.
 struct SnapshotConditions {
   Conditions conditions;
   std::string source;
   std::string host;
   IdRange range;
-  SnapshotPlace behind;
+  SnapshotCursor follows;
 };
 
 Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
@@ -337,7 +337,7 @@ Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
   HF_ASSIGN(made.range, RangeOf(query.id_prefix));
   const bool is_pattern = query.source.find('*') != std::string::npos;
   made.source = is_pattern ? GlobOf(query.source) : query.source;
-  made.behind = query.behind.value_or(SnapshotPlace{});
+  made.follows = query.follows.value_or(SnapshotCursor{});
   Conditions& conditions = made.conditions;
   conditions.Add(!query.repository.empty(), "repository = ?1");
   conditions.Add(!query.source.empty() && !is_pattern, "source = ?2");
@@ -351,7 +351,7 @@ Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
   conditions.Add(query.no_invalid, "invalid = 0");
   conditions.Add(query.safety == Safety::kNone, "safety = 0");
   conditions.Add(query.safety == Safety::kOnly, "safety = 1");
-  conditions.Add(query.behind.has_value(), "(time_ms, snapshot, repository) < (?7, ?8, ?9)");
+  conditions.Add(query.follows.has_value(), "(time_ms, snapshot, repository) < (?7, ?8, ?9)");
   return made;
 }
 
@@ -363,7 +363,7 @@ Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery
       connection_,
       asked.conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
       query.repository, asked.source, asked.host, query.run, asked.range.first, asked.range.last,
-      asked.behind.time_ms, asked.behind.snapshot, asked.behind.repository, Rows(query.limit));
+      asked.follows.time_ms, asked.follows.snapshot, asked.follows.repository, Rows(query.limit));
 }
 
 Result<std::vector<SnapshotRecord>> CatalogReader::SnapshotsBeginning(
@@ -392,8 +392,8 @@ Result<std::vector<std::string>> CatalogReader::Distinct(std::string_view column
       connection_.Query(fmt::format("SELECT DISTINCT {0} FROM snapshot {1} ORDER BY {0} LIMIT ?10",
                                     column, asked.conditions.With("")),
                         query.repository, asked.source, asked.host, query.run, asked.range.first,
-                        asked.range.last, asked.behind.time_ms, asked.behind.snapshot,
-                        asked.behind.repository, Rows(kPageRowsMax)));
+                        asked.range.last, asked.follows.time_ms, asked.follows.snapshot,
+                        asked.follows.repository, Rows(kPageRowsMax)));
   return ReadTexts(std::move(rows));
 }
 

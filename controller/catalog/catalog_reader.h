@@ -1,5 +1,5 @@
-// Questions to the catalog, answered page by page from the moment they are asked. Never disturbs
-// the writer; any number of readers, each for one thread at a time.
+// Queries of the catalog. Each answers one page, from one moment. Never disturbs the writer. Any
+// number of readers, each for one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -19,26 +19,26 @@
 
 namespace holdfast::controller {
 
-// No page has more rows, whatever is asked for, nor goes on once it holds this much of signed
-// bytes: a page may be shorter than was asked for, and only an empty one is behind the last.
+// A page has at most this many rows, whatever is requested, and ends once it has this many signed
+// bytes. So a page may be shorter than requested, and only an empty one means the end.
 inline constexpr std::uint32_t kPageRowsMax = 1'000;
 inline constexpr std::uint64_t kPageBytesMax = 4U << 20;
-// How many of the newest runs are searched for one that ends with a text: no index has the ends.
+// How many of the newest runs are searched for a suffix: no index has suffixes.
 inline constexpr std::uint32_t kEndsSearched = 10'000;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {
-  std::string before = {};  // a run; those that began before it
+  std::string before = {};  // a run; only older ones
   std::optional<OrderKind> kind = {};
   std::optional<RunState> state = {};
   bool open_only = false;   // queued or running
   std::string source = {};  // of a task or a snapshot: "kind/name", may have `*`
-  std::string node = {};    // with `source`: of that task, may have `*`
+  std::string node = {};    // with `source`: node of that task, may have `*`
   std::uint32_t limit = 20;
 };
 
-// Where a page of snapshots goes on: behind this one.
-struct SnapshotPlace {
+// Where a page of snapshots continues: after this one.
+struct SnapshotCursor {
   std::int64_t time_ms = 0;
   Bytes snapshot;
   std::string repository = {};
@@ -55,7 +55,7 @@ struct SnapshotQuery {
   bool no_partial = false;
   bool no_invalid = false;
   Safety safety = Safety::kNone;
-  std::optional<SnapshotPlace> behind = {};
+  std::optional<SnapshotCursor> follows = {};
   std::uint32_t limit = 20;
 };
 
@@ -68,8 +68,8 @@ struct SourceMember {
 };
 
 struct AuditQuery {
-  std::uint64_t after = 0;   // oldest first, those behind this sequence
-  std::uint64_t before = 0;  // or, where not 0, newest first, those before it
+  std::uint64_t after = 0;   // oldest first, after this sequence
+  std::uint64_t before = 0;  // if not 0: newest first, before this sequence
   std::string run = {};
   std::string type = {};
   std::uint32_t limit = 20;
@@ -88,45 +88,45 @@ struct CatalogCheck {
 
 class CatalogReader {
  public:
-  // kUnsupported for tables of another version, kNotFound without a file.
+  // kUnsupported if the tables have another version, kNotFound without a file.
   static Result<CatalogReader> Open(const std::string& path);
 
   Result<std::optional<ClusterRecord>> Cluster();
-  // By name, those behind `after`.
+  // By name, starting after `after`.
   Result<std::vector<AgentRecord>> Agents(std::string_view after, std::uint32_t limit);
   Result<std::optional<AgentRecord>> Agent(std::string_view node);
   Result<std::vector<TokenRecord>> Tokens();
   // By node, at most kPageRowsMax.
   Result<std::vector<SourceMember>> SourceMembers(std::string_view source);
-  // Whether an agent configures such a source, or a backup or a snapshot is of one. Both may have
-  // `*`; `node` is the host of a snapshot. Empty: any.
+  // Whether an agent has such a source configured, or a backup or a snapshot of one exists. Both
+  // may have `*`; `node` is a snapshot's host. Empty: any.
   Result<bool> KnowsSource(const std::string& source, const std::string& node);
-  // Sources that agents configure or snapshots are of, as "kind/name" or "kind/name@node", for
-  // suggestions: at most kPageRowsMax of each.
+  // Sources that agents have configured or that have snapshots, as "kind/name" or "kind/name@node",
+  // for suggestions: at most kPageRowsMax of each.
   Result<std::vector<std::string>> KnownSources(bool with_nodes);
 
   Result<std::optional<RunRecord>> Run(std::string_view run);
   Result<std::vector<RunRecord>> Runs(const RunQuery& query);
-  // Runs whose names begin with `text`, and those of the newest kEndsSearched that end with it;
-  // each once, at most `limit`.
+  // Runs whose ULID starts with `text`, then those of the newest kEndsSearched whose ULID ends with
+  // it. Each once, at most `limit`.
   Result<std::vector<RunRecord>> RunsNamed(std::string_view text, std::uint32_t limit);
-  // The names of the newest kPageRowsMax runs.
+  // The ULIDs of the newest kPageRowsMax runs.
   Result<std::vector<std::string>> NewestRuns();
-  // By number, from `first` on, without their reports.
+  // By number, starting with `first`, without their reports.
   Result<std::vector<TaskRecord>> Tasks(std::string_view run, std::uint32_t first,
                                         std::uint32_t limit);
-  // The newest backup run of the source that has ended; `node` only of a local source. nullopt:
-  // none is known.
+  // The newest backup run of the source that has ended; `node` only for a local source. nullopt:
+  // not known.
   Result<std::optional<std::string>> LastRun(std::string_view source, std::string_view node);
-  // All tasks of the run over this source, by number, without their reports. `node` empty: of all.
+  // All tasks of the run for this source, by number, without reports. Empty `node`: of all nodes.
   Result<std::vector<TaskRecord>> TasksOfSource(std::string_view run, std::string_view source,
                                                 std::string_view node);
-  // The payload of the report that ended the task; empty before. kNotFound without such a task.
+  // The payload of the report that ended the task; empty before. kNotFound for an unknown task.
   Result<Bytes> TaskReport(std::string_view run, std::uint32_t number);
 
-  // kInvalidArgument for a prefix that is not hexadecimal.
+  // kInvalidArgument if the prefix is not hexadecimal.
   Result<std::vector<SnapshotRecord>> Snapshots(const SnapshotQuery& query);
-  // Snapshots whose ids begin with one of these hexadecimal texts, at most `limit`.
+  // Snapshots whose ids start with one of these hexadecimal texts, at most `limit`.
   Result<std::vector<SnapshotRecord>> SnapshotsBeginning(const std::set<std::string>& prefixes,
                                                          std::size_t limit);
   // The repositories of the snapshots that Snapshots() would find without its limit, ascending; at
@@ -141,14 +141,14 @@ class CatalogReader {
   Result<std::vector<DraftRecord>> DraftsNamed(std::string_view text, bool open_only,
                                                std::uint32_t limit);
   Result<std::vector<std::string>> NewestDrafts();
-  // Newest first, those before `before` where it is not empty.
+  // Newest first. Only those older than `before`, unless it is empty.
   Result<std::vector<DraftRecord>> Drafts(bool open_only, std::string_view before,
                                           std::uint32_t limit);
 
   Result<std::vector<AuditRow>> Audit(const AuditQuery& query);
 
-  // Structure, foreign keys, and the audit: no gap, leaves and copied fields that fit their bytes.
-  // Reads everything. kCancelled when stopped.
+  // Checks structure, foreign keys and the audit: no gap, and leaves and copied columns that match
+  // the bytes. Reads everything. kCancelled if stopped.
   Result<CatalogCheck> Check(CheckDepth depth, const std::stop_token& stop = {});
   // As CopyDatabase() (common/database/backup.h).
   Result<void> Save(const std::string& path, const std::stop_token& stop = {});

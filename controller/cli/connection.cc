@@ -16,9 +16,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long a wait may not notice that it is to stop.
+// How long a wait may take to notice a stop request.
 constexpr milliseconds kSlice(100);
-// As docs/protocol.md#admin has it, on both ways.
+// As in docs/protocol.md#admin, for both transports.
 constexpr std::size_t kReplyBytesMax = std::size_t{4} << 20;
 
 constexpr std::string_view kFirewallHint =
@@ -32,7 +32,7 @@ std::unexpected<Error> Stopped() {
 
 class LocalConnection final : public Connection {
  public:
-  LocalConnection(LocalClient client, std::string path, const Surroundings& surroundings)
+  LocalConnection(LocalClient client, std::string path, const ConnectionContext& surroundings)
       : client_(std::move(client)), path_(std::move(path)), surroundings_(surroundings) {}
 
   Result<void> Send(ByteView message) override {
@@ -53,7 +53,7 @@ class LocalConnection final : public Connection {
       const ErrorCode code = message.error().code();
       const bool is_time_left = left > kSlice;
       if (code == ErrorCode::kCancelled)
-        continue;  // a signal; the stop token says whether it counts
+        continue;  // a signal; only the stop token says whether to stop
       if (code == ErrorCode::kTimedOut && is_time_left) continue;
       return Failed(message.error());
     }
@@ -69,11 +69,11 @@ class LocalConnection final : public Connection {
 
   LocalClient client_;
   const std::string path_;
-  const Surroundings surroundings_;
+  const ConnectionContext surroundings_;
 };
 
 Result<std::unique_ptr<Connection>> OpenLocal(const std::string& path,
-                                              const Surroundings& surroundings) {
+                                              const ConnectionContext& surroundings) {
   Result<LocalClient> client = LocalClient::Connect(path);
   if (client) return std::make_unique<LocalConnection>(*std::move(client), path, surroundings);
   switch (client.error().code()) {
@@ -99,7 +99,7 @@ Result<std::unique_ptr<Connection>> OpenLocal(const std::string& path,
 class CurveConnection final : public Connection {
  public:
   CurveConnection(std::unique_ptr<bus::BusClient> client, std::string endpoint,
-                  const Surroundings& surroundings)
+                  const ConnectionContext& surroundings)
       : client_(std::move(client)), endpoint_(std::move(endpoint)), surroundings_(surroundings) {}
 
   Result<void> Connect() {
@@ -117,7 +117,7 @@ class CurveConnection final : public Connection {
   }
 
  private:
-  // The bus tries again and again and does not tell why.
+  // The bus keeps retrying and does not report the reason.
   Error WhyNotConnected() const {
     const auto error = [&](std::string_view why, std::string hint) {
       return Error(ErrorCode::kUnavailable,
@@ -150,7 +150,7 @@ class CurveConnection final : public Connection {
         "port: `admin: {listen: ...}` of its controller.yaml");
   }
 
-  // Until a message has come or, if that is asked for, the connection stands; nullopt: neither.
+  // Until a message arrives or, if requested, the connection is established; nullopt: timeout.
   Result<std::optional<Bytes>> Wait(milliseconds timeout, bool for_connection) {
     std::stop_callback wake(surroundings_.stop, [this] { client_->Wake(); });
     const Instant deadline = SystemClock().Monotonic() + timeout;
@@ -184,11 +184,11 @@ class CurveConnection final : public Connection {
 
   const std::unique_ptr<bus::BusClient> client_;
   const std::string endpoint_;
-  const Surroundings surroundings_;
+  const ConnectionContext surroundings_;
 };
 
 Result<std::unique_ptr<Connection>> OpenCurve(const ControllerAddress& address,
-                                              const Surroundings& surroundings) {
+                                              const ConnectionContext& surroundings) {
   bus::BusClientOptions options;
   options.endpoint = address.endpoint;
   options.keys = address.curve->own;
@@ -235,14 +235,14 @@ Result<ControllerAddress> AddressOf(const CliSettings& settings) {
 }
 
 Result<std::unique_ptr<Connection>> Connection::Open(const ControllerAddress& address,
-                                                     const Surroundings& surroundings) {
+                                                     const ConnectionContext& surroundings) {
   if (address.curve) return OpenCurve(address, surroundings);
   return OpenLocal(address.endpoint, surroundings);
 }
 
-ControllerClient::ControllerClient(ControllerAddress address, Surroundings surroundings)
+ControllerClient::ControllerClient(ControllerAddress address, ConnectionContext surroundings)
     : address_(std::move(address)), surroundings_(std::move(surroundings)) {
-  // A reply to somebody who had this connection's place before must not look like ours.
+  // Starts at random: a reply for a former client of this connection must not look like ours.
   std::array<std::uint8_t, sizeof(next_id_)> chance{};
   surroundings_.random->Fill(chance);
   for (std::uint8_t byte : chance) next_id_ = (next_id_ << 8U) | byte;
@@ -264,7 +264,7 @@ Result<void> ControllerClient::SendRequest(v1::AdminRequest& request) {
   if (sent) return {};
   Drop();
   if (!was_connected || sent.error().code() != ErrorCode::kUnavailable) return sent;
-  // The controller was started anew since we spoke last.
+  // The controller has restarted since the last request.
   HF_TRY(Connect());
   return connection_->Send(AsBytes(bytes));
 }

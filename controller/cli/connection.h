@@ -1,5 +1,5 @@
-// The way to the controller: requests one way, replies the other. On its own host over a UNIX
-// socket, from others over CURVE. docs/protocol.md#admin. One thread at a time.
+// The connection to the controller, for requests and replies: over a UNIX socket on its own host,
+// over CURVE from others. docs/protocol.md#admin. One thread at a time.
 #pragma once
 
 #include <chrono>
@@ -29,12 +29,12 @@ struct ControllerAddress {
   std::optional<Curve> curve;  // none: a UNIX socket
 };
 
-// kInvalidArgument where the settings lack a key that the endpoint needs; kDenied for a key that is
-// open to others.
+// kInvalidArgument if the settings do not have a key that the endpoint needs; kDenied for a key
+// that others can access.
 Result<ControllerAddress> AddressOf(const CliSettings& settings);
 
-// What a connection needs of its surroundings; all of it outlives the connection.
-struct Surroundings {
+// What a connection uses; all of it must outlive the connection.
+struct ConnectionContext {
   const Clock* clock = nullptr;
   Random* random = nullptr;
   std::stop_token stop;
@@ -45,36 +45,36 @@ struct Surroundings {
 class Connection {
  public:
   virtual ~Connection() = default;
-  // kUnavailable when the controller is gone.
+  // kUnavailable if the controller has disconnected.
   virtual Result<void> Send(ByteView message) = 0;
-  // kTimedOut when none came, after which it may be asked again; kUnavailable when the controller
-  // is gone; kCancelled when the stop token says so.
+  // kTimedOut if no message came; it can be called again. kUnavailable if the controller has
+  // disconnected; kCancelled if a stop was requested.
   virtual Result<Bytes> Receive(std::chrono::milliseconds timeout) = 0;
 
-  // kUnavailable when nobody answers, kDenied when we are not let in; both name the endpoint and
-  // say what to do.
+  // kUnavailable if there is no answer, kDenied if we are refused. Both name the endpoint and the
+  // next action.
   static Result<std::unique_ptr<Connection>> Open(const ControllerAddress& address,
-                                                  const Surroundings& surroundings);
+                                                  const ConnectionContext& surroundings);
 };
 
-// Questions and answers. Connects when it is first asked, and again when the connection was lost
-// before a question was sent.
+// Sends requests and receives replies. Connects on first use, and again if the connection was lost
+// before a request was sent.
 class ControllerClient {
  public:
-  ControllerClient(ControllerAddress address, Surroundings surroundings);
+  ControllerClient(ControllerAddress address, ConnectionContext surroundings);
 
   const std::string& endpoint() const { return address_.endpoint; }
 
-  // The one reply, which is of the kind `expected`. Errors of the controller come as its own, with
-  // code and hint. kTimedOut after `timeout`: what the request does may happen all the same.
+  // The only reply, which is of the kind `expected`. Errors of the controller keep their code and
+  // hint. kTimedOut after `timeout`; the request may still take effect.
   Result<v1::AdminReply> Ask(v1::AdminRequest request, v1::AdminReply::ReplyCase expected,
                              std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   // Sends a request that has several replies, and returns its id.
   Result<std::uint64_t> Begin(v1::AdminRequest request);
-  // The next reply to any request that was begun. Errors as Connection::Receive's.
+  // The next reply to any request from Begin(). Errors as Connection::Receive().
   Result<v1::AdminReply> Next(std::chrono::milliseconds timeout);
-  // Gives up the connection and everything begun on it.
+  // Closes the connection, and gives up everything begun on it.
   void Drop();
 
  private:
@@ -82,15 +82,15 @@ class ControllerClient {
   Result<void> SendRequest(v1::AdminRequest& request);
 
   const ControllerAddress address_;
-  const Surroundings surroundings_;
+  const ConnectionContext surroundings_;
   std::unique_ptr<Connection> connection_;
   std::uint64_t next_id_ = 0;
   std::set<std::uint64_t> begun_;
 };
 
-// The error that a reply carries.
+// The error in a reply.
 Error ErrorOf(const v1::AdminError& error);
-// The code of that name; kInternal for one that this version does not know.
+// The code with this name; kInternal if this version does not know it.
 ErrorCode ErrorCodeNamed(std::string_view name);
 
 }  // namespace holdfast::cli

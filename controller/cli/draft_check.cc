@@ -9,7 +9,7 @@
 namespace holdfast::cli {
 namespace {
 
-// Collects what differs.
+// Collects the differences.
 class Comparison {
  public:
   void Field(std::string_view name, std::string_view is, std::string_view expected) {
@@ -27,7 +27,7 @@ class Comparison {
   std::string text_;
 };
 
-// "name=value", one a line: the same text for the same options and for no others.
+// "name"="value" pairs: the same text for the same options and for no others.
 std::string OptionsText(const v1::NamedTarget& target) {
   std::string text;
   for (const v1::TargetOption& option : target.options()) {
@@ -81,7 +81,8 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
   comparison.Field("the path", order.staging().path(), target.path);
 }
 
-// "latest:kind/name[@host]" and "run:ULID:kind/name" name the source themselves; an id says itself.
+// "latest:kind/name[@host]" and "run:ULID:kind/name" contain the source; an id is compared
+// directly.
 void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
                      const std::optional<v1::SnapshotView>& view, Comparison& comparison) {
   if (selector.find('/') == std::string::npos) {
@@ -99,7 +100,7 @@ void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
   comparison.Field("the source", order.source(), source);
   if (selector.starts_with("run:") && view) {
     const std::string run = selector.substr(4, selector.rfind(':') - 4);
-    if (!IsUlidNamed(run, view->run())) {
+    if (!MatchesUlid(run, view->run())) {
       comparison.Differs("the snapshot's run", Quote(view->run()), Quote(run));
     }
   }
@@ -129,7 +130,7 @@ void CompareTimes(const v1::Plan& plan, WallTime now, Comparison& comparison) {
 
 }  // namespace
 
-bool IsUlidNamed(std::string_view typed, std::string_view ulid) {
+bool MatchesUlid(std::string_view typed, std::string_view ulid) {
   if (typed.empty() || typed.size() > ulid.size()) return false;
   const auto is_typed = [&](std::string_view part) {
     return std::ranges::equal(typed, part, [](char a, char b) {
@@ -183,7 +184,7 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
               "do not sign anything for this controller before it has been investigated");
 }
 
-std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan) {
+std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan) {
   std::vector<std::pair<std::string, std::string>> words;
   words.emplace_back("order", plan.restore().has_named()
                                   ? "restore to a target of the node's policy"

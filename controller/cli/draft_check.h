@@ -1,6 +1,6 @@
-// What stands in a draft, and whether it is what was asked for: the last look before an operator
-// signs. The controller's word counts for nothing here but the payload's bytes, which are what the
-// signature is over. docs/protocol.md#restore.
+// What a draft contains, and whether it is what the operator requested: the last check before
+// signing. Nothing from the controller is trusted except the payload's bytes, because the signature
+// is over them. docs/protocol.md#restore.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@
 
 namespace holdfast::cli {
 
-// What the plan must be. What is empty or missing is compared with nothing.
+// What the plan must be. Empty or missing fields are not compared.
 struct ExpectedRestore {
   std::string cluster_id;
   std::string run;  // the draft
@@ -25,23 +25,23 @@ struct ExpectedRestore {
   std::optional<RestoreTarget> target;
   std::string snapshot_selector;         // as the operator typed it
   bool undo = false;                     // the snapshot must be a safety snapshot
-  std::optional<v1::SnapshotView> view;  // what the controller says of the snapshot
+  std::optional<v1::SnapshotView> view;  // what the controller says about the snapshot
   std::optional<std::string> note;
 };
 
-// Whether an operator who typed this can have meant the run or the draft: its beginning or its end,
-// in either case.
-bool IsUlidNamed(std::string_view typed, std::string_view ulid);
+// Whether an operator who typed this can mean the run or the draft: a prefix or suffix, in either
+// case.
+bool MatchesUlid(std::string_view typed, std::string_view ulid);
 
-// The draft's plan. kDenied when it is no restore or anything in it differs from what is expected
-// (the message names all that does), kCorrupt when it cannot be read.
+// The draft's plan. kDenied if it is not a restore or differs from what is expected (the message
+// names all differences), kCorrupt if it cannot be read.
 Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& expected,
                             WallTime now);
 
-// Without comparing: to look at. kCorrupt when it cannot be read.
+// For display, without comparing. kCorrupt if it cannot be read.
 Result<v1::Plan> ReadDraft(const v1::DraftView& draft);
 
-// The plan in words, a title and a text each.
-std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan);
+// The plan in words, as pairs of title and text.
+std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan);
 
 }  // namespace holdfast::cli

@@ -1,33 +1,13 @@
-// `holdfast`, the operator's program: from arguments to an exit code. Everything it touches is
-// handed in, so that tests run it whole.
+// `holdfast`, the operators' program: from arguments to an exit code. Everything it touches is
+// passed in, so that tests can run all of it.
 #pragma once
 
-#include <chrono>
-#include <stop_token>
 #include <string>
 #include <vector>
 
-#include "common/base/clock.h"
-#include "common/base/random.h"
-#include "common/cli/terminal.h"
-#include "common/config/reader.h"
-#include "controller/cli/prompt.h"
-#include "controller/cli/run_follower.h"
+#include "controller/cli/operator_context.h"
 
 namespace holdfast::cli {
-
-struct OperatorContext {
-  config::Environment environment;
-  const Clock* clock = nullptr;
-  Random* random = nullptr;
-  Terminal* terminal = nullptr;
-  Prompt* prompt = nullptr;
-  std::stop_token stop;
-  std::string host;  // this machine's name
-  std::chrono::milliseconds connect_max{3'000};
-  std::chrono::milliseconds answer_max{30'000};
-  FollowOptions follow;  // with `wait` set
-};
 
 // `argv` without the program's name. Returns the exit code.
 int RunOperator(const std::vector<std::string>& argv, const OperatorContext& context);

@@ -24,13 +24,13 @@ const config::SnapshotKind* KindOf(const std::vector<config::SnapshotKind>& kind
   return config::FindKind(kinds, snapshot.source().substr(0, snapshot.source().find('/')));
 }
 
-// What stands at the top of a snapshot.
-bool BeginsLikeSnapshot(std::string_view path) {
+// Whether the path starts at the top of a snapshot.
+bool IsSnapshotPath(std::string_view path) {
   const std::string_view first = path.substr(0, path.find('/'));
   return first == "data" || first == "members" || path == "manifest.json";
 }
 
-// A method that has all of them, or else one that has the first.
+// A method that has all of these options, otherwise one that has the first.
 const MethodSchema& LikelyMethod(const config::SnapshotKind& kind,
                                  const config::OptionNames& given) {
   const MethodSchema* likely = nullptr;
@@ -82,7 +82,7 @@ Result<std::string> PathInSnapshot(const std::vector<config::SnapshotKind>& kind
   }
   const std::string root = RootOfNode(kind->original_root, "NODE");
   if (!is_absolute) {
-    if (BeginsLikeSnapshot(typed)) return typed;
+    if (IsSnapshotPath(typed)) return typed;
     return WrongPath(typed, "it is neither absolute nor a path inside the snapshot",
                      fmt::format("{0}/{1} or /{1}", root, typed));
   }
@@ -104,7 +104,7 @@ Result<void> CheckTargetOptions(const std::vector<config::SnapshotKind>& kinds,
   HF_TRY(config::CheckOptionsOfKind(kinds, *kind, given));
   const MethodSchema& method = LikelyMethod(*kind, given);
   HF_TRY(config::CheckOptionsOf(kind->methods, method, given, OptionStyle::kFlag));
-  // What the target fixes need not be given.
+  // What the target sets is not required.
   config::Schema schema = method.options;
   for (config::OptionSpec& option : schema.options) {
     option.required = false;

@@ -23,7 +23,7 @@ class Follower {
         clock_(clock),
         display_(display),
         retry_(options.retry_min),
-        heard_(clock.Monotonic()) {
+        answered_at_(clock.Monotonic()) {
     for (const std::string& run : runs) {
       v1::RunView& view = followed_.runs.emplace_back();
       view.set_run(run);
@@ -43,7 +43,7 @@ class Follower {
       }
       if (!may_come_back) return Fail(error);
       if (error.code() == ErrorCode::kTimedOut && !std::exchange(was_silent_, true)) {
-        // Most likely nothing happens: no news for anybody.
+        // Most likely nothing has changed, so report nothing.
         client_.Drop();
         watches_.clear();
         continue;
@@ -56,7 +56,7 @@ class Follower {
  private:
   bool AllEnded() const { return std::ranges::all_of(followed_.runs, IsRunEnded); }
 
-  // Asks for what is not being watched, and takes one reply.
+  // Requests missing watches, and takes one reply.
   Result<void> Step() {
     for (std::size_t i = 0; i < followed_.runs.size(); ++i) {
       const bool is_watched =
@@ -82,20 +82,20 @@ class Follower {
                               Quote(client_.endpoint())));
     }
     followed_.runs[index] = std::move(*reply.mutable_run());
-    heard_ = clock_.Monotonic();
+    answered_at_ = clock_.Monotonic();
     was_silent_ = false;
-    was_heard_ = true;
+    has_answer_ = true;
     retry_ = options_.retry_min;
     display_.Show(followed_.runs);
     if (is_last && !IsRunEnded(followed_.runs[index])) {
-      // It stops, and says so in time.
+      // The controller is stopping, and says so.
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("the controller at {} is stopping", Quote(client_.endpoint())));
     }
     return {};
   }
 
-  // What is shown grows older meanwhile.
+  // Refreshes the display while waiting, because what is shown gets older.
   Result<v1::AdminReply> NextReply() {
     for (milliseconds waited(0);;) {
       const milliseconds slice = std::min(kTickEvery, options_.silence_max - waited);
@@ -107,18 +107,18 @@ class Follower {
     }
   }
 
-  // A controller that is starting breaks off handshakes, which looks as if it refused our key; one
-  // that has let us in before is only on its way.
+  // A controller that is starting aborts handshakes, which looks like a refused key. If it has
+  // accepted us before, it is only restarting.
   Error BeginError(Error error) const {
-    if (error.code() != ErrorCode::kDenied || !was_heard_) return error;
+    if (error.code() != ErrorCode::kDenied || !has_answer_) return error;
     return Error(ErrorCode::kUnavailable, error.message()).WithHint(error.hint());
   }
 
-  // False: it is given up.
+  // False: gives up.
   bool WaitForReturn(const Error& why) {
     client_.Drop();
     watches_.clear();
-    if (clock_.Monotonic() - heard_ >= options_.away_max) {
+    if (clock_.Monotonic() - answered_at_ >= options_.away_max) {
       followed_.left =
           Error(ErrorCode::kUnavailable,
                 fmt::format("{}, and no controller answered within {}; the run continues",
@@ -140,9 +140,9 @@ class Follower {
   Followed followed_;
   std::map<std::uint64_t, std::size_t> watches_;  // request to index
   milliseconds retry_;
-  Instant heard_;
-  bool was_heard_ = false;   // at all
-  bool was_silent_ = false;  // asked again after a silence, and not heard since
+  Instant answered_at_;
+  bool has_answer_ = false;  // at least once
+  bool was_silent_ = false;  // requested again after a silence, and not heard since
 };
 
 }  // namespace

@@ -28,8 +28,8 @@ Result<ControllerClient*> Session::Client() {
   if (!client_) {
     HF_ASSIGN(const CliSettings* settings, Settings());
     HF_ASSIGN(ControllerAddress address, AddressOf(*settings));
-    client_.emplace(std::move(address), Surroundings{context_.clock, context_.random, context_.stop,
-                                                     context_.connect_max});
+    client_.emplace(std::move(address), ConnectionContext{context_.clock, context_.random,
+                                                          context_.stop, context_.connect_max});
   }
   return &*client_;
 }
@@ -137,7 +137,7 @@ Result<v1::RunView> Session::FindRun(const std::string& run) {
   return std::move(*reply.mutable_run());
 }
 
-void Session::TellPassedOver(const v1::SnapshotView& snapshot) {
+void Session::ReportSkippedSnapshots(const v1::SnapshotView& snapshot) {
   if (snapshot.passed_over().empty()) return;
   std::string text;
   for (const std::string& one : snapshot.passed_over()) {
@@ -171,7 +171,7 @@ Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& run
   }
   std::vector<int> codes;
   for (v1::RunView& run : outcome.runs) {
-    // A watch brings no reports. Without them the end is known all the same.
+    // A watch has no reports. If they cannot be read, the result is known anyway.
     if (Result<v1::RunView> whole = FindRun(run.run())) run = *std::move(whole);
     codes.push_back(ExitCodeOfRun(run));
   }

@@ -1,4 +1,4 @@
-// What every verb needs: the global options, the controller, the person, the way to report.
+// What every verb needs: the global options, the controller, the person, and reporting.
 #pragma once
 
 #include <functional>
@@ -11,14 +11,14 @@
 #include "common/cli/exit_code.h"
 #include "common/crypto/ed25519.h"
 #include "controller/cli/connection.h"
+#include "controller/cli/operator_context.h"
 #include "controller/cli/operator_verb.h"
-#include "controller/cli/program.h"
 
 namespace holdfast::cli {
 
 class Session {
  public:
-  // `verb_name` as in JSON. What is referred to must outlive the session.
+  // `verb_name` as in JSON. All references must outlive the session.
   Session(const OperatorContext& context, const OperatorGlobals& globals, const OperatorVerb& verb,
           std::string verb_name)
       : context_(context), globals_(globals), verb_(verb), verb_name_(std::move(verb_name)) {}
@@ -29,49 +29,49 @@ class Session {
   WallTime now() const { return context_.clock->Now(); }
   Screen screen() const { return context_.terminal->screen(); }
 
-  // cli.yaml; read when it is first asked for.
+  // cli.yaml, read on first use.
   Result<const CliSettings*> Settings();
   Result<ControllerClient*> Client();
-  // ControllerClient::Ask with the usual patience.
+  // ControllerClient::Ask() with the context's `answer_max`.
   Result<v1::AdminReply> Ask(v1::AdminRequest request, v1::AdminReply::ReplyCase expected);
 
-  // Prints what was asked for in the form that was asked for, wrapped on a terminal. A report that
-  // cannot be written is a failure.
+  // Prints the report in the requested form, wrapped on a terminal. If it cannot be written, that
+  // is a failure.
   int Finish(int code, const std::function<std::string()>& text,
              const std::function<std::string()>& json);
-  // The same for a text with lines to copy, such as commands: it is not wrapped.
+  // The same for a text with lines to copy, such as commands: not wrapped.
   int FinishVerbatim(int code, const std::function<std::string()>& text,
                      const std::function<std::string()>& json);
   void ShowError(const Error& error);
-  // Several lines for the person, on stderr.
+  // Prints several lines for the person, on stderr.
   void Tell(std::string_view text);
 
-  // kInvalidArgument unless there is somebody to ask, or --yes.
+  // kInvalidArgument unless there is a terminal to ask on, or --yes.
   Result<void> CheckCanAsk() const;
-  // kDenied with `otherwise` and `hint` unless the answer is yes; --yes answers for the person.
+  // kDenied with `otherwise` and `hint` unless the answer is yes; --yes implies it.
   Result<void> Confirm(std::string_view question, std::string_view otherwise,
                        std::string_view hint = {});
-  // A private key, its passphrase from --passphrase-file or asked for, three times at most.
+  // A private key. Its passphrase is from --passphrase-file, or asked for, at most three times.
   Result<crypto::SigningKey> ReadKey(const std::string& path);
 
-  // Sends a request that makes runs, and returns their ULIDs.
+  // Sends a request that starts runs, and returns their ULIDs.
   Result<std::vector<std::string>> MakeRuns(v1::AdminRequest request);
   // All nodes that have joined.
   Result<std::vector<v1::AgentView>> Agents();
-  // The run with this name, or the only one whose name begins with it, as it is now.
+  // The current view of a run, by its ULID or a part that only one run has.
   Result<v1::RunView> FindRun(const std::string& run);
-  // Says which newer snapshots the controller passed over for "latest:...".
-  void TellPassedOver(const v1::SnapshotView& snapshot);
+  // Names the newer snapshots that the controller skipped for "latest:...".
+  void ReportSkippedSnapshots(const v1::SnapshotView& snapshot);
 
-  // What became of runs that were followed.
+  // The result of following runs.
   struct RunsOutcome {
     std::vector<v1::RunView> runs;
-    std::optional<Error> left;  // before they had ended
+    std::optional<Error> left;  // why following ended early
     int code = 0;
   };
-  // Until they have ended, with their reports then. The person has been told when it was left.
+  // Follows runs until they end, then reads their reports. Shows the error if it ends early.
   Result<RunsOutcome> Follow(const std::vector<std::string>& runs);
-  // Follow, or with --no-wait a look; then the report of them all. `partly_code` is the exit code
+  // Follow(), or one look with --no-wait; then reports all of them. `partly_code` is the exit code
   // of runs that are partly done.
   Result<int> FollowAndFinish(const std::vector<std::string>& runs,
                               int partly_code = kExitPartlyDone);

@@ -16,7 +16,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// What helps to decide and is no part of the order. The controller may lie about it.
+// Helps to decide, but is not part of the order. The controller may lie about it.
 std::string UnsignedText(const v1::SnapshotView& snapshot) {
   std::vector<std::pair<std::string, std::string>> words = {
       {"time", TimeText(snapshot.time_ms())},
@@ -101,7 +101,7 @@ Result<v1::DraftView> FindDraft(Session& session, const std::string& name) {
   v1::AdminRequest request;
   request.mutable_approval_show()->set_draft(name);
   HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDraft));
-  if (!IsUlidNamed(name, reply.draft().draft())) {
+  if (!MatchesUlid(name, reply.draft().draft())) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the controller answers with draft {} instead of {}",
                             Quote(reply.draft().draft()), Quote(name)));
@@ -170,7 +170,7 @@ Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_wai
       [&] { return DraftJson(session.verb_name(), draft, run, outcome.left, outcome.code); });
 }
 
-std::string PlanText(const v1::Plan& plan) { return Aligned(PlanWords(plan)); }
+std::string PlanText(const v1::Plan& plan) { return Aligned(PlanFields(plan)); }
 
 Json DraftObject(const v1::DraftView& draft) {
   Result<v1::Plan> plan = ReadDraft(draft);

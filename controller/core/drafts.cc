@@ -1,4 +1,4 @@
-// Orders that need operators: made as bytes, signed by people, sent when enough of them have.
+// Orders that need operators: created as bytes, signed by people, sent when enough have signed.
 #include <algorithm>
 
 #include "common/base/format.h"
@@ -135,7 +135,7 @@ void Machine::SendDraft(DraftRecord& draft) {
                 .started_ms = now_.wall_ms,
                 .deadline_ms = plan.expires_at_ms(),
                 .repository = draft.repository};
-  run.spares_source = plan.restore().has_named();
+  run.allows_backups = plan.restore().has_named();
   dirty_runs_.insert(draft.run);
   Audit("run.requested", draft.requester, draft.run, draft.run,
         {{"kind", std::string(OrderKindName(draft.kind))}, {"source", draft.source}});
@@ -146,7 +146,7 @@ void Machine::SendDraft(DraftRecord& draft) {
                                              .repository = draft.repository,
                                              .host = draft.node});
   run.tasks[number].record.plan_id = draft.plan_id;
-  // The same bytes that they have signed: nothing is serialised again.
+  // The same bytes that operators signed: nothing is serialised again.
   SignPayload(plan, draft.payload, draft.kind, draft.approvals).tasks = {number};
 }
 

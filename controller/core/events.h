@@ -1,10 +1,10 @@
-// What a controller's core is told, and what it asks for in answer.
+// The input and output of a controller's core.
 //
-// The performer (the daemon, or a simulation) hands in one Event at a time with the time it
-// happened, applies the Changes of the answer durably, and only then performs its Actions, in
-// order. Changes of several steps may share one transaction; then the actions of all of them wait
-// for it. Where the catalog refuses a transaction, the core knows more than is durable: it is
-// thrown away and made anew from Loaded.
+// The caller (the daemon, or a simulation) passes one Event at a time with the time when it
+// happened. It applies the resulting Changes durably, and only then performs the Actions, in order.
+// Changes of several steps may share one transaction; then the actions of all of them wait for it.
+// If the catalog refuses a transaction, the core knows more than is durable: discard it, and create
+// a new one from Loaded.
 #pragma once
 
 #include <cstdint>
@@ -27,31 +27,30 @@ struct Time {
 
 namespace event {
 
-// The first one. `version` is this program's, for the audit.
+// The first event. `version` is this program's, for the audit.
 struct Started {
   std::string version = {};
 };
-// NextWake() has come.
+// NextWake() has been reached.
 struct TimePassed {};
-// An AgentMessage, as it came. `node` is what the CURVE key behind it was joined as, and nothing
-// that the message says.
+// An AgentMessage as received. `node` is the one that joined with the connection's CURVE key,
+// whatever the message says.
 struct MessageReceived {
   std::string node = {};
   Bytes message = {};
 };
 
-// The node's connection has closed. It may come back before its lease ends, so this changes only
+// The node's connection has closed. The node may return before its lease ends, so this changes only
 // what operators see: its tasks and its lease stay as they are.
 struct ConnectionClosed {
   std::string node = {};
 };
 
-// Requests of operators. Each is answered by exactly one Reply of the same number. `actor` is who
-// asked: "uid:1000(anna)@admin-1".
+// Requests of operators. Each is answered by exactly one Reply with the same number. `actor` is the
+// requester: "uid:1000(anna)@admin-1".
 
 // A run of kind backup, probe, verify or inventory. `selectors` are "kind/name[@node]" with `*`;
-// none: all sources. Verify and inventory take `repository` instead; empty: one run over each there
-// is.
+// none: all sources. Verify and inventory use `repository` instead; empty: one run per repository.
 struct RunRequested {
   std::uint64_t request = 0;
   OrderKind kind = OrderKind::kBackup;
@@ -68,23 +67,23 @@ struct CancelRequested {
   std::string run = {};
   std::string actor = {};
 };
-// An order that operators sign before it is sent. The snapshot was found by whoever asks.
+// An order that operators sign before it is sent. The caller has already found the snapshot.
 struct RestoreRequested {
   std::uint64_t request = 0;
   std::string node = {};
-  std::string source = {};  // as the snapshot has it
+  std::string source = {};  // as in the snapshot
   std::string repository = {};
   Bytes snapshot = {};  // 32
   bool in_place = false;
-  bool safety_snapshot = true;  // in place, and to a target
-  bool allow_invalid = false;   // in place
-  std::string root = {};        // staging: of the agent's policy
+  bool safety_snapshot = true;  // for in place and for a target
+  bool allow_invalid = false;   // for in place
+  std::string root = {};        // staging: a restore root of the agent's policy
   std::string directory = {};
-  std::string path = {};  // staging, and in place
-  // Where neither is meant: the kind's own restore, to a target of the agent's policy.
+  std::string path = {};  // for staging and in place
+  // Unless empty or in_place: a target of the agent's policy, for a restore method of the kind.
   std::string target = {};
   std::vector<std::pair<std::string, std::vector<std::string>>> options = {};
-  bool dry_run = false;  // in place, and to a target
+  bool dry_run = false;  // for in place and for a target
   std::string actor = {};
   std::string reason = {};
 };
@@ -92,7 +91,7 @@ struct ApprovalGiven {
   std::uint64_t request = 0;
   std::string run = {};  // the draft's
   Bytes key_id = {};
-  Bytes signature = {};  // over the draft's payload, as DSSE has it
+  Bytes signature = {};  // over the draft's payload (DSSE)
   std::string actor = {};
 };
 struct ApprovalDenied {
@@ -111,7 +110,7 @@ struct AgentRevoked {
   std::string node = {};
   std::string actor = {};
 };
-// A root document that the verifier has taken already.
+// A root document that was already verified.
 struct RootChanged {
   std::uint64_t request = 0;
   std::uint64_t version = 0;
@@ -120,7 +119,7 @@ struct RootChanged {
   std::string actor = {};
 };
 
-// A JoinRequest, as it came at the join socket; `connection` names where the answer goes.
+// A JoinRequest as received at the join socket; `connection` is where the answer goes.
 struct JoinReceived {
   Bytes connection = {};
   Bytes message = {};
@@ -134,18 +133,18 @@ using Event =
                  event::ApprovalGiven, event::ApprovalDenied, event::TokenMinted,
                  event::AgentRevoked, event::RootChanged, event::JoinReceived>;
 
-// What an operator's request came to.
+// The result of an operator's request.
 struct Answer {
-  std::vector<std::string> runs = {};  // made, cancelled, or the draft's
-  Bytes payload = {};                  // of a draft: what the operators sign
+  std::vector<std::string> runs = {};  // created, cancelled, or the draft's
+  Bytes payload = {};                  // of a draft: what operators sign
   std::uint32_t operators = 0;         // of a draft: how many it needs
-  std::uint32_t approvals = 0;         // and has
+  std::uint32_t approvals = 0;         // of a draft: how many it has
   std::int64_t expires_ms = 0;         // of a draft or a token
 };
 
 namespace action {
 
-// A ControllerMessage. Dropped where the node has no session.
+// A ControllerMessage. Dropped if the node has no session.
 struct Send {
   std::string node = {};
   Bytes message = {};
@@ -154,22 +153,22 @@ struct Reply {
   std::uint64_t request = 0;
   Result<Answer> answer;
 };
-// The answer to a JoinReceived: the fields of JoinAnswer that the core knows. Whoever performs it
-// adds the bus's own key and endpoint.
+// The answer to a JoinReceived: the fields of JoinAnswer that the core knows. The caller adds the
+// bus's key and endpoint.
 struct JoinReply {
   Bytes connection = {};
   std::string node = {};
   std::uint64_t incarnation = 0;
   Bytes root = {};
   Bytes curve_key =
-      {};  // the bus lets it in as `node` from now on, and the node's former one no more
-  std::string refused = {};  // why not; then nothing changes
+      {};  // the bus admits it as `node` from now on, and no longer admits the node's former key
+  std::string refused = {};  // the reason; nothing changes then
 };
-// The bus lets this node in no more, and its session is dead.
-struct ShutOut {
+// The bus no longer admits this node, and its session has ended.
+struct RevokeAccess {
   std::string node = {};
 };
-// The run has come to an end; its record is durable.
+// The run has ended; its record is durable.
 struct RunEnded {
   std::string run = {};
   RunState state = RunState::kDone;
@@ -182,10 +181,10 @@ struct Note {
 
 }  // namespace action
 
-using Action = std::variant<action::Send, action::Reply, action::JoinReply, action::ShutOut,
+using Action = std::variant<action::Send, action::Reply, action::JoinReply, action::RevokeAccess,
                             action::RunEnded, action::Note>;
 
-// What a step comes to: `changes` first, durably and all at once, then `actions`.
+// Effects of a step: first `changes`, durably and in one transaction, then `actions`.
 struct Effects {
   std::vector<Change> changes = {};
   std::vector<Action> actions = {};

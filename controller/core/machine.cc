@@ -12,7 +12,7 @@
 namespace holdfast::controller {
 namespace {
 
-// The step's time, for what wants a Clock.
+// The step's time as a Clock.
 class StepClock final : public Clock {
  public:
   explicit StepClock(const Time& now) : now_(now) {}
@@ -47,9 +47,9 @@ void Machine::Handle(const event::Started& event) {
   started_ms_ = now_.mono_ms;
   Audit("controller.started", "controller", cluster_.cluster, "",
         {{"version", event.version}, {"epoch", std::to_string(cluster_.epoch)}});
-  // Agents may need a while to find us again: nobody is lost before two leases.
+  // Agents may need a while to reconnect: none is lost before two leases have passed.
   for (auto& [node, agent] : agents_) {
-    agent.heard_ms = now_.mono_ms;
+    agent.last_received_ms = now_.mono_ms;
     if (!agent.record.revoked)
       deadlines_.Set({TimerKind::kLease, node}, now_.mono_ms + 2 * LeaseMs());
   }
@@ -73,12 +73,13 @@ void Machine::RunDeadline(const Timer& timer) {
     case TimerKind::kLease:
       if (Agent* agent = FindAgent(name)) {
         const std::int64_t lease =
-            agent->present ? LeaseMs()
-                           : std::max(LeaseMs(), started_ms_ + 2 * LeaseMs() - agent->heard_ms);
-        if (now_.mono_ms - agent->heard_ms >= lease) {
+            agent->present
+                ? LeaseMs()
+                : std::max(LeaseMs(), started_ms_ + 2 * LeaseMs() - agent->last_received_ms);
+        if (now_.mono_ms - agent->last_received_ms >= lease) {
           Lose(*agent);
         } else {
-          deadlines_.Set(timer, agent->heard_ms + lease);
+          deadlines_.Set(timer, agent->last_received_ms + lease);
         }
       }
       break;
@@ -131,7 +132,7 @@ void Machine::RunDeadline(const Timer& timer) {
 }
 
 void Machine::Settle() {
-  // What advances one source may touch another; each touch is a step forward, so this ends.
+  // Advancing one source may touch another. Each touch is progress, so this ends.
   while (!touched_.empty() || try_queued_) {
     if (touched_.empty()) {
       try_queued_ = false;
@@ -152,7 +153,7 @@ void Machine::Settle() {
   dirty_tasks_.clear();
   dirty_runs_.clear();
   dirty_agents_.clear();
-  // What is closed goes from memory only when its last records are handed out.
+  // Closed runs leave memory only after their last records were output.
   for (const std::string& name : closed_) {
     for (const Bytes& id : runs_.at(name).plans) {
       if (Agent* agent = FindAgent(plans_.at(id).record.node)) agent->unanswered.erase(id);
@@ -248,7 +249,7 @@ bool IsWhole(const v1::Report& report) {
 
 namespace {
 
-// Of an envelope of our own; empty for what is none.
+// The plan in an envelope that this controller signed; empty if malformed.
 v1::Plan PlanIn(const Bytes& bytes) {
   v1::Envelope envelope;
   v1::Plan plan;
@@ -258,7 +259,7 @@ v1::Plan PlanIn(const Bytes& bytes) {
   return plan;
 }
 
-// What a compose order of our own names.
+// The trees in a compose order that this controller signed.
 std::set<Bytes> TreesOf(const Bytes& bytes) {
   std::set<Bytes> trees;
   const v1::Plan plan = PlanIn(bytes);
@@ -268,7 +269,7 @@ std::set<Bytes> TreesOf(const Bytes& bytes) {
 
 }  // namespace
 
-// Everything that follows from a run's records. REQUIRES: the first step has come.
+// Restores what follows from a run's records. REQUIRES: the first step has started.
 void Machine::LoadRun(Run& run) {
   for (Task& task : run.tasks) {
     auto [entry, is_new] = run.unit_of.try_emplace(UnitKey(task.record), run.units.size());
@@ -289,7 +290,7 @@ void Machine::LoadRun(Run& run) {
     if (task.record.kind == OrderKind::kCompose) {
       unit.composes.push_back(task.record.number);
       unit.trees[task.record.number] = TreesOf(plans_.at(task.record.plan_id).record.envelope);
-      // How much of its time has passed is not known for sure: it gets all of it once more.
+      // How much of this time has passed is not known, so it starts again.
       unit.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
     } else {
       unit.tasks.push_back(task.record.number);
@@ -300,7 +301,7 @@ void Machine::LoadRun(Run& run) {
       numbers.resize(std::max<std::size_t>(numbers.size(), task.record.plan_task + 1));
       numbers[task.record.plan_task] = task.record.number;
       if (task.record.kind == OrderKind::kRestoreInPlace) {
-        run.spares_source = PlanIn(plan->second.record.envelope).restore().has_named();
+        run.allows_backups = PlanIn(plan->second.record.envelope).restore().has_named();
       }
     }
     Agent* agent = FindAgent(task.record.node);
@@ -365,7 +366,8 @@ std::optional<RunStatus> Machine::Status(const std::string& name) const {
     one.state = task.live;
     const bool is_with_agent = task.live >= TaskState::kAccepted && task.live <= TaskState::kSaving;
     const auto agent = agents_.find(task.record.node);
-    if (is_with_agent && agent != agents_.end()) one.heard_ms = agent->second.record.last_seen_ms;
+    if (is_with_agent && agent != agents_.end())
+      one.last_received_ms = agent->second.record.last_seen_ms;
   }
   return status;
 }
@@ -394,7 +396,7 @@ std::vector<AgentStatus> Machine::Agents() const {
   return all;
 }
 
-// --- the core as others see it
+// --- ControllerCore
 
 ControllerCore::ControllerCore(const Options& options, const Loaded& loaded, const Trust& trust,
                                Random& random)

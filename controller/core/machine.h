@@ -1,4 +1,4 @@
-// The inside of ControllerCore. One class over several files, by subject: machine.cc (steps,
+// The implementation of ControllerCore. One class in several files, by subject: machine.cc (steps,
 // deadlines, loading), plans.cc, requests.cc, sessions.cc, reports.cc, runs.cc, drafts.cc.
 #pragma once
 
@@ -37,31 +37,32 @@ enum class TimerKind : std::uint8_t {
   kUnit,    // run + unit
   kDraft,   // run
   kToken,   // node
-  kExpire,  // plan id, of an end that was never answered
+  kExpire,  // plan id, of an unanswered EndOrder
   kFlush,
 };
 using Timer = std::pair<TimerKind, std::string>;
 
 struct Agent {
   AgentRecord record = {};
-  bool present = false;  // said Hello since this core was made
-  bool away = false;     // its connection has closed, and it has not spoken since
-  bool lost = false;     // a lease passed without a word
+  bool present = false;  // has sent Hello since this core was created
+  bool away = false;     // its connection has closed, and no message came since
+  bool lost = false;     // a lease passed without a message
   Bytes process_id = {};
   std::string boot_id = {};
-  std::int64_t heard_ms = 0;
+  std::int64_t last_received_ms = 0;
   std::int64_t hello_jumps_ms = 0;  // Machine::jumps_ms_ at its Hello
   bool is_seen_dirty = false;
-  std::set<Bytes> unanswered = {};  // plans
+  std::set<Bytes> unanswered = {};  // plan ids
   std::set<std::pair<std::string, std::uint32_t>> tasks =
-      {};                                      // run, number: not final, and not saved
-  std::vector<std::string> former_boots = {};  // newest last, a few
+      {};                                      // (run, number): neither final nor saved
+  std::vector<std::string> former_boots = {};  // newest last, at most kFormerBoots
   std::uint32_t twin_signs = 0;
   std::int64_t twin_at_ms = -3'600'000;
   bool conflict = false;
-  bool is_stranded = false;  // no root document here follows its own, which was said
+  bool is_missing_next_root =
+      false;  // the root document that it needs next is missing here; logged
   Bytes refused_report =
-      {};  // hash of the last envelope that was refused, so that it is refused once
+      {};  // hash of the last refused envelope, so that a resend is not audited again
 
   bool is_connected() const { return present && !lost; }
 };
@@ -70,25 +71,25 @@ struct Task {
   TaskRecord record = {};
   TaskState live = TaskState::kPlanned;
   std::size_t unit = 0;
-  bool is_ready = false;      // counted for the cut
-  bool whole = false;         // of a composed one: nothing is missing from the snapshot
-  bool partly = false;        // of one that is done: something could not be
-  std::int64_t retry_ms = 0;  // not tried again before
-  TaskStatus progress = {};   // only what progress says
+  bool is_ready = false;      // counted as ready for the cut
+  bool whole = false;         // if composed: nothing is missing from the snapshot
+  bool partly = false;        // if done: something failed
+  std::int64_t retry_ms = 0;  // no retry before this
+  TaskStatus progress = {};   // only values from progress
 };
 
-// One source of a run: what becomes one snapshot.
+// One source of a run, which becomes one snapshot.
 struct Unit {
   std::string source = {};
   std::string repository = {};
   Topology topology = Topology::kLocal;
   std::string host = {};
-  std::vector<std::uint32_t> tasks = {};  // numbers, ascending; compose tasks are not among them
+  std::vector<std::uint32_t> tasks = {};  // numbers, ascending, without compose tasks
   std::vector<std::uint32_t> composes = {};
-  std::map<std::uint32_t, std::set<Bytes>> trees;  // by compose task: the parts it was given
-  std::int64_t fence_ms = 0;                       // no other composer before
+  std::map<std::uint32_t, std::set<Bytes>> trees;  // by compose task: the trees it was given
+  std::int64_t fence_ms = 0;                       // no other composer before this
   std::int64_t fence_jumps_ms =
-      0;  // Machine::jumps_ms_ when its composer last heard what time it is
+      0;  // Machine::jumps_ms_ when its composer last received the controller's time
   bool ended = false;
 };
 
@@ -99,22 +100,22 @@ struct Run {
   std::map<std::string, std::size_t> unit_of = {};  // by key
   std::uint32_t open_units = 0;
   std::uint32_t unready = 0;
-  bool spares_source = false;  // a restore to a target: its source may be saved meanwhile
+  bool allows_backups = false;  // restore to a target: does not block backups of its source
   bool is_cut_armed = false;
   std::vector<Bytes> plans = {};
-  std::set<Bytes> ends = {};     // EndOrders without an answer
-  std::vector<Bytes> seen = {};  // of an inventory: ids of the pages so far
-  std::string verdict = {};      // "timed_out", "cancelled": why it ends before its units did
+  std::set<Bytes> ends = {};     // unanswered EndOrders
+  std::vector<Bytes> seen = {};  // inventory: ids of the pages so far
+  std::string verdict = {};      // "timed_out" or "cancelled", if it ended before its units
 };
 
 struct Plan {
   PlanRecord record = {};
-  std::vector<std::uint32_t> tasks = {};  // numbers in its run, by their index in the order
+  std::vector<std::uint32_t> tasks = {};  // numbers in its run, by index in the order
   std::int64_t resend_ms = 0;
 };
 
-// What a new task shall be.
-struct TaskWish {
+// Parameters of a new task.
+struct NewTask {
   OrderKind kind = OrderKind::kBackup;
   std::string node = {};
   std::string source = {};
@@ -147,7 +148,7 @@ class Machine {
   void Handle(const event::Started& event);
   void Handle(const event::TimePassed& event);
   void RunDeadline(const Timer& timer);
-  void Settle();  // works off what was touched, then hands out the dirty records
+  void Settle();  // advances touched units, then outputs dirty records
   void Audit(std::string type, std::string actor, std::string subject, std::string run,
              std::map<std::string, std::string> facts = {}, Bytes evidence = {});
   void Put(Change change) { effects_.changes.push_back(std::move(change)); }
@@ -155,7 +156,7 @@ class Machine {
   void Reply(std::uint64_t request, Result<Answer> answer);
   std::string NewUlid();
   Agent* FindAgent(const std::string& node);
-  // kNotFound, with the nearest name.
+  // kNotFound, with the most similar name as a suggestion.
   Error UnknownNode(const std::string& node) const;
   Run* FindRun(const std::string& run);
   Task* FindTask(const std::string& run, std::uint32_t number);
@@ -170,22 +171,22 @@ class Machine {
   void SendPlan(Plan& plan);
   void ResendAll(Agent& agent);
   void Answered(Plan& plan, PlanState state);
-  std::uint32_t AddTask(Run& run, const TaskWish& wish);
+  std::uint32_t AddTask(Run& run, const NewTask& new_task);
   void PlanBackup(Run& run, const std::string& node, const std::vector<std::uint32_t>& numbers,
                   std::uint32_t round);
-  void PlanSingle(Run& run, std::uint32_t number, const TaskWish& wish);
+  void PlanSingle(Run& run, std::uint32_t number, const NewTask& new_task);
   std::uint32_t StartDelay(const std::string& repository);
 
   // requests.cc
   void Handle(const event::RunRequested& event);
   void Handle(const event::CancelRequested& event);
   Result<std::vector<std::string>> Request(const event::RunRequested& event);
-  Result<std::vector<TaskWish>> Choose(const std::vector<std::string>& selectors);
-  Result<std::vector<TaskWish>> ChooseProbe(const std::vector<std::string>& selectors);
-  Result<std::vector<TaskWish>> ChooseRepository(OrderKind kind, const std::string& repository);
-  Result<std::vector<TaskWish>> WishesOf(const RunRecord& record);
-  std::string BusyWith(const std::vector<TaskWish>& wishes, const std::string& but) const;
-  void Begin(Run& run, const std::vector<TaskWish>& wishes);
+  Result<std::vector<NewTask>> Choose(const std::vector<std::string>& selectors);
+  Result<std::vector<NewTask>> ChooseProbe(const std::vector<std::string>& selectors);
+  Result<std::vector<NewTask>> ChooseRepository(OrderKind kind, const std::string& repository);
+  Result<std::vector<NewTask>> NewTasksFor(const RunRecord& record);
+  std::string BusyWith(const std::vector<NewTask>& new_tasks, const std::string& but) const;
+  void Begin(Run& run, const std::vector<NewTask>& new_tasks);
   void BeginQueued();
   Run& NewRun(const event::RunRequested& event, const std::string& repository);
   std::int64_t LifeOf(OrderKind kind) const;
@@ -269,23 +270,23 @@ class Machine {
   const Trust& trust_;
   Random& random_;
   Time now_;
-  std::int64_t started_ms_ = -1;  // mono; of the first step
-  // How far the calendar clock was set since then, all ways added up. An agent reckons by what it
-  // was told at its Hello, so it may be wrong by what came later.
+  std::int64_t started_ms_ = -1;  // mono_ms of the first step
+  // The sum of the wall clock's jumps since then, in either direction. An agent counts from the
+  // time that it got at its Hello, so it may be wrong by what was added later.
   std::int64_t jumps_ms_ = 0;
   std::int64_t offset_ms_ = 0;
   ClusterRecord cluster_;
   std::map<std::uint64_t, Bytes> roots_;  // by version
   std::map<std::string, Agent> agents_;
-  std::map<std::string, Run> runs_;  // not closed; by ULID, so by age
+  std::map<std::string, Run> runs_;  // not closed; by ULID, so oldest first
   std::map<Bytes, Plan> plans_;      // of those runs
   std::map<std::string, DraftRecord> drafts_;
   std::map<std::string, TokenRecord> tokens_;
-  std::map<std::string, double> buckets_;  // repository -> when the next start has its turn, ms
+  std::map<std::string, double> buckets_;  // repository -> mono_ms of the next start
   std::set<std::string> seen_dirty_;       // nodes
   Deadlines<Timer> deadlines_;
 
-  // Of the present step.
+  // Of the current step.
   Effects effects_;
   std::set<std::pair<std::string, std::size_t>> touched_;
   std::set<std::pair<std::string, std::uint32_t>> dirty_tasks_;
@@ -295,7 +296,7 @@ class Machine {
   bool try_queued_ = false;
 };
 
-// What ended the task, as its agent signed it; empty before.
+// The report that ended the task; empty before.
 v1::Report ReportOf(const Task& task);
 
 inline bool IsSettled(const TaskRecord& task) {

@@ -1,4 +1,4 @@
-// How plans are made, signed, sent and sent again.
+// How plans are created, signed, sent and resent.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +15,7 @@ constexpr std::size_t kPlansPerMessageBytes = 256 * 1024;
 
 }  // namespace
 
-// REQUIRES: what SignPlan gets is what comes out here, with an order.
+// REQUIRES: pass the result to SignPlan(), with an order.
 v1::Plan Machine::NewPlan(Agent& agent, const Run& run, std::int64_t life_ms) {
   Bytes plan_id(16);
   random_.Fill(plan_id);
@@ -69,7 +69,7 @@ Plan& Machine::SignPayload(const v1::Plan& message, const Bytes& payload, OrderK
   return plan;
 }
 
-// Sends it, where there is somebody, and once more later.
+// Sends it if the agent has a session, and schedules the next time.
 void Machine::SendPlan(Plan& plan) {
   const bool is_cut = plan.record.kind == OrderKind::kCut;
   if (now_.wall_ms > plan.record.expires_ms && plan.resend_ms != 0) return;
@@ -82,7 +82,7 @@ void Machine::SendPlan(Plan& plan) {
   }
   const Agent& agent = agents_.at(plan.record.node);
   if (agent.record.incarnation != plan.record.incarnation)
-    return;  // it was for who was there before
+    return;  // it was meant for an earlier incarnation of the node
   v1::ControllerMessage message;
   message.mutable_plans()->add_envelopes(std::string(AsText(plan.record.envelope)));
   SendTo(agent, message);
@@ -108,9 +108,9 @@ void Machine::ResendAll(Agent& agent) {
 
 void Machine::Answered(Plan& plan, PlanState state) {
   if (plan.record.state == state) return;
-  if (plan.record.state == PlanState::kRefused) return;  // nothing follows a refusal
+  if (plan.record.state == PlanState::kRefused) return;  // a refusal is final
   plan.record.state = state;
-  plan.record.envelope.clear();  // the catalog has it; nobody here needs it again
+  plan.record.envelope.clear();  // the catalog has it, and it is not sent again
   plan.record.envelope.shrink_to_fit();
   Put(PlanAnswered{plan.record.plan_id, state});
   const std::string name(AsText(plan.record.plan_id));
@@ -119,49 +119,49 @@ void Machine::Answered(Plan& plan, PlanState state) {
   if (Agent* agent = FindAgent(plan.record.node)) agent->unanswered.erase(plan.record.plan_id);
 }
 
-std::uint32_t Machine::AddTask(Run& run, const TaskWish& wish) {
+std::uint32_t Machine::AddTask(Run& run, const NewTask& new_task) {
   Task& task = run.tasks.emplace_back();
   task.record = {.run = run.record.run,
                  .number = static_cast<std::uint32_t>(run.tasks.size() - 1),
-                 .kind = wish.kind,
-                 .node = wish.node,
-                 .source = wish.source,
-                 .repository = wish.repository,
-                 .topology = wish.topology,
-                 .host = wish.host,
-                 .round = wish.round,
-                 .data = wish.data,
-                 .compose = wish.compose,
+                 .kind = new_task.kind,
+                 .node = new_task.node,
+                 .source = new_task.source,
+                 .repository = new_task.repository,
+                 .topology = new_task.topology,
+                 .host = new_task.host,
+                 .round = new_task.round,
+                 .data = new_task.data,
+                 .compose = new_task.compose,
                  .created_ms = now_.wall_ms,
-                 .rest = wish.rest};
-  std::string key = wish.source;
-  if (wish.kind == OrderKind::kProbe) {
-    key = "@" + wish.node;
-  } else if (wish.source.empty()) {
-    key = wish.repository;
-  } else if (wish.topology == Topology::kLocal) {
-    key += "@" + wish.node;
+                 .rest = new_task.rest};
+  std::string key = new_task.source;
+  if (new_task.kind == OrderKind::kProbe) {
+    key = "@" + new_task.node;
+  } else if (new_task.source.empty()) {
+    key = new_task.repository;
+  } else if (new_task.topology == Topology::kLocal) {
+    key += "@" + new_task.node;
   }
   auto [entry, is_new] = run.unit_of.try_emplace(key, run.units.size());
   if (is_new) {
     Unit& unit = run.units.emplace_back();
-    unit.source = wish.source;
-    unit.repository = wish.repository;
-    unit.topology = wish.topology;
-    unit.host = wish.host;
+    unit.source = new_task.source;
+    unit.repository = new_task.repository;
+    unit.topology = new_task.topology;
+    unit.host = new_task.host;
     ++run.open_units;
   }
   task.unit = entry->second;
   Unit& unit = run.units[task.unit];
-  (wish.kind == OrderKind::kCompose ? unit.composes : unit.tasks).push_back(task.record.number);
-  task.is_ready = wish.kind != OrderKind::kBackup || wish.round != 0;
+  (new_task.kind == OrderKind::kCompose ? unit.composes : unit.tasks).push_back(task.record.number);
+  task.is_ready = new_task.kind != OrderKind::kBackup || new_task.round != 0;
   if (!task.is_ready) ++run.unready;
-  agents_.at(wish.node).tasks.emplace(run.record.run, task.record.number);
+  agents_.at(new_task.node).tasks.emplace(run.record.run, task.record.number);
   Dirty(task);
   return task.record.number;
 }
 
-// Of the run's life; never more than the whole, wherever the clock has jumped.
+// The rest of the run's life; at most all of it, even if the clock has jumped.
 std::int64_t Machine::LeftMs(const Run& run) const {
   return std::clamp<std::int64_t>(run.record.deadline_ms - now_.wall_ms, 0,
                                   LifeOf(run.record.kind));
@@ -169,7 +169,7 @@ std::int64_t Machine::LeftMs(const Run& run) const {
 
 namespace {
 
-// The parts that a rest task need not save again.
+// The parts that a rest does not have to save again.
 void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
   for (std::uint32_t number : unit.tasks) {
     const Task& task = run.tasks[number];
@@ -182,15 +182,15 @@ void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
 
 }  // namespace
 
-// One plan for all of a node's tasks of a round.
+// Signs one plan for all of a node's tasks of a round.
 void Machine::PlanBackup(Run& run, const std::string& node,
                          const std::vector<std::uint32_t>& numbers, std::uint32_t round) {
   Agent& agent = agents_.at(node);
-  // Locks are kept until the plan expires: later than the run can still compose.
+  // Locks are kept until the plan expires, which is later than the run can compose.
   const std::int64_t left_ms = LeftMs(run);
   v1::Plan plan = NewPlan(agent, run, left_ms + 3'600'000);
   v1::BackupOrder& order = *plan.mutable_backup();
-  // A later round has missed the others' cut: it waits for nobody.
+  // A later round has missed the others' cut, so it does not wait.
   order.set_cut_wait_ms(round == 0 ? static_cast<std::uint32_t>(options_.cut_wait_ms) : 0);
   order.set_splay_ms(run.record.splay_ms);
   for (std::uint32_t number : numbers) {
@@ -212,34 +212,33 @@ void Machine::PlanBackup(Run& run, const std::string& node,
   }
   SignPlan(plan, OrderKind::kBackup).tasks = numbers;
   if (agent.lost) {
-    // Nobody has to wait for a lease that has passed already.
+    // The lease has already passed; do not wait for another one.
     for (std::uint32_t number : numbers) SetState(run, run.tasks[number], TaskState::kLost);
   }
 }
 
-// Orders of one task: probe, verify, inventory.
-void Machine::PlanSingle(Run& run, std::uint32_t number, const TaskWish& wish) {
+// Signs an order with one task: probe, verify, inventory.
+void Machine::PlanSingle(Run& run, std::uint32_t number, const NewTask& new_task) {
   Task& task = run.tasks[number];
-  Agent& agent = agents_.at(wish.node);
+  Agent& agent = agents_.at(new_task.node);
   v1::Plan plan = NewPlan(agent, run, LeftMs(run) + 60'000);
-  if (wish.kind == OrderKind::kProbe) {
+  if (new_task.kind == OrderKind::kProbe) {
     v1::ProbeOrder& order = *plan.mutable_probe();
-    for (const std::string& source : wish.sources) order.add_sources(source);
-  } else if (wish.kind == OrderKind::kVerify) {
-    plan.mutable_verify()->set_repository(wish.repository);
+    for (const std::string& source : new_task.sources) order.add_sources(source);
+  } else if (new_task.kind == OrderKind::kVerify) {
+    plan.mutable_verify()->set_repository(new_task.repository);
     plan.mutable_verify()->set_read_data(run.record.read_data);
   } else {
-    plan.mutable_inventory()->set_repository(wish.repository);
-    plan.mutable_inventory()->set_after(wish.after);
+    plan.mutable_inventory()->set_repository(new_task.repository);
+    plan.mutable_inventory()->set_after(new_task.after);
   }
   task.record.plan_id = ToBytes(plan.plan_id());
   Dirty(task);
-  SignPlan(plan, wish.kind).tasks = {number};
+  SignPlan(plan, new_task.kind).tasks = {number};
   if (agent.lost) SetState(run, task, TaskState::kLost);
 }
 
-// A token bucket per repository: the repository, and not the bus, is what many starts at once would
-// hurt.
+// A token bucket per repository: many starts at once would hurt the repository, not the bus.
 std::uint32_t Machine::StartDelay(const std::string& repository) {
   const double interval_ms = 1000.0 / options_.starts_per_s;
   const auto now_ms = static_cast<double>(now_.mono_ms);

@@ -1,4 +1,4 @@
-// What agents say for good: verified, in order, each taken once.
+// Reports of agents: verified, in order, each applied once.
 #include <algorithm>
 
 #include "common/base/format.h"
@@ -59,7 +59,7 @@ void Machine::TakeReports(Agent& agent, const v1::Reports& reports) {
 void Machine::RefuseReport(Agent& agent, const Bytes& envelope, std::string_view reason) {
   const crypto::Digest hash = crypto::Sha256Of(envelope);
   Bytes digest(hash.begin(), hash.end());
-  if (digest == agent.refused_report) return;  // it comes again and again; it was refused once
+  if (digest == agent.refused_report) return;  // a resend; already audited
   agent.refused_report = std::move(digest);
   Audit("report.refused", "node:" + agent.record.node, agent.record.node, "",
         {{"reason", std::string(reason)}}, envelope);
@@ -88,10 +88,10 @@ Machine::Taken Machine::TakeReport(Agent& agent, const Bytes& envelope) {
   if (report.report_sequence() < next && options_.planted_bug != PlantedBug::kTakeTwice)
     return Taken::kOld;
   if (report.report_sequence() > next && options_.planted_bug != PlantedBug::kSkipReports) {
-    return Taken::kStop;  // what lies between has to come first
+    return Taken::kStop;  // those in between must come first
   }
-  const bool begins_anew = next > 1 && agent.record.report_hash.empty();
-  if (!begins_anew && ToBytes(report.previous()) != agent.record.report_hash &&
+  const bool is_restart = next > 1 && agent.record.report_hash.empty();
+  if (!is_restart && ToBytes(report.previous()) != agent.record.report_hash &&
       options_.planted_bug == PlantedBug::kNone) {
     RefuseReport(agent, envelope, "it does not follow the previous one");
     return Taken::kStop;
@@ -143,10 +143,9 @@ void Machine::Apply(Agent& agent, const v1::Report& report, const Bytes& payload
   }
 }
 
-// Of a run that this catalog does not know, or knows as closed: a snapshot is a snapshot all the
-// same.
+// The run is not in this catalog, or is closed. Its snapshot is recorded anyway.
 void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
-  // The newest comes last, so what it says of its sources holds.
+  // The newest report comes last, so its health remains.
   if (report.has_probe()) TakeProbe(agent, report);
   if (!report.has_composed() || report.run().empty() || report.source().empty()) return;
   RunRecord run{.run = report.run(),
@@ -181,7 +180,7 @@ void Machine::ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const
 }
 
 void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload) {
-  // What an agent has said of a task it does not take back, whatever arrives twice.
+  // A reported outcome is final, even if another one arrives; only `saved` can be followed by one.
   if (!task.record.report.empty() && task.record.state != TaskState::kSaved) return;
   const bool is_late = IsFinal(run.record.state);
   if (report.has_composed()) {
@@ -197,7 +196,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     Put(SnapshotOf(&run, task.record.node, report));
     SetState(run, task, TaskState::kComposed);
   } else if (report.has_saved()) {
-    // What has ended will not make anything of it.
+    // An ended run or task does not use the part any more.
     if (is_late || IsFinal(task.record.state)) return;
     task.record.report = payload;
     if (run.units[task.unit].ended) {
@@ -246,7 +245,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
   if (is_late) Amend(run);
 }
 
-// Of a task of a run that is known, or of one that is not. REQUIRES: report.has_composed().
+// `run` is null if it is not known. REQUIRES: report.has_composed().
 SnapshotRecord Machine::SnapshotOf(const Run* run, const std::string& node,
                                    const v1::Report& report) const {
   const v1::Composed& composed = report.composed();
@@ -292,7 +291,7 @@ void Machine::TakeInventory(Run& run, Task& task, const v1::Report& report) {
   }
 }
 
-// The safety snapshot of a restore is known at once, so that the restore can be undone.
+// Records the safety snapshot of a restore at once, so that the restore can be undone.
 void Machine::TakeSafetySnapshot(const Task& task, const v1::Report& report) {
   const v1::SafetySnapshot& safety = report.restored().safety();
   constexpr std::size_t kIdBytes = 32;

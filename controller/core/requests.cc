@@ -1,4 +1,4 @@
-// From what an operator asks for to a run with its tasks.
+// From an operator's request to a run with its tasks.
 #include <algorithm>
 
 #include "common/base/format.h"
@@ -45,8 +45,8 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
   std::vector<std::string> made;
   for (const std::string& repository : repositories) {
     RunRecord wanted{.kind = event.kind, .selectors = event.selectors, .repository = repository};
-    HF_ASSIGN(const std::vector<TaskWish> wishes, WishesOf(wanted));
-    const std::string busy = BusyWith(wishes, "");
+    HF_ASSIGN(const std::vector<NewTask> new_tasks, NewTasksFor(wanted));
+    const std::string busy = BusyWith(new_tasks, "");
     if (event.kind == OrderKind::kBackup && !busy.empty()) {
       if (!event.queue_if_busy) {
         return Fail(ErrorCode::kBusy, busy, "wait until it ends, or use `--if-busy queue`");
@@ -62,7 +62,7 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
       run.record.state = RunState::kQueued;
       run.record.message = busy;
     } else {
-      Begin(run, wishes);
+      Begin(run, new_tasks);
     }
   }
   return made;
@@ -118,7 +118,7 @@ std::int64_t Machine::LifeOf(OrderKind kind) const {
   }
 }
 
-Result<std::vector<TaskWish>> Machine::WishesOf(const RunRecord& record) {
+Result<std::vector<NewTask>> Machine::NewTasksFor(const RunRecord& record) {
   switch (record.kind) {
     case OrderKind::kBackup:
       return Choose(record.selectors);
@@ -187,7 +187,7 @@ Result<void> CheckUsed(const std::vector<Wanted>& wanted,
 
 }  // namespace
 
-// The least busy of them; the first by name among equals. Null without any.
+// The least busy agent; the first by name among equals; null if there are no agents.
 Agent* Machine::LeastBusy(const std::vector<Agent*>& agents) {
   auto least = std::ranges::min_element(agents, {}, [](const Agent* agent) {
     return std::pair(agent->tasks.size(), agent->record.node);
@@ -195,7 +195,7 @@ Agent* Machine::LeastBusy(const std::vector<Agent*>& agents) {
   return least == agents.end() ? nullptr : *least;
 }
 
-Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& selectors) {
+Result<std::vector<NewTask>> Machine::Choose(const std::vector<std::string>& selectors) {
   HF_ASSIGN(std::vector<Wanted> wanted, ParseAll(selectors));
   struct Members {
     std::vector<std::pair<Agent*, const ConfiguredSource*>> all;
@@ -203,7 +203,7 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
     bool is_wanted = false;
   };
   std::map<std::string, Members> shared;
-  std::vector<TaskWish> wishes;
+  std::vector<NewTask> new_tasks;
   for (auto& [node, agent] : agents_) {
     if (agent.record.revoked) continue;
     for (const ConfiguredSource& source : agent.record.sources) {
@@ -216,12 +216,12 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
       }
       if (source.topology == Topology::kLocal) {
         if (!takes) continue;
-        wishes.push_back({.node = node,
-                          .source = source.source,
-                          .repository = source.repository,
-                          .host = node,
-                          .data = true,
-                          .compose = true});
+        new_tasks.push_back({.node = node,
+                             .source = source.source,
+                             .repository = source.repository,
+                             .host = node,
+                             .data = true,
+                             .compose = true});
         continue;
       }
       Members& members = shared[source.source];
@@ -268,38 +268,38 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
                                     : !connected.empty() ? connected
                                                          : all);
     for (auto& [agent, source] : members.all) {
-      wishes.push_back({.node = agent->record.node,
-                        .source = name,
-                        .repository = source->repository,
-                        .topology = source->topology,
-                        .host = cluster_.cluster,
-                        .data = agent == chosen});
+      new_tasks.push_back({.node = agent->record.node,
+                           .source = name,
+                           .repository = source->repository,
+                           .topology = source->topology,
+                           .host = cluster_.cluster,
+                           .data = agent == chosen});
     }
   }
-  return wishes;
+  return new_tasks;
 }
 
-Result<std::vector<TaskWish>> Machine::ChooseProbe(const std::vector<std::string>& selectors) {
+Result<std::vector<NewTask>> Machine::ChooseProbe(const std::vector<std::string>& selectors) {
   HF_ASSIGN(std::vector<Wanted> wanted, ParseAll(selectors));
-  std::vector<TaskWish> wishes;
+  std::vector<NewTask> new_tasks;
   for (const auto& [node, agent] : agents_) {
     if (agent.record.revoked) continue;
-    TaskWish wish{.kind = OrderKind::kProbe, .node = node};
+    NewTask new_task{.kind = OrderKind::kProbe, .node = node};
     for (const ConfiguredSource& source : agent.record.sources) {
       for (Wanted& one : wanted) {
         if (!one.Takes(source.source, node)) continue;
-        if (wish.sources.empty() || wish.sources.back() != source.source)
-          wish.sources.push_back(source.source);
+        if (new_task.sources.empty() || new_task.sources.back() != source.source)
+          new_task.sources.push_back(source.source);
       }
     }
-    if (!wish.sources.empty()) wishes.push_back(std::move(wish));
+    if (!new_task.sources.empty()) new_tasks.push_back(std::move(new_task));
   }
   HF_TRY(CheckUsed(wanted, agents_));
-  return wishes;
+  return new_tasks;
 }
 
-Result<std::vector<TaskWish>> Machine::ChooseRepository(OrderKind kind,
-                                                        const std::string& repository) {
+Result<std::vector<NewTask>> Machine::ChooseRepository(OrderKind kind,
+                                                       const std::string& repository) {
   std::vector<Agent*> connected;
   bool is_known = false;
   for (auto& [node, agent] : agents_) {
@@ -322,32 +322,32 @@ Result<std::vector<TaskWish>> Machine::ChooseRepository(OrderKind kind,
                 fmt::format("no agent with the repository {} is connected", Quote(repository)),
                 "see `holdfast agent list`");
   }
-  return std::vector<TaskWish>{
+  return std::vector<NewTask>{
       {.kind = kind, .node = LeastBusy(connected)->record.node, .repository = repository}};
 }
 
-// Why these sources cannot be saved now; empty when they can.
-std::string Machine::BusyWith(const std::vector<TaskWish>& wishes, const std::string& but) const {
+// Why these sources cannot be saved now; empty if they can.
+std::string Machine::BusyWith(const std::vector<NewTask>& new_tasks, const std::string& but) const {
   for (const auto& [name, run] : runs_) {
-    if (name == but || run.record.state != RunState::kRunning || run.spares_source) continue;
+    if (name == but || run.record.state != RunState::kRunning || run.allows_backups) continue;
     if (run.record.kind != OrderKind::kBackup && run.record.kind != OrderKind::kRestoreInPlace)
       continue;
-    for (const TaskWish& wish : wishes) {
-      const std::string local = wish.source + "@" + wish.node;
-      auto unit = run.unit_of.find(wish.topology == Topology::kLocal ? local : wish.source);
-      // A restore in place is of one node's, whatever else the source is.
+    for (const NewTask& new_task : new_tasks) {
+      const std::string local = new_task.source + "@" + new_task.node;
+      auto unit = run.unit_of.find(new_task.topology == Topology::kLocal ? local : new_task.source);
+      // A restore in place concerns one node, whatever the source's topology.
       if (unit == run.unit_of.end() && run.record.kind == OrderKind::kRestoreInPlace) {
         unit = run.unit_of.find(local);
       }
       if (unit != run.unit_of.end() && !run.units[unit->second].ended) {
-        return fmt::format("{} is busy with run {}", Quote(wish.source), name);
+        return fmt::format("{} is busy with run {}", Quote(new_task.source), name);
       }
     }
   }
   return "";
 }
 
-void Machine::Begin(Run& run, const std::vector<TaskWish>& wishes) {
+void Machine::Begin(Run& run, const std::vector<NewTask>& new_tasks) {
   run.record.state = RunState::kRunning;
   run.record.message.clear();
   run.record.started_ms = now_.wall_ms;
@@ -355,40 +355,40 @@ void Machine::Begin(Run& run, const std::vector<TaskWish>& wishes) {
   deadlines_.Set({TimerKind::kRun, run.record.run}, now_.mono_ms + LifeOf(run.record.kind));
   dirty_runs_.insert(run.record.run);
   std::map<std::string, std::vector<std::uint32_t>> of_node;
-  for (const TaskWish& wish : wishes) {
-    const std::uint32_t number = AddTask(run, wish);
-    if (wish.kind == OrderKind::kBackup) {
-      of_node[wish.node].push_back(number);
+  for (const NewTask& new_task : new_tasks) {
+    const std::uint32_t number = AddTask(run, new_task);
+    if (new_task.kind == OrderKind::kBackup) {
+      of_node[new_task.node].push_back(number);
     } else {
-      PlanSingle(run, number, wish);
+      PlanSingle(run, number, new_task);
     }
   }
   for (const auto& [node, numbers] : of_node) PlanBackup(run, node, numbers, 0);
   for (std::size_t unit = 0; unit < run.units.size(); ++unit) Touch(run, unit);
 }
 
-// First come, first served: one that must still wait keeps its sources from those behind it.
+// First come, first served: a run that must wait keeps its sources from later runs.
 void Machine::BeginQueued() {
-  std::vector<TaskWish> ahead;
+  std::vector<NewTask> ahead;
   for (auto& [name, run] : runs_) {
     if (run.record.state != RunState::kQueued) continue;
-    Result<std::vector<TaskWish>> wishes = WishesOf(run.record);
-    if (!wishes) {
-      run.record.message = wishes.error().message();
-      run.record.hint = wishes.error().hint();
+    Result<std::vector<NewTask>> new_tasks = NewTasksFor(run.record);
+    if (!new_tasks) {
+      run.record.message = new_tasks.error().message();
+      run.record.hint = new_tasks.error().hint();
       EndRun(run);
       continue;
     }
-    const bool is_behind = std::ranges::any_of(*wishes, [&](const TaskWish& wish) {
-      return std::ranges::any_of(ahead, [&](const TaskWish& other) {
-        return wish.source == other.source &&
-               (wish.topology != Topology::kLocal || wish.node == other.node);
+    const bool must_wait = std::ranges::any_of(*new_tasks, [&](const NewTask& new_task) {
+      return std::ranges::any_of(ahead, [&](const NewTask& other) {
+        return new_task.source == other.source &&
+               (new_task.topology != Topology::kLocal || new_task.node == other.node);
       });
     });
-    ahead.insert(ahead.end(), wishes->begin(), wishes->end());
-    if (is_behind || !BusyWith(*wishes, name).empty()) continue;
+    ahead.insert(ahead.end(), new_tasks->begin(), new_tasks->end());
+    if (must_wait || !BusyWith(*new_tasks, name).empty()) continue;
     Audit("run.begun", "controller", name, name);
-    Begin(run, *wishes);
+    Begin(run, *new_tasks);
   }
 }
 

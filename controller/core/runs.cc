@@ -1,4 +1,4 @@
-// How a run comes from its tasks to its end: cut, retries and take-over, compose, end.
+// How a run proceeds after it has its tasks: cut, retries and takeover, compose, end.
 #include <algorithm>
 
 #include "common/base/format.h"
@@ -25,7 +25,7 @@ v1::Report ReportOf(const Task& task) {
   return report;
 }
 
-// The task's state as the catalog has it.
+// Sets the state that the catalog has.
 void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
   task.record.state = state;
   task.live = state;
@@ -52,7 +52,7 @@ void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<Task
   Touch(run, task.unit);
 }
 
-// As progress tells it.
+// Sets the state from progress.
 void Machine::SetLive(Run& run, Task& task, TaskState state) {
   task.live = state;
   if (task.is_ready || state < TaskState::kPrepared) return;
@@ -72,7 +72,7 @@ void Machine::CheckCut(Run& run) {
   }
 }
 
-// All that stand prepared cut now, and so does who comes late, as soon as it is.
+// Orders all prepared tasks to cut now. A late task cuts as soon as it is prepared.
 void Machine::Cut(Run& run) {
   if (run.record.cut_ms != 0 || IsFinal(run.record.state)) return;
   run.record.cut_ms = now_.wall_ms;
@@ -126,13 +126,13 @@ void Machine::NextPage(Run& run, std::size_t unit) {
   const Task& last = run.tasks[run.units[unit].tasks.back()];
   const v1::Report report = ReportOf(last);
   const auto& snapshots = report.inventory().snapshots();
-  const TaskWish wish{.kind = OrderKind::kInventory,
-                      .node = last.record.node,
-                      .repository = last.record.repository,
-                      .round = last.record.round + 1,
-                      .after = HexEncode(AsBytes(snapshots[snapshots.size() - 1].id()))};
-  const std::uint32_t number = AddTask(run, wish);
-  PlanSingle(run, number, wish);
+  const NewTask new_task{.kind = OrderKind::kInventory,
+                         .node = last.record.node,
+                         .repository = last.record.repository,
+                         .round = last.record.round + 1,
+                         .after = HexEncode(AsBytes(snapshots[snapshots.size() - 1].id()))};
+  const std::uint32_t number = AddTask(run, new_task);
+  PlanSingle(run, number, new_task);
 }
 
 void Machine::AdvanceBackup(Run& run, std::size_t unit) {
@@ -167,24 +167,24 @@ bool Machine::MayTryAgain(const Run& run, const Task& task) const {
   const bool is_busy = task.record.error && task.record.error->code == "busy";
   const std::uint32_t rounds =
       is_busy && run.record.queue_if_busy ? options_.rounds_if_queued : options_.rounds;
-  // What is left is saved behind the round of all.
+  // A rest starts with round 1.
   const std::uint32_t tried = task.record.rest ? task.record.round : task.record.round + 1;
   return tried < rounds;
 }
 
 namespace {
 
-// Whether another agent can do it as well.
-bool MayMove(const TaskRecord& task) {
+// Whether another agent can do the task instead.
+bool CanRunElsewhere(const TaskRecord& task) {
   return task.rest || (task.data && task.topology == Topology::kReplicated);
 }
 
-// Whether it is the same task as one that may move, of whatever node.
+// Whether both are the same movable task, on whatever node.
 bool IsSameTask(const TaskRecord& a, const TaskRecord& b) {
   return a.rest == b.rest && (a.rest || a.data == b.data);
 }
 
-// The task of one node's own that has saved the data; null without one.
+// The task, other than a rest, that has saved the data; null if none has.
 const Task* DataOf(const Run& run, const Unit& unit) {
   for (std::uint32_t number : unit.tasks) {
     const Task& task = run.tasks[number];
@@ -197,7 +197,7 @@ const Task* DataOf(const Run& run, const Unit& unit) {
 
 }  // namespace
 
-// Those that could save the source now.
+// Agents that could save the source now.
 std::vector<Agent*> Machine::AbleAgents(const Unit& unit) {
   std::vector<Agent*> able;
   for (auto& [node, agent] : agents_) {
@@ -211,17 +211,17 @@ std::vector<Agent*> Machine::AbleAgents(const Unit& unit) {
   return able;
 }
 
-// Whether a later task stands in for this one.
+// Whether a later task replaces this one.
 bool Machine::IsCovered(const Run& run, const Unit& unit, const Task& task) const {
   return std::ranges::any_of(unit.tasks, [&](std::uint32_t number) {
     const TaskRecord& other = run.tasks[number].record;
     if (other.round <= task.record.round) return false;
-    if (MayMove(task.record)) return IsSameTask(other, task.record);
+    if (CanRunElsewhere(task.record)) return IsSameTask(other, task.record);
     return other.node == task.record.node && !other.rest;
   });
 }
 
-// True while something is tried, or will be tried, once more.
+// True while a task is retried, or will be.
 bool Machine::AdvanceRetries(Run& run, std::size_t unit) {
   bool is_waiting = false;
   const std::vector<std::uint32_t> numbers = run.units[unit].tasks;
@@ -242,16 +242,16 @@ bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
   const bool is_busy = before.error && before.error->code == "busy" && run.record.queue_if_busy;
   const bool may_help =
       before.state == TaskState::kFailed && before.error && (before.error->retryable || is_busy);
-  TaskWish wish{.node = before.node,
-                .source = before.source,
-                .repository = before.repository,
-                .topology = before.topology,
-                .host = before.host,
-                .round = before.round + 1,
-                .data = before.rest ? DataOf(run, run.units[unit]) == nullptr : before.data,
-                .rest = before.rest,
-                .compose = before.compose};
-  if (MayMove(before) &&
+  NewTask new_task{.node = before.node,
+                   .source = before.source,
+                   .repository = before.repository,
+                   .topology = before.topology,
+                   .host = before.host,
+                   .round = before.round + 1,
+                   .data = before.rest ? DataOf(run, run.units[unit]) == nullptr : before.data,
+                   .rest = before.rest,
+                   .compose = before.compose};
+  if (CanRunElsewhere(before) &&
       (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
     std::vector<Agent*> able = AbleAgents(run.units[unit]);
     std::erase_if(able, [&](const Agent* agent) {
@@ -261,14 +261,14 @@ bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
       });
     });
     if (const Agent* other = LeastBusy(able)) {
-      wish.node = other->record.node;
-      PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
-      // What only the first one has, it may still give.
+      new_task.node = other->record.node;
+      PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
+      // The first agent can still save what only it has.
       const Agent* first = FindAgent(before.node);
       if (may_help && !before.rest && first != nullptr && first->is_connected()) {
-        wish.node = before.node;
-        wish.data = false;
-        PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
+        new_task.node = before.node;
+        new_task.data = false;
+        PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
       }
       return true;
     }
@@ -278,16 +278,16 @@ bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
     deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, task.retry_ms);
     return true;
   }
-  const std::uint32_t number = AddTask(run, wish);
-  PlanBackup(run, wish.node, {number}, wish.round);
+  const std::uint32_t number = AddTask(run, new_task);
+  PlanBackup(run, new_task.node, {number}, new_task.round);
   return true;
 }
 
-// Of a sharded source, when every node has saved its own shards, or is gone without: one of them
-// saves the others. True when it is begun with this, or waits for an agent.
+// For a sharded source, after every node has saved its shards or failed: one agent saves the rest.
+// True if that starts now or waits for an agent.
 bool Machine::StartRest(Run& run, std::size_t unit) {
   const Unit& source = run.units[unit];
-  std::vector<Agent*> well;  // that have saved their own
+  std::vector<Agent*> well;  // that have saved their part
   for (std::uint32_t number : source.tasks) {
     const TaskRecord& task = run.tasks[number].record;
     if (task.rest) return false;
@@ -305,22 +305,21 @@ bool Machine::StartRest(Run& run, std::size_t unit) {
   for (Agent* agent : well) {
     if (data != nullptr && agent->record.node == data->record.node) chosen = agent;
   }
-  const TaskWish wish{.node = chosen->record.node,
-                      .source = source.source,
-                      .repository = source.repository,
-                      .topology = source.topology,
-                      .host = source.host,
-                      .round = 1,  // it waits for nobody's cut
-                      .data = data == nullptr,
-                      .rest = true};
-  PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
+  const NewTask new_task{.node = chosen->record.node,
+                         .source = source.source,
+                         .repository = source.repository,
+                         .topology = source.topology,
+                         .host = source.host,
+                         .round = 1,  // waits for no other cut
+                         .data = data == nullptr,
+                         .rest = true};
+  PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
   return true;
 }
 
 // --- compose
 
-// True when the source is being composed, or is done, or must wait before another composer is
-// asked.
+// True if the source is being composed or is done, or if the next composer must wait.
 bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
   Unit& source = run.units[unit];
   if (source.composes.empty()) return false;
@@ -356,8 +355,8 @@ bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
 }
 
 void Machine::StartCompose(Run& run, std::size_t unit) {
-  // Of each node the part of its last round, of those that hold the data the first; and of the
-  // rest one, if it can be one that the data are not in: then they are in their own node's.
+  // Of each node, take the part of its last round; of parts with data, the first. Of the rests,
+  // take one, preferably without data: then the data is in its own node's part.
   const Unit& composed = run.units[unit];
   const Task* rest = nullptr;
   for (std::uint32_t number : composed.tasks) {
@@ -431,13 +430,13 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
     }
   }
   order.set_cut_barrier_met(is_met);
-  const TaskWish wish{.kind = OrderKind::kCompose,
-                      .node = composer->record.node,
-                      .source = data->record.source,
-                      .repository = data->record.repository,
-                      .topology = data->record.topology,
-                      .host = data->record.host};
-  const std::uint32_t number = AddTask(run, wish);
+  const NewTask new_task{.kind = OrderKind::kCompose,
+                         .node = composer->record.node,
+                         .source = data->record.source,
+                         .repository = data->record.repository,
+                         .topology = data->record.topology,
+                         .host = data->record.host};
+  const std::uint32_t number = AddTask(run, new_task);
   run.tasks[number].record.plan_id = ToBytes(plan.plan_id());
   Unit& source = run.units[unit];
   source.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
@@ -461,7 +460,7 @@ void Machine::EndUnit(Run& run, std::size_t unit) {
   for (std::uint32_t number : source.tasks) {
     Task& task = run.tasks[number];
     if (composed == nullptr || task.record.state != TaskState::kSaved) continue;
-    // Who was away while the others were composed may have come back with its part since.
+    // An agent that was away while the others were composed may have returned with its part.
     if (source.trees[composed->record.number].contains(ToBytes(ReportOf(task).saved().tree_id()))) {
       task.record.snapshot = composed->record.snapshot;
       SetState(run, task, TaskState::kComposed);
@@ -508,10 +507,10 @@ void Machine::EndRun(Run& run) {
   if (!verdict.empty() && run.record.state == RunState::kRunning) {
     run.record.message = verdict == "cancelled" ? "an operator cancelled it" : "it has expired";
   }
-  // What is sent from here on is the end; so nothing of it may be counted before it is decided.
+  // Decide all open tasks before the run's state is derived and its end is sent.
   for (Task& task : run.tasks) {
     const TaskState state = task.record.state;
-    // Nobody knows what became of a lost task, so no end of the run replaces that.
+    // The outcome of a lost task is unknown, so the end of the run does not replace it.
     if (IsFinal(state) || state == TaskState::kLost) continue;
     if (verdict == "cancelled") {
       SetState(run, task, TaskState::kCancelled);
@@ -538,8 +537,8 @@ void Machine::EndRun(Run& run) {
   try_queued_ = true;
 }
 
-// To every agent that has something left of the run: locks, a job, or a plan that may still reach
-// it.
+// To every agent that may still have something of the run: locks, a job, or a plan that arrives
+// later.
 void Machine::SendEnds(Run& run) {
   std::set<std::string> nodes;
   for (const Task& task : run.tasks) {
@@ -557,7 +556,7 @@ void Machine::SendEnds(Run& run) {
     }
     if (is_silent || holds_lock) nodes.insert(record.node);
   }
-  // What nobody has answered is not sent again; the end reaches who may have got it all the same.
+  // Unanswered plans are not sent again. The EndOrder also reaches agents that received them.
   for (const Bytes& id : std::vector(run.plans)) {
     Plan& plan = plans_.at(id);
     if (plan.record.state == PlanState::kSent) Answered(plan, PlanState::kExpired);
@@ -583,7 +582,7 @@ void Machine::CloseIfDone(Run& run) {
   closed_.push_back(run.record.run);
 }
 
-// Something came of a run after its end: an agent was out of sight and had done its work.
+// A report changed the run after its end: an agent was away and had done its work.
 void Machine::Amend(Run& run) {
   const RunState state = Derive(run);
   if (state == run.record.state) return;

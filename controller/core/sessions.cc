@@ -1,4 +1,4 @@
-// Who is there: joins, Hellos, leases, and what progress says.
+// Joins, Hellos, leases and progress.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v1";
 constexpr std::int64_t kFreshLifeMs = 3'600'000;
 constexpr std::size_t kFormerBoots = 4;
-// So many words of a boot that another has followed, so far apart: late messages are neither.
+// Signs that a key was copied: this many messages of a former boot, this far apart. Late messages
+// are fewer and closer together.
 constexpr std::uint32_t kTwinSigns = 3;
 constexpr std::int64_t kTwinApartMs = 5'000;
 constexpr int kSourcesMax = 10'000;
@@ -45,8 +46,8 @@ void Machine::Handle(const event::MessageReceived& event) {
   }
   if (message.has_heartbeat() && agent->present) {
     v1::ControllerMessage answer;
-    // Another process than the one whose session this is may begin its own; and who has not said
-    // that it has the newest root document has missed that there is one.
+    // A process other than the session's may start its own session. An agent that has not confirmed
+    // the newest root document has missed it.
     answer.mutable_heartbeat_answer()->set_say_hello(
         ToKey(message.heartbeat().process_id()) != agent->process_id ||
         agent->record.root_version < cluster_.root_version);
@@ -76,7 +77,7 @@ std::int64_t Machine::HeartbeatMs() const {
 std::int64_t Machine::LeaseMs() const { return 3 * HeartbeatMs() + 30'000; }
 
 void Machine::Hear(Agent& agent) {
-  agent.heard_ms = now_.mono_ms;
+  agent.last_received_ms = now_.mono_ms;
   agent.away = false;
   agent.record.last_seen_ms = now_.wall_ms;
   if (seen_dirty_.empty())
@@ -116,13 +117,12 @@ void Machine::TakeHello(Agent& agent, const v1::Hello& hello) {
   ResendAll(agent);
 }
 
-// Whether this speaks for a boot that another one has followed already, and that other still
-// speaks. A kernel's boot id never comes back, so two machines have one key; a single late message
-// is none yet.
+// Whether this comes from a former boot while a later one still sends messages. A kernel's boot id
+// never returns, so two machines have one key. A single late message proves nothing yet.
 bool Machine::IsTwin(Agent& agent, const std::string& boot_id) {
   if (!agent.present || boot_id == agent.boot_id) return false;
   const bool is_former = std::ranges::find(agent.former_boots, boot_id) != agent.former_boots.end();
-  if (!is_former || now_.mono_ms - agent.heard_ms >= LeaseMs()) {
+  if (!is_former || now_.mono_ms - agent.last_received_ms >= LeaseMs()) {
     std::erase(agent.former_boots, boot_id);
     agent.former_boots.push_back(agent.boot_id);
     if (agent.former_boots.size() > kFormerBoots)
@@ -169,7 +169,7 @@ void Machine::UpdateAgent(Agent& agent, const v1::Hello& hello) {
 
 void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
   if (hello.report_oldest() > agent.record.report_sequence + 1) {
-    // What is gone from its journal will never come; the chain begins anew behind the gap.
+    // Reports that its journal lost never arrive; the chain restarts after the gap.
     Audit("report.gap", "node:" + agent.record.node, agent.record.node, "",
           {{"after", std::to_string(agent.record.report_sequence)},
            {"first", std::to_string(hello.report_oldest())}});
@@ -198,12 +198,12 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
   const Bytes envelope = trust_.Sign(kFreshType, ToBytes(fresh.SerializeAsString()), {});
   answer.set_fresh(std::string(AsText(envelope)));
   if (hello.root_version() < cluster_.root_version) {
-    // Only the next one: no other can be verified by what the agent has. It asks again for more.
+    // Only the next version: the agent cannot verify any other. It asks again for more.
     const bool is_planted = options_.planted_bug == PlantedBug::kNewestRoot;
     auto next = roots_.find(is_planted ? cluster_.root_version : hello.root_version() + 1);
     if (next != roots_.end()) {
       answer.set_root(std::string(AsText(next->second)));
-    } else if (!std::exchange(agent.is_stranded, true)) {
+    } else if (!std::exchange(agent.is_missing_next_root, true)) {
       Perform(action::Note{
           fmt::format("{} has root document {}, but the controller does not have {}, which it "
                       "needs next: join the node again",
@@ -217,7 +217,7 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
   SendTo(agent, message);
 }
 
-// Memory only: what is to last comes as a report.
+// Changes only memory; what must last arrives as a report.
 void Machine::TakeProgress(Agent& agent, const v1::Progress& progress) {
   for (const v1::TaskProgress& one : progress.tasks()) {
     auto plan = plans_.find(ToKey(one.plan_id()));
@@ -248,7 +248,7 @@ void Machine::TakeProgress(Agent& agent, const v1::Progress& progress) {
 
 namespace {
 
-// Why a task of a silent agent is lost, and what an operator does about it.
+// Why a task of a silent agent is lost, and what an operator can do about it.
 TaskError LostError(const TaskRecord& task, std::int64_t silent_ms) {
   TaskError error{.code = "unavailable",
                   .message = fmt::format("node {} has been silent for {}", Quote(task.node),
@@ -277,7 +277,7 @@ TaskError LostError(const TaskRecord& task, std::int64_t silent_ms) {
 
 }  // namespace
 
-// A whole lease has passed without a message of the agent.
+// A whole lease has passed without a message from the agent.
 void Machine::Lose(Agent& agent) {
   if (agent.lost) return;
   agent.lost = true;
@@ -289,7 +289,8 @@ void Machine::Lose(Agent& agent) {
     Task& task = run->tasks[number];
     if (task.record.state != TaskState::kPlanned && task.record.state != TaskState::kAccepted)
       continue;
-    SetState(*run, task, TaskState::kLost, LostError(task.record, now_.mono_ms - agent.heard_ms));
+    SetState(*run, task, TaskState::kLost,
+             LostError(task.record, now_.mono_ms - agent.last_received_ms));
     ++lost;
     if (runs.size() < 200) runs += (runs.empty() ? "" : " ") + name;
   }
@@ -301,7 +302,7 @@ void Machine::Lose(Agent& agent) {
       fmt::format("{} sent nothing for the length of a lease", Quote(agent.record.node)), true});
 }
 
-// It speaks again: what was lost goes on, where its run has not ended without it.
+// The agent sends messages again: lost tasks continue, unless their run has ended without them.
 void Machine::Return(Agent& agent) {
   agent.lost = false;
   deadlines_.Set({TimerKind::kLease, agent.record.node}, now_.mono_ms + LeaseMs());
@@ -322,7 +323,7 @@ void Machine::Return(Agent& agent) {
   }
 }
 
-// Nobody will ever say what became of them.
+// Their outcome will never be known.
 void Machine::DropTasks(Agent& agent, const std::string& reason) {
   for (const auto& [name, number] : std::set(agent.tasks)) {
     Run* run = FindRun(name);
@@ -334,13 +335,13 @@ void Machine::DropTasks(Agent& agent, const std::string& reason) {
   agent.unanswered.clear();
 }
 
-// --- who belongs to the cluster
+// --- membership
 
 namespace {
 
 constexpr std::size_t kNodeNameBytesMax = 64;
 
-// As an agent's configuration has it. It is a file's name in snapshots and on the controller.
+// As in an agent's configuration. It is also a file name in snapshots and on the controller.
 bool IsNodeName(std::string_view name) {
   constexpr std::string_view kBegins =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -409,7 +410,7 @@ void Machine::Handle(const event::JoinReceived& event) {
       request.ParseFromArray(event.message.data(), static_cast<int>(event.message.size())) &&
       request.signing_key().size() == 32 && request.curve_key().size() == 32;
   auto token = is_request ? tokens_.find(request.node()) : tokens_.end();
-  // One answer for all that is wrong, so that nobody learns which nodes are awaited.
+  // One answer to all errors, so that it does not reveal which nodes are expected.
   bool is_good = token != tokens_.end() && token->second.expires_ms >= now_.wall_ms;
   if (is_good) {
     const crypto::Digest mac =
@@ -432,7 +433,7 @@ void Machine::Handle(const event::JoinReceived& event) {
   }
   const std::string node = request.node();
   Agent& agent = agents_[node];
-  // Whoever it was is another agent now, and knows nothing of what the former one was told.
+  // The node is another agent now, and knows nothing that the former one received.
   DropTasks(agent, "the node has joined again");
   AgentRecord record{.node = node,
                      .incarnation = agent.record.incarnation + 1,
@@ -443,7 +444,7 @@ void Machine::Handle(const event::JoinReceived& event) {
                      .plan_sequence = agent.record.plan_sequence};
   agent = Agent{};
   agent.record = std::move(record);
-  agent.heard_ms = now_.mono_ms;
+  agent.last_received_ms = now_.mono_ms;
   deadlines_.Set({TimerKind::kLease, node}, now_.mono_ms + LeaseMs());
   dirty_agents_.insert(node);
   Put(RemoveToken{node});
@@ -472,7 +473,7 @@ void Machine::Handle(const event::AgentRevoked& event) {
   deadlines_.Cancel({TimerKind::kLease, event.node});
   dirty_agents_.insert(event.node);
   Audit("agent.revoked", event.actor, event.node, "");
-  Perform(action::ShutOut{event.node});
+  Perform(action::RevokeAccess{event.node});
   Reply(event.request, Answer{});
 }
 
@@ -491,7 +492,7 @@ void Machine::Handle(const event::RootChanged& event) {
   Put(cluster_);
   Audit("trust.changed", event.actor, cluster_.cluster, "",
         {{"root_version", std::to_string(event.version)}}, event.envelope);
-  // Connected agents get it with their next Hello: they are asked for one.
+  // Connected agents get it with their next Hello, so request one.
   v1::ControllerMessage message;
   message.mutable_heartbeat_answer()->set_say_hello(true);
   for (const auto& [node, agent] : agents_) SendTo(agent, message);

@@ -33,7 +33,7 @@ constexpr std::int64_t kDayMs = 24LL * 3'600 * 1'000;
 constexpr std::int64_t kFirstBackupMs = kDayMs;
 constexpr std::int64_t kRootExpiryWarningMs = 60 * kDayMs;
 constexpr std::size_t kDifferencesShown = 200;
-// So many reports of a closed run are read for one reply.
+// Reports of a closed run that are read for one reply.
 constexpr std::size_t kReportsShownMax = 200;
 
 std::uint32_t LimitOf(std::uint32_t asked, std::uint32_t fallback) {
@@ -59,14 +59,14 @@ v1::AdminReply RunsMade(const Answer& answer) {
   return reply;
 }
 
-// Where a page of snapshots goes on, as text that only we read.
+// Where a page of snapshots continues, as text that is opaque to clients.
 std::string PlaceText(const SnapshotRecord& snapshot) {
   return fmt::format("{}.{}.{}", snapshot.time_ms, HexEncode(snapshot.snapshot),
                      snapshot.repository);
 }
 
-Result<SnapshotPlace> ParsePlace(std::string_view text) {
-  SnapshotPlace place;
+Result<SnapshotCursor> ParsePlace(std::string_view text) {
+  SnapshotCursor place;
   const std::size_t first = text.find('.');
   const std::size_t second = text.find('.', first == std::string_view::npos ? first : first + 1);
   if (second != std::string_view::npos) {
@@ -93,7 +93,7 @@ constexpr std::array<std::pair<Recovery, std::string_view>, kRecoveries> kRecove
 }};
 
 struct DifferenceLines {
-  std::vector<std::string> counts;  // the sum, then by origin
+  std::vector<std::string> counts;  // the total, then by recovery
   std::vector<std::string> details;
 };
 
@@ -125,7 +125,7 @@ DifferenceLines LinesOf(const CatalogDifference& difference, const std::string& 
   return lines;
 }
 
-// What is found is counted first, then listed.
+// Findings are counted first, then listed.
 Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::string& against,
                                     const std::stop_token& stop) {
   HF_ASSIGN(CatalogReader reader, CatalogReader::Open(catalog));
@@ -263,7 +263,7 @@ AdminService::ReplyResult AdminService::Answered(const v1::AdminRequest& request
               "check that `holdfast` and the controller have the same version");
 }
 
-// ---- what there is
+// ---- queries
 
 AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   std::vector<AgentStatus> agents;
@@ -341,7 +341,7 @@ Result<void> AdminService::FillSources(const std::vector<AgentStatus>& agents,
     const std::size_t at = key.find('@');
     query.source = key.substr(0, at);
     if (at != std::string::npos) query.host = key.substr(at + 1);
-    query.repository = status.repository();  // as `latest`: copies elsewhere do not count
+    query.repository = status.repository();  // as for `latest`: copies elsewhere do not count
     query.limit = 1;
     HF_ASSIGN(const std::vector<SnapshotRecord> newest, reader_.Snapshots(query));
     if (newest.empty()) continue;
@@ -365,8 +365,8 @@ Result<void> AdminService::FillSources(const std::vector<AgentStatus>& agents,
 
 namespace {
 
-// The task that tells why a source has no whole snapshot of a run; null where none failed. What
-// only ended because the others did (`cancelled`) says nothing, where another task says more.
+// The task that explains why a source has no complete snapshot of a run; null if none failed. A
+// task that ended only because others did (`cancelled`) counts only if no other task explains more.
 const TaskRecord* TellingTask(const std::vector<TaskRecord>& tasks) {
   const TaskRecord* telling = nullptr;
   auto rank = [](const TaskRecord& task) {
@@ -389,7 +389,7 @@ Result<void> AdminService::FillLastRun(const std::string& source, const std::str
                                        Runs& runs, v1::SourceStatus& status) {
   HF_ASSIGN(std::optional<std::string> name, reader_.LastRun(source, node));
   if (!name) {
-    // A rebuilt catalog has snapshots and no tasks.
+    // A rebuilt catalog has snapshots but no tasks.
     SnapshotQuery newest;
     newest.source = source;
     newest.host = node;
@@ -424,9 +424,9 @@ Result<void> AdminService::FillLastRun(const std::string& source, const std::str
     return {};
   }
   const TaskRecord* telling = TellingTask(tasks);
-  const bool is_told = telling != nullptr && telling->error.has_value();
-  std::string reason = is_told ? telling->error->message : run->second.message;
-  std::string hint = is_told ? telling->error->hint : run->second.hint;
+  const bool has_error = telling != nullptr && telling->error.has_value();
+  std::string reason = has_error ? telling->error->message : run->second.message;
+  std::string hint = has_error ? telling->error->hint : run->second.hint;
   if (telling != nullptr) {
     status.set_last_node(telling->node);
     if (telling->ended_ms != 0) status.set_last_ended_ms(telling->ended_ms);
@@ -563,7 +563,7 @@ AdminService::ReplyResult AdminService::Do(const v1::RunListRequest& request) {
     query.source = selector.source;
     query.node = selector.node;
   }
-  query.limit = limit + 1;  // the one more says whether there are more
+  query.limit = limit + 1;  // one more than requested, to know if there are more
   HF_ASSIGN(const std::vector<RunRecord> runs, reader_.Runs(query));
   if (runs.empty() && !query.source.empty()) {
     HF_TRY(CheckSourceKnown(reader_, query.source, query.node));
@@ -589,7 +589,7 @@ AdminService::ReplyResult AdminService::Do(const v1::SnapshotListRequest& reques
     HF_ASSIGN(query.run, FindRun(reader_, request.run()));
   }
   if (!request.before().empty()) {
-    HF_ASSIGN(query.behind, ParsePlace(request.before()));
+    HF_ASSIGN(query.follows, ParsePlace(request.before()));
   }
   if (request.safety()) query.safety = SnapshotQuery::Safety::kToo;
   query.limit = LimitOf(request.limit(), kSnapshotsDefault);
@@ -644,7 +644,7 @@ AdminService::ReplyResult AdminService::Do(const v1::TrustShowRequest&) {
   return reply;
 }
 
-// ---- what is to be
+// ---- changes
 
 AdminService::ReplyResult AdminService::Do(const v1::TokenRequest& request,
                                            const std::string& actor) {
@@ -795,7 +795,7 @@ AdminService::ReplyResult AdminService::Do(const v1::TrustChangeRequest& request
 
 AdminService::ReplyResult AdminService::Do(const v1::CatalogRebuildRequest&,
                                            const std::string& actor) {
-  // What agents still know they say by themselves, once they see that it is not known here.
+  // Agents send what they still know by themselves, once they see that it is not known here.
   HF_ASSIGN(const Answer answer, core_.Ask([&](std::uint64_t number) -> Event {
     event::RunRequested wanted;
     wanted.request = number;
@@ -920,7 +920,7 @@ bool AdminService::Show(Watch& watch) {
   reply.set_id(watch.id);
   Result<v1::RunView> view = ViewOf(watch.run);
   if (!view) {
-    // While the catalog takes no changes nothing is decided, and there is nothing to tell.
+    // While the catalog refuses changes, nothing is decided, so there is nothing to send.
     if (view.error().code() != ErrorCode::kNotFound &&
         view.error().code() != ErrorCode::kCancelled) {
       return false;

@@ -32,7 +32,7 @@ int PlaceOf(TaskState state) {
 void FillProgress(const TaskStatus& status, v1::TaskProgress& view) {
   view.set_plan_id(Text(status.record.plan_id));
   view.set_task(status.record.plan_task);
-  // The numbers are the same, by proto/holdfast/v1/agent.proto.
+  // The same numbers as in proto/holdfast/v1/agent.proto.
   view.set_state(static_cast<v1::TaskState>(status.state));
   view.set_phase(status.phase);
   view.set_items(status.items);
@@ -46,7 +46,7 @@ void FillProgress(const TaskStatus& status, v1::TaskProgress& view) {
   view.set_cut_alone(status.cut_alone);
 }
 
-// Items and bytes. Of a task that composed its part, those of the snapshot.
+// Items and bytes; for a task that composed its part, those of the snapshot.
 std::pair<std::uint64_t, std::uint64_t> CountsOf(const v1::Report& report) {
   if (report.has_restored()) return {report.restored().items(), report.restored().bytes()};
   if (report.composed().has_part()) return {report.composed().items(), report.composed().bytes()};
@@ -64,10 +64,10 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
   view.set_data(record.data);
   view.set_rest(record.rest);
   FillProgress(status, *view.mutable_progress());
-  if (status.heard_ms != 0) {
-    view.set_heard_ms(status.heard_ms);
+  if (status.last_received_ms != 0) {
+    view.set_heard_ms(status.last_received_ms);
     // In steps, so that a watch does not send a view for each millisecond.
-    const std::int64_t silent_ms = std::max<std::int64_t>(0, now_ms - status.heard_ms);
+    const std::int64_t silent_ms = std::max<std::int64_t>(0, now_ms - status.last_received_ms);
     view.set_silent_ms(static_cast<std::uint64_t>(silent_ms / kSilenceStepMs * kSilenceStepMs));
   }
   view.set_ended_ms(record.ended_ms);
@@ -82,7 +82,7 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
   }
   view.set_snapshot(Text(record.snapshot));
   if (!record.report.empty()) {
-    // It was verified when it came; one that cannot be read any more is left out.
+    // It was verified on arrival. If it can no longer be read, it is left out.
     v1::Report report;
     if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
       const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();

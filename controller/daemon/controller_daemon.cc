@@ -31,7 +31,7 @@ namespace {
 constexpr std::string_view kInitHint = "`holdfast init` creates one";
 
 struct Keys {
-  trust::RootDocument root;  // of the file
+  trust::RootDocument root;  // from root_file
   crypto::SigningKey signing;
   bus::CurveKeys bus;
 };
@@ -51,7 +51,7 @@ Result<Keys> LoadKeys(const ControllerSettings& settings) {
   return Keys{*std::move(root), std::move(signing), std::move(bus)};
 }
 
-// A catalog that knows its cluster; made where there is none.
+// Opens the catalog. Creates one with its cluster if it does not exist.
 Result<Catalog> OpenCatalog(const ControllerSettings& settings, const trust::RootDocument& root,
                             const Clock& clock) {
   const std::string path = settings.state_dir + "/catalog.db";
@@ -87,7 +87,7 @@ Result<void> LookAtCatalog(const std::string& path, const std::stop_token& stop)
               "copy that `holdfast catalog backup` created");
 }
 
-// The document that is in force: the catalog's, or the file's where that one follows it.
+// The document in force: the catalog's, or the file's if that follows it.
 struct Document {
   trust::RootDocument root;
   bool is_from_file = false;
@@ -125,11 +125,11 @@ Result<void> TakeFromFile(Catalog& catalog, ClusterRecord cluster, const trust::
   return catalog.Apply(changes);
 }
 
-// What lies beside a catalog that was lost, or put back as it once was. `loaded` is what it then
-// has.
+// Adds what a lost or restored catalog is missing, from the files next to it. Reloads `loaded` if
+// anything was added.
 Result<void> TakeBack(Catalog& catalog, const Roster& roster, Loaded& loaded, const Clock& clock) {
   for (const std::string& warning : roster.warnings()) Log(LogLevel::kWarning, "{}", warning);
-  HF_ASSIGN(const std::vector<Change> lacked, roster.LackedBy(loaded, clock.Now()));
+  HF_ASSIGN(const std::vector<Change> lacked, roster.MissingFrom(loaded, clock.Now()));
   if (lacked.empty()) return {};
   HF_TRY(catalog.Apply(lacked));
   const auto agents = std::ranges::count_if(
@@ -143,7 +143,7 @@ Result<void> TakeBack(Catalog& catalog, const Roster& roster, Loaded& loaded, co
   return {};
 }
 
-// What lives as long as the process, in the order in which it ends.
+// What lives as long as the process. Members are destroyed from the last to the first.
 class Daemon {
  public:
   Daemon(const ControllerSettings& settings, Catalog catalog, Roster roster,
@@ -198,7 +198,7 @@ class Daemon {
     return core_->Run(stop, notifier);
   }
 
-  // Operators that wait are told before their door closes.
+  // Waiting operators get an answer before their listeners close.
   ~Daemon() {
     if (core_) core_->Close();
     admin_.reset();
@@ -219,8 +219,8 @@ class Daemon {
   std::unique_ptr<AdminLoop> admin_;
 };
 
-void Tell(const Result<void>& told) {
-  if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+void LogFailure(const Result<void>& result) {
+  if (!result) Log(LogLevel::kWarning, "{}", result.error().Text());
 }
 
 }  // namespace
@@ -245,9 +245,9 @@ Result<void> RunController(const ControllerSettings& settings, const Notifier& n
   Daemon daemon(settings, std::move(catalog), std::move(roster), std::move(document.root),
                 std::move(keys), random, clock);
   HF_TRY(daemon.Start(stop));
-  Tell(notifier.Ready(fmt::format("cluster {}", settings.cluster)));
+  LogFailure(notifier.Ready(fmt::format("cluster {}", settings.cluster)));
   Result<void> ended = daemon.Run(stop, notifier);
-  Tell(notifier.Stopping("stopping"));
+  LogFailure(notifier.Stopping("stopping"));
   return ended;
 }
 

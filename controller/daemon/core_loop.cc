@@ -15,14 +15,14 @@
 namespace holdfast::controller {
 namespace {
 
-// How many messages of agents share a transaction at most, so that operators get a word in.
+// How many messages of agents share a transaction at most, so that operators are served.
 constexpr int kMessagesAtOnce = 256;
 constexpr int kJoinsAtOnce = 16;
 constexpr std::chrono::milliseconds kWaitMax{10'000};
 
 Error Over() { return {ErrorCode::kCancelled, "the controller is stopping"}; }
 
-// A call that was dropped has broken its promise.
+// A dropped call breaks its promise.
 template <typename T>
 Result<T> Await(std::future<Result<T>> future) {
   future.wait();
@@ -66,7 +66,7 @@ void CoreLoop::Close() {
   }
   core_.reset();
   refused_ = Over();
-  for (Call& call : calls) call();  // each finds no core and says so
+  for (Call& call : calls) call();  // each finds no core and fails
   GiveUpRequests(Over());
 }
 
@@ -80,18 +80,18 @@ Result<void> CoreLoop::Start() {
   return Commit();
 }
 
-// A new core of what is durable; its first step is not committed yet.
+// Creates a core from what is durable; its first step is not committed yet.
 Result<void> CoreLoop::Revive() {
   HF_ASSIGN(const Loaded loaded, catalog_.Load());
   HF_CHECK(loaded.cluster.has_value());
-  HF_TRY(roster_.Keep(loaded));  // what a crash, or a full disk, kept it from
-  // The verifier may have taken a document that the catalog then refused.
+  HF_TRY(roster_.Keep(loaded));  // what a crash or a full disk prevented
+  // The verifier may have accepted a document that the catalog then refused.
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.cluster->root));
   trust_.Restore(std::move(root));
   for (const AgentRecord& agent : loaded.agents) {
     if (agent.revoked) {
       keys_.Remove(agent.node);
-      bus_.Drop(agent.node);  // it may have been revoked by a step that could not be told of
+      bus_.Drop(agent.node);  // it may have been revoked by a step that was not performed
     } else {
       keys_.Set(agent.node, agent.curve_key);
     }
@@ -122,7 +122,7 @@ Result<void> CoreLoop::Run(const std::stop_token& stop, const Notifier& notifier
   return {};
 }
 
-// Feeds what has come. Returns whether there is nothing more.
+// Feeds what has arrived. Returns whether nothing is left.
 bool CoreLoop::Drain() {
   std::deque<Call> calls;
   {
@@ -159,7 +159,7 @@ bool CoreLoop::Drain() {
   return is_idle && is_join_idle;
 }
 
-// Without a core agents are not heard: they say it again.
+// Without a core, messages of agents are dropped; they send them again.
 void CoreLoop::Feed(const Event& event) {
   if (!core_) return;
   Effects effects = core_->Step(Now(), event);
@@ -172,7 +172,7 @@ Result<void> CoreLoop::Commit() {
   const std::vector<Action> actions = std::exchange(actions_, {});
   if (!changes.empty()) {
     HF_TRY(catalog_.Apply(changes));
-    // Whoever is told of a join or a revocation may rely on it, whatever becomes of the catalog.
+    // A join or a revocation that was confirmed must hold, whatever happens to the catalog.
     HF_TRY(roster_.Keep(changes));
   }
   for (const Action& action : actions) Perform(action);
@@ -180,7 +180,7 @@ Result<void> CoreLoop::Commit() {
 }
 
 void CoreLoop::Degrade(const Error& error) {
-  // Said once, not every few seconds.
+  // Logged once, not every few seconds.
   if (!refused_ || refused_->Text() != error.Text()) {
     Log(LogLevel::kError,
         "catalog: {}; the controller starts nothing until the catalog accepts changes again",
@@ -202,7 +202,7 @@ void CoreLoop::Perform(const Action& action) {
   std::visit([this](const auto& one) { Do(one); }, action);
 }
 
-// What cannot be sent is lost, as anything on the bus may be: it is said again when it counts.
+// What cannot be sent is lost, as anything on the bus may be. It is sent again if it matters.
 void CoreLoop::Do(const action::Send& action) { (void)bus_.Send(action.node, action.message); }
 
 void CoreLoop::Do(const action::Reply& action) {
@@ -217,7 +217,7 @@ void CoreLoop::Do(const action::JoinReply& action) {
   answer.refused = action.refused;
   if (action.refused.empty()) {
     keys_.Set(action.node, action.curve_key);
-    bus_.Drop(action.node);  // who it was before
+    bus_.Drop(action.node);  // its former connection
     answer.incarnation = action.incarnation;
     answer.root = action.root;
     answer.server_key = options_.bus_key;
@@ -230,7 +230,7 @@ void CoreLoop::Do(const action::JoinReply& action) {
   if (!answered) Log(LogLevel::kWarning, "{}", answered.error().Text());
 }
 
-void CoreLoop::Do(const action::ShutOut& action) {
+void CoreLoop::Do(const action::RevokeAccess& action) {
   keys_.Remove(action.node);
   bus_.Drop(action.node);
 }
@@ -247,8 +247,8 @@ void CoreLoop::Do(const action::Note& action) {
 
 Result<void> CoreLoop::Wait(bool is_idle, const Notifier& notifier) {
   if (notifier.is_connected() && notifier.watchdog_interval()) {
-    Result<void> told = notifier.Watchdog();
-    if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+    Result<void> notified = notifier.Watchdog();
+    if (!notified) Log(LogLevel::kWarning, "{}", notified.error().Text());
   }
   std::chrono::milliseconds most = is_idle ? kWaitMax : std::chrono::milliseconds(0);
   if (notifier.watchdog_interval()) {

@@ -1,10 +1,10 @@
-// The one thread that decides: it hears agents, nodes that join and operators, lets the core
-// decide, makes what was decided durable, and only then speaks.
+// The only thread that decides. It receives messages of agents, joining nodes and operators, lets
+// the core decide, makes the decisions durable, and only then sends messages.
 //
-// Many events share one transaction when they come at once, so that a commit's price does not grow
-// with the number of agents. Where the catalog refuses a transaction (a full disk), nothing of it
-// has happened: who asked is told why, the core is thrown away, and every few seconds it is tried
-// to go on from what is durable.
+// Events that arrive together share one transaction, so the cost of commits does not grow with the
+// number of agents. If the catalog refuses a transaction (a full disk), nothing of it has happened:
+// the requesters get the error, and the core is discarded. Every few seconds the loop tries to
+// continue from what is durable.
 #pragma once
 
 #include <chrono>
@@ -46,32 +46,32 @@ struct CoreLoopOptions {
 
 class CoreLoop {
  public:
-  // All that is referred to outlives the loop. Only Ask(), Look() and ChangeRoot() may be called
-  // from other threads than the one that calls Start() and Run().
+  // All references must outlive the loop. Only Ask(), Look() and ChangeRoot() may be called from
+  // threads other than the one that calls Start() and Run().
   CoreLoop(CoreLoopOptions options, Catalog& catalog, Roster& roster, ControllerTrust& trust,
            AgentKeys& keys, bus::BusServer& bus, bus::JoinServer& join, Random& random,
            const Clock& clock);
   ~CoreLoop();
-  // From now on, and for all who wait already, the answer is kCancelled. Before anybody who may
-  // ask, and before the loop goes.
+  // From now on, and for all waiting calls, the answer is kCancelled. Call it before destroying
+  // callers, and before the loop is destroyed.
   void Close();
 
-  // Loads what is durable and begins from it. Errors are the catalog's.
+  // Loads what is durable and starts from it. Errors of the catalog.
   Result<void> Start();
-  // `told` is called on the loop's thread after each end of a run that is durable; it must not
-  // wait. Before Run().
-  void OnRunEnded(std::function<void()> told) { run_ended_ = std::move(told); }
-  // Until a stop is requested. An error when going on makes no sense: the bus fails, or the disk
-  // failed in a way that only a new process can look at.
+  // `told` is called on the loop's thread after the end of each run is durable; it must not wait.
+  // Call before Run().
+  void OnRunEnded(std::function<void()> callback) { run_ended_ = std::move(callback); }
+  // Runs until a stop is requested. Fails if it cannot continue: the bus failed, or a sync failed,
+  // so that only a new process can read what is on the disk.
   Result<void> Run(const std::stop_token& stop, const Notifier& notifier);
 
-  // Hands in the event that `make` makes of a request's number, and waits for its reply, which
-  // comes when all it changed is durable. kUnavailable while the catalog refuses, kCancelled at the
-  // end.
+  // Passes the event that `make` returns for a request's number, and waits for its reply, which
+  // comes when all changes are durable. The catalog's error while the catalog refuses, kCancelled
+  // after Close().
   Result<Answer> Ask(const std::function<Event(std::uint64_t request)>& make);
   // Runs `look` between two steps and waits for it. Errors as Ask().
   Result<void> Look(const std::function<void(const ControllerCore& core)>& look);
-  // Takes the next root document: by the verifier first, then by the core. Errors of both.
+  // Accepts the next root document: first the verifier, then the core. Errors of both.
   Result<Answer> ChangeRoot(const Bytes& envelope, const std::string& actor);
 
  private:
@@ -87,7 +87,7 @@ class CoreLoop {
   void Do(const action::Send& action);
   void Do(const action::Reply& action);
   void Do(const action::JoinReply& action);
-  void Do(const action::ShutOut& action);
+  void Do(const action::RevokeAccess& action);
   void Do(const action::RunEnded& action);
   void Do(const action::Note& action);
   Result<void> Wait(bool is_idle, const Notifier& notifier);
@@ -107,7 +107,7 @@ class CoreLoop {
 
   std::function<void()> run_ended_;
   std::unique_ptr<ControllerCore> core_;  // null while the catalog refuses
-  std::optional<Error> refused_;          // why
+  std::optional<Error> refused_;          // the reason
   Instant retry_at_{};
   std::vector<Change> changes_;
   std::vector<Action> actions_;
@@ -116,7 +116,7 @@ class CoreLoop {
   std::optional<Error> broken_;
 
   Fd wake_;
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // guards the members below
   std::deque<Call> calls_;
   bool is_over_ = false;
 };

@@ -131,13 +131,13 @@ void ShowError(const Error& error, holdfast::cli::Terminal& terminal) {
   if (!error.hint().empty()) terminal.WriteErrorLine("hint: " + error.hint());
 }
 
-// Root may open everything, which says nothing about the service: root becomes the owner of
+// Root can open everything, which proves nothing for the service. So root becomes the owner of
 // `state_dir`.
 Result<void> BecomeService(const holdfast::controller::ControllerSettings& settings) {
   const Result<holdfast::FileOwner> owner = holdfast::OwnerOfFile(settings.state_dir);
   if (::geteuid() != 0 || !owner || owner->uid == 0) return {};
-  return holdfast::BecomeUser(holdfast::UserOfNumber(owner->uid, owner->gid),
-                              holdfast::KeptRights::kNone);
+  return holdfast::BecomeUser(holdfast::UserFromId(owner->uid, owner->gid),
+                              holdfast::KeptCapabilities::kNone);
 }
 
 Result<void> CheckConfig(const holdfast::controller::ControllerSettings& settings,
@@ -148,7 +148,7 @@ Result<void> CheckConfig(const holdfast::controller::ControllerSettings& setting
     return terminal.WriteOut(fmt::format("{}: valid: cluster {}, agents at {}\n", settings.file,
                                          settings.cluster, settings.bus.endpoint));
   }
-  // The last error ends the program, and is shown there.
+  // The last error is returned, and shown by main().
   for (std::size_t i = 0; i + 1 < errors.size(); ++i) ShowError(errors[i], terminal);
   return holdfast::Fail(std::move(errors.back()));
 }
@@ -160,7 +160,7 @@ Result<void> Act(const Arguments& arguments, holdfast::cli::Terminal& terminal) 
   SetUpLog(arguments, environment, terminal, clock);
   if (!arguments.as_user.empty()) {
     HF_ASSIGN(const holdfast::ServiceUser user, holdfast::FindUser(arguments.as_user));
-    HF_TRY(holdfast::BecomeUser(user, holdfast::KeptRights::kNone));
+    HF_TRY(holdfast::BecomeUser(user, holdfast::KeptCapabilities::kNone));
   }
   HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
             holdfast::controller::LoadControllerSettings(ConfigFile(arguments, environment),

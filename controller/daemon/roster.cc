@@ -22,14 +22,14 @@ constexpr std::string_view kRootExtension = ".holdfast";
 constexpr std::size_t kAgentBytesMax = 4096;
 constexpr std::string_view kHashWord = "sha256 ";
 
-// The files of a directory that end so, by their names without that.
+// The files of a directory with this extension, by their names without it.
 Result<std::map<std::string, std::string>> FilesIn(const std::string& directory,
                                                    std::string_view extension) {
   std::map<std::string, std::string> files;
   std::error_code failure;
   for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
     const std::string name = entry.path().filename().string();
-    if (!name.ends_with(extension)) continue;  // left half written by a crash
+    if (!name.ends_with(extension)) continue;  // half-written, left by a crash
     files[name.substr(0, name.size() - extension.size())] = entry.path().string();
   }
   if (failure) return Fail(ErrnoError(failure.value(), "list " + Quote(directory)));
@@ -48,7 +48,7 @@ std::string HashLine(std::string_view text) {
   return fmt::format("{}{}\n", kHashWord, HexEncode(crypto::Sha256Of(AsBytes(text))));
 }
 
-// The rest of the next line behind "word "; nullopt for another one.
+// Removes the next line "word VALUE" and returns the value; nullopt if it is another line.
 std::optional<std::string_view> TakeLine(std::string_view& text, std::string_view word) {
   const std::size_t end = text.find('\n');
   if (end == std::string_view::npos || !text.starts_with(word) || end <= word.size() ||
@@ -129,9 +129,9 @@ Result<void> Roster::ReadRoots() {
   return {};
 }
 
-// --- what a catalog lacks
+// --- what a catalog is missing
 
-Result<std::vector<Change>> Roster::LackedBy(const Loaded& known, WallTime now) const {
+Result<std::vector<Change>> Roster::MissingFrom(const Loaded& known, WallTime now) const {
   std::vector<Change> changes;
   HF_TRY(AddRoots(known, now, changes));
   std::map<std::string, const AgentRecord*> agents;
@@ -151,7 +151,7 @@ Result<std::vector<Change>> Roster::LackedBy(const Loaded& known, WallTime now) 
                .plan_sequence = agent.plan_sequence};
     }
     agent.revoked = member.revoked;
-    // Nobody will ever say what became of what the former one was told.
+    // The outcome of what the former agent received will never be known.
     for (TaskRecord task : known.tasks) {
       if (task.node != node || IsFinal(task.state) || task.state == TaskState::kSaved) continue;
       task.state = TaskState::kFailed;
@@ -176,7 +176,7 @@ Result<void> Roster::AddRoots(const Loaded& known, WallTime now,
   ClusterRecord cluster = *known.cluster;
   std::map<std::uint64_t, const Bytes*> have;
   for (const RootRecord& root : known.roots) have[root.version] = &root.envelope;
-  // Later ones: each verified by the one before.
+  // Later versions: each is verified by the previous one.
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(cluster.root));
   for (auto next = roots_.find(root.version() + 1); next != roots_.end();
        next = roots_.find(root.version() + 1)) {
@@ -195,7 +195,7 @@ Result<void> Roster::AddRoots(const Loaded& known, WallTime now,
     root = *std::move(newest);
   }
   if (cluster != *known.cluster) changes.emplace_back(cluster);
-  // Earlier ones: each must be what verifies the one behind it.
+  // Earlier versions: each must verify its successor.
   if (have.empty()) return {};
   Bytes later = *have.begin()->second;
   bool is_first = true;
@@ -248,7 +248,7 @@ Result<void> Roster::Keep(const RootRecord& root) {
   return {};
 }
 
-// The core lets nobody join under a name that is no file's.
+// The core accepts only node names that are valid file names.
 std::string Roster::PathOf(const std::string& node) const {
   HF_CHECK(!node.empty() && node.find('/') == std::string::npos);
   return fmt::format("{}/agents/{}{}", state_dir_, node, kAgentExtension);

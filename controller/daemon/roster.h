@@ -1,11 +1,11 @@
-// What must outlive the catalog: who belongs to the cluster and who was shut out of it, and all
-// root documents. One small file for each below the state directory, whole or not at all. Nobody
-// else could say it again: what an agent says of its own key proves nothing.
+// What must outlive the catalog: which nodes have joined or were revoked, and all root documents.
+// Each has a small file below the state directory, written atomically. No other source can be
+// trusted: an agent's own statement about its key proves nothing.
 // docs/catalog.md#beside-the-catalog
 //
-// The catalog comes first: what its transaction holds is written here before anything is said of
-// it. So the roster is behind only after a crash, and ahead only of a catalog that was lost, or of
-// an older copy of it. One thread at a time.
+// The catalog comes first. What its transaction contains is written here before anyone is notified.
+// So the roster is older than the catalog only after a crash, and newer only than a catalog that
+// was lost or replaced by an older copy. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -23,25 +23,25 @@ namespace holdfast::controller {
 
 class Roster {
  public:
-  // Reads what lies in STATE_DIR/agents and STATE_DIR/roots, and makes both where they are not
-  // there. kInvalidArgument for files of another cluster. One that is damaged counts as none, and
-  // stands in warnings().
+  // Reads STATE_DIR/agents and STATE_DIR/roots, and creates both if they do not exist.
+  // kInvalidArgument for files of another cluster. A damaged file is ignored and named in
+  // warnings().
   static Result<Roster> Open(const std::string& state_dir, const std::string& cluster_id);
 
-  // What a catalog lacks that knows `known`, with an audit event for each change: agents and later
-  // incarnations of them, revocations, root documents as far as one follows from the other.
-  // REQUIRES: known.cluster.
+  // What a catalog that knows `known` is missing, with an audit event for each change: agents and
+  // their later incarnations, revocations, and root documents as far as each follows the previous
+  // one. REQUIRES: known.cluster.
   //
-  // kDenied when a root document here does not follow the catalog's: no agent would believe who
-  // goes on without it.
-  Result<std::vector<Change>> LackedBy(const Loaded& known, WallTime now) const;
+  // kDenied if a root document here does not follow the catalog's: agents would not trust a
+  // controller that continues without it.
+  Result<std::vector<Change>> MissingFrom(const Loaded& known, WallTime now) const;
 
-  // Writes what is not here yet, or is here with something else in it. Durable on return; after an
-  // error some of it is, and the rest is written by the next call with all that is known.
+  // Writes what is missing or different here. Durable on return. After an error, part of it is
+  // written, and the next call with all that is known writes the rest.
   Result<void> Keep(const Loaded& known);
   Result<void> Keep(std::span<const Change> changes);
 
-  // One line each: what could not be read.
+  // What could not be read, one line each.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
@@ -68,7 +68,7 @@ class Roster {
 
   std::string state_dir_;
   std::string cluster_id_;
-  std::map<std::string, Member> members_;  // as the files are
+  std::map<std::string, Member> members_;  // as in the files
   std::map<std::uint64_t, Bytes> roots_;
   std::vector<std::string> warnings_;
 };

@@ -17,11 +17,11 @@ namespace {
 
 constexpr std::size_t kUlidLength = 26;
 constexpr std::size_t kPrefixMin = 4;
-// How many are listed of those that a name fits.
+// How many matches of an ambiguous name are listed.
 constexpr std::size_t kListedMax = 5;
-// How many newer snapshots are named that `latest` passed over.
+// How many skipped snapshots are named.
 constexpr std::uint32_t kPassedOverMax = 5;
-// Of an id, where it is suggested.
+// Digits of an id in a suggestion.
 constexpr std::size_t kShownDigits = 8;
 
 std::string Upper(std::string_view text) {
@@ -31,7 +31,7 @@ std::string Upper(std::string_view text) {
   return upper;
 }
 
-// "kind/name[@host]" into the query.
+// Parses "kind/name[@host]" into the query.
 Result<void> TakeSource(std::string_view text, std::string_view whole, SnapshotQuery& query) {
   const std::size_t at = text.find('@');
   query.source = text.substr(0, at);
@@ -43,7 +43,7 @@ Result<void> TakeSource(std::string_view text, std::string_view whole, SnapshotQ
               fmt::format("snapshot {}; expected \"kind/name\" in it", Quote(whole)));
 }
 
-// "NAME means 2 WHAT", with each of `texts`; there may be one more than are listed.
+// "NAME means 2 WHAT", with each of `texts`, which may have one more than is listed.
 Error Ambiguous(std::string_view name, std::string_view what, std::vector<std::string> texts) {
   const bool has_more = texts.size() > kListedMax;
   if (has_more) texts.resize(kListedMax);
@@ -77,14 +77,14 @@ Error AmbiguousOf(std::string_view name, std::string_view what, const std::vecto
   return Ambiguous(name, what, std::move(texts));
 }
 
-// The id that begins like `digits` but for one edit; empty if that is not exactly one.
+// The id that starts with `digits` after one edit; empty if there is not exactly one.
 std::string NearestId(CatalogReader& reader, std::string_view digits) {
   const auto near = reader.SnapshotsBeginning(DigitsNear(digits), 2);
   if (!near || near->size() != 1) return "";
   return HexEncode(near->front().snapshot).substr(0, kShownDigits);
 }
 
-// The one that is meant; several are a mistake.
+// The only match. Several are an error.
 Result<SnapshotRecord> OneOf(CatalogReader& reader, std::vector<SnapshotRecord> found,
                              std::string_view name) {
   if (found.empty()) {
@@ -96,10 +96,10 @@ Result<SnapshotRecord> OneOf(CatalogReader& reader, std::vector<SnapshotRecord> 
   return std::move(found.front());
 }
 
-// What `name`, a part of a ULID, may have been meant to be: one of `known`, or empty.
+// The ULID in `known` that `name`, a part of one, may mean; empty if there is no similar one.
 std::string NearestUlid(std::string_view name, const std::vector<std::string>& known) {
   if (name.size() < kPrefixMin) return "";
-  // By the part that has the length of `name`; empty where several have it.
+  // By the part with the length of `name`; empty if several ULIDs have it.
   std::map<std::string, std::string> parts;
   for (const std::string& ulid : known) {
     for (const bool is_end : {false, true}) {
@@ -114,19 +114,19 @@ std::string NearestUlid(std::string_view name, const std::vector<std::string>& k
   for (const auto& [part, ulid] : parts) {
     if (!ulid.empty()) candidates.push_back(part);
   }
-  const auto nearest = parts.find(Nearest(name, candidates));
+  const auto nearest = parts.find(FindNearest(name, candidates));
   return nearest == parts.end() ? "" : nearest->second;
 }
 
 Error NoUlid(std::string_view what, std::string_view given,
              const Result<std::vector<std::string>>& known, std::string hint) {
-  // A catalog that cannot be read suggests nothing.
+  // A catalog that cannot be read gives no suggestion.
   return Error(ErrorCode::kNotFound, Suggesting(fmt::format("no {} {}", what, Quote(given)),
                                                 known ? NearestUlid(Upper(given), *known) : ""))
       .WithHint(std::move(hint));
 }
 
-// Restricts the query to one host: `node`, if that is one of them, or the only one. Each node has
+// Restricts the query to one host: `node` if it is one of the hosts, or the only one. Each node has
 // separate snapshots of a local source, so "latest" is ambiguous across nodes.
 Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::string_view name,
                         SnapshotQuery& query) {
@@ -140,18 +140,18 @@ Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::str
   if (hosts.size() < 2) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} has snapshots of {} hosts", Quote(name), hosts.size()),
-              "add \"@\" and one of: " + FirstFew(hosts));
+              "add \"@\" and one of: " + JoinFirst(hosts));
 }
 
-// The repositories that the agents have in their configuration for the source, ascending: that of
-// the host for a local source, that of `node` where it is a member, else those of all members.
-// Empty: not known.
+// The repositories that agents have configured for the source, ascending. For a local source it is
+// the host's, otherwise that of `node` if it is a member, otherwise those of all members. Empty:
+// not known.
 std::vector<std::string> OwnRepositories(const std::vector<SourceMember>& members,
                                          const std::string& host, const std::string& node) {
   const auto of_node = [&](const std::string& name) {
     return std::ranges::find(members, name, &SourceMember::node);
   };
-  // A revoked node's configuration is the last that is known of it.
+  // For a revoked node, this is its last known configuration.
   if (const auto member = of_node(host); member != members.end()) return {member->repository};
   std::set<std::string> repositories;
   for (const SourceMember& member : members) {
@@ -162,8 +162,8 @@ std::vector<std::string> OwnRepositories(const std::vector<SourceMember>& member
   return {repositories.begin(), repositories.end()};
 }
 
-// Restricts the query to the source's own repository: another one may hold copies, or another
-// source of that name. REQUIRES: ChooseHost() has chosen.
+// Restricts the query to the source's own repository: another one may have copies, or another
+// source with this name. REQUIRES: ChooseHost() was called.
 Result<void> ChooseRepository(CatalogReader& reader, const std::string& node, std::string_view name,
                               SnapshotQuery& query) {
   HF_ASSIGN(const std::vector<SourceMember> members, reader.SourceMembers(query.source));
@@ -178,19 +178,19 @@ Result<void> ChooseRepository(CatalogReader& reader, const std::string& node, st
       ErrorCode::kInvalidArgument,
       is_known
           ? fmt::format("the nodes of {} back it up to {} repositories: {}", Quote(query.source),
-                        own.size(), FirstFew(own))
+                        own.size(), JoinFirst(own))
           : fmt::format("{} has snapshots in {} repositories, and no node has it configured: {}",
-                        Quote(name), own.size(), FirstFew(own)),
+                        Quote(name), own.size(), JoinFirst(own)),
       fmt::format("name a snapshot by its id: `holdfast snapshot list {}`", query.source));
 }
 
-// kNotFound: "no WHAT latest:ectd/main", with the nearest source if `source`, which is in `name`,
-// does not exist.
+// kNotFound: "no WHAT latest:ectd/main", with the most similar source if the query's source, which
+// is in `name`, does not exist.
 Error NothingOf(CatalogReader& reader, std::string_view what, std::string_view name,
                 const SnapshotQuery& query, std::string hint) {
   std::string message = fmt::format("no {} {}", what, Quote(name));
   const Result<std::vector<std::string>> known = reader.KnownSources(false);
-  const std::string nearest = known ? Nearest(query.source, *known) : "";
+  const std::string nearest = known ? FindNearest(query.source, *known) : "";
   if (!nearest.empty() && nearest != query.source) {
     const std::string meant =
         std::string(name).replace(name.find(query.source), query.source.size(), nearest);
@@ -206,9 +206,9 @@ std::string ListHint(const SnapshotQuery& query) {
                      query.source);
 }
 
-// Newer snapshots than `found` that the rule excluded.
-Result<std::vector<SnapshotRecord>> PassedOver(CatalogReader& reader, SnapshotQuery query,
-                                               const SnapshotRecord* found) {
+// Snapshots newer than `found` that the rule excluded.
+Result<std::vector<SnapshotRecord>> Skipped(CatalogReader& reader, SnapshotQuery query,
+                                            const SnapshotRecord* found) {
   query.no_partial = query.no_invalid = false;
   query.limit = kPassedOverMax;
   HF_ASSIGN(std::vector<SnapshotRecord> newest, reader.Snapshots(query));
@@ -235,7 +235,7 @@ Result<NamedSnapshot> FindLatest(CatalogReader& reader, std::string_view name,
   query.limit = 1;
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
   HF_ASSIGN(const std::vector<SnapshotRecord> newer,
-            PassedOver(reader, query, found.empty() ? nullptr : &found.front()));
+            Skipped(reader, query, found.empty() ? nullptr : &found.front()));
   if (found.empty() && !newer.empty()) {
     const std::string_view flaw = FlawOf(newer.front(), rule);
     return Fail(ErrorCode::kNotFound, fmt::format("no complete and valid snapshot {}", Quote(name)),
@@ -287,7 +287,7 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
                   fmt::format("snapshot {}; expected \"run:ULID:kind/name\"", Quote(name)));
     }
     query.run = Upper(name.substr(4, colon - 4));
-    // A whole name need not be known: a node may have made the run without this controller.
+    // A whole ULID need not be known: a node may have made the run without this controller.
     if (query.run.size() != kUlidLength) {
       HF_ASSIGN(query.run, FindRun(reader, query.run));
     }
@@ -328,7 +328,7 @@ Result<std::string> FindRun(CatalogReader& reader, std::string_view given) {
 Result<DraftRecord> FindDraft(CatalogReader& reader, std::string_view given) {
   std::vector<DraftRecord> found;
   const std::string name = Upper(given);
-  // One that waits is meant rather than one that is over.
+  // Open drafts come before closed ones.
   for (const bool open_only : {true, false}) {
     if (!found.empty() || name.empty() || name.size() > kUlidLength) break;
     HF_ASSIGN(found, reader.DraftsNamed(name, open_only, kListedMax + 1));

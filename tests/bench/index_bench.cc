@@ -1,10 +1,10 @@
-// What the index of a large repository takes: memory for each blob, the time until it exists, and
-// how many blobs are found in a second. The repository has index files and nothing else; its blobs
-// are numbers. Run by scripts/bench index, a process for each measurement. Prints one JSON object.
+// Measures the index of a large repository: memory per blob, time to load, and lookups per second.
+// The repository has only index files, with made-up blobs. Run by scripts/bench index, one process
+// per measurement. Prints one JSON object.
 //
-//   index_bench make DIRECTORY BLOBS                  a repository
-//   index_bench keep DIRECTORY                        its index, and the cache of it
-//   index_bench open DIRECTORY BLOBS storage|cache    its index from the storage or from the cache
+//   index_bench make DIRECTORY BLOBS                  creates a repository
+//   index_bench keep DIRECTORY                        loads its index and writes the cache
+//   index_bench open DIRECTORY BLOBS storage|cache    loads its index from the storage or cache
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -20,16 +20,17 @@
 #include "common/base/parallel.h"
 #include "common/repository/index_file.h"
 #include "common/repository/repository.h"
+#include "common/storage/open_storage.h"
 
 namespace holdfast::repository {
 namespace {
 
-constexpr std::size_t kBlobsPerPack = 20;  // of a mebibyte, that shrink a little
+constexpr std::size_t kBlobsPerPack = 20;  // blobs of 1 MiB that compress a little
 constexpr std::size_t kPacksPerFile = kIndexBlobsMax / kBlobsPerPack;
 constexpr std::size_t kLookups = 5'000'000;
 constexpr std::uint32_t kBlobBytes = 800'000;
 
-// Ends the program: a benchmark has nobody to report an error to.
+// Exits on an error.
 template <typename T>
 T Must(Result<T> result) {
   if (!result) {
@@ -134,7 +135,7 @@ class Bench {
   double LookupsPerSecond(Repository& repository, std::size_t blobs, bool known) {
     const Instant begin = clock_.Monotonic();
     for (std::size_t i = 0; i < kLookups; ++i) {
-      // In an order that is not that of the index.
+      // In an order different from the index.
       const std::uint64_t number = i * 7'368'787 % blobs;
       const bool is_found =
           repository.Find(BlobType::kData, known ? BlobId(number) : UnknownId(number)).has_value();
@@ -147,7 +148,7 @@ class Bench {
     return std::chrono::duration<double>(clock_.Monotonic() - begin).count();
   }
 
-  // Of this process, in bytes.
+  // A value of /proc/self/status in bytes.
   static double Memory(std::string_view name) {
     std::ifstream status("/proc/self/status");
     std::string word;

@@ -1,6 +1,5 @@
-// What every kind of source must do, whatever it saves. A kind's test makes a SourceUnderTest over
-// a running service, calls CheckSourceContract() in a TEST_CASE of its own and gets one section for
-// each promise.
+// The contract of every kind of source. A kind's test makes a SourceUnderTest for a running service
+// and calls CheckSourceContract() in its own TEST_CASE. Each promise is one section.
 #pragma once
 
 #include <algorithm>
@@ -25,26 +24,24 @@
 namespace holdfast::testing {
 
 struct SourceUnderTest {
-  // A fresh source over the same service each time, as the kind's own open() makes it.
+  // Opens a new source on the same service, like the kind's own open().
   std::function<std::unique_ptr<Source>()> open;
-  // Anything that would differ if the service, its files or what the source holds of it had
-  // changed: contents, open connections, temporary files.
+  // Changes if the service, its files or the source's resources change: contents, open connections,
+  // temporary files.
   std::function<std::string()> fingerprint;
-  // Whether what did not change since the previous snapshot is given as a Reuse. Kinds that read a
-  // stream cannot.
+  // Unchanged content is returned as a Reuse. Kinds that read a stream cannot do that.
   bool reuses_unchanged = false;
-  // Paths that a snapshot of this service must have.
+  // Paths that must be in a snapshot of this service.
   std::vector<std::string> expected_paths;
-  // As the kind declares them, and what open() says of the node.
+  // As declared by the kind, and as passed to open().
   std::vector<BackupScope> scopes = {BackupScope::kWhole};
   std::string node = "node";
-  // A sharded kind: the same service as another node of it sees it, which is nearest to other
-  // shards.
+  // For a sharded kind: the same service, opened on another node that is close to other shards.
   std::function<std::unique_ptr<Source>()> open_other = {};
 };
 
-// A SourceUnderTest::open: what `kind` makes of `values`, with its own space below `state_dir`.
-// Clock and random outlive it.
+// A SourceUnderTest::open that opens `kind` with `values` and with state below `state_dir`. Clock
+// and random must outlive it.
 inline std::function<std::unique_ptr<Source>()> Opener(SourceKind kind, config::Values values,
                                                        std::string state_dir, const Clock& clock,
                                                        Random& random) {
@@ -61,7 +58,7 @@ inline std::function<std::unique_ptr<Source>()> Opener(SourceKind kind, config::
   };
 }
 
-// What the Python test that started a real service says of it: the lines of the file "server".
+// The lines of the file "server", in which the Python test describes the service that it started.
 inline std::vector<std::string> ServerLines(std::size_t count) {
   std::ifstream file("server");
   std::vector<std::string> lines(count);
@@ -69,7 +66,7 @@ inline std::vector<std::string> ServerLines(std::size_t count) {
   return lines;
 }
 
-// One whole backup; `previous` may be null.
+// A complete backup.
 struct TakenSnapshot {
   FakeSnapshotView view;
   std::vector<std::string> order;
@@ -91,7 +88,7 @@ inline void TakeSnapshot(BackupSession& session, TakenSnapshot& taken,
   taken.view.Complete();
 }
 
-// kInvalidArgument's own words for a path that no repository takes; empty when it is fine.
+// Why the repository would reject a path; empty if it is valid.
 inline std::string PathFault(const std::string& path) {
   if (path.empty() || path.front() == '/' || path.back() == '/') return "begins or ends with /";
   for (std::size_t at = 0; at <= path.size();) {
@@ -103,7 +100,7 @@ inline std::string PathFault(const std::string& path) {
   return path.find('\0') == std::string::npos ? "" : "holds a zero byte";
 }
 
-// Once a directory is left, nothing of it comes any more.
+// Checks that after leaving a directory, no item of it follows. Empty if correct.
 inline std::string OrderFault(const std::vector<std::string>& order) {
   std::set<std::string> seen;
   std::set<std::string> left;
@@ -143,7 +140,7 @@ inline std::set<std::string> PathsOf(const FakeSnapshotView& view) {
   return paths;
 }
 
-// Files of the service's state, and not of its members.
+// Files of the service's state, without those of members.
 inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
   std::set<std::string> files;
   for (std::size_t i = 0; i < taken.order.size(); ++i) {
@@ -153,14 +150,14 @@ inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
   return files;
 }
 
-// REQUIRES: the kind has it.
+// REQUIRES: the kind can restore in place.
 inline InPlaceRestore InPlaceOf(const SourceKind& kind) {
   const RestoreMethod* method = kind.InPlaceMethod();
   REQUIRE(method != nullptr);
   return std::get<InPlaceRestore>(method->open);
 }
 
-// What the list of restore methods promises to command lines, policy.yaml and the restore job.
+// Checks what command lines, policy.yaml and the restore job expect of the restore methods.
 inline void CheckRestoreMethods(const SourceKind& kind) {
   std::set<std::string> names;
   std::map<std::string, config::OptionType> types;
@@ -178,7 +175,7 @@ inline void CheckRestoreMethods(const SourceKind& kind) {
       REQUIRE((is_new || known->second == option.type));
     }
     const config::MethodSchema schema{method.name, method.options};
-    const config::OptionSpec* own = schema.OwnOption();
+    const config::OptionSpec* own = schema.SelectorOption();
     if (const auto* restore = std::get_if<InPlaceRestore>(&method.open)) {
       ++in_place;
       REQUIRE(method.name == kInPlaceName);
@@ -198,7 +195,7 @@ inline void CheckRestoreMethods(const SourceKind& kind) {
   REQUIRE(in_place + (kind.no_in_place.empty() ? 0 : 1) == 1);
 }
 
-// No more than `pieces` of it, and nothing of what is no new content.
+// Reads at most `pieces` pieces of new content.
 inline void ReadContent(Item& item, std::size_t pieces = SIZE_MAX) {
   auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content);
   std::array<std::uint8_t, 100> buffer;
@@ -207,15 +204,15 @@ inline void ReadContent(Item& item, std::size_t pieces = SIZE_MAX) {
   }
 }
 
-// Of a directory, for fingerprints: what lies in it, what is open, which threads there are. 0 where
-// there is none.
+// The number of entries in a directory, for fingerprints: files, open descriptors, threads. 0 if it
+// does not exist.
 inline std::size_t CountEntries(const std::string& path) {
   std::error_code none;
   const std::filesystem::directory_iterator entries(path, none);
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
-// Of this process and the source's own space, for fingerprints.
+// The resources of this process and the source's state directory, for fingerprints.
 inline std::string HeldText(const std::string& state_dir) {
   return std::to_string(CountEntries("/proc/self/fd")) + " descriptors, " +
          std::to_string(CountEntries("/proc/self/task")) + " threads, " +
@@ -256,14 +253,14 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
     for (BackupScope scope : test.scopes) {
       for (int steps = 0; steps <= 4; ++steps) {
         auto session = Unwrap(source->OpenBackup({.previous = nullptr, .scope = scope}));
-        std::optional<Item> held;  // its reader outlives the session's next step, not the session
+        std::optional<Item> held;  // may outlive the session's next step, but not the session
         if (steps > 0) REQUIRE_OK(session->Prepare(std::stop_token()));
         if (steps > 1) REQUIRE_OK(session->Cut());
         for (int item = 2; item < steps; ++item) {
           if (held) ReadContent(*held);
           held = Unwrap(session->Next());
         }
-        if (held) ReadContent(*held, 1);  // the last one is left in its middle
+        if (held) ReadContent(*held, 1);  // the last one is dropped halfway
         held.reset();
         session.reset();
         REQUIRE(test.fingerprint() == before);
@@ -300,7 +297,7 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
         if (is_own) given.push_back(path);
       }
       REQUIRE(given == expected);
-      // Who reads it can tell that it is of the same service, and where nothing is consistent.
+      // The manifest identifies the service, and has no position.
       CheckManifest(*member.view.the_manifest);
       REQUIRE_FALSE(member.view.the_manifest->identity.empty());
       REQUIRE(member.view.the_manifest->position.empty());
@@ -339,7 +336,7 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
         CheckManifest(*rest.view.the_manifest);
       };
       expect_whole({&lead, &shards});
-      expect_whole({&shards});  // whose lead is lost
+      expect_whole({&shards});  // the lead's part is lost
       expect_whole({&lead});
       for (const TakenSnapshot* taken : {&lead, &shards}) {
         REQUIRE(OrderFault(taken->order).empty());
@@ -392,7 +389,7 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
     auto session = Unwrap(source->OpenBackup(spec));
     TakeSnapshot(*session, second, &first.view);
     REQUIRE(OrderFault(second.order).empty());
-    // What was taken as it is may have come as one directory.
+    // Reused content may have been returned as one directory.
     REQUIRE(PathsOf(first.view) == PathsOf(second.view));
     if (test.reuses_unchanged) {
       REQUIRE(second.view.files_reused > 0);

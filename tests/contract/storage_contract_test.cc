@@ -4,6 +4,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/storage/limited_storage.h"
+#include "common/storage/open_storage.h"
 #include "common/storage/posix_storage.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
@@ -35,7 +36,7 @@ TEST_CASE("storage contract: faults that do not happen") {
       [] { return std::make_unique<FaultyStorage>(std::make_unique<MemoryStorage>()); });
 }
 
-// Time passes when somebody waits.
+// Waiting advances the clock.
 struct Waiting {
   ManualClock clock;
   SeededRandom random;

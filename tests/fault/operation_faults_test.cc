@@ -1,6 +1,6 @@
-// Every storage call of everything that changes a repository goes wrong in turn, in every way that
-// a storage has. Afterwards no damage is found, every snapshot that was there restores, and the
-// same again does its work.
+// For each operation that changes a repository, makes every storage call fail in turn, in every way
+// in which a storage can fail. Afterwards there is no damage, every existing snapshot can be
+// restored, and repeating the operation succeeds.
 
 #include <mutex>
 
@@ -13,9 +13,9 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// The scene's storage is filled anew for each run, which is cheaper than making the scene.
+// Copies the scene's storage for each run, which is cheaper than building another scene.
 struct Runs {
-  // Runs it with its k-th matching call failing. False when it made fewer such calls.
+  // Runs the operation with its k-th matching call failing. False if it made fewer such calls.
   bool Run(const Operation& operation, const Fault& fault, std::uint64_t k) {
     left = std::make_unique<MemoryStorage>();
     OperationScene::Copy(scene.storage, *left);
@@ -33,7 +33,7 @@ struct Runs {
   bool is_done = false;
 };
 
-// The same again, once whoever died is known to be dead.
+// Repeats the operation after the crashed process is known to be dead.
 void RequireAgain(OperationScene& scene, const Operation& operation, MemoryStorage& left) {
   REQUIRE_OK(RunUnlock(scene, std::make_unique<BorrowedStorage>(left)));
   REQUIRE_OK(operation.run(scene, std::make_unique<BorrowedStorage>(left)));
@@ -76,7 +76,7 @@ TEST_CASE("operation faults: an honest storage's error at any call does no harm"
   }
 }
 
-TEST_CASE("operation faults: a machine that goes down at any call leaves what was there") {
+TEST_CASE("operation faults: a machine that goes down at any call loses nothing that existed") {
   Runs runs;
   for (const Operation& operation : kOperations) {
     Fault fault;
@@ -92,9 +92,9 @@ TEST_CASE("operation faults: a machine that goes down at any call leaves what wa
   }
 }
 
-// What the messages say: a key or a snapshot that is broken goes, a broken index is made anew.
-// Returns what had to go, by path.
-std::vector<std::string> DoAsTold(OperationScene& scene, MemoryStorage& left) {
+// Follows the messages: removes a broken key or snapshot, rebuilds a broken index. Returns the
+// paths of what was removed.
+std::vector<std::string> FollowHints(OperationScene& scene, MemoryStorage& left) {
   std::vector<std::string> gone;
   const auto remove_named = [&](FileKind kind, const std::string& text) {
     std::vector<FileName> named;
@@ -102,7 +102,7 @@ std::vector<std::string> DoAsTold(OperationScene& scene, MemoryStorage& left) {
       if (text.find(file.name.name) != std::string::npos) named.push_back(file.name);
       return {};
     }));
-    REQUIRE(named.size() == 1);  // else nobody could do as told
+    REQUIRE(named.size() == 1);  // otherwise the message cannot be followed
     gone.push_back(FilePath(named[0]));
     Unwrap(left.Remove(named[0]));
   };
@@ -113,8 +113,8 @@ std::vector<std::string> DoAsTold(OperationScene& scene, MemoryStorage& left) {
     opened = OpenFor(scene, std::make_unique<BorrowedStorage>(left));
   }
   REQUIRE_OK(opened);
-  // Keys are tried in the order of their names until one opens: a broken one after it is only the
-  // check's to name.
+  // Keys are tried in order of their names until one opens, so only the check finds a broken key
+  // after that one.
   for (const std::string& error : scene.Check(left)) {
     if (error.starts_with("key ")) remove_named(FileKind::kKey, error);
   }
@@ -127,14 +127,14 @@ std::vector<std::string> DoAsTold(OperationScene& scene, MemoryStorage& left) {
     REQUIRE(loaded.error().code() == ErrorCode::kCorrupt);
     gone.push_back("index");
   }
-  // An index file that is not there at all tells nobody; that blobs are in no pack does.
+  // A missing index file is noticed only by blobs that are in no pack.
   if (!scene.Check(left).empty()) {
     REQUIRE_OK(RunRepairIndex(scene, std::make_unique<BorrowedStorage>(left)));
   }
   return gone;
 }
 
-TEST_CASE("operation faults: a file whose content is lost when the machine goes down is told of") {
+TEST_CASE("operation faults: a file whose content is lost in a power failure is reported") {
   Runs runs;
   for (const Operation& operation : kOperations) {
     for (const bool is_torn : {true, false}) {
@@ -148,7 +148,7 @@ TEST_CASE("operation faults: a file whose content is lost when the machine goes 
                             << (is_torn ? "half of it there"
                                         : "the answer does not mention it there"));
         REQUIRE(k < 100);
-        const std::vector<std::string> gone = DoAsTold(runs.scene, *runs.left);
+        const std::vector<std::string> gone = FollowHints(runs.scene, *runs.left);
         if (!is_torn) REQUIRE(gone == std::vector<std::string>{});
         REQUIRE(runs.scene.Check(*runs.left) == std::vector<std::string>{});
         (void)runs.scene.RequireSnapshots(*runs.left, operation.forgets);
@@ -159,8 +159,8 @@ TEST_CASE("operation faults: a file whose content is lost when the machine goes 
   }
 }
 
-// No order of writes helps against a disk that loses one and keeps those after it. What it must not
-// do is harm what other writes made, or go unseen.
+// No order of writes helps against a disk that loses one write but keeps later ones. It must not
+// harm the data of other writes, and it must be noticed.
 TEST_CASE("operation faults: a backup whose write the disk loses is named, and no other") {
   Runs runs;
   for (const bool is_torn : {true, false}) {
@@ -172,14 +172,14 @@ TEST_CASE("operation faults: a backup whose write the disk loses is named, and n
       INFO("write " << k << ", "
                     << (is_torn ? "half of it there" : "the answer does not mention it there"));
       REQUIRE(k < 100);
-      (void)DoAsTold(runs.scene, *runs.left);
+      (void)FollowHints(runs.scene, *runs.left);
       const std::vector<std::string> errors = runs.scene.Check(*runs.left);
       auto repository = Unwrap(OpenFor(runs.scene, std::make_unique<BorrowedStorage>(*runs.left)));
       const auto snapshots = Unwrap(ListSnapshots(*repository));
       const bool is_third_there = snapshots.size() == 3;
       for (const SnapshotInfo& snapshot : snapshots) {
         if (!runs.scene.kept.contains(snapshot.id)) {
-          // It is there and whole, or the check says that it is not.
+          // It is complete, or the check reports that it is not.
           Unwrap(repository->LoadIndex({}));
           const auto view = OpenSnapshot(*repository, snapshot);
           const bool is_whole =
@@ -199,8 +199,9 @@ TEST_CASE("operation faults: a backup whose write the disk loses is named, and n
   }
 }
 
-// Lets the lock of its user be lost after the k-th call, and takes note of what changes then. Where
-// packs change it does not, as several threads change them: one may have asked for the lock before.
+// Makes the lock expire after the k-th call, and records the changes after that. Never expires it
+// at a change of a pack, because several threads write packs, and one may already have checked the
+// lock.
 class LockLoser final : public ForwardingStorage {
  public:
   LockLoser(Storage& inner, ManualClock& clock, std::uint64_t k)
@@ -245,7 +246,7 @@ class LockLoser final : public ForwardingStorage {
   std::vector<std::string> changed_later_;
 };
 
-TEST_CASE("operation faults: who lost his lock writes and removes nothing more") {
+TEST_CASE("operation faults: without its lock, a process writes and removes nothing more") {
   Runs runs;
   OperationScene& scene = runs.scene;
   for (const Operation& operation : kOperations) {
@@ -273,8 +274,8 @@ TEST_CASE("operation faults: who lost his lock writes and removes nothing more")
   }
 }
 
-// Whatever becomes of it, there is a repository or the place for one.
-TEST_CASE("operation faults: an init that fails is in nobody's way") {
+// Whatever happens, there is a repository, or another init can create one.
+TEST_CASE("operation faults: a failed init does not block the next one") {
   struct Case {
     const char* name;
     bool after_the_work;
@@ -305,7 +306,7 @@ TEST_CASE("operation faults: an init that fails is in nobody's way") {
       const bool is_done = init(faulty).has_value();
       was_hit = faulty.matching() >= k;
 
-      // What is there opens, or it is said how to begin again.
+      // It opens, or the error says how to start over.
       const auto open = [&] {
         return Repository::Open(std::make_unique<BorrowedStorage>(left), fixture.password, {},
                                 fixture.random, fixture.clock);
@@ -313,7 +314,7 @@ TEST_CASE("operation faults: an init that fails is in nobody's way") {
       if (is_done) REQUIRE_OK(open());
       if (const auto opened = open(); !opened) {
         if (opened.error().code() == ErrorCode::kCorrupt) {
-          REQUIRE(each.is_the_end);  // else it clears up itself
+          REQUIRE(each.is_the_end);  // otherwise it resolves by itself
           REQUIRE_FAILS(opened, ErrorCode::kCorrupt,
                         "`init` was interrupted, or \"config\" was lost: if the repository was "
                         "never used, remove the directory \"keys\", and \"config\" if it is empty, "

@@ -1,8 +1,8 @@
-// What a directory promises, seen from below: the system calls of a put, in the order in which a
-// machine may go down between them, and what remains when one of them fails.
+// The durability of a directory storage, seen from below: the system calls of a put, in the order
+// in which a crash may interrupt them, and what remains if one of them fails.
 //
-// This program has its own fsync, rename and the like. They take note, fail where a test says so,
-// and otherwise ask the kernel.
+// This program defines its own fsync, rename etc. They record the call, fail where a test wants it,
+// and otherwise call the kernel.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +24,7 @@
 #include "common/base/format.h"
 #include "common/base/raw_buffer.h"
 #include "common/io/atomic_file.h"
+#include "common/storage/open_storage.h"
 #include "common/storage/posix_storage.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
@@ -35,17 +36,17 @@
 namespace holdfast::testing {
 namespace {
 
-// The calls on what lies in the watched directory, as text: "sync data/aa/NAME-tmp". Several writes
-// one after the other are one.
+// The calls on files in the watched directory, as text, e.g. "sync data/aa/NAME-tmp". Consecutive
+// writes are recorded once.
 struct Watch {
   std::string root;  // empty: nothing is watched
   std::vector<std::string> calls;
-  // The number of the error that a call is to end with, or 0.
+  // Returns the errno that a call must fail with, or 0.
   std::function<int(const std::string& call)> fault;
 };
 Watch g_watch;
 
-// Below the root, without what is random in it.
+// The path below the root, without random parts.
 std::string Shown(const std::string& path) {
   static const std::regex random("-tmp-[0-9a-f]{16}");
   if (path == g_watch.root) return ".";
@@ -58,12 +59,12 @@ std::string PathOf(int fd) {
   return {path, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
-// A fault that comes after the work: a server of files did what it was asked, its answer was lost,
-// and to the second asking it said what it found then.
+// A fault after the effect: a file server executed the call, but its answer was lost. The error is
+// the answer to the repeated call.
 constexpr int kDone = 1 << 16;
 thread_local bool g_is_done = false;
 
-// Whether the call fails; errno is set then.
+// Records the call. Returns whether it must fail, with errno set.
 bool Fails(const char* name, const std::string& path, const std::string& to = "") {
   if (g_watch.root.empty() || !path.starts_with(g_watch.root)) return false;
   const std::string call =
@@ -77,7 +78,7 @@ bool Fails(const char* name, const std::string& path, const std::string& to = ""
   return number != 0;
 }
 
-// Of a call that has an end: does its work all the same where the fault comes after it.
+// Fails a call; if the fault comes after its effect, executes it first.
 template <typename Call>
 int Failed(Call call) {
   const int number = errno;
@@ -85,7 +86,7 @@ int Failed(Call call) {
   errno = number;
   return -1;
 }
-// Before main() and after it there is nothing to watch, nor anything to watch it with.
+// By descriptor. Outside main(), nothing is watched, and g_watch may not exist.
 bool Fails(const char* name, int fd) { return !g_watch.root.empty() && Fails(name, PathOf(fd)); }
 
 }  // namespace
@@ -161,13 +162,13 @@ struct Place {
   Place() { Unwrap(storage.Create()); }
   ~Place() { g_watch = {}; }
 
-  // The calls of `work`, each of which fails that `fault` has an error for.
+  // Records the calls of `work`. Those for which `fault` returns an errno fail.
   template <typename Work>
   auto Watched(std::function<int(const std::string&)> fault, Work work) {
     g_watch = {root, {}, std::move(fault)};
     auto result = work();
     calls = std::exchange(g_watch, {}).calls;
-    // Who opens and closes what is no part of any promise.
+    // The order of opens and closes does not matter.
     std::erase_if(calls, [](const std::string& call) {
       return call.starts_with("open ") || call.starts_with("close ");
     });
@@ -195,13 +196,13 @@ struct Place {
   RawBuffer content = [] {
     RawBuffer made;
     SeededRandom random;
-    random.Fill(made.Extend((2U << 20) + 17));  // some of it goes past the page cache
+    random.Fill(made.Extend((2U << 20) + 17));  // a part bypasses the page cache
     return made;
   }();
   Calls calls;
 };
 
-// A fault of the calls whose first words these are; of the first of them alone, or of all.
+// A fault for calls that start with `words`: only the first one if `once`, otherwise all.
 std::function<int(const std::string&)> At(std::string words, int number, bool once = false) {
   return [=, is_over = false](const std::string& call) mutable {
     if (is_over || !(call + " ").starts_with(words + " ")) return 0;
@@ -232,7 +233,7 @@ TEST_CASE("posix faults: so it is where the file system cannot rename without re
                                "unlink " + key + "-tmp", "sync keys"});
 }
 
-// Of several faults the first that there is.
+// The first of several faults that applies.
 std::function<int(const std::string&)> AnyOf(
     std::vector<std::function<int(const std::string&)>> faults) {
   return [=](const std::string& call) mutable {
@@ -245,14 +246,14 @@ std::function<int(const std::string&)> AnyOf(
 
 const FileName kConfig{FileKind::kConfig, ""};
 
-TEST_CASE("posix faults: a file system without hard links keeps what is there, too") {
+TEST_CASE("posix faults: a file system without hard links also keeps existing files") {
   for (const int number : {EPERM, EOPNOTSUPP, ENOSYS, EMLINK}) {
     INFO(number);
     Place place;
     const auto poor = AnyOf({At("rename new", EINVAL), At("link", number)});
     for (const FileName& name : {kKey, kConfig}) {
       REQUIRE_OK(place.Put(name, PutMode::kCreate, poor));
-      // Whole before it has its name: of what is there but empty nobody may see more than that.
+      // Complete before it gets its name. Until then, at most an empty file is visible.
       const std::string path = FilePath(name);
       const std::string directory = name == kKey ? "keys" : ".";
       const Calls last(place.calls.end() - 2, place.calls.end());
@@ -291,7 +292,7 @@ TEST_CASE("posix faults: of two that make the config where there are no hard lin
   place.RequireWhole(kConfig);
 }
 
-TEST_CASE("posix faults: where the last step fails without hard links, no config is there") {
+TEST_CASE("posix faults: if the last step fails without hard links, no config exists") {
   Place place;
   REQUIRE_FAILS(
       place.Put(kConfig, PutMode::kCreate,
@@ -301,7 +302,7 @@ TEST_CASE("posix faults: where the last step fails without hard links, no config
   REQUIRE_OK(place.Put(kConfig, PutMode::kCreate));
 }
 
-// The answer of a server of files was lost, and it was asked again.
+// The answer of a file server was lost, and the call was repeated.
 TEST_CASE("posix faults: what was done the first time is done") {
   struct Case {
     std::vector<std::string> refused;
@@ -337,7 +338,7 @@ TEST_CASE("posix faults: what somebody else made is his") {
     REQUIRE(Unwrap(place.storage.Get(kKey, {})) == Bytes(1));
     REQUIRE(place.FilesOf(kKey) == std::set<std::string>{kName});
   }
-  // Nor is a file lost that never had its name.
+  // A failed rename is an error if the file has not got its name.
   REQUIRE_FAILS(place.Put(kPack, PutMode::kReplace, At("rename", ENOENT)), ErrorCode::kNotFound,
                 "data/aa");
 }
@@ -380,7 +381,7 @@ TEST_CASE("posix faults: what was removed stays so") {
                 ErrorCode::kUnavailable, "input/output error");
 }
 
-TEST_CASE("posix faults: whichever call of a put fails, it is told, and no half has a name") {
+TEST_CASE("posix faults: any failed call of a put is reported, and no partial file has a name") {
   struct Case {
     const char* call;
     int number;
@@ -414,12 +415,12 @@ TEST_CASE("posix faults: whichever call of a put fails, it is told, and no half 
       const Result<void> put = place.Put(name, mode, At(call, each.number));
 
       REQUIRE_FAILS(put, each.code, each.text);
-      // A full disk is an error of the repository, any other is one of the file.
+      // A full disk is an error of the repository, any other an error of the file.
       const std::string object =
           each.code == ErrorCode::kNoSpace ? "write to " + Quote(place.root) : directory;
       REQUIRE_THAT(put.error().Text(), Catch::Contains(object));
-      // Where the durability of its name is all that failed, the whole file may be there: who
-      // writes it once more replaces it. One that must not be replaced could not be written again.
+      // If only making the name durable failed, the complete file may exist, and writing it again
+      // replaces it. A file that must not be replaced could not be written again, so it is removed.
       const bool may_be_there = call.ends_with(directory) && mode == PutMode::kReplace;
       REQUIRE(place.FilesOf(name) ==
               (may_be_there ? std::set<std::string>{kName} : std::set<std::string>{}));
@@ -432,7 +433,7 @@ TEST_CASE("posix faults: whichever call of a put fails, it is told, and no half 
   }
 }
 
-// Which is how every program has it, but that waiting takes no time.
+// As in all programs, but waiting takes no time.
 struct Retried {
   RetryStorage Over(Storage& storage) {
     return RetryStorage(std::make_unique<BorrowedStorage>(storage),
@@ -460,7 +461,8 @@ TEST_CASE("posix faults: a put that is tried again is durable when it returns") 
       REQUIRE_OK(place.Watched(At(broken, EIO, true),
                                [&] { return storage.Put(name, place.content.view(), mode); }));
 
-      // A sync that failed once says nothing when it is asked again: the file is a new one.
+      // After a failed sync, a second sync of the same file proves nothing, so a new file is
+      // written.
       const std::string rename = mode == PutMode::kCreate ? "rename new " : "rename ";
       REQUIRE(place.calls.size() >= 4);
       const Calls last(place.calls.end() - 4, place.calls.end());
@@ -470,7 +472,7 @@ TEST_CASE("posix faults: a put that is tried again is durable when it returns") 
   }
 }
 
-TEST_CASE("posix faults: a server of files that was started anew is asked again") {
+TEST_CASE("posix faults: calls are retried after a file server was restarted") {
   Place place;
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
   Retried retried;
@@ -487,7 +489,7 @@ TEST_CASE("posix faults: a server of files that was started anew is asked again"
 
 TEST_CASE("posix faults: so does the storage that an address names") {
   Place place;
-  std::stop_source stop;  // ends the waiting as soon as it begins
+  std::stop_source stop;  // stops as soon as the waiting begins
   std::vector<std::string> notices;
   auto storage = Unwrap(OpenStorage({"file:" + place.root}, stop.get_token(),
                                     [&](const Error& error, std::chrono::nanoseconds) {

@@ -1,5 +1,5 @@
-// Both directions with stock restic below the level of trees: what we write restic lists and
-// checks, what restic writes we open and load. Each test runs with an old and a new one.
+// Interoperability with stock restic below the level of trees: restic lists and checks what we
+// write, and we open and load what restic writes. Each test runs with an old and a new restic.
 
 #include <algorithm>
 #include <filesystem>
@@ -13,6 +13,7 @@
 #include "common/repository/lock.h"
 #include "common/repository/records.h"
 #include "common/repository/repository.h"
+#include "common/storage/open_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/restic.h"
 #include "tests/support/results.h"
@@ -26,7 +27,7 @@ using testing::Unwrap;
 
 constexpr std::string_view kPassword = "correct horse";
 
-// A directory with a password file, and each restic in turn run on the repository in it.
+// A directory with a password file and a repository, and each version of restic in turn.
 struct Place {
   Place() : program(ResticProgram(GENERATE(testing::kOldRestic, testing::kNewRestic))) {
     Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600));
@@ -76,7 +77,7 @@ std::size_t CountLines(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// Blobs of every sort; returns what must be read again.
+// Saves blobs of various sizes and compressibility. Returns them by id.
 std::map<std::string, Bytes> SaveBlobs(Repository& repository) {
   SeededRandom random;
   std::map<std::string, Bytes> saved;
@@ -110,7 +111,7 @@ TEST_CASE("stock restic: opens, lists and checks what we made") {
   REQUIRE(check.exit_code == 0);
   REQUIRE(check.err.find("error") == std::string::npos);
   for (const auto& [id, content] : saved) {
-    if (content.size() > 100'000) continue;  // what restic prints we keep only in part
+    if (content.size() > 100'000) continue;  // only the start of restic's output is kept
     const std::string shown = place.ResticOk({"cat", "blob", id});
     REQUIRE(ToBytes(shown) == content);
   }
@@ -152,7 +153,7 @@ TEST_CASE("stock restic: as many keys as opening tries open for both, whoever ad
     INFO(i);
     REQUIRE_OK(Repository::Open(place.OpenDirectory(), Secret(password(i)), {}, place.random,
                                 place.clock));
-    // The later option is the one that counts.
+    // The last option wins.
     (void)place.ResticOk({"cat", "config", "--password-file", write(password(i))});
   }
 }
@@ -199,11 +200,11 @@ TEST_CASE("stock restic: our lock keeps its exclusive commands out, and dead one
   {
     auto lock = Unwrap(Lock::AcquireShared(*repository));
     REQUIRE(place.Restic({"check"}).exit_code != 0);
-    (void)place.ResticOk({"unlock"});  // leaves the lock of a live process alone
+    (void)place.ResticOk({"unlock"});  // does not remove the lock of a live process
     REQUIRE(Unwrap(ListLocks(*repository)).size() == 1);
     (void)place.ResticOk({"snapshots"});
   }
-  // Exclusive, as of a process that was killed: a number that no process can have.
+  // An exclusive lock of a killed process: its pid is above the maximum.
   LockHolder dead = LockHolder::Self();
   dead.pid = 1U << 30;
   const LockRecord record{place.clock.Now(), true, dead};

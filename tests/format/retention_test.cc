@@ -1,6 +1,6 @@
-// The same policies over the same snapshots as stock restic: what it would keep, and why, is what
-// we would. Those before 0.16 do not keep the oldest, so it is the restic of today alone. One host
-// is one list, so that each of restic's runs judges hundreds of lists.
+// Applies the same policies to the same snapshots with stock restic and with us. Both must keep the
+// same ones for the same reasons. Only with the new restic, because versions before 0.16 do not
+// keep the oldest. Each host is one list, so one run of restic judges many lists.
 #include "common/repository/retention.h"
 
 #include <nlohmann/json.hpp>
@@ -15,6 +15,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/subprocess.h"
 #include "common/repository/repository.h"
+#include "common/storage/open_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/restic.h"
 #include "tests/support/results.h"
@@ -28,8 +29,7 @@ using testing::Unwrap;
 using Json = nlohmann::json;
 
 constexpr std::string_view kPassword = "correct horse";
-// Each policy judges all lists: some thousands of comparisons. HOLDFAST_RETENTION_POLICIES asks for
-// more of them.
+// Each policy judges all lists: thousands of comparisons. HOLDFAST_RETENTION_POLICIES sets more.
 constexpr unsigned kLists = 120;
 constexpr unsigned kPolicies = 25;
 
@@ -54,8 +54,8 @@ class Dice {
   SeededRandom random_;
 };
 
-// Snapshot files of one host; no two of the same second. Some lie near the edges of a day, a week
-// or a year by their own clock, some in the future.
+// Writes snapshot files of one host, each at a different second. Some are near the end of a day,
+// week or year in their own time zone, some in the future.
 void WriteList(Repository& repository, Dice& dice, unsigned number) {
   std::set<std::int64_t> seconds;
   const unsigned count = 1 + dice.Below(30);
@@ -69,7 +69,7 @@ void WriteList(Repository& repository, Dice& dice, unsigned number) {
   for (std::int64_t second : seconds) {
     const int offset_s = (static_cast<int>(dice.Below(53)) - 24) * 1'800;
     std::string time = FormatTime(second + offset_s, dice.OneIn(2) ? 123'456'789 : 0);
-    time.pop_back();  // the Z
+    time.pop_back();  // the "Z"
     const int minutes = std::abs(offset_s) / 60;
     time += fmt::format("{}{:02}:{:02}", offset_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
     Json json = {{"time", time},
@@ -87,10 +87,10 @@ void WriteList(Repository& repository, Dice& dice, unsigned number) {
 
 struct Chosen {
   RetentionPolicy policy;
-  std::vector<std::string> arguments;  // of restic
+  std::vector<std::string> arguments;  // for restic
 };
 
-// Of the lists there are some without these tags: nothing of them would be kept.
+// Some lists have no such tags, so nothing of them would be kept.
 Chosen OnlyTags() { return {{.tags = {{"good", "weekly"}}}, {"--keep-tag", "good,weekly"}}; }
 
 Chosen ChoosePolicy(Dice& dice) {
@@ -134,7 +134,7 @@ Chosen ChoosePolicy(Dice& dice) {
 }
 
 TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons") {
-  // In memory where there is such a place: thousands of small files are made durable one by one.
+  // In memory if possible, because thousands of small files are synced one by one.
   const bool has_memory = std::filesystem::is_directory("/dev/shm");
   TempDir directory = Unwrap(TempDir::Create("retention", has_memory ? "/dev/shm" : ""));
   SystemClock clock;
@@ -183,7 +183,7 @@ TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons
     bool is_refused = false;
     for (const SnapshotGroup& group : groups) {
       verdicts.push_back(ApplyRetention(group.snapshots, chosen.policy, now));
-      is_refused = is_refused || !KeepsSome(verdicts.back());
+      is_refused = is_refused || !KeepsAny(verdicts.back());
     }
     if (is_refused) {
       REQUIRE(outcome.exit_code == 1);

@@ -1,12 +1,13 @@
-// The repository and the file tree rooms behind a few words, for tests beside stock restic; the
-// real programs are tested in tests/integration.
+// A minimal backup program on the engine, for tests with stock restic. The real programs are tested
+// in tests/integration.
 //
-//   tree_tool REPOSITORY PASSWORD_FILE init
-//                                      backup DIRECTORY      prints the snapshot's id, bytes read
-//                                      restore ID DIRECTORY
-//                                      tree ID PATH          prints the id of a directory's tree
-//                                      blob check                 prints errors, 1 when there are
-//                                      any
+//   tree_tool REPOSITORY PASSWORD_FILE COMMAND
+//
+//   init
+//   backup DIRECTORY        prints the snapshot's id and the bytes read
+//   restore ID DIRECTORY
+//   tree ID PATH            prints the id of a directory's tree blob
+//   check                   prints errors; exits with 1 if there are any
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -20,6 +21,7 @@
 #include "common/repository/part_writer.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/snapshot_reader.h"
+#include "common/storage/open_storage.h"
 
 namespace holdfast {
 namespace {
@@ -95,7 +97,7 @@ struct Tool {
     return {};
   }
 
-  // Snapshots of stock restic begin at "/"; ours too, here.
+  // Starts at "/", as in stock restic's snapshots.
   Result<void> Tree(const std::string& selector, const std::string& path) {
     HF_ASSIGN(std::unique_ptr<Repository> repository, Open());
     HF_ASSIGN(std::vector<repository::SnapshotInfo> snapshots, ListSnapshots(*repository));

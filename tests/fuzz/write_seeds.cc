@@ -1,10 +1,10 @@
-// What the corpora began with: good inputs made by the project's own encoders, and, for what
-// belongs to a repository, those of a real one. Run by hand, when a target is new:
+// Writes the initial corpora: valid inputs from the project's own encoders, and files of a real
+// repository. Run manually for a new target:
 //
 //   HOLDFAST_TEST_FUZZ_SEEDS=tests/fuzz/corpus build/quick/tests/fuzz_test '[seeds]'
 //
-// HOLDFAST_TEST_FUZZ_REPOSITORY and HOLDFAST_TEST_FUZZ_PASSWORD name a small repository, of stock
-// restic's best, whose files are taken as well.
+// HOLDFAST_TEST_FUZZ_REPOSITORY and HOLDFAST_TEST_FUZZ_PASSWORD name a small repository, preferably
+// of stock restic, whose files are added.
 
 #include <algorithm>
 #include <cstdlib>
@@ -23,6 +23,7 @@
 #include "common/repository/pack_format.h"
 #include "common/repository/records.h"
 #include "common/repository/snapshot_codec.h"
+#include "common/storage/open_storage.h"
 #include "common/stream/tar_reader.h"
 #include "common/trust/fresh.h"
 #include "common/trust/report.h"
@@ -45,7 +46,7 @@ void WriteSeed(const std::string& target, const std::string& name, std::string_v
   WriteSeed(target, name, AsBytes(text));
 }
 
-// Everything that a repository holds, as the decoders of its parts see it.
+// Writes all content of a repository, in the form that the decoders of its parts get.
 void WriteRepository(repository::Repository& repository, const std::string& by) {
   Storage& storage = repository.storage();
   crypto::Sealer sealer = repository.NewSealer();
@@ -88,7 +89,7 @@ void WriteRepository(repository::Repository& repository, const std::string& by) 
   }));
 }
 
-// An archive of the snapshot, as the decoders of its layers see it.
+// Writes an archive of the snapshot, in the form that the decoders of its layers get.
 void WriteArchive(repository::Repository& repository, const repository::Id& snapshot) {
   Bytes archive;
   Progress progress;

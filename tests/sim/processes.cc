@@ -1,5 +1,5 @@
-// What performs the cores' effects: record first, then speak. Each process may die between any two
-// of its doings; what it had not synced is gone then.
+// Performs the cores' effects: record first, then send. A process may die between any two steps,
+// and loses what is not synced.
 #include "common/base/deadlines.h"
 #include "common/base/format.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -104,7 +104,7 @@ void World::WakeController() {
   });
 }
 
-// One transaction for all that waits, then what it allows to be said.
+// Commits all pending changes in one transaction, then performs their actions.
 void World::CommitController() {
   is_controller_commit_due_ = false;
   std::vector<controller::Effects> batch = std::exchange(controller_pending_, {});
@@ -112,7 +112,7 @@ void World::CommitController() {
   for (const controller::Effects& effects : batch)
     has_changes = has_changes || !effects.changes.empty();
   if (has_changes && now_ms_ < controller_disk_full_until_ms_) {
-    CrashController();  // the core knows more than is durable
+    CrashController();  // the core has state that is not durable
     return;
   }
   for (const controller::Effects& effects : batch) {
@@ -138,7 +138,7 @@ void World::PerformController(const controller::Action& action) {
     if (!reply->answer) {
       Say("reply: " + reply->answer.error().Text());
     } else if (!reply->answer->payload.empty() && reply->answer->approvals == 0) {
-      // Anna looks at it, and signs, mostly.
+      // Anna looks at it, and usually signs.
       const controller::Answer draft = *reply->answer;
       if (OneIn(4)) return;
       In(Between(1'000, 60'000), [this, draft] {
@@ -157,7 +157,7 @@ void World::PerformController(const controller::Action& action) {
 
 namespace {
 
-// Which event may tell of a task's new state.
+// Whether an audit event of this type can explain the task's new state.
 bool Tells(const std::string& type, std::optional<controller::TaskState> before,
            controller::TaskState after) {
   using controller::TaskState;
@@ -181,7 +181,7 @@ bool Tells(const std::string& type, std::optional<controller::TaskState> before,
 
 }  // namespace
 
-// Each change has its event in the same step, and no event comes twice.
+// Each change has its audit event in the same step.
 void World::CheckControllerStep(const controller::Effects& effects) {
   std::vector<const controller::AuditEntry*> entries;
   bool has_other = false;
@@ -200,10 +200,10 @@ void World::CheckControllerStep(const controller::Effects& effects) {
     const auto before = known == task_states_.end() ? std::nullopt : std::optional(known->second);
     task_states_[{task->run, task->number}] = task->state;
     if (before == task->state) continue;
-    bool is_told = false;
+    bool is_explained = false;
     for (const controller::AuditEntry* entry : entries)
-      is_told = is_told || Tells(entry->type, before, task->state);
-    if (!is_told) {
+      is_explained = is_explained || Tells(entry->type, before, task->state);
+    if (!is_explained) {
       Violate(fmt::format("task {} of {} becomes {} without an event", task->number, task->run,
                           TaskStateName(task->state)));
     }
@@ -271,7 +271,7 @@ void World::CrashAgent(Agent& agent) {
   if (!agent.is_alive) return;
   Say(agent.node + " crashes");
   ++outcome_.crashes;
-  ++agent.life;  // nothing of its former life reaches the next one
+  ++agent.life;  // nothing of the previous life may reach the next one
   agent.is_alive = false;
   agent.down_since_ms = now_ms_;
   agent.core.reset();

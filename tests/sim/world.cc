@@ -10,9 +10,9 @@ namespace holdfast::sim {
 namespace {
 
 constexpr std::int64_t kBackupLifeMs = 40 * kMinuteMs;
-// After all is well again: what still runs ends by its own limits, and everybody hears of it. Who
-// has refused the end because of its clock keeps its locks until its plan expires: an hour behind
-// the run's life, and as much later as its clock was wrong.
+// After healing: what still runs ends by its own limits, and all are informed. An agent that
+// refused the end because of its clock keeps its locks until its plan expires: an hour after the
+// run's life, plus the error of its clock.
 constexpr std::int64_t kConvergeMs = kBackupLifeMs + 135 * kMinuteMs;
 
 }  // namespace
@@ -53,7 +53,7 @@ World::World(std::uint64_t seed, const Planted& planted, bool is_verbose)
   leaders_.resize(kShards);
   for (int& leader : leaders_) leader = static_cast<int>(Between(0, agents));
   fault_end_ms_ = Between(3, 25) * kMinuteMs;
-  // Not every seed has every fault: some only show when others keep out of the way.
+  // Not every seed has every fault, because some bugs only show if other faults are absent.
   auto maybe = [this](std::uint64_t often) { return OneIn(2) ? often : 0; };
   loss_ = maybe(8);
   doubling_ = maybe(6);
@@ -79,7 +79,7 @@ void World::Say(const std::string& text) {
 void World::RunUntil(std::int64_t until_ms) {
   while (!queue_.empty() && queue_.top().at_ms <= until_ms && outcome_.violation.empty()) {
     now_ms_ = queue_.top().at_ms;
-    // The top is const only so that nobody spoils the order; it goes in the next line.
+    // The top is const only to protect the queue's order. It is popped in the next line.
     const std::function<void()> what = queue_.top().what;
     queue_.pop();
     what();
@@ -92,7 +92,7 @@ Outcome World::Run() {
   StartController();
   for (auto& agent : agents_) StartAgent(*agent);
   RunUntil(1'000);
-  MakeStory();
+  ScheduleScenario();
   MakeFaults();
   RunUntil(fault_end_ms_);
   Heal();
@@ -106,9 +106,9 @@ Outcome World::Run() {
   return outcome_;
 }
 
-// --- the story: what operators ask for, and what an attacker tries
+// --- the scenario: requests of operators, and attacks
 
-void World::MakeStory() {
+void World::ScheduleScenario() {
   const std::int64_t requests = Between(1, 5);
   for (std::int64_t i = 0; i < requests; ++i)
     At(Between(1'000, fault_end_ms_), [this] { Request(); });
@@ -121,7 +121,7 @@ void World::MakeStory() {
   }
 }
 
-// The persons of the root document have agreed on the next one.
+// The persons of the root document have signed the next one.
 void World::Rotate() {
   const std::uint64_t version = catalog_.cluster.root_version + 1;
   Say(fmt::format("root document {}", version));
@@ -170,8 +170,8 @@ void World::Request() {
   }
 }
 
-// Somebody has the controller's key, and no operator's: an order to restore, or bytes under a known
-// id.
+// An attacker has the controller's key but no operator's: orders a restore, or reuses a known id
+// for another plan.
 void World::Attack() {
   Agent& agent = *agents_[Below(agents_.size())];
   v1::Plan plan;
@@ -188,7 +188,7 @@ void World::Attack() {
   plan.set_controller_epoch(1);
   plan.set_run("01BX5ZZKBKACTAV9WEVGEMMVRZ");
   if (OneIn(2) && !agent.journal.plans.empty()) {
-    // Under an id that is known, or below the floor.
+    // With an id that is known or below the floor.
     const agent::PlanRecord& known = agent.journal.plans.begin()->second;
     plan.set_plan_id(std::string(AsText(known.plan_id)));
     plan.set_sequence(known.sequence);
@@ -245,7 +245,7 @@ void World::MakeFaults() {
   }
 }
 
-// Removes what no snapshot needs, if no living lock stands in the way.
+// Removes packs that no snapshot needs, unless a live lock prevents it.
 void World::Prune() {
   for (const auto& [id, lock] : repository_.locks) {
     const Agent& agent = *agents_[static_cast<std::size_t>(lock.agent)];
@@ -340,7 +340,7 @@ void World::CheckSnapshots(const std::string& when) {
   }
 }
 
-// The catalog as it is, then one made anew of what repository and agents have.
+// Checks the catalog, then one rebuilt from the repository and the agents.
 void World::CheckRebuilt() {
   namespace event = controller::event;
   auto inventory = [this] {
@@ -352,7 +352,7 @@ void World::CheckRebuilt() {
   CheckSnapshots("after an inventory");
   if (!outcome_.violation.empty()) return;
 
-  // What lies in files beside it exists at once.
+  // State that is kept in separate files is available at once.
   testing::MemoryCatalog fresh;
   fresh.cluster = catalog_.cluster;
   fresh.roots = catalog_.roots;

@@ -1,6 +1,6 @@
-// Controller core and agent cores in one process, in virtual time, from one seed: with a bus,
-// journals, a repository and clocks that do the worst that real ones may do. After each step the
-// rules are looked at that must hold whatever happens; the first that is broken ends the run.
+// Simulates a controller core and agent cores in one process, in virtual time, from one seed. Bus,
+// journals, repository and clocks fail in the worst ways that real ones can. After each step,
+// invariants are checked; the first violation ends the run.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +26,15 @@ namespace holdfast::sim {
 
 inline constexpr std::int64_t kMinuteMs = 60'000;
 
-// What is broken on purpose, to see that it is noticed.
+// Bugs planted on purpose, to prove that they are detected.
 struct Planted {
   controller::PlantedBug controller = controller::PlantedBug::kNone;
   agent::PlantedBug agent = agent::PlantedBug::kNone;
-  bool speak_first = false;  // the performer sends before it has recorded
+  bool speak_first = false;  // the performer sends before recording
 };
 
 struct Outcome {
-  std::string violation;  // empty: all rules held
+  std::string violation;  // empty: all invariants held
   std::uint64_t steps = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t runs_done = 0;
@@ -59,15 +59,15 @@ class World {
     std::vector<Bytes> others;  // tree ids
     std::vector<Bytes> parts;
     std::set<int> packs;   // of all parts
-    std::set<int> shards;  // likewise, or of the one that is saved
+    std::set<int> shards;  // of all parts, or of the one being saved
     bool is_whole = false;
     std::int64_t write_until_ms = 0;
     Bytes snapshot;
     Bytes composed;
-    bool is_put = false;  // a write was begun
+    bool is_put = false;  // a write was started
     bool is_stopped = false;
     int lock = 0;            // of the job itself
-    std::uint64_t step = 0;  // what is scheduled for an earlier one is void
+    std::uint64_t step = 0;  // what is scheduled for an earlier step is cancelled
   };
   struct Agent {
     int index = 0;
@@ -79,9 +79,9 @@ class World {
     bool is_commit_due = false;
     int life = 0;
     bool is_alive = false;
-    bool is_held = false;  // its parts' locks, in this life
+    bool is_held = false;  // has its parts' locks in this life
     std::int64_t down_since_ms = 0;
-    std::int64_t offset_ms = 0;  // of its calendar clock
+    std::int64_t offset_ms = 0;  // of its wall clock
     std::int64_t cut_off_until_ms = 0;
     std::int64_t hung_until_ms = 0;
     std::int64_t disk_full_until_ms = 0;
@@ -90,7 +90,7 @@ class World {
     std::map<agent::TaskKey, Job> jobs;
     std::map<agent::TaskKey, int> part_locks;
     std::map<std::string, agent::SourceInfo> sources;
-    std::set<agent::TaskKey> reported;                  // with an outcome that is durable
+    std::set<agent::TaskKey> reported;                  // with a durable outcome
     std::set<std::pair<int, agent::TaskKey>> prepared;  // life, key
   };
   struct Scheduled {
@@ -102,7 +102,7 @@ class World {
     }
   };
 
-  // world.cc: time, faults, the story
+  // world.cc: time, faults, the scenario
   void At(std::int64_t at_ms, std::function<void()> what);
   void In(std::int64_t ms, std::function<void()> what) { At(now_ms_ + ms, std::move(what)); }
   std::uint64_t Below(std::uint64_t limit) { return limit == 0 ? 0 : random_.Next64() % limit; }
@@ -113,7 +113,7 @@ class World {
   void RunUntil(std::int64_t until_ms);
   void Violate(const std::string& text);
   void Say(const std::string& text);
-  void MakeStory();
+  void ScheduleScenario();
   void MakeFaults();
   void Request();
   void Rotate();
@@ -124,7 +124,7 @@ class World {
   void CheckRebuilt();
   void CheckSnapshots(const std::string& when);
 
-  // processes.cc: what performs the cores' effects
+  // processes.cc: performing the cores' effects
   void StartController();
   void CrashController();
   void StepController(const controller::Event& event);
@@ -149,7 +149,7 @@ class World {
     return {kEpochMs + now_ms_ + agent.offset_ms, now_ms_};
   }
 
-  // jobs.cc: what the agents' actions come to
+  // jobs.cc: performing the agents' actions
   void PerformAgent(Agent& agent, const agent::Action& action);
   void Perform(Agent& agent, const agent::action::Send& action);
   void Perform(Agent& agent, const agent::action::StartPrepare& action);
@@ -179,7 +179,7 @@ class World {
   void CheckParts(const agent::action::StartCompose& action);
 
   static constexpr int kShards = 6;
-  static constexpr int kNoShard = kShards;  // what belongs to none of them
+  static constexpr int kNoShard = kShards;  // what belongs to no shard
   static constexpr std::int64_t kEpochMs = 1'700'000'000'000;
   static constexpr const char* kClusterId = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -193,7 +193,7 @@ class World {
   Outcome outcome_;
   bool is_healed_ = false;
   std::int64_t fault_end_ms_ = 0;
-  // How often what goes wrong; 0: never.
+  // Each fault occurs once in this number of opportunities; 0: never.
   std::uint64_t loss_ = 0;
   std::uint64_t doubling_ = 0;
   std::uint64_t delay_ = 0;
@@ -213,11 +213,11 @@ class World {
   std::map<std::pair<std::string, std::uint32_t>, controller::TaskState> task_states_;
   std::set<std::string> unique_audits_;
   std::map<std::string, std::uint64_t> reports_taken_;
-  std::set<std::string> drafts_;  // that wait for anna
+  std::set<std::string> drafts_;  // waiting for anna
 
   Repository repository_;
   std::vector<std::unique_ptr<Agent>> agents_;
-  std::vector<int> leaders_;  // of the sharded source's shards: agents, or one that there is not
+  std::vector<int> leaders_;  // by shard of the sharded source: an agent, or an unused index
 };
 
 }  // namespace holdfast::sim

@@ -1,4 +1,4 @@
-// Makes files for tests, and tells trees apart.
+// Creates, describes and compares file trees.
 #pragma once
 
 #include <fcntl.h>
@@ -32,29 +32,29 @@ inline bool Exists(const std::string& path) {
   struct stat status {};
   return lstat(path.c_str(), &status) == 0;
 }
-// Lets the file look as if it was last written at `seconds` since 1970 (its ctime stays "now").
+// Sets the file's mtime to `seconds` since 1970. Its ctime becomes the current time.
 inline void SetTime(const std::string& path, std::int64_t seconds) {
   struct timespec times[2] = {{seconds, 5}, {seconds, 7}};
   REQUIRE(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
-// Runs `body` in a child process as nobody where this process is root; true when it returned true.
-// Nothing of Catch2 may be used in it. Rights are what is tested here, so root is in the way.
+// Runs `body` in a child process, as user `nobody` if this process is root, so that permissions
+// apply. Returns whether it returned true. `body` must not use Catch2.
 inline bool AsNobody(const std::function<bool()>& body) {
   pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     constexpr uid_t kNobody = 65534;
-    bool is_nobody = geteuid() != 0 || (setgid(kNobody) == 0 && setuid(kNobody) == 0);
-    _exit(is_nobody && body() ? 0 : 1);
+    bool is_unprivileged = geteuid() != 0 || (setgid(kNobody) == 0 && setuid(kNobody) == 0);
+    _exit(is_unprivileged && body() ? 0 : 1);
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-// One line per thing below `path` with all that must survive a backup: name, type, mode, owner,
-// times, links, targets, extended attributes, size. Sorted.
+// Describes everything below `path`, one line each, with all that a backup must preserve: name,
+// type, mode, owner, times, links, targets, extended attributes, size. Sorted.
 inline std::vector<std::string> DescribeTree(const std::string& path) {
   filetree::WalkOptions options;
   options.roots = {path};

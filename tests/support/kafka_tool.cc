@@ -1,32 +1,32 @@
-// Writes, reads and arranges a Kafka for tests, fast enough for many records. What it is to do
-// comes as JSON lines, what it did goes out as JSON lines. Topics, groups and transactions have
-// text for a name; all that is in a record is base64, or null.
+// Writes, reads and prepares Kafka topics for tests, fast enough for many records. Input and output
+// are JSON lines. Names of topics, groups and transactions are text; record content is base64 or
+// null.
 //
 //   kafka_tool [-X PROPERTY=VALUE]... [-T SECONDS] [-G GROUP] COMMAND <LINES
 //
-// The properties are librdkafka's. Built with Debian's it runs with any newer one, too, that
-// LD_LIBRARY_PATH names. The commands, and what their lines hold, what may be left out in brackets:
+// The properties are librdkafka's. Built with Debian's librdkafka, it also runs with a newer one in
+// LD_LIBRARY_PATH. The commands and the fields of their lines, optional ones in brackets:
 //
-//   metadata    nothing. Says in one line which brokers and topics the cluster has.
+//   metadata    none. Prints the cluster's brokers and topics in one line.
 //   create      topic, [partitions], [replicas] or assignment: [[1, 2], ...], [config]: {}
 //   delete      topic
-//   trim        topic, partition, offset: the records before it go; -1 is the end.
+//   trim        topic, partition, offset. Deletes the records before offset; -1 is the end.
 //   produce     topic, [partition], [key], [value], [headers]: [[name, value], ...], [timestamp],
-//               [transaction]: a name. Or the one of begin, commit and abort with such a name: a
-//               transaction that is not ended stays open. Says in a line for each, in order, what
-//               became of it, at the end and at each of these and of "flush": true.
-//   load        topic, records, bytes, [random], [seed], [keys], [partition], [timestamp]: so
-//               many records of that size, of which the share "random" does not compress. Same
-//               line, same content; the timestamps are now, or go up by 1 ms from the one given.
-//   consume     topic, [digest], [from] and [end]: {PARTITION: OFFSET}, [offsets]. Says in a line
-//   for
-//               each all records that are committed now, from `from` on and before `end`; or for
-//               each partition how many there are, and the SHA-256 of them (see Digest), which
-//               knows nothing of offsets where `offsets` is false.
-//   commit      topic, partition, offset, [metadata]: to be the group's.
-//   committed   nothing. Says in such lines what is the group's.
+//               [transaction]: a name. Or begin, commit or abort with such a name; a transaction
+//               that is not ended stays open. At each of these, at "flush": true and at the end,
+//               prints the outcome of each line so far, in order.
+//   load        topic, records, bytes, [random], [seed], [keys], [partition], [timestamp]. Writes
+//               that many records of that size, of which the share "random" is incompressible.
+//               Equal lines give equal content. Timestamps are the current time, or start at the
+//               given one and increase by 1 ms.
+//   consume     topic, [digest], [from] and [end]: {PARTITION: OFFSET}, [offsets]. Prints one line
+//               per record that is committed now, from `from` (inclusive) to `end` (exclusive).
+//               With `digest`, one line per partition with the number of records and their SHA-256
+//               (see Digest), which excludes offsets if `offsets` is false.
+//   commit      topic, partition, offset, [metadata]. Commits them for the group.
+//   committed   none. Prints the group's commits as such lines.
 //
-// It ends with 1 where that fails, having said on standard error what the cluster did.
+// On failure, prints the cluster's error to standard error and exits with 1.
 #include <librdkafka/rdkafka.h>
 #include <nlohmann/json.hpp>
 
@@ -86,8 +86,8 @@ struct Options {
 
 void Say(const Json& line) { std::cout << line.dump() << '\n'; }
 
-// One client of the cluster. Errors of a login come by the way only, so the last one is kept and
-// told.
+// A client of the cluster. librdkafka reports login errors only as events, so the last one is kept
+// and added to errors.
 class Client {
  public:
   static Result<std::unique_ptr<Client>> Open(rd_kafka_type_t type, const Options& options,
@@ -95,7 +95,7 @@ class Client {
     auto client = std::make_unique<Client>();
     client->timeout_ms_ = options.timeout_ms;
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    properties.emplace("log_level", "3");  // not what passes
+    properties.emplace("log_level", "3");  // errors only
     for (const auto& [name, value] : options.properties) properties[name] = value;
     std::array<char, 512> why{};
     for (const auto& [name, value] : properties) {
@@ -107,7 +107,7 @@ class Client {
     }
     rd_kafka_conf_set_opaque(conf, client.get());
     rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int code, const char* text, void* self) {
-      static_cast<Client*>(self)->heard_ =
+      static_cast<Client*>(self)->last_error_ =
           fmt::format("{}: {}", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code)), text);
     });
     if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(conf, OnDelivery);
@@ -121,13 +121,14 @@ class Client {
 
   rd_kafka_t* get() const { return handle_.get(); }
   int timeout_ms() const { return timeout_ms_; }
-  // Deliveries that failed and have no answer.
+  // Failed deliveries of records without an answer.
   std::uint64_t failures() const { return failures_; }
 
   std::unexpected<Error> Failed(rd_kafka_resp_err_t code, std::string_view text) {
     rd_kafka_poll(get(), 0);
-    return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}{}{}", rd_kafka_err2name(code), text,
-                                                     heard_.empty() ? "" : "; heard ", heard_));
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("{}: {}{}{}", rd_kafka_err2name(code), text,
+                            last_error_.empty() ? "" : "; heard ", last_error_));
   }
   std::unexpected<Error> Failed(rd_kafka_resp_err_t code) {
     return Failed(code, rd_kafka_err2str(code));
@@ -144,7 +145,7 @@ class Client {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         auto* client = static_cast<Client*>(self);
         ++client->failures_;
-        client->heard_ = rd_kafka_err2name(message->err);
+        client->last_error_ = rd_kafka_err2name(message->err);
       }
       return;
     }
@@ -157,7 +158,7 @@ class Client {
     }
   }
 
-  std::string heard_;
+  std::string last_error_;
   std::uint64_t failures_ = 0;
   int timeout_ms_ = 0;
   Handle handle_;
@@ -169,7 +170,7 @@ Result<std::unique_ptr<Client>> OpenProducer(const Options& options, Properties 
   return Client::Open(RD_KAFKA_PRODUCER, options, std::move(own));
 }
 
-// Each line of the input, until one fails.
+// Calls `handle` for each line of the input, until one fails.
 Result<void> ForEachLine(const std::function<Result<void>(const Json&)>& handle) {
   for (std::string text; std::getline(std::cin, text);) {
     if (!text.empty()) HF_TRY(handle(Json::parse(text)));
@@ -214,7 +215,7 @@ Result<void> Metadata(const Options& options) {
   return {};
 }
 
-// Asks the cluster by `ask`, which is given options and a queue, and returns its answer.
+// Sends a request with `ask`, which gets options and a queue, and returns the answer.
 Result<Event> Ask(
     Client& client, rd_kafka_admin_op_t what,
     const std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& ask) {
@@ -227,7 +228,7 @@ Result<Event> Ask(
     return client.Failed(code, why.data());
   }
   ask(options.get(), queue.get());
-  Event event(rd_kafka_queue_poll(queue.get(), -1));  // the request has a limit of its own
+  Event event(rd_kafka_queue_poll(queue.get(), -1));  // the request has a timeout
   if (const auto code = rd_kafka_event_error(event.get())) {
     return client.Failed(code, rd_kafka_event_error_string(event.get()));
   }
@@ -324,7 +325,7 @@ Result<void> Delete(const Options& options) {
   return CheckTopics(*client, results, count);
 }
 
-// The lines' partitions and offsets, with what was committed beside them.
+// The partitions, offsets and commit metadata of the lines.
 Result<Partitions> ReadPartitions() {
   Partitions list(rd_kafka_topic_partition_list_new(16));
   HF_TRY(ForEachLine([&](const Json& line) -> Result<void> {
@@ -334,7 +335,7 @@ Result<Partitions> ReadPartitions() {
     at->offset = line.at("offset").get<std::int64_t>();
     const std::string metadata = line.value("metadata", "");
     if (metadata.empty()) return {};
-    // The list frees it by the C library's free().
+    // The list frees it with free().
     at->metadata = ::strdup(metadata.c_str());
     at->metadata_size = metadata.size();
     return {};
@@ -356,7 +357,7 @@ Result<void> Trim(const Options& options) {
                                       rd_kafka_event_DeleteRecords_result(event.get())));
 }
 
-// The one group that was asked for.
+// The result for the one requested group.
 Result<const rd_kafka_topic_partition_list_t*> OffsetsOf(Client& client,
                                                          const rd_kafka_group_result_t** groups,
                                                          std::size_t count) {
@@ -414,7 +415,7 @@ Result<void> Committed(const Options& options) {
   return {};
 }
 
-// A field's bytes; nothing where it is null or not there.
+// A field's bytes; nullopt if it is null.
 Result<std::optional<Bytes>> ReadField(const Json& field) {
   if (field.is_null()) return std::nullopt;
   HF_ASSIGN(Bytes bytes, Base64Decode(field.get_ref<const std::string&>()));
@@ -427,17 +428,17 @@ struct Outgoing {
   std::optional<Bytes> key;
   std::optional<Bytes> value;
   std::vector<std::pair<Bytes, std::optional<Bytes>>> headers;
-  std::int64_t timestamp = 0;  // librdkafka takes it for the present
-  Json* answer = nullptr;      // set to what becomes of it
+  std::int64_t timestamp = 0;  // librdkafka treats 0 as the current time
+  Json* answer = nullptr;      // receives the outcome
 };
 
-// Librdkafka tells nothing from no bytes by the pointer.
+// librdkafka uses the pointer to distinguish null from empty.
 const void* PointerTo(const std::optional<Bytes>& field) {
   if (!field) return nullptr;
   return field->empty() ? static_cast<const void*>("") : field->data();
 }
 
-// Hands the record over, which is copied; waits while the queue is full.
+// Passes a copy of the record to librdkafka. Waits while the queue is full.
 Result<void> Send(Client& client, const Outgoing& record) {
   while (true) {
     std::vector<rd_kafka_vu_t> parts(7);
@@ -471,7 +472,7 @@ Result<void> Send(Client& client, const Outgoing& record) {
     }
     const RdError error(rd_kafka_produceva(client.get(), parts.data(), parts.size()));
     if (!error) {
-      (void)headers.release();  // librdkafka's now
+      (void)headers.release();  // owned by librdkafka now
       rd_kafka_poll(client.get(), 0);
       return {};
     }
@@ -495,7 +496,7 @@ class Producing {
     return TellAll();
   }
 
-  // Waits until all that was sent is there or is not, and says so.
+  // Waits until all records are delivered or have failed, and prints the outcomes.
   Result<void> TellAll() {
     for (const auto& [id, client] : clients_) {
       if (const auto code = rd_kafka_flush(client->get(), -1)) return client->Failed(code);
@@ -549,12 +550,12 @@ class Producing {
     return Send(*client, record);
   }
 
-  // The producer of that transactional id; of "", the one without.
+  // The producer with this transactional id; "": the one without.
   Result<Client*> ClientOf(const std::string& id) {
     auto found = clients_.find(id);
     if (found == clients_.end()) {
       Properties own;
-      // The longest that brokers allow: what is left open is to stay so.
+      // The brokers' maximum, because open transactions must stay open.
       if (!id.empty()) own = {{"transactional.id", id}, {"transaction.timeout.ms", "900000"}};
       HF_ASSIGN(auto client, OpenProducer(options_, own));
       if (!id.empty())
@@ -565,7 +566,7 @@ class Producing {
   }
 
   const Options& options_;
-  std::deque<Json> answers_;  // librdkafka holds pointers to them
+  std::deque<Json> answers_;  // librdkafka has pointers to them
   std::map<std::string, std::unique_ptr<Client>> clients_;
 };
 
@@ -660,10 +661,10 @@ Incoming Read(const rd_kafka_message_t* message) {
   return record;
 }
 
-// SHA-256 over the records as they come: offset, unless it is left out, timestamp (8 bytes each,
-// big-endian as all here), the timestamp's type (1: the producer's, 2: the log's; 1 byte), key,
-// value, the number of headers (4 bytes), name and value of each. Bytes have their size before them
-// (4 bytes, all ones where there is nothing).
+// SHA-256 over the records in order. Each has offset (optional), timestamp (8 bytes each; all
+// numbers are big-endian), timestamp type (1 byte; 1: the producer's, 2: the log's), key, value,
+// number of headers (4 bytes), and name and value of each. Byte strings are preceded by their size
+// (4 bytes, all ones for null).
 class Digest {
  public:
   void Add(const Incoming& record, bool with_offset) {
@@ -695,7 +696,7 @@ class Digest {
   Bytes buffer_;
 };
 
-// What a line of "consume" asks for.
+// A line of "consume".
 struct Wanted {
   std::string topic;
   bool only_digest = false;
@@ -758,8 +759,8 @@ struct Range {
   std::int64_t end = 0;
 };
 
-// From the first record to behind the last that is committed. A leader that is new does not know
-// its last one before the other replicas have asked for it.
+// The range from the first record to the end of the committed ones. A new leader does not know its
+// end until the other replicas have fetched from it.
 Result<Range> RangeOf(Client& client, const SystemClock& clock, const std::string& topic,
                       std::int32_t partition) {
   const Instant deadline = clock.Monotonic() + std::chrono::milliseconds(client.timeout_ms());
@@ -779,7 +780,8 @@ Result<Range> RangeOf(Client& client, const SystemClock& clock, const std::strin
   }
 }
 
-// All that lies in the topic's partitions when it begins. It needs no group, and no right to one.
+// Consumes everything that the topic's partitions have at the start. Needs neither a group nor
+// rights to one.
 Result<void> ConsumeTopic(Client& client, const Wanted& wanted) {
   const std::string& name = wanted.topic;
   const Topic topic(rd_kafka_topic_new(client.get(), name.c_str(), nullptr));
@@ -807,13 +809,13 @@ Result<void> ConsumeTopic(Client& client, const Wanted& wanted) {
   }
   std::vector<rd_kafka_message_t*> batch(1000);
   const auto patience = std::chrono::milliseconds(client.timeout_ms());
-  Instant last_heard = clock.Monotonic();
+  Instant last_answer = clock.Monotonic();
   while (left > 0) {
-    // Waits for a full batch, so not for long: the last one is never full.
+    // Waits for a full batch, but not long, because the last one is never full.
     const ssize_t count = rd_kafka_consume_batch_queue(queue.get(), 20, batch.data(), batch.size());
     if (count < 0) return client.Failed(rd_kafka_last_error());
-    if (count > 0) last_heard = clock.Monotonic();
-    if (clock.Monotonic() - last_heard > patience) {
+    if (count > 0) last_answer = clock.Monotonic();
+    if (clock.Monotonic() - last_answer > patience) {
       return client.Failed(RD_KAFKA_RESP_ERR__TIMED_OUT,
                            fmt::format("{} partitions of {} stand still", left, Quote(name)));
     }
@@ -825,7 +827,7 @@ Result<void> ConsumeTopic(Client& client, const Wanted& wanted) {
           message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         return client.Failed(message->err, rd_kafka_message_errstr(message.get()));
       }
-      // The end may be that of a transaction, behind the last record.
+      // The end may be after the last record, if that is followed by a transaction marker.
       if (message->offset >= partition.end()) {
         partition.Finish();
         rd_kafka_consume_stop(topic.get(), message->partition);
@@ -849,7 +851,7 @@ Result<void> Consume(const Options& options) {
                           {"isolation.level", "read_committed"},
                           {"fetch.wait.max.ms", "10"},
                           {"reconnect.backoff.max.ms", "500"},
-                          // A queue that was full is filled again only when something wakes it.
+                          // A full queue is refilled only when something wakes it up.
                           {"topic.metadata.refresh.interval.ms", "50"}}));
   return ForEachLine([&](const Json& line) {
     using Offsets = std::map<std::string, std::int64_t>;

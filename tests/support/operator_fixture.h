@@ -1,5 +1,4 @@
-// An operator at work: the whole program against a controller that says what the test wants, on a
-// real UNIX socket.
+// Runs the whole operators' program against a fake controller on a real UNIX socket.
 #pragma once
 
 #include <fcntl.h>
@@ -34,8 +33,8 @@ using holdfast::testing::Unwrap;
 inline constexpr const char* kRun = "01HF7ZZZZZZZZZZZZZZZZZZZZA";
 inline constexpr const char* kCluster = "01HF0000000000000000000000";
 
-// The calendar stands still; deadlines are real.
-class StillClock final : public Clock {
+// Wall time is constant; deadlines are real.
+class FixedWallClock final : public Clock {
  public:
   WallTime Now() const override { return TrustNow(); }
   Instant Monotonic() const override { return SystemClock().Monotonic(); }
@@ -67,11 +66,11 @@ class FakePrompt final : public Prompt {
   }
 };
 
-// What the controller does with one request.
+// The controller's answer to one request.
 struct Script {
   std::vector<v1::AdminReply> replies;
-  bool is_complete = true;  // the last reply says so
-  bool hangs_up = false;    // after them
+  bool is_complete = true;  // the last reply is marked as complete
+  bool hangs_up = false;    // after the replies
 };
 
 inline Script Reply(v1::AdminReply reply) { return {{std::move(reply)}}; }
@@ -111,7 +110,7 @@ class FakeController {
     std::lock_guard lock(mutex_);
     answers_[request] = std::move(answer);
   }
-  // Of one kind, in the order they came.
+  // The requests of one kind, in order.
   std::vector<v1::AdminRequest> Got(v1::AdminRequest::RequestCase request) {
     std::lock_guard lock(mutex_);
     std::vector<v1::AdminRequest> got;
@@ -121,7 +120,7 @@ class FakeController {
     return got;
   }
 
-  // The answer's bytes; for other ways than the socket, too.
+  // The answer to a serialised request; also for transports other than the socket.
   Script ScriptFor(const Bytes& message) {
     v1::AdminRequest request;
     const bool is_request =
@@ -218,7 +217,7 @@ struct OperatorFixture {
                           "\noperator_key_file: operator.key\n" + more);
   }
 
-  // `argv` with --config added.
+  // Runs the program with `argv` and --config.
   Outcome Run(std::vector<std::string> argv) {
     argv.emplace_back("--config");
     argv.push_back(Path("cli.yaml"));
@@ -239,7 +238,7 @@ struct OperatorFixture {
     return outcome;
   }
 
-  // Runs made, and followed to this end.
+  // Answers requests to start runs, and to follow them until this final state.
   void AnswerRuns(const std::string& state, v1::TaskState task,
                   v1::OrderKind kind = v1::ORDER_KIND_BACKUP) {
     controller.On(v1::AdminRequest::kRun, [](const v1::AdminRequest&) {
@@ -256,7 +255,7 @@ struct OperatorFixture {
 
   TempDir directory = Unwrap(TempDir::Create("operator"));
   TrustFixture keys;
-  StillClock clock;
+  FixedWallClock clock;
   FakePrompt prompt;
   std::stop_source stop;
   config::Environment environment;

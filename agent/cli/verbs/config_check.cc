@@ -43,7 +43,7 @@ std::string ConfigCheckJson(const Settings& settings) {
   return Dump(document);
 }
 
-// The files that a repository's options name exist and are readable.
+// Checks that the files named in a repository's options exist and are readable.
 Result<void> CheckFilesOf(const RepositorySettings& repository) {
   for (const config::OptionSpec& option : S3Options()) {
     if (option.type != config::OptionType::kPath || !repository.values.Has(option.name)) continue;
@@ -64,13 +64,13 @@ class ConfigCheckVerb final : public AgentVerb {
                  .value = &as_user_});
   }
 
-  bool stays_root() const override { return !as_user_.empty(); }  // which it becomes later
+  bool stays_root() const override { return !as_user_.empty(); }  // drops root later
   bool expects_unit_credentials() const override { return true; }
 
   Result<int> Run(AgentProgram& program) override {
     if (!as_user_.empty()) {
       HF_ASSIGN(const ServiceUser user, FindUser(as_user_));
-      HF_TRY(BecomeUser(user, KeptRights::kReadAllFiles));
+      HF_TRY(BecomeUser(user, KeptCapabilities::kReadAllFiles));
     }
     Settings& settings = *program.settings();
     std::vector<Error> errors;
@@ -88,7 +88,7 @@ class ConfigCheckVerb final : public AgentVerb {
         LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(*program.context().kinds));
     if (!policy) errors.push_back(policy.error());
     if (!errors.empty()) {
-      // The last error ends the verb, and is shown there.
+      // The last error ends the verb and is shown there.
       for (std::size_t i = 0; i + 1 < errors.size(); ++i) program.ShowError(errors[i]);
       return Fail(std::move(errors.back()));
     }
@@ -123,7 +123,7 @@ class ConfigCheckVerb final : public AgentVerb {
     }
   }
 
-  // What a service needs to be asked stays with `source list`; that a path is mistyped does not.
+  // Mistyped paths are found here. `source list` finds what requires contacting the service.
   static void CheckPaths(AgentProgram& program, const SourceSettings& source,
                          std::vector<Error>& errors) {
     for (const auto& [option, path] : jobs::ConfiguredPaths(program.job(), source)) {
@@ -142,7 +142,7 @@ class ConfigCheckVerb final : public AgentVerb {
   }
 
   static void CheckStateDirectory(const std::string& path, std::vector<Error>& errors) {
-    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return;  // the first run makes it
+    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return;  // the first run creates it
     if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
       errors.push_back(ErrnoError(errno, "write to the state directory " + Quote(path)));
     }

@@ -15,7 +15,7 @@ namespace {
 std::string InitText(const jobs::InitReport& report) {
   std::string text = fmt::format("created repository {} at {}\n", Printable(report.repository),
                                  Printable(report.url));
-  if (report.password_made) {
+  if (report.password_generated) {
     text += fmt::format(
         "created its password file: {}\nKeep a copy of this file somewhere else: without it, the "
         "repository cannot be read.\n",
@@ -31,7 +31,7 @@ std::string InitJson(const jobs::InitReport& report) {
   document["url"] = report.url;
   document["id"] = report.id;
   document["password_file"] = report.password_file;
-  document["password_made"] = report.password_made;
+  document["password_made"] = report.password_generated;
   document["warnings"] = List(report.warnings);
   return Dump(document);
 }
@@ -52,8 +52,8 @@ class RepositoryInitVerb final : public AgentVerb {
   Result<int> Run(AgentProgram& program) override {
     HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
     HF_ASSIGN(const jobs::InitReport report, jobs::RunInit(program.job(), repository));
-    HF_TRY(agent::GiveNewRepository(*program.settings(), repository.url,
-                                    report.password_made ? repository.password_file : ""));
+    HF_TRY(agent::ChownNewRepository(*program.settings(), repository.url,
+                                     report.password_generated ? repository.password_file : ""));
     return program.Finish(
         kExitDone, [&] { return InitText(report); }, [&] { return InitJson(report); });
   }

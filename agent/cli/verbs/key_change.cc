@@ -23,7 +23,7 @@ std::string KeyChangeText(const jobs::KeyChangeReport& report) {
                         ShortId(report.removed.Hex()));
   }
   if (report.password_file.empty()) return text;
-  text += fmt::format("  {} password: {}\n", report.password_made ? "its new random" : "its",
+  text += fmt::format("  {} password: {}\n", report.password_generated ? "its new random" : "its",
                       Printable(report.password_file));
   if (!report.added.IsZero() && !report.removed.IsZero()) {
     text +=
@@ -39,11 +39,11 @@ std::string KeyChangeJson(const jobs::KeyChangeReport& report, std::string_view 
   document["added"] = report.added.IsZero() ? Json() : Json(report.added.Hex());
   document["removed"] = report.removed.IsZero() ? Json() : Json(report.removed.Hex());
   document["password_file"] = OrNull(report.password_file);
-  document["password_made"] = report.password_made;
+  document["password_made"] = report.password_generated;
   return Dump(document);
 }
 
-// What the three verbs that change keys have in common.
+// Base of the three verbs that change keys.
 class KeyChangeVerb : public AgentVerb {
  public:
   using AgentVerb::AgentVerb;

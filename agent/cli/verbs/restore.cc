@@ -19,7 +19,6 @@
 namespace holdfast::cli {
 namespace {
 
-// ": 12 items (3 as they were), 4 KiB; 1 removed"; empty where there is nothing to tell.
 std::string PlanText(const std::vector<PlannedChange>& plan, Screen screen) {
   if (plan.empty()) return "";
   Rows rows;
@@ -39,6 +38,7 @@ std::string PlanText(const std::vector<PlannedChange>& plan, Screen screen) {
                      rows, screen);
 }
 
+// E.g. ": 12 items (3 unchanged), 4 KiB; 1 removed"; empty if there is nothing to report.
 std::string RestoreCounts(const jobs::RestoreReport& report) {
   std::string text;
   if (report.items > 0) text = ": " + FormatCount(report.items, "item");
@@ -66,7 +66,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
       report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
   std::string what =
       report.directory.empty() ? " in place" : fmt::format(" to {}", Printable(report.directory));
-  // The lines of a restore method say where.
+  // The method's lines describe the destination.
   if (!report.lines.empty() || !report.plan.empty()) what.clear();
   const std::string counts = RestoreCounts(report);
   const bool is_partly_done = report.state == jobs::TaskState::kPartlyDone;
@@ -221,7 +221,7 @@ class RestoreVerb final : public AgentVerb {
     options.include = include_;
     options.exclude = exclude_;
     options.overwrite = overwrite_;
-    options.remove_others = remove_others_;
+    options.delete_extraneous = remove_others_;
     options.strip = strip_;
     options.dry_run = dry_run_;
     options.safety_snapshot = !no_safety_snapshot_;
@@ -244,7 +244,7 @@ class RestoreVerb final : public AgentVerb {
     if (report.state == jobs::TaskState::kPartlyDone) code = kExitPartlyDone;
     const auto text = [&] { return RestoreText(report, program.screen()); };
     const auto json = [&] { return RestoreJson(report, code); };
-    // Its lines are commands to copy.
+    // The lines contain commands to copy.
     if (!report.lines.empty()) return program.FinishVerbatim(code, text, json);
     return program.Finish(code, text, json);
   }

@@ -22,7 +22,7 @@ class AlertmanagerSource final : public Source {
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(auto members, SurveyMembers(settings_, stop));
-    HF_TRY(AskForSilences(members, stop));
+    HF_TRY(QuerySilences(members, stop));
     auto options = NodeOptions(settings_);
     options.missing_is_failure = false;
     HF_ASSIGN(const auto node,

@@ -21,11 +21,11 @@ namespace holdfast::alertmanager {
 namespace {
 
 constexpr std::chrono::hours kDefaultRetention{120};
-// What was made a moment ago may still be on its way to a peer.
+// A recent change may not have reached all peers yet.
 constexpr int kAgreementTries = 5;
 constexpr std::chrono::milliseconds kGossip{300};
 
-// One file of the storage, held open so that a new one in its place does not matter.
+// A file of the storage, held open in case it is replaced.
 struct Pinned {
   Fd file;
   Attributes attributes;
@@ -48,8 +48,8 @@ WallTime ToWallTime(UnixTime time) {
   return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
 }
 
-// Why no member can be asked.
-Error NobodyAnswers(const std::vector<Member>& members) {
+// Why no member could be queried.
+Error UnreachableError(const std::vector<Member>& members) {
   std::string text = "no endpoint answers";
   std::string_view separator = ": ";
   for (const Member& member : members) {
@@ -78,7 +78,7 @@ class Session final : public BackupSession {
     HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
     if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
     HF_ASSIGN(node_, prometheus::NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
-    if (NoneAnswers(members_) && !is_member_) HF_TRY(BecomeCold());
+    if (NoneAnswers(members_) && !is_member_) HF_TRY(UseColdFiles());
     if (is_member_) return {};
     HF_TRY(PinStorage("nflog"));
     if (is_cold_) HF_TRY(PinStorage("silences"));
@@ -147,14 +147,14 @@ class Session final : public BackupSession {
     return Fail(ErrorCode::kCancelled, "backup stopped by request");
   }
 
-  // Only what does not run is taken from its files: of a server that runs they are not the truth.
-  Result<void> BecomeCold() {
+  // Uses the files only if Alertmanager is not running: those of a running server are outdated.
+  Result<void> UseColdFiles() {
     const bool is_down = std::ranges::all_of(
-        members_, [](const Member& member) { return member.api && member.api->found_nobody(); });
+        members_, [](const Member& member) { return member.api && member.api->is_unreachable(); });
     struct stat status {};
     const bool has_storage = ::stat(settings_.storage.c_str(), &status) == 0;
     if (!is_down || node_->process() != nullptr || !has_storage)
-      return Fail(NobodyAnswers(members_));
+      return Fail(UnreachableError(members_));
     is_cold_ = true;
     warnings_.push_back(
         "Alertmanager does not run: its files are saved as they are; silences that it created "
@@ -182,8 +182,8 @@ class Session final : public BackupSession {
 
   Result<void> AskAll() {
     for (int tries = 1;; ++tries) {
-      HF_TRY(AskForSilences(members_, stop_));
-      if (NoneAnswers(members_)) return Fail(NobodyAnswers(members_));
+      HF_TRY(QuerySilences(members_, stop_));
+      if (NoneAnswers(members_)) return Fail(UnreachableError(members_));
       const auto differences = Disagreements(members_);
       are_agreed_ = differences.empty();
       if (are_agreed_) break;
@@ -267,7 +267,7 @@ class Session final : public BackupSession {
   std::deque<Item> documents_;
   std::deque<std::pair<std::string, Pinned>> pinned_;
   std::optional<WallTime> nflog_written_;
-  std::optional<WallTime> silences_written_;  // where it is cold
+  std::optional<WallTime> silences_written_;  // if cold
   std::vector<Missing> missing_;
   std::vector<std::string> warnings_;
   std::uint64_t bytes_ = 0;

@@ -12,7 +12,7 @@ namespace holdfast::alertmanager {
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& /*places*/) {
   const auto query = NodeOptions({}).server;
-  const auto server = prometheus::FoundServer::Read(process, query.programs);
+  const auto server = prometheus::DetectedServer::Read(process, query.programs);
   if (!server) return std::nullopt;
   DiscoveredSource found;
   found.Set("endpoints", std::vector<std::string>{server->Url("endpoints", "9093", found)});
@@ -22,7 +22,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
       server->flags().Last("cluster.listen-address").value_or("0.0.0.0:9094");
   if (cluster.empty()) return found;
   found.facts["cluster address"] = cluster;
-  // Theirs for gossip are known here, and not the URLs.
+  // Only the peers' gossip addresses are known, not their URLs.
   const std::vector<std::string> peers = server->flags().All("cluster.peer");
   if (!peers.empty())
     found.notes.push_back(

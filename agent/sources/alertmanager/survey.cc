@@ -80,7 +80,7 @@ Result<std::vector<Member>> SurveyMembers(const Settings& settings, std::stop_to
   return members;
 }
 
-Result<void> AskForSilences(std::vector<Member>& members, const std::stop_token& stop) {
+Result<void> QuerySilences(std::vector<Member>& members, const std::stop_token& stop) {
   for (Member& member : members) {
     if (member.failure) continue;
     auto asked = AskOne(member, stop);

@@ -1,4 +1,4 @@
-// Looks at Alertmanagers that are, or should be, one cluster.
+// Inspects Alertmanagers that are, or should be, one cluster.
 #pragma once
 
 #include <memory>
@@ -14,23 +14,23 @@
 
 namespace holdfast::alertmanager {
 
-// GET /api/v2/status, as far as it is of use.
+// The relevant part of GET /api/v2/status.
 struct Status {
   std::string version;
-  std::string cluster_name;    // of this member; empty where it is alone
+  std::string cluster_name;    // of this member; empty if not clustered
   std::string cluster_status;  // "ready", "settling" or "disabled"
   struct Peer {
     std::string name;
     std::string address;
   };
-  std::vector<Peer> peers;  // itself among them
-  std::string json;         // all of it, in lines
+  std::vector<Peer> peers;  // including itself
+  std::string json;         // the whole response, indented
   bool is_clustered() const { return cluster_status != "disabled"; }
 };
-// kCorrupt for what is no such answer.
+// kCorrupt if it is not a status.
 Result<Status> ParseStatus(std::string_view text);
 
-// One endpoint. `api` outlives its use.
+// One endpoint.
 struct Member {
   std::string endpoint;
   std::optional<prometheus::HttpApi> api;
@@ -39,19 +39,19 @@ struct Member {
   std::vector<Silence> silences;
 };
 
-// Asks all of them for their status. Only what is wrong with the settings, and kCancelled, is an
-// error; a member that does not answer has a `failure`.
+// Queries the status of all members. A member that does not answer has a `failure`. Fails only with
+// kCancelled or for invalid settings.
 Result<std::vector<Member>> SurveyMembers(const Settings& settings, std::stop_token stop);
 
-// Asks those that answered for their silences; who does not answer now has a `failure`.
-Result<void> AskForSilences(std::vector<Member>& members, const std::stop_token& stop);
+// Queries the silences of members that answered; sets `failure` for those that no longer answer.
+Result<void> QuerySilences(std::vector<Member>& members, const std::stop_token& stop);
 
-// Of all members without a failure: of each silence the newest version, as they would agree on
-// themselves, by ascending id.
+// Merges the silences of all members without a failure: the newest version of each, as they would
+// agree on themselves, by ascending id.
 std::vector<Silence> MergeSilences(const std::vector<Member>& members);
 
-// In words, which members lack what others have; empty where they agree. Expired silences do not
-// count: each member forgets them in its own time.
+// Describes which members miss silences that others have; empty if they agree. Missing expired
+// silences do not count: each member deletes them at its own time.
 std::vector<std::string> Disagreements(const std::vector<Member>& members);
 
 }  // namespace holdfast::alertmanager

@@ -15,7 +15,7 @@
 namespace holdfast::etcd {
 namespace {
 
-// Left to others on the spool's file system.
+// Space left free on the spool's file system.
 constexpr std::uint64_t kSpoolMargin = 256U << 20;
 
 std::string Join(const std::vector<std::string>& texts) {
@@ -24,7 +24,7 @@ std::string Join(const std::vector<std::string>& texts) {
   return joined;
 }
 
-// A nameless file in `directory`: it goes when its descriptor does, also after a crash.
+// Creates an unnamed file in `directory`. It disappears with its descriptor, also after a crash.
 Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
   HF_TRY(MakeDirectories(directory, 0700));
   struct statvfs space {};
@@ -46,7 +46,7 @@ Result<DatabaseFacts> ReadFacts(int spool, std::uint64_t database_bytes) {
   return ReadDatabaseFacts(file);
 }
 
-// Hands the feed on; the session keeps it.
+// Reads from a feed that the session owns.
 class FeedReader final : public ByteReader {
  public:
   FeedReader(SnapshotFeed& feed, Attributes attributes)
@@ -68,7 +68,7 @@ class Session final : public BackupSession {
   Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
       : context_(context), settings_(settings), previous_(spec.previous) {}
 
-  // The thread that takes the stream must be told before it is waited for.
+  // Stop the feed's thread before its destructor waits for it.
   ~Session() override { stop_.request_stop(); }
 
   Result<void> Prepare(std::stop_token stop) override {
@@ -139,7 +139,7 @@ class Session final : public BackupSession {
     void operator()() const { target->request_stop(); }
   };
 
-  // Position and members, from the saved bytes where there is a spool to read them from.
+  // Adds position and members: from the spooled snapshot, if there is one.
   Result<void> AddFacts(Manifest& manifest) {
     if (feed_->spool() < 0) {
       if (feed_->spool_overflowed())
@@ -159,7 +159,7 @@ class Session final : public BackupSession {
     const DatabaseFacts& facts = *read;
     manifest.position["revision"] = std::to_string(facts.revision);
     manifest.position["raft_index"] = std::to_string(facts.raft_index);
-    // Before 3.5 the file does not say; the member's term changes with elections only.
+    // Files before 3.5 do not have the term. The member's term changes only with elections.
     std::uint64_t term = facts.raft_term != 0 ? facts.raft_term : chosen_.status.raft_term;
     manifest.position["raft_term"] = std::to_string(term);
     for (const MemberEntry& member : facts.members)
@@ -176,7 +176,7 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // A comfort, which a compaction since the cut may deny.
+  // Optional: fails if a compaction since the cut removed the revision.
   void CountKeys(Manifest& manifest, std::uint64_t revision) {
     auto keys = chosen_.connection->CountKeys(revision, stop_.get_token());
     if (keys) manifest.details["keys"] = {std::to_string(*keys)};
@@ -185,7 +185,7 @@ class Session final : public BackupSession {
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
-  std::stop_source stop_;  // of the job, and of this session's end
+  std::stop_source stop_;  // requested by the job and by the destructor
   std::optional<std::stop_callback<Forward>> forward_;
   EndpointReport chosen_;
   std::vector<std::string> warnings_;
@@ -193,11 +193,11 @@ class Session final : public BackupSession {
   WallTime cut_time_;
   bool is_snapshot_given_ = false;
   std::unique_ptr<SnapshotMessages> messages_;
-  std::unique_ptr<SnapshotFeed> feed_;  // last: its thread uses what stands above
+  std::unique_ptr<SnapshotFeed> feed_;  // last: its thread uses the members above
 };
 
-// Saves this member's files only. Who can no longer read its member wants them all the more, so
-// what the service says, or that it says nothing, is reported and never in the way.
+// Saves only this member's files. They are needed most when the member cannot be read, so the state
+// of the service is reported but never fails the backup.
 class MemberSession final : public BackupSession {
  public:
   MemberSession(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
@@ -235,7 +235,7 @@ class MemberSession final : public BackupSession {
   std::uint64_t bytes_total() const override { return files_ ? files_->bytes() : 0; }
 
  private:
-  // Identity and health, from the member that would be read or else from any that answers.
+  // Adds identity and health: of the member that would be read, or else of any that answers.
   void Describe(const std::vector<EndpointReport>& reports) {
     std::uint64_t newest = 0;
     for (const EndpointReport& report : reports)
@@ -244,7 +244,7 @@ class MemberSession final : public BackupSession {
     const EndpointReport* answering = nullptr;
     for (const EndpointReport& report : reports) {
       if (!report.failure && answering == nullptr) answering = &report;
-      if (!ReasonAgainst(report, newest)) ++readable;
+      if (!UnsupportedReason(report, newest)) ++readable;
     }
     manifest_.details["health"] = {
         fmt::format("{} of {} can be read", readable, FormatCount(reports.size(), "endpoint"))};

@@ -22,7 +22,7 @@ constexpr std::size_t kTextBytesMax = 1U << 20;
 constexpr std::string_view kDefaultClientUrl = "http://localhost:2379";
 constexpr std::string_view kKubeadmDirectory = "/etc/kubernetes/pki/etcd/";
 
-// What a configuration file calls by another name than the flag, in one of its two maps.
+// Options that have another name in a configuration file, inside one of its two maps.
 struct FileKey {
   std::string_view flag;
   std::string_view map;
@@ -41,7 +41,7 @@ constexpr std::array<std::string_view, 6> kFileFlags = {"cert-file",       "key-
                                                         "trusted-ca-file", "peer-cert-file",
                                                         "peer-key-file",   "peer-trusted-ca-file"};
 
-// "ETCD_LISTEN_CLIENT_URLS" of "listen-client-urls".
+// Returns "ETCD_LISTEN_CLIENT_URLS" for "listen-client-urls".
 std::string VariableOf(std::string_view flag) {
   std::string name = "ETCD_";
   for (const char c : flag)
@@ -49,8 +49,8 @@ std::string VariableOf(std::string_view flag) {
   return name;
 }
 
-// How a member was told to run. A configuration file, where there is one, is all that counts;
-// otherwise a flag goes before its variable.
+// The settings of a member. If there is a configuration file, etcd ignores everything else;
+// otherwise a flag overrides its environment variable.
 class MemberSettings {
  public:
   MemberSettings(const host::LocalProcess& process, const host::Places& places,
@@ -83,7 +83,7 @@ class MemberSettings {
     return found == environment_.end() ? "" : found->second;
   }
   bool Flag(std::string_view flag) const { return Text(flag) == "true"; }
-  // The files that it was started by: its configuration, and those of its unit's environment.
+  // Its configuration file and the environment files of its unit.
   const std::vector<std::string>& files() const { return files_; }
 
  private:
@@ -92,9 +92,9 @@ class MemberSettings {
       environment_ = *std::move(environment);
       return;
     }
-    // What systemd read at its start is as good as long as nobody changed it.
+    // systemd read these files at the start; they may have changed since.
     for (const std::string& file : files_) {
-      const auto text = ReadForeignFile(file, kTextBytesMax);
+      const auto text = ReadUntrustedFile(file, kTextBytesMax);
       if (!text || !*text) continue;
       for (auto& [name, value] : host::ParseEnvironment(**text)) environment_[name] = value;
     }
@@ -135,14 +135,14 @@ bool IsLoopback(const ServerUrl& url) {
   return url.host == "localhost" || url.host.starts_with("127.") || url.host == "::1";
 }
 
-// One by which this member alone is reached, from this host.
+// An endpoint that reaches only this member, from this host.
 ServerUrl EndpointOf(const std::vector<ServerUrl>& listens,
                      const std::vector<ServerUrl>& advertised) {
   const auto loopback = std::ranges::find_if(listens, IsLoopback);
   if (loopback != listens.end()) return *loopback;
   ServerUrl url = listens.front();
   if (!url.IsWildcard()) return url;
-  // Its certificate holds for a name that it tells its clients, and rarely for 127.0.0.1.
+  // Its certificate is valid for an advertised name, and rarely for 127.0.0.1.
   const auto named = std::ranges::find_if(
       advertised, [](const ServerUrl& one) { return one.scheme == "https" && !one.IsWildcard(); });
   if (url.scheme == "https" && named != advertised.end()) return *named;
@@ -213,7 +213,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   std::vector<std::string> files = member.files();
   for (const std::string_view flag : kFileFlags) {
     const std::string path = member.Text(flag);
-    // Those of kubeadm are saved with its whole directory.
+    // With kubeadm, its whole directory is saved.
     if (!path.empty() && !is_kubeadm) files.push_back(process.Absolute(path));
   }
   std::ranges::sort(files);

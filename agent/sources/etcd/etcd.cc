@@ -31,13 +31,13 @@ class EtcdSource final : public Source {
     for (const EndpointReport& report : reports)
       if (!report.failure) newest = std::max(newest, report.status.raft_index);
     auto choice = ChooseEndpoint(reports);
-    // Nobody answers: the errors say more than an empty picture would.
+    // No endpoint answers: return the errors instead of an empty description.
     if (!choice &&
         std::ranges::all_of(reports, [](const auto& r) { return r.failure.has_value(); }))
       return Fail(std::move(choice).error());
     std::size_t readable = 0;
     for (const EndpointReport& report : reports)
-      if (!ReasonAgainst(report, newest)) ++readable;
+      if (!UnsupportedReason(report, newest)) ++readable;
     info.healthy = choice && readable == reports.size();
     info.health =
         fmt::format("{} of {} can be read", readable, FormatCount(reports.size(), "endpoint"));
@@ -87,7 +87,7 @@ class EtcdSource final : public Source {
     }
   }
 
-  // What an endpoint says of the member behind it.
+  // Adds what the endpoint reports about its member.
   static void AddMemberState(const EndpointReport& report, SourceInfo& info) {
     if (report.failure) return;
     std::string id = IdText(report.status.header.member_id);

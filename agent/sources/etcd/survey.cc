@@ -7,7 +7,7 @@
 namespace holdfast::etcd {
 namespace {
 
-// etcd itself calls a member slow, and refuses writes there, from this many entries on.
+// etcd itself considers a member slow, and refuses writes, from this lag on.
 constexpr std::uint64_t kLagMax = 5000;
 
 Result<void> Ask(EndpointReport& report, const Access& access, std::stop_token stop) {
@@ -84,7 +84,7 @@ Result<std::vector<EndpointReport>> SurveyEndpoints(const Settings& settings,
   return reports;
 }
 
-std::optional<Error> ReasonAgainst(const EndpointReport& report, std::uint64_t raft_index_max) {
+std::optional<Error> UnsupportedReason(const EndpointReport& report, std::uint64_t raft_index_max) {
   if (report.failure) return report.failure;
   std::string name = Quote(report.endpoint);
   const StatusResponse& status = report.status;
@@ -116,7 +116,7 @@ Result<EndpointChoice> ChooseEndpoint(const std::vector<EndpointReport>& reports
   std::optional<std::size_t> chosen;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const EndpointReport& report = reports[i];
-    reasons.push_back(ReasonAgainst(report, newest));
+    reasons.push_back(UnsupportedReason(report, newest));
     if (reasons.back()) continue;
     bool is_better = !chosen || (HasAlarm(reports[*chosen], AlarmType::kNoSpace) &&
                                  !HasAlarm(report, AlarmType::kNoSpace));

@@ -1,4 +1,4 @@
-// Looks at the members of a cluster and chooses the one to read.
+// Inspects the members of a cluster and chooses the one to read.
 #pragma once
 
 #include <memory>
@@ -13,19 +13,18 @@
 
 namespace holdfast::etcd {
 
-// One endpoint as it answered, or why it did not.
+// The answers of one endpoint, or why it failed.
 struct EndpointReport {
   std::string endpoint;
   std::optional<Error> failure;
   StatusResponse status;
   std::vector<AlarmEntry> alarms;    // of the whole cluster
-  std::vector<MemberEntry> members;  // likewise
+  std::vector<MemberEntry> members;  // of the whole cluster
   bool user_not_needed = false;
-  std::unique_ptr<Connection> connection;  // null where it failed
+  std::unique_ptr<Connection> connection;  // null if it failed
 };
 
-// Asks every endpoint, one after the other. An error only for what is wrong on this side: files
-// that cannot be read, or a stop.
+// Queries all endpoints in sequence. Fails only for local reasons: unreadable files, or a stop.
 Result<std::vector<EndpointReport>> SurveyEndpoints(const Settings& settings, std::stop_token stop);
 
 struct EndpointChoice {
@@ -33,17 +32,16 @@ struct EndpointChoice {
   std::vector<std::string> warnings;
 };
 
-// The first endpoint whose data are whole and current: it answers, is no learner, sees a leader,
-// has no alarm of its own, and has applied nearly all that any member knows of. A member without
-// space comes last but can be read; a corrupt one never is. When there is none: the first
-// endpoint's error code and every endpoint's reason. kInvalidArgument when the endpoints are of
-// different clusters.
+// Chooses the first endpoint with complete and current data: it answers, is not a learner, sees a
+// leader, has no alarm, and has applied nearly everything that any member knows. A member with a
+// NOSPACE alarm is the last choice; a corrupt one is never chosen. If none is usable, fails with
+// the first one's code and all reasons. kInvalidArgument if they belong to different clusters.
 Result<EndpointChoice> ChooseEndpoint(const std::vector<EndpointReport>& reports);
 
-// Why this endpoint cannot be read, or nullopt. `raft_index_max` is the newest any member knows.
-std::optional<Error> ReasonAgainst(const EndpointReport& report, std::uint64_t raft_index_max);
+// Why this endpoint cannot be read; nullopt if it can. `raft_index_max` is of all members.
+std::optional<Error> UnsupportedReason(const EndpointReport& report, std::uint64_t raft_index_max);
 
-// "member m2 has the alarm NOSPACE", one per alarm.
+// Returns "member m2 has the alarm NOSPACE" etc., one per alarm.
 std::vector<std::string> AlarmTexts(const std::vector<AlarmEntry>& alarms,
                                     const std::vector<MemberEntry>& members);
 

@@ -7,14 +7,14 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/filetree/count_ahead.h"
+#include "common/filetree/background_counter.h"
 #include "common/filetree/exclude.h"
 #include "common/filetree/mounts.h"
 
 namespace holdfast::files {
 namespace {
 
-constexpr std::uint64_t kCountedAtOnce = 2'000;  // some milliseconds of looking
+constexpr std::uint64_t kCountedAtOnce = 2'000;  // takes a few milliseconds
 constexpr std::uint64_t kProbeItemsMax = 20'000;
 
 std::unexpected<Error> Stopped() {
@@ -27,9 +27,9 @@ std::map<std::string, std::string> HostIdentity() {
   return {{"host", system.nodename}, {"kernel", system.release}};
 }
 
-std::uint64_t CountThere(const std::vector<filetree::Walker::Root>& roots) {
-  return static_cast<std::uint64_t>(std::ranges::count_if(
-      roots, [](const filetree::Walker::Root& root) { return root.is_there; }));
+std::uint64_t CountThere(const std::vector<filetree::Root>& roots) {
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(roots, [](const filetree::Root& root) { return root.exists; }));
 }
 
 std::unexpected<Error> NothingThere(const filetree::Walker& walker) {
@@ -57,7 +57,7 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // Files have no common point in time; the cut only tells later runs what to read again.
+  // Files have no common point in time. The cut only tells later backups which files to read again.
   Result<void> Cut() override {
     if (stop_.stop_requested()) return Stopped();
     cut_ = context_.clock->Now();
@@ -91,8 +91,8 @@ class Session final : public BackupSession {
   // What is saved, for the manifest.
   std::map<std::string, std::vector<std::string>> Selection() const {
     std::map<std::string, std::vector<std::string>> details;
-    for (const filetree::Walker::Root& root : walker_->roots()) {
-      if (root.is_there) details[kRootsDetail].push_back(root.path);
+    for (const filetree::Root& root : walker_->roots()) {
+      if (root.exists) details[kRootsDetail].push_back(root.path);
       details[kPathsDetail].push_back(root.given);
     }
     if (!settings_.exclude.empty()) details[kExcludeDetail] = settings_.exclude;
@@ -108,14 +108,14 @@ class Session final : public BackupSession {
   std::stop_token stop_;
   std::unique_ptr<filetree::Walker> walker_;
   WallTime cut_{};
-  std::optional<filetree::CountAhead> count_;
+  std::optional<filetree::BackgroundCounter> count_;
   bool is_at_end_ = false;
 };
 
-// A line for each path, and what a restore in place would refuse.
-void DescribeRoots(const std::vector<filetree::Walker::Root>& roots, SourceInfo& info) {
-  for (const filetree::Walker::Root& root : roots) {
-    if (!root.is_there) continue;
+// Lists the paths, and warns about those that a restore in place would refuse.
+void DescribeRoots(const std::vector<filetree::Root>& roots, SourceInfo& info) {
+  for (const filetree::Root& root : roots) {
+    if (!root.exists) continue;
     info.would_save.push_back(root.path);
     Result<std::vector<std::string>> mounts = filetree::MountPointsBelow(root.path);
     if (!mounts || mounts->empty()) continue;

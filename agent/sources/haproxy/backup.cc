@@ -36,7 +36,7 @@ class Session final : public BackupSession {
                   fmt::format("no configuration: {}: {}", Quote(first.what), first.reason),
                   "correct the source's \"config\", and let the agent read the file");
     }
-    if (may_refuse_) HF_TRY(RefuseMissing(survey_.missing));
+    if (may_refuse_) HF_TRY(FailIfMissing(survey_.missing));
     stop_ = std::move(stop);
     HF_TRY(AskHaproxy(stop_));
     filetree::WalkOptions options;
@@ -58,13 +58,13 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // The files have no common point in time; what is older than this one is as it was found.
+  // Files have no common point in time. The cut only tells later backups which files to read again.
   Result<void> Cut() override {
     cut_ = context_.clock->Now();
     return {};
   }
 
-  // What the process alone knows comes first: of all that is saved it changes the quickest.
+  // The process's own state comes first, because it changes fastest.
   Result<std::optional<Item>> Next() override {
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "backup stopped by request");
     if (!settings_.socket.empty()) {
@@ -114,7 +114,7 @@ class Session final : public BackupSession {
   std::uint64_t bytes_total() const override { return bytes_total_; }
 
  private:
-  // A backup is most needed where things are not well: what HAProxy says is noted, no more.
+  // Backups matter most when something is wrong, so what HAProxy says is only recorded.
   Result<void> AskHaproxy(const std::stop_token& stop) {
     Result<std::string> version = AskVersion(settings_, stop);
     if (!version) {
@@ -148,7 +148,7 @@ class Session final : public BackupSession {
   const Settings& settings_;
   SnapshotView* previous_;
   const std::vector<std::string> staged_;
-  const bool may_refuse_;  // what is missing
+  const bool may_refuse_;  // fail if a file is missing
   Survey survey_;
   std::map<std::string, std::string> identity_;
   std::vector<std::string> notes_;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kNameBytesMax = 4096;
 constexpr std::size_t kConfigBytesMax = std::size_t{4} << 20;
 
-// Options whose value is the next word; "-sf" and "-st" take all numbers that follow.
+// Options that take the next word as their value. "-sf" and "-st" take all numbers that follow.
 constexpr std::array<std::string_view, 9> kWithValue = {"-f", "-p", "-n", "-N", "-m",
                                                         "-L", "-C", "-x", "-S"};
 
@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 9> kWithValue = {"-f", "-p", "-n", "-N", 
 bool IsHaproxy(std::string_view name) { return name == "haproxy" || name.starts_with("hapee-lb"); }
 
 struct CommandLine {
-  std::vector<std::string> configs;  // as after -f
+  std::vector<std::string> configs;  // as given with -f
   std::string pid_file;
   std::string master_socket;
   std::string directory;  // -C
@@ -50,19 +50,19 @@ CommandLine ReadCommandLine(const std::vector<std::string>& words) {
   return line;
 }
 
-// A worker is started as its master was, and so is a process that one of them helps itself with.
+// Workers have the command line of their master, and so may helper processes of either.
 bool IsChildOfHaproxy(const host::LocalProcess& process) {
   const std::string parent =
       fmt::format("{}/{}/cmdline", process.proc.substr(0, process.proc.rfind('/')), process.parent);
-  const auto text = ReadForeignFile(parent, std::size_t{4} << 20);
+  const auto text = ReadUntrustedFile(parent, std::size_t{4} << 20);
   if (!text || !*text) return false;
   std::string_view first = std::string_view(**text).substr(0, kNameBytesMax);
   first = first.substr(0, first.find('\0'));
   return IsHaproxy(first.substr(first.rfind('/') + 1));
 }
 
-// "/run/admin.sock" of "stats socket /run/admin.sock mode 600 level admin"; empty for what gives no
-// way to read everything.
+// "/run/admin.sock" for "stats socket /run/admin.sock mode 600 level admin"; empty if the line has
+// no socket that can read everything.
 std::string SocketOfLine(const std::vector<Word>& words) {
   if (words.size() < 3 || words[0].text != "stats" || words[1].text != "socket") return "";
   std::string_view path = words[2].text;
@@ -73,13 +73,13 @@ std::string SocketOfLine(const std::vector<Word>& words) {
   return std::string(path);
 }
 
-// One by which everything can be read: of the configuration, or the master's.
+// A socket that can read everything: one in the configuration, or the master's.
 std::string FindSocket(const host::LocalProcess& process, const CommandLine& line,
                        const std::vector<std::string>& configs) {
   Variables variables;
   if (auto environment = process.ReadEnvironment()) variables = *std::move(environment);
   for (const std::string& config : configs) {
-    // Directories are left out: what stands in many files hardly has the one global section.
+    // Directories are skipped: the global section is rarely in a directory of many files.
     const auto text = process.ReadFile(config, kConfigBytesMax);
     std::string_view rest = text && *text ? std::string_view(**text) : std::string_view();
     while (!rest.empty()) {
@@ -99,7 +99,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& places) {
   if (!IsHaproxy(process.Name()) || IsChildOfHaproxy(process)) return std::nullopt;
   const CommandLine line = ReadCommandLine(process.command);
-  if (line.configs.empty()) return std::nullopt;  // it only says its version, or checks
+  if (line.configs.empty()) return std::nullopt;  // only prints its version, or checks
   DiscoveredSource found;
   std::vector<std::string> configs;
   bool has_relative = false;

@@ -22,13 +22,13 @@ std::optional<std::int64_t> WholeNumber(std::string_view text) {
   return number;
 }
 
-// A range of everything from, or up to, one number; `text` where it is none.
+// The range from a number on, or up to it, e.g. "4:"; `text` itself if it is not a number.
 std::string RangeOf(std::string_view operation, const std::string& text, bool is_version) {
   const std::size_t dot = std::min(text.find('.'), text.size());
   const auto whole = WholeNumber(std::string_view(text).substr(0, dot));
   const auto part =
       dot < text.size() ? WholeNumber(std::string_view(text).substr(dot + 1)) : std::int64_t{0};
-  constexpr std::int64_t kLargest = std::int64_t{1} << 46;  // that fits beside a part
+  constexpr std::int64_t kLargest = std::int64_t{1} << 46;  // leaves room for the part after a dot
   if (!whole || !part || *whole < 0 || *whole > kLargest) return text;
   constexpr std::int64_t kPart = 0xffff;
   std::int64_t value = is_version ? *whole << 16 | (*part & kPart) : *whole;
@@ -39,7 +39,7 @@ std::string RangeOf(std::string_view operation, const std::string& text, bool is
 }
 
 crypto::Digest SumOf(const std::vector<std::string>& patterns) {
-  PatternSum sum;
+  PatternDigest sum;
   for (const std::string& pattern : patterns) sum.Add(pattern);
   return sum.Digest();
 }
@@ -105,7 +105,7 @@ void InlineLists::Compare(const Group& group, std::vector<Difference>& differenc
       there.erase(same);
     }
   }
-  // What is left over is a list that HAProxy defines itself and the line uses, e.g. METH_GET.
+  // A list that is left over is predefined by HAProxy and used in the line, e.g. METH_GET.
   if (wanted.empty()) return;
   const bool is_known =
       std::ranges::all_of(wanted, [](const InlinePatterns* one) { return one->is_known; });

@@ -34,7 +34,7 @@ constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr const char* kIndex = "live.json";
 constexpr const char* kServers = "/servers-state";
 
-// The runtime API as soon as none of `before` answers there any more.
+// Opens the runtime API once no worker in `before` answers there.
 Result<RuntimeApi> OpenNew(const std::string& socket, const ProcessState& before,
                            const Clock& clock, const std::stop_token& stop) {
   const auto is_old = [&](pid_t pid) {
@@ -63,7 +63,7 @@ Result<RuntimeApi> OpenNew(const std::string& socket, const ProcessState& before
   }
 }
 
-// Which servers are not as they were.
+// Adds the servers that differ from their former state to `left`.
 Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text, bool was_loaded,
                           std::vector<std::string>& left) {
   const auto wanted = ParseServerStates(wanted_text);
@@ -74,8 +74,8 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
     left.emplace_back("the servers' state has an unknown format and was not compared");
     return {};
   }
-  // A name may lead elsewhere by now, and an agent's check may weigh a server anew: it is told, and
-  // what to do about it is not ours to say.
+  // A name may resolve to another address now, and an agent check may set another weight, so
+  // differences are only reported.
   for (const std::string& one : ServersThatDiffer(*wanted, *now)) {
     left.push_back(one + (was_loaded ? ""
                                      : " (only what \"server-state-file\" and "
@@ -84,7 +84,7 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
   return {};
 }
 
-// Without symlinks, as far as it exists.
+// Resolves symlinks as far as the path exists.
 std::string RealPath(const std::string& path) {
   std::error_code failure;
   const std::filesystem::path real = std::filesystem::weakly_canonical(path, failure);
@@ -161,7 +161,7 @@ std::optional<DecodedRecord> Decode(std::string_view text) {
     if (!object.contains(name) || !object[name].is_string()) return std::nullopt;
     *value = object[name];
   }
-  // It is removed when all is done.
+  // This directory is removed at the end, so only our own names are accepted.
   if (!record.kept.starts_with('/') || record.kept.find("/live-") == std::string::npos)
     return std::nullopt;
   record.snapshot_files = DecodeFiles(object, "snapshot_files");
@@ -215,7 +215,7 @@ Result<void> LiveHandover::PreflightOfSnapshot(const ProcessState& process,
     return view_.Open(fmt::format("{}/{}", prefix, path));
   };
   HF_ASSIGN(const std::string index, ReadLive(open_, kIndex, kIndexBytesMax));
-  HF_ASSIGN(StoredLive stored, DecodeLive(index));
+  HF_ASSIGN(SavedRuntimeState stored, DecodeLive(index));
   HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
   HF_TRY(CheckRights(stop));
   stored_ = std::move(stored);
@@ -232,12 +232,12 @@ Result<void> LiveHandover::CheckRights(const std::stop_token& stop) const {
               "\"socket\" to restore only the files");
 }
 
-// The restore puts other content into files of the scope: their entries in memory belong to the
-// former content. So do lists that stand in a configuration file of the scope.
+// The restore replaces the content of files in the scope, so their entries in memory are left out.
+// If a configuration file is in the scope, so are inline lists.
 Result<void> LiveHandover::UseKept() {
   open_ = OpenInDirectory(kept_ + "/live");
   HF_ASSIGN(const std::string index, ReadLive(open_, kIndex, kIndexBytesMax));
-  HF_ASSIGN(StoredLive stored, DecodeLive(index));
+  HF_ASSIGN(SavedRuntimeState stored, DecodeLive(index));
   HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
   const bool is_config = std::ranges::any_of(
@@ -283,7 +283,7 @@ Result<void> LiveHandover::Keep(std::stop_token stop) {
     CrashPoint("haproxy.live.handover");
     return scope_.is_limited() ? UseKept() : Result<void>{};
   }
-  // What could not be had now would be lost on the way back.
+  // State that cannot be read now would be lost in a rollback.
   Manifest manifest;
   live.Describe(manifest);
   return Fail(
@@ -325,7 +325,7 @@ Result<void> LiveHandover::AfterReload(const ProcessState& before,
   CrashPoint("haproxy.live.handover");
   HF_ASSIGN(const RuntimeApi api, OpenNew(settings_.socket, before, *context_.clock, stop));
   LiveChanges live;
-  HF_TRY(PutBackLive(api, *stored_, open_, live));
+  HF_TRY(RestoreRuntimeState(api, *stored_, open_, live));
   CrashPoint("haproxy.live.handover");
   HF_TRY(CheckServers(api, servers_, was_loaded_, live.left));
   if (stored_->is_of_other_configuration) {
@@ -340,7 +340,7 @@ Result<void> LiveHandover::AfterReload(const ProcessState& before,
   return {};
 }
 
-Result<void> TakeStateFilesBack(std::string_view record) {
+Result<void> RestoreStateFiles(std::string_view record) {
   const auto decoded = Decode(record);
   if (!decoded) return {};
   HF_TRY(StateFiles(decoded->snapshot_files, decoded->id).TakeBack());
@@ -354,13 +354,13 @@ Result<void> ForgetKept(std::string_view record) {
 
 namespace {
 
-// What the process knew before, to the one that runs now. In words what came of it.
-std::string HandOverKept(const DecodedRecord& record, const StoredLive& kept, const OpenLive& open,
-                         const ProcessState& before, const Clock& clock) {
+// Hands the former state to the process that runs now. Returns the outcome in words.
+std::string HandOverKept(const DecodedRecord& record, const SavedRuntimeState& kept,
+                         const OpenLive& open, const ProcessState& before, const Clock& clock) {
   const auto put = [&]() -> Result<void> {
     HF_ASSIGN(const RuntimeApi api, OpenNew(record.socket, before, clock, {}));
     LiveChanges changes;
-    return PutBackLive(api, kept, open, changes);
+    return RestoreRuntimeState(api, kept, open, changes);
   };
   const auto done = put();
   return done ? std::string("the runtime state was restored")
@@ -369,18 +369,18 @@ std::string HandOverKept(const DecodedRecord& record, const StoredLive& kept, co
 
 }  // namespace
 
-Result<std::string> ReloadWithFormer(const Process& process, std::string_view record_text,
-                                     bool was_running, const Clock& clock) {
+Result<std::string> ReloadFormerConfig(const Process& process, std::string_view record_text,
+                                       bool was_running, const Clock& clock) {
   const std::stop_token never;
   const auto record = Decode(record_text);
-  std::optional<StoredLive> kept;
+  std::optional<SavedRuntimeState> kept;
   OpenLive open;
   std::string servers;
   if (record) {
     open = OpenInDirectory(record->kept + "/live");
-    // Gone, or half of it: the reload matters more.
+    // If this is missing or incomplete, go on: the reload matters more.
     auto index = ReadLive(open, kIndex, kIndexBytesMax);
-    auto decoded = index ? DecodeLive(*index) : Result<StoredLive>(Fail(index.error()));
+    auto decoded = index ? DecodeLive(*index) : Result<SavedRuntimeState>(Fail(index.error()));
     if (decoded) kept = *std::move(decoded);
     if (kept && !kept->is_of_other_configuration) {
       auto text = ReadLive(open, kept->workers.front().directory + kServers, kStateBytesMax);
@@ -388,7 +388,7 @@ Result<std::string> ReloadWithFormer(const Process& process, std::string_view re
     }
   }
   const StateFiles files = record ? StateFiles(record->former_files, record->id) : StateFiles();
-  HF_TRY(files.TakeBack());  // of a run that crashed in the same place
+  HF_TRY(files.TakeBack());  // of an earlier attempt that crashed here
   HF_ASSIGN(const ProcessState state, process.Look(never));
   std::string said = "haproxy does not run";
   if (state.is_running || was_running) {
@@ -398,10 +398,10 @@ Result<std::string> ReloadWithFormer(const Process& process, std::string_view re
         return Fail(std::move(put).error());
       }
     }
-    auto told = state.is_running ? process.Reload(state, never) : process.Start(never);
-    if (told && state.is_running) told = process.AwaitReload(state, never);
+    auto restarted = state.is_running ? process.Reload(state, never) : process.Start(never);
+    if (restarted && state.is_running) restarted = process.AwaitReload(state, never);
     HF_TRY(files.TakeBack());
-    HF_TRY(std::move(told));
+    HF_TRY(std::move(restarted));
     said = state.is_running ? "haproxy was reloaded" : "haproxy was started again";
     if (kept) said += "; " + HandOverKept(*record, *kept, open, state, clock);
   }

@@ -1,12 +1,12 @@
-// The half of a restore in place that no file holds: what the process knew when the snapshot was
-// made is handed to the process that the reload starts; and what it knew before the restore is kept
-// until that is sure, so that a way back leads all the way.
+// The part of a restore in place that is about the process, not its files. State that the process
+// had when the snapshot was made is handed to the process that the reload starts. State from before
+// the restore is kept until the restore succeeds, so that a rollback can restore it too.
 //
-// A restore of one path (`scope`) brings back nothing of the process from the snapshot. What the
-// process knows now goes to the new one instead, but for maps and lists whose file is in the path.
+// A restore of one path (`scope`) restores no process state from the snapshot. The new process gets
+// the current state instead, except maps and lists whose file is in the path.
 //
-// In this order: servers' state lies in its file before the reload, because HAProxy loads it then
-// and at no other time; maps, lists and tables are set after it, because the reload empties them.
+// The order: server state is written to its file before the reload, because HAProxy loads it only
+// then. Maps, lists and tables are set after the reload, because it empties them.
 #pragma once
 
 #include <memory>
@@ -31,30 +31,30 @@ class LiveHandover {
  public:
   LiveHandover(const SourceContext& context, const Settings& settings, SnapshotView& view,
                const RestoreScope& scope, std::string id);
-  // What was kept goes with it, unless files were exchanged: then the way back needs it.
+  // Removes the kept state, unless files were exchanged: then a rollback needs it.
   ~LiveHandover();
   LiveHandover(const LiveHandover&) = delete;
   LiveHandover& operator=(const LiveHandover&) = delete;
 
-  // What there is to hand over, and whether it can be: kDenied, kUnavailable. Says in `changes`
-  // what will not be.
+  // Finds out what there is to hand over, and whether that is possible: kDenied, kUnavailable. Adds
+  // what will not be handed over to `changes`.
   Result<void> Preflight(const ProcessState& process, std::vector<std::string>& changes,
                          std::stop_token stop);
-  // Settles where Keep() will keep it: Record() says so from then on, and whoever comes after a
-  // crash finds it. Nothing where no socket is known.
+  // Chooses the directory for Keep(). From then on Record() has it, so that recovery after a crash
+  // finds it. Does nothing if the source has no socket.
   void PrepareToKeep();
-  // Keeps what the process knows now. Nothing where it does not run.
+  // Keeps the current state of the process. Does nothing if it does not run.
   Result<void> Keep(std::stop_token stop);
-  // What the way back needs to know, for the journal; empty where nothing is kept.
+  // What a rollback needs to know, for the journal; empty if nothing is kept.
   std::string Record() const;
-  // After the files were exchanged: finds the files that HAProxy will load. Record() changes.
+  // After the files were exchanged: finds the state files that HAProxy will load. Changes Record().
   void FindStateFiles();
-  // Then, before the reload.
+  // Then, before the reload: writes server state to these files.
   Result<void> BeforeReload();
-  // When the new worker, none of `before`, runs.
+  // When a new worker, not in `before`, runs: puts the state files back and sets everything else.
   Result<void> AfterReload(const ProcessState& before, std::vector<std::string>& changes,
                            std::stop_token stop);
-  // The way back is given up.
+  // No rollback will follow: removes the kept state.
   void Forget();
 
  private:
@@ -68,24 +68,25 @@ class LiveHandover {
   SnapshotView& view_;
   const RestoreScope& scope_;
   const std::string id_;
-  std::optional<StoredLive> stored_;       // what is handed over: the snapshot's or what is kept
-  OpenLive open_;                          // its files
+  std::optional<SavedRuntimeState>
+      stored_;                             // what is handed over: the snapshot's or the kept state
+  OpenLive open_;                          // opens its files
   std::string servers_;                    // its `show servers state`
-  std::vector<StateFile> snapshot_files_;  // of the snapshot's configuration
-  std::vector<StateFile> former_files_;    // of the one before
-  std::string kept_;                       // the directory; empty: none
+  std::vector<StateFile> snapshot_files_;  // state files of the snapshot's configuration
+  std::vector<StateFile> former_files_;    // of the previous configuration
+  std::string kept_;                       // directory of the kept state; empty: none
   bool is_swapped_ = false;
-  bool was_loaded_ = false;  // servers_ lay in a file when HAProxy started
+  bool was_loaded_ = false;  // servers_ was in a file when HAProxy started
 };
 
-// Reloads HAProxy after its former files were put back, by what Record() gave ("": as it comes).
-// What the process knew before the restore is handed to it, as far as it can be. Says in words what
-// came of it. Idempotent, also after a crash; removes what was kept when all is done.
-Result<std::string> ReloadWithFormer(const Process& process, std::string_view record,
-                                     bool was_running, const Clock& clock);
-// What has to be done before files are put back. Idempotent.
-Result<void> TakeStateFilesBack(std::string_view record);
-// When the former state is wanted no more.
+// After the former files were put back: reloads or starts HAProxy, and hands it the state from
+// before the restore as far as possible. An empty `record` (see Record()) only reloads. Returns the
+// outcome in words. Idempotent, also after a crash. Removes the kept state at the end.
+Result<std::string> ReloadFormerConfig(const Process& process, std::string_view record,
+                                       bool was_running, const Clock& clock);
+// Puts the former state files back. Must be called before other files are put back. Idempotent.
+Result<void> RestoreStateFiles(std::string_view record);
+// Removes the kept state when it is no longer needed.
 Result<void> ForgetKept(std::string_view record);
 
 }  // namespace holdfast::haproxy

@@ -8,7 +8,7 @@
 #include <span>
 #include <utility>
 
-#include "agent/sources/haproxy/line_cutter.h"
+#include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/text_item.h"
 #include "common/base/bytes.h"
@@ -21,8 +21,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
-// HAProxy takes no more at once than its buffer holds (tune.bufsize, 16 KiB by default), and says
-// nothing when there was more.
+// HAProxy accepts at most its buffer (tune.bufsize, 16 KiB by default) at once, and does not report
+// that there was more.
 constexpr std::size_t kCommandBytesMax = 4096;
 constexpr std::size_t kListBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kReadBackRows = 100;
@@ -39,7 +39,7 @@ const json& ListOf(const json& object, const char* name) {
   return found != object.end() && found->is_array() ? *found : kNone;
 }
 
-// A path that cannot leave its directory.
+// Whether a path stays in its directory.
 bool IsPath(std::string_view path) {
   if (path.empty() || path.find('\0') != std::string_view::npos) return false;
   while (!path.empty()) {
@@ -57,11 +57,11 @@ std::unexpected<Error> NoIndex(std::string_view what) {
               "back up again; remove \"socket\" to restore only the files");
 }
 
-// Each line of a stored file.
+// Passes each line of a stored file to `sink`.
 Result<void> ReadLines(const OpenLive& open, const std::string& path,
-                       const LineCutter::Sink& sink) {
+                       const LineSplitter::Sink& sink) {
   HF_ASSIGN(const std::unique_ptr<ByteReader> reader, open(path));
-  LineCutter lines(RuntimeApi::kLineBytesMax);
+  LineSplitter lines(RuntimeApi::kLineBytesMax);
   Bytes buffer(std::size_t{64} << 10);
   for (;;) {
     HF_ASSIGN(const std::size_t count, reader->Read(buffer));
@@ -79,13 +79,13 @@ std::string Trimmed(std::string text) {
   return text;
 }
 
-// Has one worker take one live state.
+// Restores one stored live state in one worker.
 class WorkerRestore {
  public:
   WorkerRestore(const RuntimeApi& api, pid_t worker, const OpenLive& open, LiveChanges& changes)
       : api_(api), worker_(worker), open_(open), changes_(changes) {}
 
-  // `is_other`: of another configuration than the one that runs.
+  // `is_other`: the state belongs to another configuration than the running one.
   Result<void> PutBack(const StoredWorker& stored, bool is_other) {
     std::map<std::string, std::vector<PatternSet>> there;
     for (const char* kind : {"map", "acl"}) {
@@ -110,7 +110,7 @@ class WorkerRestore {
       }
       auto done = PutBackPatterns(patterns, set->id);
       if (done) continue;
-      // What the configuration says of it exists, and nothing was changed.
+      // The list has its configured content, and nothing was changed.
       if (is_inline && done.error().code() == ErrorCode::kUnsupported) {
         changes_.left.push_back(fmt::format("{}: {}", NameOf(patterns), done.error().message()));
         continue;
@@ -129,7 +129,7 @@ class WorkerRestore {
   }
 
  private:
-  // A command that answers nothing when it is done.
+  // Runs a command that prints nothing on success.
   Result<void> Command(std::string_view command) {
     HF_ASSIGN(const std::string answer, api_.AskText(worker_, command));
     const std::string said = Trimmed(answer);
@@ -138,7 +138,7 @@ class WorkerRestore {
   }
 
   Result<std::string> SumOf(const std::string& show) {
-    PatternSum sum;
+    PatternDigest sum;
     HF_TRY(api_.Ask(worker_, show, [&](std::string_view line) -> Result<void> {
       if (const auto entry = PatternOf(line)) sum.Add(*entry);
       return {};
@@ -165,7 +165,7 @@ class WorkerRestore {
                   "this needs HAProxy 2.4; remove \"socket\" to restore only the files");
     }
     const std::string version = Trimmed(answer.substr(kVersion.size()));
-    // "@1 #3", as every step of the transaction names it.
+    // "@1 #3", with which every step of the transaction names its target.
     const std::string target = fmt::format("@{} #{}", version, id);
     Result<void> done = Fill(patterns, target);
     if (done) done = Command(fmt::format("commit {} {}", patterns.kind, target));
@@ -183,7 +183,7 @@ class WorkerRestore {
     std::string pending;
     const auto send = [&]() -> Result<void> {
       if (pending.empty()) return {};
-      // What follows "<<" ends with an empty line, which the end of the question makes.
+      // What follows "<<" ends with an empty line, which the end of the command provides.
       Result<void> sent = Command(is_map ? fmt::format("{}<<\n{}", add, pending) : pending);
       pending.clear();
       return sent;
@@ -193,7 +193,7 @@ class WorkerRestore {
       if (is_map) {
         next = fmt::format("{}\n", entry);
       } else {
-        // A list's pattern may hold blanks, which "<<" takes for the end of it.
+        // A list's pattern may contain blanks, and after "<<" it would end at the first one.
         const auto word = EncodeCommandWord(entry);
         if (!word) return Fail(ErrorCode::kUnsupported, "an entry is empty");
         next = add + *word;
@@ -208,13 +208,13 @@ class WorkerRestore {
     };
     HF_TRY(ReadLines(open_, patterns.path, add_entry));
     HF_TRY(send());
-    // Before it counts: what was only half taken is never seen.
+    // Checked before the commit, so a partly accepted set never takes effect.
     HF_ASSIGN(const std::string sum, SumOf(fmt::format("show {} {}", patterns.kind, target)));
     if (sum == patterns.sha256) return {};
     return Fail(ErrorCode::kInternal, "HAProxy did not accept the saved entries");
   }
 
-  // The master wants to be told of each command whose it is.
+  // The master requires the target worker before each command.
   std::string Prefix() const {
     return worker_ == 0 ? std::string() : fmt::format("@!{} ", worker_);
   }
@@ -261,8 +261,8 @@ class WorkerRestore {
         return {};
       }
       ++set;
-      // Each of the first by itself, and at once: later ones and traffic push rows out of a table
-      // that is full, and time takes those that expire soon.
+      // The first rows are set one by one and read back at once. In a full table, later rows and
+      // traffic push rows out, and others expire soon.
       if (tried < kReadBackRows) {
         ++tried;
         HF_ASSIGN(const std::uint64_t refused, SetRows(command + data));
@@ -296,7 +296,7 @@ class WorkerRestore {
     if (set > without_room)
       changes_.done.push_back(
           fmt::format("table {}: {} set", table.name, FormatCount(set - without_room, "row")));
-    TellWhatIsLeft(table, impossible);
+    ReportNotRestored(table, impossible);
     return {};
   }
 
@@ -304,7 +304,7 @@ class WorkerRestore {
     return said.find("Unable to allocate a new entry") != std::string_view::npos;
   }
 
-  // How many of them a full table did not take; it drops older ones unless it has `nopurge`.
+  // Returns how many rows a full table refused. Without `nopurge` it drops older rows instead.
   Result<std::uint64_t> SetRows(std::string_view commands) {
     HF_ASSIGN(const std::string answer, api_.AskText(worker_, commands));
     std::uint64_t refused = 0;
@@ -321,8 +321,8 @@ class WorkerRestore {
     return refused;
   }
 
-  // " data.gpc0 1 data.conn_cnt 2". A field that comes for the first time is tried alone: whether
-  // HAProxy sets it depends on its version, and it does not say.
+  // " data.gpc0 1 data.conn_cnt 2". A field is tried alone the first time: whether HAProxy can set
+  // it depends on its version, and HAProxy does not say.
   Result<std::string> DataOf(const std::string& command, const TableRow& row) {
     std::string data;
     for (const auto& [field, value] : row.fields) {
@@ -336,8 +336,8 @@ class WorkerRestore {
       if (known == settable_.end()) {
         HF_ASSIGN(const std::string answer, api_.AskText(worker_, command + one));
         const std::string said = Trimmed(answer);
-        if (IsNoRoom(said)) return data;  // which says nothing of the field
-        // Keys of such a table, e.g. binary ones, come from nowhere but traffic.
+        if (IsNoRoom(said)) return data;  // says nothing about the field
+        // Only traffic can create the keys of such a table, e.g. binary ones.
         if (said.find("not supported") != std::string::npos && said.find("key") != said.npos) {
           refused_ = true;
           refusal_ = said;
@@ -361,7 +361,7 @@ class WorkerRestore {
     return is_there;
   }
 
-  void TellWhatIsLeft(const StoredTable& table, std::uint64_t impossible) {
+  void ReportNotRestored(const StoredTable& table, std::uint64_t impossible) {
     if (impossible > 0) {
       changes_.left.push_back(fmt::format("table {}: {} cannot be set{}", table.name,
                                           FormatCount(impossible, "row"),
@@ -381,7 +381,7 @@ class WorkerRestore {
   const pid_t worker_;
   const OpenLive& open_;
   LiveChanges& changes_;
-  // Of the table that is being put back.
+  // For the table that is being restored.
   std::map<std::string, bool> settable_;
   std::map<std::string, std::string> not_set_;  // field -> what HAProxy said
   bool refused_ = false;
@@ -434,14 +434,14 @@ Result<StoredWorker> DecodeWorker(const json& object) {
 
 }  // namespace
 
-Result<StoredLive> DecodeLive(std::string_view text) {
+Result<SavedRuntimeState> DecodeLive(std::string_view text) {
   const json document = json::parse(text, nullptr, false);
   if (!document.is_object() || !document.contains("format_version")) return NoIndex("is malformed");
   if (document["format_version"] != kFormatVersion) {
     return Fail(ErrorCode::kUnsupported, "HAProxy's live state has a newer format",
                 "use a newer Holdfast");
   }
-  StoredLive live;
+  SavedRuntimeState live;
   for (const json& one : ListOf(document, "workers")) {
     HF_ASSIGN(StoredWorker worker, DecodeWorker(one));
     live.workers.push_back(std::move(worker));
@@ -458,8 +458,8 @@ Result<std::string> ReadLive(const OpenLive& open, const std::string& path, std:
   return ReadText(*reader, path, bytes_max);
 }
 
-Result<void> PutBackLive(const RuntimeApi& api, const StoredLive& live, const OpenLive& open,
-                         LiveChanges& changes) {
+Result<void> RestoreRuntimeState(const RuntimeApi& api, const SavedRuntimeState& live,
+                                 const OpenLive& open, LiveChanges& changes) {
   HF_CHECK(!live.workers.empty());
   const bool has_rows = std::ranges::any_of(live.workers, [](const StoredWorker& worker) {
     return std::ranges::any_of(worker.tables, [](const StoredTable& one) { return one.rows > 0; });

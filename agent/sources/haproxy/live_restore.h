@@ -1,9 +1,9 @@
-// Puts back into a running HAProxy what only it knew when it was saved (live_state.h): maps and
-// lists in one step each, stick tables row by row. Servers' state is not said but loaded, from a
-// file, when HAProxy starts anew (state_files.h).
+// Restores state that only the running HAProxy had (live_state.h): each map and list in one
+// transaction, stick tables row by row. Server state is not set through the API: HAProxy loads it
+// from a file when it starts (state_files.h).
 //
-// What HAProxy gives no way to set is told, not tried: rates, times to live, and what it refuses
-// for a table's type. Everything else that does not come about is an error.
+// State that HAProxy does not let clients set is reported: rates, times to live, and what it
+// refuses for a table's type. Any other failure is an error.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@
 
 namespace holdfast::haproxy {
 
-// live.json, as far as a restore needs it.
+// The parts of live.json that a restore needs.
 struct StoredPatterns {
   std::string kind;    // "map" or "acl"
-  std::string file;    // as the configuration names it; empty: it stands in the configuration
+  std::string file;    // as the configuration names it; empty for an inline list
   std::string path;    // below the live state's directory
   std::string sha256;  // of its entries
   // Of a list without a file.
@@ -44,34 +44,34 @@ struct StoredWorker {
   std::vector<StoredTable> tables = {};
   bool operator==(const StoredWorker&) const = default;
 };
-struct StoredLive {
+struct SavedRuntimeState {
   std::vector<StoredWorker> workers;  // never empty
-  // Files of the configuration were others than HAProxy had read: what it knew belongs to no
-  // configuration that was saved.
+  // Configuration files had changed after HAProxy read them, so its state belongs to no saved
+  // configuration.
   bool is_of_other_configuration = false;
-  bool operator==(const StoredLive&) const = default;
+  bool operator==(const SavedRuntimeState&) const = default;
 };
-// kCorrupt when it is no such document, kUnsupported when a newer format wrote it.
-Result<StoredLive> DecodeLive(std::string_view json);
+// kCorrupt if it is malformed, kUnsupported if a newer format wrote it.
+Result<SavedRuntimeState> DecodeLive(std::string_view json);
 
-// Opens a file below the live state's directory.
+// Opens a file below the directory of the live state.
 using OpenLive = std::function<Result<std::unique_ptr<ByteReader>>(const std::string& path)>;
 
-// A whole small file; kCorrupt when it is larger than `bytes_max`.
+// Reads a small file; kCorrupt if it is larger than `bytes_max`.
 Result<std::string> ReadLive(const OpenLive& open, const std::string& path, std::size_t bytes_max);
 
 struct LiveChanges {
   std::vector<std::string> done;  // in words
-  std::vector<std::string> left;  // what is not as it was, and why
+  std::vector<std::string> left;  // what was not restored, and why
 };
 
-// One worker of `api` after the other; each gets what the stored worker of the same number had, or
-// the first one's. kUnavailable and its like from the socket; kInternal when what was set cannot be
-// read back.
-Result<void> PutBackLive(const RuntimeApi& api, const StoredLive& live, const OpenLive& open,
-                         LiveChanges& changes);
+// Restores the workers of `api` one after the other. Each gets the state of the stored worker with
+// the same number, or else of the first one. Errors of the socket, such as kUnavailable; kInternal
+// if what was set cannot be read back.
+Result<void> RestoreRuntimeState(const RuntimeApi& api, const SavedRuntimeState& live,
+                                 const OpenLive& open, LiveChanges& changes);
 
-// Servers whose administrative state, weight or address is not that of `wanted`: of each, in words.
+// Servers whose administrative state, weight or address differs from `wanted`, in words.
 std::vector<std::string> ServersThatDiffer(const std::vector<ServerState>& wanted,
                                            const std::vector<ServerState>& now);
 

@@ -15,7 +15,7 @@
 #include "agent/sources/foreign_file.h"
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/inline_lists.h"
-#include "agent/sources/haproxy/line_cutter.h"
+#include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/runtime_api.h"
@@ -30,7 +30,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kFormatVersion = 1;
-constexpr int kAttemptsMax = 3;                               // each ends with a reload
+constexpr int kAttemptsMax = 3;                               // a reload ends an attempt
 constexpr std::size_t kListBytesMax = std::size_t{16} << 20;  // of names
 constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
 constexpr std::size_t kCertificateBytesMax = std::size_t{4} << 20;
@@ -40,7 +40,7 @@ constexpr std::size_t kBufferBytes = std::size_t{256} << 10;
 constexpr const char* kLevelRemedy =
     "add \"level operator\" to its \"stats socket\" line, or name another socket in \"socket\"";
 
-// A name as one component of a path.
+// Encodes a name as one component of a path.
 std::string Component(std::string_view name) {
   std::string text;
   for (const char c : name) {
@@ -53,19 +53,19 @@ std::string Component(std::string_view name) {
   return text == "." || text == ".." ? "%2E" + text.substr(1) : text;
 }
 
-// Reads lines of a file that HAProxy loads patterns from.
-Result<PatternSum> SumOfFile(const std::string& path, bool is_map) {
+// The sum of the patterns that HAProxy would load from a file.
+Result<PatternDigest> SumOfFile(const std::string& path, bool is_map) {
   HF_ASSIGN(const Fd file, OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode))
     return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
-  PatternSum found;
+  PatternDigest found;
   const auto take = [&](std::string_view line) -> Result<void> {
     if (const auto entry = LoadedPattern(line, is_map)) found.Add(*entry);
     return {};
   };
-  LineCutter lines(RuntimeApi::kLineBytesMax);
+  LineSplitter lines(RuntimeApi::kLineBytesMax);
   Bytes buffer(kBufferBytes);
   for (;;) {
     HF_ASSIGN(const std::size_t count, ReadSome(file.get(), buffer, path));
@@ -102,7 +102,7 @@ std::uint64_t NumberOf(const std::map<std::string, std::string>& info, const cha
   return number;
 }
 
-// An address with a port, as far as it can be compared: no name, no offset of a port.
+// Whether an address can be compared: IPv4 and a port, no host name, no port offset.
 bool IsLiteral(const std::string& address) {
   const std::size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) return false;
@@ -126,7 +126,7 @@ std::vector<Drift> DriftOfServers(const std::vector<ServerState>& servers,
     const auto tell = [&](std::string difference) {
       drift.push_back({"server", name, std::move(difference)});
     };
-    // "disabled" in the configuration begins as maintenance.
+    // A server that is "disabled" in the configuration starts in maintenance.
     if (server.IsInMaintenance() != server.IsDisabledByConfiguration())
       tell(server.IsInMaintenance() ? "put into maintenance" : "enabled, configured disabled");
     if (server.IsDrained()) tell("drained");
@@ -134,7 +134,7 @@ std::vector<Drift> DriftOfServers(const std::vector<ServerState>& servers,
       tell(fmt::format("weight {}, configured {}", server.weight, server.initial_weight));
     const auto found = configured.addresses.find(name);
     if (found == configured.addresses.end()) {
-      // Sections that HAProxy makes for itself have no server of the configuration.
+      // Backends that HAProxy creates itself have no configured servers.
       if (backends.contains(server.backend) && !configured.templated.contains(server.backend))
         tell("added while HAProxy ran");
       continue;
@@ -146,7 +146,7 @@ std::vector<Drift> DriftOfServers(const std::vector<ServerState>& servers,
   return drift;
 }
 
-// Fills one LiveState; begins anew after a reload.
+// Fills one LiveState. Starts again after a reload.
 class LiveReader {
  public:
   LiveReader(const LiveState::Options& options, std::stop_token stop)
@@ -164,7 +164,7 @@ class LiveReader {
         return Fail(std::move(read).error());
       }
       if (code == ErrorCode::kUnavailable && is_open_ && attempt < kAttemptsMax) continue;
-      // Half of it would look like all.
+      // A partial state would look complete.
       state_ = LiveState();
       HF_TRY(Judge(read.error()));
       return std::move(state_);
@@ -172,7 +172,7 @@ class LiveReader {
   }
 
  private:
-  // What is said where nothing could be read.
+  // Decides what to report if the state could not be read.
   Result<void> Judge(const Error& error) {
     const bool is_silent =
         error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kUnavailable;
@@ -255,7 +255,7 @@ class LiveReader {
       HF_TRY(ReadTables(json));
       HF_TRY(ReadCertificates(json));
     }
-    // Behind a worker's own socket there may be another one by now.
+    // By now, another worker may answer on a worker's own socket.
     HF_ASSIGN(const std::string after, api_->AskText(worker_, "show info"));
     if (NumberOf(ParseInfo(after), "Pid") != NumberOf(info, "Pid")) {
       return Fail(ErrorCode::kUnavailable,
@@ -264,7 +264,7 @@ class LiveReader {
     return json;
   }
 
-  // HAProxy has read its configuration when this worker began.
+  // HAProxy read its configuration when this worker started.
   void CompareConfiguration(std::uint64_t start_time) {
     if (start_time == 0) return;
     for (std::size_t i = 0; i < followed_.config_files; ++i) {
@@ -305,12 +305,12 @@ class LiveReader {
     return kind == "acl" ? ReadInlineLists(sets, json) : Result<void>{};
   }
 
-  // Those that are as they are configured are saved with the configuration.
+  // Lists that match the configuration are saved with it.
   Result<void> ReadInlineLists(const std::vector<PatternSet>& sets, Json& json) {
     InlineLists lists(followed_.inline_patterns, settings_.directory, changed_);
     for (const PatternSet& set : sets) {
       if (!set.file.empty() || !lists.Knows(set.place)) continue;
-      PatternSum sum;
+      PatternDigest sum;
       HF_TRY(AskPatterns("acl", set.id, [&](std::string_view entry) -> Result<void> {
         sum.Add(entry);
         return {};
@@ -321,7 +321,7 @@ class LiveReader {
     Json saved = Json::array();
     for (const InlineLists::Difference& one : lists.Differences()) {
       const std::string path = fmt::format("inline-acls/{}", one.list->id);
-      HF_ASSIGN(PatternSum live, SavePatterns("acl", one.list->id, path));
+      HF_ASSIGN(PatternDigest live, SavePatterns("acl", one.list->id, path));
       Json entry = {{"id", one.list->id},
                     {"used_by", one.list->place},
                     {"path", fmt::format("{}/{}", directory_, path)},
@@ -352,9 +352,9 @@ class LiveReader {
                      });
   }
 
-  Result<PatternSum> SavePatterns(const std::string& kind, std::uint64_t id,
-                                  const std::string& path) {
-    PatternSum sum;
+  Result<PatternDigest> SavePatterns(const std::string& kind, std::uint64_t id,
+                                     const std::string& path) {
+    PatternDigest sum;
     HF_TRY(BeginPiece(path));
     HF_TRY(AskPatterns(kind, id, [&](std::string_view entry) -> Result<void> {
       sum.Add(entry);
@@ -371,9 +371,9 @@ class LiveReader {
       if (file.starts_with(prefix)) file.remove_prefix(prefix.size());
     const std::string disk = is_virtual ? "" : AbsolutePath(settings_.directory, file);
     std::string path = kind + "s" + (is_virtual ? "/virt@" + Component(file) : disk);
-    // One file may be named in two ways, and be two objects then.
+    // One file may be named in two ways, and then is two objects.
     if (paths_.contains(fmt::format("{}/{}", directory_, path))) path += fmt::format("#{}", set.id);
-    HF_ASSIGN(PatternSum live, SavePatterns(kind, set.id, path));
+    HF_ASSIGN(PatternDigest live, SavePatterns(kind, set.id, path));
     const crypto::Digest digest = live.Digest();
     Json json = {{"file", set.file},          {"id", set.id},
                  {"used_by", set.place},      {"path", fmt::format("{}/{}", directory_, path)},
@@ -430,7 +430,7 @@ class LiveReader {
     for (const std::string& file : ParseCertificateFiles(*list)) {
       HF_ASSIGN(const std::string text, api_->AskText(worker_, "show ssl cert " + file));
       const LiveCertificate live = ParseCertificate(text);
-      // An HAProxy without TLS has no such command.
+      // HAProxy without TLS has no such command.
       if (live.file.empty()) continue;
       const std::string disk = AbsolutePath(settings_.directory, live.file);
       Json one = {{"file", live.file},           {"sha1", live.sha1},       {"serial", live.serial},
@@ -445,7 +445,7 @@ class LiveReader {
   }
 
   void CompareCertificate(const LiveCertificate& live, const std::string& disk, Json& json) {
-    // An alias of a crt-store is not the name of a file.
+    // An alias in a crt-store is not a file name.
     if (live.file.starts_with('@')) {
       if (live.sha1.empty()) return;
       const bool is_in_file = FilesHold(live.sha1);
@@ -457,7 +457,7 @@ class LiveReader {
       return AddMissing(live.file, live, "no file of the configuration holds it",
                         "the file that the crt-store names");
     }
-    const auto pem = ReadForeignFile(disk, kCertificateBytesMax);
+    const auto pem = ReadUntrustedFile(disk, kCertificateBytesMax);
     if (!pem || !*pem) {
       Tell("certificate", disk,
            "the file cannot be compared: " + (pem ? "it does not exist" : pem.error().message()));
@@ -482,14 +482,14 @@ class LiveReader {
     if (!fingerprints_) {
       fingerprints_.emplace();
       for (const auto& [path, origin] : CollectFiles(followed_, LiveFiles()).files) {
-        const auto pem = ReadForeignFile(path, kCertificateBytesMax);
+        const auto pem = ReadUntrustedFile(path, kCertificateBytesMax);
         if (pem && *pem) fingerprints_->insert(FingerprintOfPem(**pem));
       }
     }
     return fingerprints_->contains(sha1);
   }
 
-  // HAProxy does not give certificates out, so the snapshot cannot have this one.
+  // HAProxy does not give out certificates, so the snapshot cannot have this one.
   void AddMissing(const std::string& name, const LiveCertificate& live, const std::string& reason,
                   const std::string& file) {
     Missing missing{fmt::format("certificate {} in HAProxy's memory", name),
@@ -514,7 +514,7 @@ class LiveReader {
                         {"drift", std::move(drift)}};
     directory_.clear();
     HF_TRY(AddText("live.json", TextOf(index)));
-    // What lies in one directory comes in one go.
+    // Items of one directory must come together.
     std::ranges::sort(state_.pieces_, {}, &LiveState::Piece::path);
     return {};
   }
@@ -525,7 +525,7 @@ class LiveReader {
 
   void Tell(std::string object, std::string name, std::string difference) {
     Drift drift{std::move(object), std::move(name), std::move(difference)};
-    // Several workers drift alike.
+    // Several workers may differ in the same way.
     if (std::ranges::find(state_.drift_, drift) == state_.drift_.end())
       state_.drift_.push_back(std::move(drift));
   }
@@ -586,7 +586,7 @@ class LiveReader {
   std::string directory_;
   std::set<std::string> paths_;
   std::optional<std::set<std::string>> fingerprints_;  // of the configuration's certificates
-  std::set<std::string> changed_;  // files of the configuration, after HAProxy has read them
+  std::set<std::string> changed_;  // configuration files that changed after HAProxy read them
   std::string buffered_;
   LiveState state_;
 };
@@ -610,7 +610,7 @@ Result<std::optional<Item>> LiveState::Next(const std::string& prefix) {
 void LiveState::Describe(Manifest& manifest) const {
   manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
   manifest.warnings.insert(manifest.warnings.end(), warnings_.begin(), warnings_.end());
-  // The snapshot has these, but a restore of the files alone does not bring them back.
+  // The snapshot has these, but a restore of the files alone does not restore them.
   for (const Drift& one : drift_) {
     if (one.object != "map" && one.object != "acl") continue;
     manifest.warnings.push_back(

@@ -38,15 +38,15 @@ std::optional<Number> ParseNumber(std::string_view text) {
   return number;
 }
 
-// What follows "0x564eb6e46f00".
-std::optional<std::string_view> BehindAddress(std::string_view line) {
+// What follows the address "0x564eb6e46f00".
+std::optional<std::string_view> AfterAddress(std::string_view line) {
   if (!line.starts_with("0x")) return std::nullopt;
   const std::size_t end = line.find_first_not_of("0123456789abcdefABCDEF", 2);
   if (end == 2 || end == std::string_view::npos) return std::nullopt;
   return line.substr(end);
 }
 
-// "value" of "..., name: value, ..." or "name:value"; empty without it.
+// "value" in "..., name: value, ..." or "name:value"; empty if the field is missing.
 std::string_view FieldOf(std::string_view line, std::string_view name) {
   const std::size_t at = line.find(name);
   if (at == std::string_view::npos) return {};
@@ -92,7 +92,7 @@ std::vector<PatternSet> ParsePatternSets(std::string_view text) {
     const std::size_t open = line.find(" (");
     if (open == std::string_view::npos) continue;
     const auto id = ParseNumber<std::uint64_t>(line.substr(0, open));
-    // A file's name may hold parentheses; what is said of it follows after ") ".
+    // A file name may contain parentheses. Its description follows after ") ".
     constexpr std::string_view kLoaded = ") pattern loaded from file '";
     std::size_t close = line.find(kLoaded, open);
     if (close == std::string_view::npos) close = line.find(") ", open);
@@ -129,7 +129,7 @@ std::optional<ListPlace> ParseListPlace(std::string_view place) {
 }
 
 std::optional<std::string_view> PatternOf(std::string_view line) {
-  std::optional<std::string_view> rest = BehindAddress(line);
+  std::optional<std::string_view> rest = AfterAddress(line);
   if (!rest || !rest->starts_with(' ')) return std::nullopt;
   rest->remove_prefix(1);
   return rest;
@@ -168,7 +168,7 @@ std::vector<TableHead> ParseTableHeads(std::string_view text) {
 }
 
 std::optional<std::string_view> RowOf(std::string_view line) {
-  std::optional<std::string_view> rest = BehindAddress(line);
+  std::optional<std::string_view> rest = AfterAddress(line);
   if (!rest || !rest->starts_with(": key=")) return std::nullopt;
   rest->remove_prefix(2);
   return rest;

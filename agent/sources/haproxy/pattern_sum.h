@@ -1,4 +1,4 @@
-// Tells whether two maps or lists have the same entries in the same order.
+// Equal sums mean that two maps or lists have the same entries in the same order.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace holdfast::haproxy {
 
-class PatternSum {
+class PatternDigest {
  public:
   void Add(std::string_view entry) {
     ++entries_;
@@ -17,7 +17,7 @@ class PatternSum {
     sum_.Update(AsBytes("\n"));
   }
   std::uint64_t entries() const { return entries_; }
-  // Of all entries, each with a line feed. Begins anew, but for the count.
+  // Of all entries, each with a line feed. Resets the sum, but not the count.
   crypto::Digest Digest() { return sum_.Finish(); }
 
  private:

@@ -1,7 +1,7 @@
-// Method "in-place": replaces the files of a HAProxy under a journal and has the running process
-// load them. A session refuses a source that has no way to reload with kUnsupported, and a snapshot
-// of something else with kInvalidArgument. Recovery leaves either the former files or the new ones,
-// and HAProxy running with them; it needs only the recorded state.
+// Method "in-place": replaces HAProxy's files under a journal and makes the running process load
+// them. A source without a way to reload is refused with kUnsupported, a snapshot of something else
+// with kInvalidArgument. Recovery needs only the recorded state. It leaves either the former files
+// or the new ones, and HAProxy running with them.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -36,7 +36,7 @@ namespace {
 
 constexpr int kStateFormat = 1;
 
-// What is being done when a crash comes; decides whether HAProxy must be told afterwards.
+// The current step. After a crash, it decides whether HAProxy must be reloaded.
 constexpr std::string_view kStaging = "staging";
 constexpr std::string_view kSwapping = "swapping";
 constexpr std::string_view kCommitting = "committing";
@@ -50,7 +50,7 @@ std::string EncodeState(std::string_view step, std::string_view reload, bool was
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// Every alert in one line.
+// All alerts in one line.
 std::string Alerts(const CheckVerdict& verdict) {
   std::string text;
   for (const std::string& alert : verdict.alerts) {
@@ -77,7 +77,7 @@ class Session final : public RestoreSession {
         swap_([this](std::string_view state) { return Record(state); }) {}
 
   ~Session() override {
-    // What was exchanged stays for Rollback() or, after a crash, InPlaceRestore::recover.
+    // What was exchanged is left to Rollback() or, after a crash, to InPlaceRestore::recover.
     if (step_ == kStaging && has_staged_) (void)swap_.Rollback();
   }
 
@@ -146,7 +146,7 @@ class Session final : public RestoreSession {
     return {};
   }
 
-  // HAProxy looks at copies of what would be staged.
+  // HAProxy checks copies of what would be staged.
   Result<std::vector<std::string>> Preview(const ChangeVisitor& visit,
                                            std::stop_token stop) override {
     HF_TRY(TellChanges(plan_, view_, visit));
@@ -172,7 +172,7 @@ class Session final : public RestoreSession {
   Result<void> Swap(std::stop_token stop) override {
     step_ = kSwapping;
     HF_TRY(swap_.Swap());
-    // Once more by real names: whatever the check beforehand could not see shows now.
+    // Checks again under the real names, to find what the first check could not see.
     HF_ASSIGN(CheckVerdict verdict, CheckLive(settings_, stop));
     HF_TRY(Judge(verdict, "haproxy refuses the restored configuration"));
     HF_ASSIGN(ProcessState now, process_.Look(stop));
@@ -208,14 +208,14 @@ class Session final : public RestoreSession {
 
   Result<void> Rollback() override {
     const std::string record = live_.Record();
-    HF_TRY(TakeStateFilesBack(record));
+    HF_TRY(RestoreStateFiles(record));
     HF_TRY(swap_.Rollback());
     has_staged_ = false;
     if (!is_reloaded_) {
       live_.Forget();
       return {};
     }
-    Result<std::string> done = ReloadWithFormer(process_, record, true, *context_.clock);
+    Result<std::string> done = ReloadFormerConfig(process_, record, true, *context_.clock);
     if (!done) {
       return Fail(std::move(done).error().While(
           "the former files are back, but haproxy did not load them"));
@@ -242,7 +242,7 @@ class Session final : public RestoreSession {
     return fmt::format("left {} unchanged", FormatCount(plan_.unchanged.size(), "file"));
   }
 
-  // Whether HAProxy accepts the planned state; that it does not is an error unless it is allowed.
+  // Whether HAProxy accepts the planned state. A refusal is an error unless it is allowed.
   Result<bool> Check(const RestorePlan& plan, std::stop_token stop) const {
     HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
     HF_TRY(FillMirror(plan, view_, mirror.path()));
@@ -282,7 +282,7 @@ class Session final : public RestoreSession {
                 "it by hand");
   }
 
-  // Below the writer's directory `name` becomes what the snapshot has at `path`.
+  // Creates `name` below the writer's directory from `path` of the snapshot.
   Result<void> StageEntry(filetree::TreeWriter& writer, const std::string& path,
                           const std::string& name, const Attributes& attributes,
                           Progress& progress) {
@@ -307,7 +307,7 @@ class Session final : public RestoreSession {
     return {};
   }
 
-  // The live configuration does not name this file, so no safety snapshot has it: a copy stays.
+  // The live configuration does not name this file, so no safety snapshot has it. Keeps a copy.
   Result<void> KeepOld(const Target& target) {
     std::string copy = fmt::format("{}/kept-{}{}", context_.state_dir, id_, target.path);
     HF_TRY(MakeDirectories(ParentPath(copy), 0700));
@@ -344,7 +344,7 @@ class Session final : public RestoreSession {
   const bool keep_others_;
   LiveHandover live_;
   filetree::SwapSet swap_;
-  std::string recorded_swap_;  // what the journal has of swap_
+  std::string recorded_swap_;  // the state of swap_ in the journal
   std::string_view step_ = kStaging;
   bool has_staged_ = false;
   bool is_reloaded_ = false;
@@ -405,22 +405,22 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   std::string step = json["step"];
   std::string reload = json["reload"];
   bool was_running = json.contains("was_running") && json["was_running"] == true;
-  // An older version has none of it.
+  // Records of older versions do not have it.
   std::string live = json.contains("live") && json["live"].is_string() ? json["live"] : "";
   HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
-  HF_TRY(TakeStateFilesBack(live));
+  HF_TRY(RestoreStateFiles(live));
   HF_ASSIGN(std::string done,
             filetree::SwapSet::Recover(std::string(json["swap"]), [](std::string_view) {
-              // The caller keeps what was recorded until all is done; done again, it does no harm.
+              // The caller keeps the record until all is done. Repeating a step does no harm.
               return Result<void>{};
             }));
   if (step != kSwapping) {
     HF_TRY(ForgetKept(live));
     return done;
   }
-  HF_ASSIGN(std::string told,
-            ReloadWithFormer(Process(method, *context.clock), live, was_running, *context.clock));
-  return done + "; " + told;
+  HF_ASSIGN(std::string outcome,
+            ReloadFormerConfig(Process(method, *context.clock), live, was_running, *context.clock));
+  return done + "; " + outcome;
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "agent/sources/haproxy/line_cutter.h"
+#include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/live_texts.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
@@ -19,7 +19,7 @@
 namespace holdfast::haproxy {
 namespace {
 
-// How soon a stop is obeyed.
+// How often a stop request is checked.
 constexpr std::chrono::milliseconds kLookAgain{100};
 constexpr std::size_t kShownMax = 200;
 
@@ -35,7 +35,7 @@ Result<Fd> ConnectSocket(const std::string& path, std::chrono::milliseconds pati
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.is_open()) return Fail(ErrnoError(errno, "create a socket"));
-  // Of a socket whose queue is full connect() would wait for ever.
+  // Without a timeout, connect() blocks forever on a socket whose queue is full.
   const timeval limit{.tv_sec = patience.count() / 1000, .tv_usec = patience.count() % 1000 * 1000};
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
     return Fail(ErrnoError(errno, "create a socket"));
@@ -70,7 +70,7 @@ Result<void> RuntimeApi::Ask(pid_t worker, std::string_view command, const Line&
   const std::string question =
       worker == 0 ? fmt::format("{}\n", command) : fmt::format("@!{} {}\n", worker, command);
   HF_TRY(WriteAll(fd.get(), AsBytes(question), path_));
-  // The master would wait for another question otherwise.
+  // Otherwise the master would wait for another command.
   if (::shutdown(fd.get(), SHUT_WR) != 0 && errno != ENOTCONN)
     return Fail(ErrnoError(errno, fmt::format("ask {}", Quote(path_))));
   bool was_empty = false;
@@ -82,7 +82,7 @@ Result<void> RuntimeApi::Ask(pid_t worker, std::string_view command, const Line&
     last = one.substr(0, kShownMax);
     return line(one);
   };
-  LineCutter lines(kLineBytesMax);
+  LineSplitter lines(kLineBytesMax);
   std::array<std::uint8_t, 16384> buffer{};
   for (;;) {
     HF_ASSIGN(const std::size_t count, ReadPiece(fd.get(), buffer));

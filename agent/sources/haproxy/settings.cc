@@ -94,7 +94,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   settings.socket = values.Text("socket");
   settings.binary = values.Text("binary", "haproxy");
   settings.files = values.List("files");
-  settings.missing_is_failure = IsMissingFailure(values);
+  settings.missing_is_failure = FailsOnMissing(values);
   settings.directory = values.Text("directory", "/");
   settings.environment_file = values.Text("environment_file");
   if (!settings.environment_file.empty()) {
@@ -105,7 +105,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
     }
     settings.environment = host::ParseEnvironment(AsText(*content));
   }
-  // What the source itself says wins over the file.
+  // The source's own settings take precedence over the file.
   for (auto& [name, value] : values.Map("environment")) settings.environment[name] = value;
   return settings;
 }

@@ -25,11 +25,11 @@ bool IsNameStart(char c) {
 }
 bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-// One pass over a line. A word lives in `word_` from its first byte, quotes included, to the blank
-// after it.
-class LineSplitter {
+// One pass over a line. `word_` is the current word, from its first byte, quotes included, to the
+// next blank.
+class WordSplitter {
  public:
-  LineSplitter(std::string_view line, const Variables& variables)
+  WordSplitter(std::string_view line, const Variables& variables)
       : line_(line), variables_(variables) {}
 
   Result<std::vector<Word>> Run() {
@@ -56,7 +56,7 @@ class LineSplitter {
   Result<void> TakeCharacter(char c) {
     BeginWord();
     if ((c == '"' || c == '\'') && (quote_ == 0 || quote_ == c)) {
-      // "" is a word; what "${EMPTY[*]}" leaves is none.
+      // "" is a word; an empty "${EMPTY[*]}" makes no word.
       if (quote_ == 0) has_text_ = true;
       quote_ = quote_ == 0 ? c : 0;
       ++position_;
@@ -103,7 +103,7 @@ class LineSplitter {
         Append(next);
         break;
       default:
-        // Anything else is no escape: the backslash stands for itself.
+        // Not an escape: the backslash stands for itself.
         Append('\\');
         ++position_;
         return {};
@@ -157,7 +157,7 @@ class LineSplitter {
       word_.text += value;
       return;
     }
-    // The quotes around "${LIST[*]}" hold the list, they make no empty word of it.
+    // The quotes around "${LIST[*]}" enclose the list. They do not make an empty word.
     if (word_.text.empty()) has_text_ = false;
     for (char c : value) {
       if (c != ' ') {
@@ -202,14 +202,14 @@ class LineSplitter {
   bool in_word_ = false;
   bool has_text_ = false;
   Word word_;
-  std::vector<std::string> pending_;  // earlier words of the same place
+  std::vector<std::string> pending_;  // earlier words of the same list
   std::vector<Word> words_;
 };
 
 }  // namespace
 
 Result<std::vector<Word>> SplitWords(std::string_view line, const Variables& variables) {
-  return LineSplitter(line, variables).Run();
+  return WordSplitter(line, variables).Run();
 }
 
 std::string EncodeWord(std::string_view text) {

@@ -35,7 +35,7 @@ constexpr std::string_view kServiceEnding = ".service";
 constexpr std::array<std::string_view, 4> kUnitDirectories = {
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system"};
-// What container engines call the control groups of their making.
+// Names that container engines use in control groups.
 constexpr std::array<std::string_view, 6> kEngines = {"docker", "kubepods", "libpod",
                                                       "crio",   "lxc",      "containerd"};
 
@@ -64,7 +64,7 @@ std::string LinkTarget(const std::string& path) {
 
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-// Symlinks on the way are followed as within a chroot: none leads out of `root`.
+// Follows symlinks as in a chroot: none leads out of `root`.
 Result<Fd> OpenWithin(const std::string& root, const std::string& path, int flags) {
   HF_ASSIGN(const Fd directory, OpenFile(root, O_PATH | O_DIRECTORY));
   open_how how{};
@@ -79,7 +79,7 @@ void AddUnitFile(const std::string& path, std::set<std::string>& units,
                  std::set<std::string>& environment) {
   if (!IsRegularFile(path)) return;
   units.insert(path);
-  const auto text = ReadForeignFile(path, kUnitBytesMax);
+  const auto text = ReadUntrustedFile(path, kUnitBytesMax);
   if (!text || !*text) return;
   std::string_view rest = **text;
   constexpr std::string_view kName = "EnvironmentFile=";
@@ -115,7 +115,7 @@ std::string Unquote(std::string_view value) {
   return text;
 }
 
-// The fourth field of /proc/PID/stat, behind the name in parentheses and the state.
+// The fourth field of /proc/PID/stat, after the name in parentheses and the state.
 pid_t ParentOf(std::string_view stat) {
   const std::size_t name_end = stat.rfind(") ");
   pid_t parent = 0;
@@ -136,7 +136,7 @@ class Reader {
   explicit Reader(const Places& places)
       : places_(places), own_mounts_(LinkTarget(places.proc + "/self/ns/mnt")) {}
 
-  // Nullopt for what has ended, belongs to the kernel, or may not be looked at.
+  // Nullopt if the process has ended, is a kernel thread, or cannot be inspected.
   std::optional<LocalProcess> Read(pid_t pid, Sweep& sweep) {
     LocalProcess process;
     process.pid = pid;
@@ -146,9 +146,9 @@ class Reader {
     process.uid = status.st_uid;
     process.user = names_.User(status.st_uid);
     if (process.user.empty()) process.user = std::to_string(status.st_uid);
-    const auto command = ReadForeignFile(process.proc + "/cmdline", kCommandBytesMax);
+    const auto command = ReadUntrustedFile(process.proc + "/cmdline", kCommandBytesMax);
     if (!command) {
-      // Of one that has ended reading fails so.
+      // The read also fails if the process has ended.
       if (command.error().code() != ErrorCode::kNotFound &&
           ::access(process.proc.c_str(), F_OK) == 0)
         Hide(process, command.error().message(), sweep);
@@ -157,11 +157,11 @@ class Reader {
     if (!*command || (*command)->empty()) return std::nullopt;
     ++sweep.processes;
     process.command = SplitAtNul(**command);
-    if (const auto stat = ReadForeignFile(process.proc + "/stat", kProcBytesMax); stat && *stat)
+    if (const auto stat = ReadUntrustedFile(process.proc + "/stat", kProcBytesMax); stat && *stat)
       process.parent = ParentOf(**stat);
     process.directory = LinkTarget(process.proc + "/cwd");
     process.program = LinkTarget(process.proc + "/exe");
-    const auto cgroup = ReadForeignFile(process.proc + "/cgroup", kProcBytesMax);
+    const auto cgroup = ReadUntrustedFile(process.proc + "/cgroup", kProcBytesMax);
     const std::string_view group = cgroup && *cgroup ? std::string_view(**cgroup) : "";
     process.unit = UnitOfControlGroup(group);
     const std::string mounts = LinkTarget(process.proc + "/ns/mnt");
@@ -184,9 +184,9 @@ class Reader {
   filetree::NameCache names_;
 };
 
-// Where /proc is mounted with hidepid, others' processes are not even listed.
+// With the mount option hidepid, /proc does not list processes of other users.
 void WarnOfHidden(const Places& places, Sweep& sweep) {
-  const auto mounts = ReadForeignFile(places.proc + "/mounts", kProcBytesMax);
+  const auto mounts = ReadUntrustedFile(places.proc + "/mounts", kProcBytesMax);
   if (!mounts || !*mounts || ::access((places.proc + "/1").c_str(), F_OK) == 0) return;
   std::string_view rest = **mounts;
   while (!rest.empty()) {
@@ -217,10 +217,10 @@ Result<std::optional<std::string>> LocalProcess::ReadFile(const std::string& pat
   if (!path.starts_with('/'))
     return Fail(ErrorCode::kDenied, "its working directory cannot be read", std::string(kLookHint));
   const std::string root = proc + "/root";
-  // Who may not look below its root reads his own file of that name, most often the same.
+  // Without access to the root of the process, read the file of this host: most often the same.
   if (!is_contained || ::access((root + "/.").c_str(), F_OK) != 0)
-    return ReadForeignFile(path, bytes_max);
-  return ReadForeignFile(OpenWithin(root, path, kReadFlags), path, bytes_max);
+    return ReadUntrustedFile(path, bytes_max);
+  return ReadUntrustedFile(OpenWithin(root, path, kReadFlags), path, bytes_max);
 }
 
 bool LocalProcess::SeesAsWeDo(const std::string& path) const {
@@ -240,7 +240,7 @@ bool LocalProcess::MayWrite(const std::string& path) const {
 }
 
 Result<Environment> LocalProcess::ReadEnvironment() const {
-  HF_ASSIGN(const auto text, ReadForeignFile(proc + "/environ", kProcBytesMax));
+  HF_ASSIGN(const auto text, ReadUntrustedFile(proc + "/environ", kProcBytesMax));
   if (!text) return Fail(ErrorCode::kNotFound, "its process has ended");
   Environment environment;
   for (const std::string& entry : SplitAtNul(*text)) {
@@ -282,7 +282,7 @@ std::vector<std::string> UnitFiles::All() const {
 UnitFiles FindUnitFiles(const std::string& unit, const Places& places) {
   if (unit.empty()) return {};
   std::vector<std::string> names = {unit};
-  // "kafka@1.service" is made of "kafka@.service".
+  // "kafka@1.service" is an instance of "kafka@.service".
   if (const std::size_t at = unit.find('@'); at != std::string::npos)
     names.push_back(unit.substr(0, at + 1) + std::string(kServiceEnding));
   std::set<std::string> units;
@@ -322,7 +322,7 @@ std::string UnitOfControlGroup(std::string_view text) {
     std::string_view line = TakeLine(text);
     if (!line.starts_with("0::") && line.find(":name=systemd:") == std::string_view::npos) continue;
     if (line.find("/user@") != std::string_view::npos) continue;
-    // A service may have groups of its own below.
+    // A service may have subgroups.
     while (!line.empty()) {
       const std::size_t slash = line.rfind('/');
       if (slash == std::string_view::npos) break;

@@ -20,16 +20,16 @@
 namespace holdfast::kafka {
 namespace {
 
-// Partitions that are looked at ahead, and small ones of them read at once.
+// How many partitions are planned ahead. The small ones among them are fetched together.
 constexpr std::size_t kAhead = 128;
-// Open transactions of which it is asked when they began, and how long an answer may take: where
-// there are many, or none knows, nothing hangs.
+// Limits for finding the start times of open transactions, so that many of them, or a silent
+// cluster, cannot delay the backup.
 constexpr std::size_t kOpenMax = 100;
 constexpr std::chrono::milliseconds kOpenLimit{3'000};
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
-// Whether every file that the document names is there, and as long as it says.
+// Whether every file in the document exists and has the recorded size.
 Result<bool> HasFiles(SnapshotView& view, const rdkafka::TopicPartition& partition,
                       const PartitionDocument& document) {
   std::map<std::string, std::uint64_t> there;
@@ -50,13 +50,13 @@ struct ChosenPartition {
   std::int32_t leader = -1;
 };
 
-// What an open transaction keeps out: from its first record to the end.
+// The offsets that an open transaction keeps out of the snapshot: from its first record to the end.
 struct OpenRange {
   RecordRange first;
   std::int64_t high = 0;
 };
 
-// Producers may say any time; only one before the cut tells something.
+// Producer timestamps are arbitrary; only one before the cut is worth reporting.
 std::string SinceText(std::int64_t timestamp_ms, WallTime cut) {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(cut.time_since_epoch());
   if (timestamp_ms < 0 || timestamp_ms > now.count()) return "";
@@ -64,7 +64,7 @@ std::string SinceText(std::int64_t timestamp_ms, WallTime cut) {
                      FormatShortTime(WallTime(std::chrono::milliseconds(timestamp_ms))));
 }
 
-// Where records are, or were, that can be saved.
+// The number of offsets that can be saved; some of them may have no record.
 std::uint64_t OffsetsIn(const rdkafka::Bounds& bounds) {
   if (bounds.error || bounds.last_stable <= bounds.low) return 0;
   return static_cast<std::uint64_t>(bounds.last_stable - bounds.low);
@@ -92,7 +92,7 @@ class Session final : public BackupSession {
                              directories_, spec_.previous));
     }
     HF_ASSIGN(topics_,
-              AskForTopics(
+              ReadTopics(
                   *client_, directories_,
                   [this](std::string_view topic) { return settings_.IsSaved(topic); }, stop_));
     HF_TRY(ChoosePartitions());
@@ -109,7 +109,7 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // Nobody tells how large records are: an offset is taken to be worth what those before were.
+  // Brokers do not report sizes, so the estimate extrapolates the bytes per offset so far.
   std::uint64_t bytes_total() const override {
     PartitionSaver::Given given = given_;
     if (saver_ != nullptr) {
@@ -129,8 +129,8 @@ class Session final : public BackupSession {
     if (item) return item;
     if (fetcher_ != nullptr) {
       fetcher_.reset();
-      HF_TRY(TellOpenTransactions());
-      HF_TRY(TellMadeAgain());
+      HF_TRY(WarnOfOpenTransactions());
+      HF_TRY(ReportRecreatedTopics());
     }
     return member_ ? member_->Next() : Result<std::optional<Item>>(std::nullopt);
   }
@@ -160,14 +160,14 @@ class Session final : public BackupSession {
   }
 
  private:
-  // Of a run of several nodes only this session's own partitions are others' to save, too.
+  // True if the session saves only its own partitions, and other sessions of the run the rest.
   bool LeavesToOthers() const {
     return spec_.scope == BackupScope::kLead || spec_.scope == BackupScope::kShards;
   }
   bool HasMember() const { return spec_.scope != BackupScope::kRest; }
   bool HasDocuments() const {
     return spec_.scope == BackupScope::kWhole || spec_.scope == BackupScope::kLead ||
-           lacks_documents_;
+           needs_documents_;
   }
 
   rdkafka::TopicPartition PartitionOf(const ChosenPartition& chosen) const {
@@ -181,13 +181,13 @@ class Session final : public BackupSession {
                   "the broker on this node is not known, so neither are the partitions to back up",
                   "set \"log_dirs\", or only the address of this node's broker in \"bootstrap\"");
     if (spec_.scope == BackupScope::kRest) {
-      lacks_documents_ = true;
+      needs_documents_ = true;
       for (SnapshotView* other : spec_.others) {
         HF_ASSIGN(const auto found, other->Stat(kClusterPath));
-        if (found) lacks_documents_ = false;
+        if (found) needs_documents_ = false;
       }
     }
-    if (spec_.scope == BackupScope::kRest && !lacks_documents_) HF_TRY(LeaveOutNewTopics());
+    if (spec_.scope == BackupScope::kRest && !needs_documents_) HF_TRY(LeaveOutNewTopics());
     for (std::size_t t = 0; t < topics_.topics.size(); ++t) {
       const std::string& name = topics_.topics[t].name;
       const auto seen = std::ranges::find(topics_.cluster.topics, name, &rdkafka::Topic::name);
@@ -205,8 +205,8 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // Topics that were made after the lead had asked for all: nobody has their documents, without
-  // which records of theirs are of no use.
+  // Drops topics that were created after the lead listed the topics. No part has their documents,
+  // and without the document their records are useless.
   Result<void> LeaveOutNewTopics() {
     std::vector<TopicDocument> known;
     for (TopicDocument& topic : topics_.topics) {
@@ -237,14 +237,14 @@ class Session final : public BackupSession {
   }
 
   Result<void> AskForDocuments() {
-    ClusterQuestion question{
+    ClusterStateOptions question{
         .topics = {settings_.include,
                    [this](std::string_view topic) { return settings_.IsSaved(topic); }},
         .state_dir = context_.state_dir,
         .random = context_.random,
         .principal = PrincipalOf(settings_.client),
         .server_properties = member_ ? member_->server_properties() : nullptr};
-    HF_ASSIGN(state_, AskForCluster(*client_, topics_.cluster, question, stop_));
+    HF_ASSIGN(state_, ReadClusterState(*client_, topics_.cluster, question, stop_));
     documents_.emplace_back(kClusterPath, EncodeCluster(state_->cluster));
     if (state_->acls) documents_.emplace_back(kAclsPath, EncodeAcls(*state_->acls));
     if (state_->users) documents_.emplace_back(kUsersPath, EncodeUsers(*state_->users));
@@ -309,13 +309,13 @@ class Session final : public BackupSession {
       const std::size_t index = next_partition_++;
       std::optional<PartitionWork> work = std::move(ahead_.front());
       ahead_.pop_front();
-      if (!work) continue;  // nothing can be said of it
+      if (!work) continue;  // its bounds are unknown
       current_ = index;
       saver_ = std::make_unique<PartitionSaver>(tools_, *std::move(work));
     }
   }
 
-  // Plans the next partitions, and reads what is small of them.
+  // Plans the next partitions and fetches the small ones together.
   Result<void> LookAhead() {
     std::vector<RecordRange> ranges;
     std::vector<std::size_t> of;
@@ -359,7 +359,7 @@ class Session final : public BackupSession {
     return work;
   }
 
-  // Damage of an old snapshot must not keep a new one from being made.
+  // A damaged previous snapshot must not prevent a new one.
   Result<void> FindPrevious(PartitionWork& work) {
     if (spec_.previous == nullptr) return {};
     auto document =
@@ -405,9 +405,9 @@ class Session final : public BackupSession {
              .WithHint(saver_->remedy()));
   }
 
-  // Where transactions are open, and since when: the record that they begin with is there to be
-  // seen by who reads uncommitted, and tells a transaction that hangs from one that is under way.
-  Result<void> TellOpenTransactions() {
+  // Warns of open transactions. A reader of uncommitted data sees the first record of each; its
+  // time shows whether the transaction hangs or is in progress.
+  Result<void> WarnOfOpenTransactions() {
     const std::vector<OpenRange> open = std::exchange(open_, {});
     if (open.empty()) return {};
     std::vector<RecordRange> firsts;
@@ -430,21 +430,21 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // Under the name of a topic that was deleted and made again there are other records, at the same
-  // offsets.
-  Result<void> TellMadeAgain() {
+  // A topic that was deleted and recreated has other records at the same offsets.
+  Result<void> ReportRecreatedTopics() {
     std::vector<TopicDocument> now = read_topics_;
     for (TopicDocument& topic : now) topic.id.clear();
     HF_TRY(AddTopicIds(*client_, directories_, topics_.cluster, now, warnings_, stop_));
     for (std::size_t i = 0; i < now.size(); ++i) {
       const std::string& before = read_topics_[i].id;
       if (before.empty() || now[i].id.empty() || now[i].id == before) continue;
-      made_again_.push_back({TopicPath(now[i].name),
-                             "the topic was deleted and recreated during the backup: its records "
-                             "may be of both topics",
-                             "back up again"});
+      recreated_topics_.push_back(
+          {TopicPath(now[i].name),
+           "the topic was deleted and recreated during the backup: its records "
+           "may be of both topics",
+           "back up again"});
     }
-    Shorten(made_again_, "recreated topics");
+    Shorten(recreated_topics_, "recreated topics");
     return {};
   }
 
@@ -485,10 +485,10 @@ class Session final : public BackupSession {
     Shorten(lacking_, "partitions");
     if (count > 0) manifest.details["partitions_missing"] = {std::to_string(count)};
     add(lacking_);
-    add(made_again_);
+    add(recreated_topics_);
   }
 
-  // Then what brokers tell nobody is another service's state, and another source's to save.
+  // If so, another source saves what brokers do not report.
   bool IsInZooKeeper() const {
     return !directories_.cluster_id().empty() && !directories_.is_kraft();
   }
@@ -503,10 +503,10 @@ class Session final : public BackupSession {
   std::optional<MemberFiles> member_;
   std::optional<ClusterState> state_;
   std::optional<std::int32_t> own_broker_;
-  bool lacks_documents_ = false;             // of kRest
-  std::vector<ChosenPartition> partitions_;  // by topic and number
-  std::vector<rdkafka::Bounds> bounds_;      // of them
-  std::uint64_t offsets_total_ = 0;          // likewise
+  bool needs_documents_ = false;             // kRest: the others have no documents
+  std::vector<ChosenPartition> partitions_;  // sorted by topic and id
+  std::vector<rdkafka::Bounds> bounds_;      // of partitions_
+  std::uint64_t offsets_total_ = 0;          // of all partitions_
   WallTime cut_time_{};
 
   std::deque<std::pair<std::string_view, std::string>> documents_;
@@ -514,14 +514,14 @@ class Session final : public BackupSession {
   SaverTools tools_;
   std::size_t next_topic_ = 0;
   std::size_t next_partition_ = 0;
-  std::deque<std::optional<PartitionWork>> ahead_;  // from next_partition_ on
+  std::deque<std::optional<PartitionWork>> ahead_;  // starting with next_partition_
   std::size_t current_ = 0;
-  std::unique_ptr<PartitionSaver> saver_;  // of current_
-  PartitionSaver::Given given_;            // of those before it
+  std::unique_ptr<PartitionSaver> saver_;
+  PartitionSaver::Given given_;  // of the partitions before current_
 
-  std::vector<OpenRange> open_;             // not told yet
-  std::vector<TopicDocument> read_topics_;  // of which records were read, by name
-  std::vector<Missing> made_again_;         // of them
+  std::vector<OpenRange> open_;             // not yet reported
+  std::vector<TopicDocument> read_topics_;  // topics with new records, sorted by name
+  std::vector<Missing> recreated_topics_;   // topics recreated during the backup
   Counts counts_;
   std::vector<Missing> lacking_;
   std::vector<std::string> warnings_;

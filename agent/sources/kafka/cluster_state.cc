@@ -22,7 +22,7 @@ using rdkafka::ConfigScope;
 using rdkafka::ConfigSource;
 using rdkafka::OwnerConfigs;
 
-// Of each all that is inherited comes, too, which is not kept.
+// Limits the size of a response, which includes all inherited settings of each topic or group.
 constexpr std::size_t kTopicsAtOnce = 500;
 constexpr std::size_t kGroupsAtOnce = 100;
 
@@ -38,8 +38,8 @@ Missing MissingFor(std::string what, const Error& error) {
   return {std::move(what), error.message(), error.hint()};
 }
 
-// What is set for the owner itself. Values that are not told are secrets, which topics and groups
-// do not have.
+// The settings of the owner itself, without inherited ones. Entries without a value are secrets,
+// which topics and groups do not have.
 Configs OwnConfigs(const std::vector<ConfigEntry>& entries, ConfigSource own) {
   Configs configs;
   for (const ConfigEntry& entry : entries)
@@ -59,7 +59,7 @@ TopicDocument MakeDocument(const rdkafka::Topic& topic) {
   return document;
 }
 
-// What is set for the topic or, without that, for its brokers. Of what is not told anything may be.
+// Whether the effective cleanup.policy includes "compact"; true if it is unknown.
 bool MayCompact(const OwnerConfigs& configs) {
   const auto policy =
       std::ranges::find(configs.entries, std::string_view("cleanup.policy"), &ConfigEntry::name);
@@ -89,7 +89,7 @@ Result<void> AddTopicConfigs(rdkafka::Client& client, TopicsState& state,
   return {};
 }
 
-// Who deletes a topic renames its directories first.
+// Whether the directory still exists. Brokers rename the directories of a deleted topic first.
 bool IsStillThere(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0;
@@ -129,10 +129,10 @@ GroupDocument MakeDocument(const rdkafka::Group& group, rdkafka::GroupOffsets of
   return document;
 }
 
-// All groups, some at a time.
-class GroupQuestion {
+// Reads all groups, kGroupsAtOnce at a time.
+class GroupReader {
  public:
-  GroupQuestion(rdkafka::Client& client, ClusterState& state, std::stop_token stop)
+  GroupReader(rdkafka::Client& client, ClusterState& state, std::stop_token stop)
       : client_(client), state_(state), stop_(std::move(stop)) {}
 
   // Returns the groups' names, sorted.
@@ -177,7 +177,7 @@ class GroupQuestion {
     return {};
   }
 
-  // Brokers before Kafka 4 know of none, and say of each that the request makes no sense.
+  // Brokers before Kafka 4 have no group configurations and reject the request for every group.
   Result<std::vector<Configs>> AskForConfigs(const std::vector<std::string>& names) {
     std::vector<Configs> all(names.size());
     if (!have_configs_) return all;
@@ -206,7 +206,7 @@ class GroupQuestion {
   std::vector<Missing> configs_missing_;
 };
 
-// Whether the answer shows that this user may describe the cluster, which asking for ACLs takes.
+// Returns whether this user is shown to have DESCRIBE on the cluster, which listing ACLs requires.
 Result<bool> AskForUsers(rdkafka::Client& client, ClusterState& state,
                          const std::stop_token& stop) {
   auto users = rdkafka::DescribeScramUsers(client, stop);
@@ -239,13 +239,13 @@ Result<bool> AskForUsers(rdkafka::Client& client, ClusterState& state,
 }
 
 Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster,
-                        const ClusterQuestion& question, const std::vector<std::string>& groups,
+                        const ClusterStateOptions& question, const std::vector<std::string>& groups,
                         AclEvidence evidence, ClusterState& state, const std::stop_token& stop) {
   std::vector<rdkafka::AclBinding> bindings;
   auto described = rdkafka::DescribeAcls(client, stop);
   if (described) {
     bindings = *std::move(described);
-    auto doubt = bindings.empty() ? DoubtThatThereAreNoAcls(evidence) : std::nullopt;
+    auto doubt = bindings.empty() ? CheckEmptyAclList(evidence) : std::nullopt;
     AclList list = ReadAcls(bindings);
     Append(state.missing, std::move(list.missing));
     if (doubt)
@@ -260,18 +260,19 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
     state.missing.push_back({"ACLs", described.error().message(),
                              "back them up with the tools of the cluster's own authorizer"});
   } else {
-    state.acls.emplace();  // there is no authorizer
+    state.acls.emplace();  // the cluster has no authorizer
     evidence.has_authorizer = false;
   }
   if (evidence.has_authorizer == false) return {};
   std::vector<std::string> topics;
   for (const rdkafka::Topic& topic : cluster.topics) topics.push_back(topic.name);
-  const std::string nobody = NobodysName(*question.random);
-  HF_ASSIGN(auto hidden, FindHiddenTopics(client, bindings, topics, nobody, question.topics, stop));
+  const std::string unused_name = UnusedName(*question.random);
+  HF_ASSIGN(auto hidden,
+            FindHiddenTopics(client, bindings, topics, unused_name, question.topics, stop));
   Append(state.missing, std::move(hidden));
-  // Asking for a group makes the topic that groups' offsets lie in.
+  // Querying a group creates __consumer_offsets, so query only if it exists or there are groups.
   if (!groups.empty() || std::ranges::binary_search(topics, kOffsetsTopic)) {
-    HF_ASSIGN(hidden, FindHiddenGroups(client, bindings, groups, nobody, stop));
+    HF_ASSIGN(hidden, FindHiddenGroups(client, bindings, groups, unused_name, stop));
     Append(state.missing, std::move(hidden));
   }
   return {};
@@ -320,8 +321,8 @@ Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& director
   return {};
 }
 
-Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& directories,
-                                 const TopicFilter& wants, std::stop_token stop) {
+Result<TopicsState> ReadTopics(rdkafka::Client& client, const LogDirectories& directories,
+                               const TopicFilter& wants, std::stop_token stop) {
   TopicsState state;
   HF_ASSIGN(state.cluster, rdkafka::DescribeCluster(client, stop));
   for (const rdkafka::Topic& topic : state.cluster.topics) {
@@ -355,7 +356,7 @@ BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
           MissingFor(fmt::format("configuration of broker {}", facts.id), *configs[i].error));
       continue;
     }
-    result.was_told = true;
+    result.was_reported = true;
     for (const ConfigEntry& entry : configs[i].entries) {
       if (entry.name == "authorizer.class.name")
         result.has_authorizer = entry.value.has_value() && !entry.value->empty();
@@ -397,10 +398,10 @@ AclList ReadAcls(const std::vector<rdkafka::AclBinding>& bindings) {
   return list;
 }
 
-Result<ClusterState> AskForCluster(rdkafka::Client& client, const rdkafka::Cluster& cluster,
-                                   const ClusterQuestion& question, std::stop_token stop) {
+Result<ClusterState> ReadClusterState(rdkafka::Client& client, const rdkafka::Cluster& cluster,
+                                      const ClusterStateOptions& question, std::stop_token stop) {
   ClusterState state(question.state_dir);
-  HF_ASSIGN(const auto groups, GroupQuestion(client, state, stop).Ask());
+  HF_ASSIGN(const auto groups, GroupReader(client, state, stop).Ask());
 
   std::vector<ConfigOwner> owners;
   for (const rdkafka::Broker& broker : cluster.brokers)
@@ -424,7 +425,7 @@ Result<ClusterState> AskForCluster(rdkafka::Client& client, const rdkafka::Clust
 
   AclEvidence evidence;
   evidence.has_authorizer = brokers.has_authorizer;
-  evidence.may_describe_configs = brokers.was_told;
+  evidence.may_describe_configs = brokers.was_reported;
   evidence.server_properties = question.server_properties;
   evidence.principal = question.principal;
   HF_ASSIGN(evidence.may_describe_cluster, AskForUsers(client, state, stop));

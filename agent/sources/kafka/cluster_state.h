@@ -1,8 +1,8 @@
-// All of a cluster that is no record, as the documents of a snapshot have it.
+// Reads everything of a cluster except its records, as the documents of a snapshot.
 //
-// Everything is asked before positions are fixed. What is refused, what cannot be told by this
-// librdkafka and is known to be there, and what may be there and is not shown (visibility.h) is
-// missing. An Error means that the cluster could not be asked at all.
+// Everything is read before positions are fixed. Listed as missing: what the cluster refuses, what
+// exists but this librdkafka cannot read, and what may exist but is not visible (visibility.h).
+// Fails only if the cluster cannot be queried at all.
 #pragma once
 
 #include <functional>
@@ -29,80 +29,79 @@
 
 namespace holdfast::kafka {
 
-// Which topics are to be saved, as Settings::IsSaved() has it.
+// Whether a topic is saved; see Settings::IsSaved().
 using TopicFilter = std::function<bool(std::string_view topic)>;
 
-// What each node that reads partitions asks.
+// The topics of a cluster. Every node that saves partitions reads them.
 struct TopicsState {
-  rdkafka::Cluster cluster;           // with all topics that are seen
-  std::vector<TopicDocument> topics;  // that are to be saved, by name
-  std::set<std::string> compacted;    // those whose clean-up compacts, or may
+  rdkafka::Cluster cluster;           // with all visible topics
+  std::vector<TopicDocument> topics;  // the ones to save, sorted by name
+  std::set<std::string> compacted;    // topics whose cleanup.policy may include "compact"
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
 };
-// Also compares with this broker's own directories, and takes from them the ids that librdkafka
-// cannot tell.
-Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& directories,
-                                 const TopicFilter& wants, std::stop_token stop);
+// Also compares the topics with this broker's log directories, and takes from them the topic ids
+// that librdkafka cannot read.
+Result<TopicsState> ReadTopics(rdkafka::Client& client, const LogDirectories& directories,
+                               const TopicFilter& wants, std::stop_token stop);
 
-// Whether the files of this broker tell the partition's present history: it is one of the cluster,
-// and in sync. Those of one that is stopped or lags behind tell of a past that may be void.
+// Whether this broker's files show the partition's current history: the broker belongs to the
+// cluster and is in sync. A stopped or lagging replica may have records that are no longer valid.
 bool IsInSync(const LogDirectories& directories, const rdkafka::Cluster& cluster,
               std::string_view topic, std::int32_t partition);
 
-// Gives `topics` their ids as they are now; those that nothing tells stay as they are.
+// Sets the current ids of `topics`. An id that cannot be found out is left as it is.
 Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& directories,
                          const rdkafka::Cluster& cluster, std::vector<TopicDocument>& topics,
                          std::vector<std::string>& warnings, const std::stop_token& stop);
 
-// What one of them asks.
+// The rest of a cluster's state. Only one node of a run reads it.
 struct ClusterState {
   explicit ClusterState(std::string state_dir) : groups(std::move(state_dir)) {}
   ClusterDocument cluster;
-  std::optional<std::vector<AclFacts>> acls;         // nullopt: not known
-  std::optional<std::vector<ScramUserFacts>> users;  // likewise
+  std::optional<std::vector<AclFacts>> acls;         // nullopt: unknown
+  std::optional<std::vector<ScramUserFacts>> users;  // nullopt: unknown
   GroupSpool groups;
   std::vector<Missing> missing;
-  // Missing, too, unless KRaft's own log is saved.
+  // Missing unless KRaft's metadata log is saved.
   std::vector<Missing> only_in_metadata_log;
   std::vector<std::string> warnings;
 };
-struct ClusterQuestion {
-  NameScope topics;          // that are to be saved: Settings::include and IsSaved()
-  std::string state_dir;     // for groups, see GroupSpool
-  Random* random = nullptr;  // for names that nobody has
-  // As brokers call this user, e.g. "User:anna"; empty: not known, see PrincipalOf().
+struct ClusterStateOptions {
+  NameScope topics;          // the topics to save: Settings::include and IsSaved()
+  std::string state_dir;     // for GroupSpool
+  Random* random = nullptr;  // for unused names
+  // This user as brokers name it, e.g. "User:anna"; empty: unknown. See PrincipalOf().
   std::string principal = {};
-  // This broker's own, null where it cannot be read: nothing else tells who its super users are.
+  // Of this broker; null if not readable. The only source for the super users.
   const JavaProperties* server_properties = nullptr;
 };
-// Asks groups first: AskForTopics() may come before, positions come after it. `cluster` is that of
-// AskForTopics().
-Result<ClusterState> AskForCluster(rdkafka::Client& client, const rdkafka::Cluster& cluster,
-                                   const ClusterQuestion& question, std::stop_token stop);
+// Reads the groups first; call it before positions are fixed. `cluster` is from ReadTopics().
+Result<ClusterState> ReadClusterState(rdkafka::Client& client, const rdkafka::Cluster& cluster,
+                                      const ClusterStateOptions& question, std::stop_token stop);
 
-// What cannot be had by this librdkafka whatever the cluster has, and what by none, each in a
-// sentence. For people who look before a backup: what of it is known to be there is missing.
+// What this librdkafka cannot read, and what no version can, one sentence each. Shown before a
+// backup whatever the cluster has. What is known to exist is in `missing` instead.
 std::vector<std::string> LibraryLimits(const rdkafka::Capabilities& library);
 
-// The parts, for tests.
+// Exposed for tests.
 
-// What is said of its brokers' configuration, and what follows from it.
+// The brokers' configurations, and what follows from them.
 struct BrokerConfigs {
   std::vector<BrokerFacts> brokers;
   Configs defaults;
-  std::optional<bool> has_authorizer;  // nullopt: not known
-  bool was_told = false;               // at least one broker's
+  std::optional<bool> has_authorizer;  // nullopt: unknown
+  bool was_reported = false;           // at least one broker returned its configuration
   std::vector<Missing> missing;
-  std::vector<Missing> secrets;  // set, and not told
+  std::vector<Missing> secrets;  // set, but not returned by brokers
 };
-// `configs` in the order of `brokers`.
+// `configs` is in the order of `brokers`.
 BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
                                 const std::vector<rdkafka::OwnerConfigs>& configs);
 
 struct AclList {
   std::vector<AclFacts> acls;
-  std::vector<Missing> missing;  // of kinds that librdkafka does not know
+  std::vector<Missing> missing;  // of types that librdkafka does not know
 };
 AclList ReadAcls(const std::vector<rdkafka::AclBinding>& bindings);
 

@@ -15,14 +15,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kFormatVersion = 1;
-constexpr std::size_t kNameBytesMax = 200;  // leaves room for ".json" within a file name's 255
+constexpr std::size_t kNameBytesMax = 200;  // leaves room for ".json" in a file name of 255 bytes
 
 bool IsPlain(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
          c == '_' || c == '.';
 }
 
-// Texts that are no UTF-8 stand as {"base64": "..."}: JSON has no other way to keep them.
+// JSON cannot represent a text that is not UTF-8, so it is written as {"base64": "..."}.
 Json TextJson(const std::string& text) {
   try {
     (void)Json(text).dump();
@@ -32,7 +32,7 @@ Json TextJson(const std::string& text) {
   }
 }
 
-std::unexpected<Error> NotOfItsForm(std::string_view why) {
+std::unexpected<Error> Malformed(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("malformed: {}", why));
 }
 
@@ -42,7 +42,7 @@ Result<std::string> TextOf(const Json& json) {
   return std::string(AsText(bytes));
 }
 
-// The library would convert numbers that the type cannot hold.
+// The library would silently convert numbers that T cannot represent.
 template <typename T>
 Result<T> NumberOf(const Json& object, const char* name) {
   const Json& json = object.at(name);
@@ -56,7 +56,7 @@ Result<T> NumberOf(const Json& object, const char* name) {
         number <= static_cast<std::int64_t>(std::numeric_limits<T>::max()))
       return static_cast<T>(number);
   }
-  return NotOfItsForm(fmt::format("{} is not a valid number", Quote(name)));
+  return Malformed(fmt::format("{} is not a valid number", Quote(name)));
 }
 
 Json ConfigsJson(const Configs& configs) {
@@ -81,10 +81,10 @@ std::string Dump(const Json& json) { return json.dump(1) + "\n"; }
 template <typename T>
 Result<T> Decode(std::string_view text, Result<T> (*read)(const Json&)) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return NotOfItsForm("it is not a JSON object");
+  if (!json.is_object()) return Malformed("it is not a JSON object");
   try {
     HF_ASSIGN(const auto version, NumberOf<std::int64_t>(json, "format_version"));
-    if (version < 1) return NotOfItsForm("its format_version is invalid");
+    if (version < 1) return Malformed("its format_version is invalid");
     if (version > kFormatVersion) {
       return Fail(
           ErrorCode::kUnsupported,
@@ -93,7 +93,7 @@ Result<T> Decode(std::string_view text, Result<T> (*read)(const Json&)) {
     }
     return read(json);
   } catch (const Json::exception& error) {
-    return NotOfItsForm(error.what());
+    return Malformed(error.what());
   }
 }
 
@@ -118,11 +118,11 @@ Result<RecordRun> RunOf(const Json& json) {
   HF_ASSIGN(run.max_timestamp, NumberOf<std::int64_t>(json, "max_timestamp"));
   HF_ASSIGN(run.gaps, NumberOf<std::uint64_t>(json, "gaps"));
   HF_ASSIGN(const Bytes digest, HexDecode(json.at("xxh128").get<std::string>()));
-  if (digest.size() != run.digest.size()) return NotOfItsForm("a hash is not 16 bytes long");
+  if (digest.size() != run.digest.size()) return Malformed("a hash is not 16 bytes long");
   std::ranges::copy(digest, run.digest.begin());
   if (run.first_offset < 0 || run.last_offset < run.first_offset || run.records == 0 ||
       run.records - 1 > static_cast<std::uint64_t>(run.last_offset - run.first_offset))
-    return NotOfItsForm("records do not match their offsets");
+    return Malformed("records do not match their offsets");
   return run;
 }
 
@@ -192,8 +192,7 @@ Result<GroupDocument> ReadGroup(const Json& json) {
     HF_ASSIGN(offset.offset, NumberOf<std::int64_t>(entry, "offset"));
     HF_ASSIGN(offset.leader_epoch, NumberOf<std::int32_t>(entry, "leader_epoch"));
     HF_ASSIGN(offset.metadata, TextOf(entry.at("metadata")));
-    if (offset.offset < 0 || offset.partition < 0)
-      return NotOfItsForm("a group's offset is negative");
+    if (offset.offset < 0 || offset.partition < 0) return Malformed("a group's offset is negative");
   }
   return document;
 }
@@ -205,7 +204,7 @@ Result<TopicDocument> ReadTopic(const Json& json) {
   HF_ASSIGN(document.partitions, NumberOf<std::int32_t>(json, "partitions"));
   HF_ASSIGN(document.replication_factor, NumberOf<std::int32_t>(json, "replication_factor"));
   if (document.partitions < 1 || document.replication_factor < 1)
-    return NotOfItsForm("a topic without partitions or replicas");
+    return Malformed("a topic without partitions or replicas");
   document.replicas = json.at("replicas").get<std::vector<std::vector<std::int32_t>>>();
   HF_ASSIGN(document.configs, ConfigsOf(json.at("configs")));
   return document;
@@ -214,17 +213,17 @@ Result<TopicDocument> ReadTopic(const Json& json) {
 Result<void> CheckOrder(const PartitionDocument& document) {
   if (document.low < 0 || document.last_stable < document.low ||
       document.high < document.last_stable || document.end < 0)
-    return NotOfItsForm("offsets are not in order");
+    return Malformed("offsets are not in order");
   std::int64_t last = -1;
   for (const SegmentFacts& file : document.files) {
-    if (file.run.first_offset <= last) return NotOfItsForm("files are not in order");
+    if (file.run.first_offset <= last) return Malformed("files are not in order");
     last = file.run.last_offset;
   }
-  if (last >= document.end) return NotOfItsForm("a file extends beyond the end");
+  if (last >= document.end) return Malformed("a file extends beyond the end");
   for (std::size_t i = 1; i < document.epochs.size(); ++i)
     if (document.epochs[i].epoch <= document.epochs[i - 1].epoch ||
         document.epochs[i].first < document.epochs[i - 1].first)
-      return NotOfItsForm("epochs are not in order");
+      return Malformed("epochs are not in order");
   return {};
 }
 

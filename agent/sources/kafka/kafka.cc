@@ -28,7 +28,7 @@ class KafkaSource final : public Source {
     const LogDirectories directories = LogDirectories::Open(settings_.log_dirs);
     HF_ASSIGN(
         TopicsState topics,
-        AskForTopics(
+        ReadTopics(
             *client, directories,
             [this](std::string_view topic) { return settings_.IsSaved(topic); }, std::move(stop)));
     SourceInfo info;
@@ -60,14 +60,14 @@ class KafkaSource final : public Source {
   static void DescribeTopics(const TopicsState& topics, SourceInfo& info) {
     std::size_t partitions = 0;
     std::size_t leaderless = 0;
-    std::size_t behind = 0;
+    std::size_t lagging = 0;
     for (const TopicDocument& topic : topics.topics) {
       const auto seen = std::ranges::find(topics.cluster.topics, topic.name, &rdkafka::Topic::name);
       if (seen == topics.cluster.topics.end()) continue;
       partitions += seen->partitions.size();
       for (const rdkafka::Partition& partition : seen->partitions) {
         if (partition.leader < 0) ++leaderless;
-        if (partition.in_sync.size() < partition.replicas.size()) ++behind;
+        if (partition.in_sync.size() < partition.replicas.size()) ++lagging;
       }
     }
     info.healthy = leaderless == 0;
@@ -75,7 +75,7 @@ class KafkaSource final : public Source {
         "{}, {}, {} without a leader, {} with replicas "
         "that lag",
         FormatCount(topics.cluster.brokers.size(), "broker"), FormatCount(partitions, "partition"),
-        leaderless, behind);
+        leaderless, lagging);
     info.would_save.push_back(fmt::format("{} with {}", FormatCount(topics.topics.size(), "topic"),
                                           FormatCount(partitions, "partition")));
   }

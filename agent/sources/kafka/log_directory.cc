@@ -15,8 +15,8 @@
 namespace holdfast::kafka {
 namespace {
 
-constexpr std::size_t kTextBytesMax = 1U << 20;  // some 40,000 changes of leader
-// Of a broker; Kafka's own advice ends at 4,000.
+constexpr std::size_t kTextBytesMax = 1U << 20;  // about 40,000 leader epochs
+// Per broker. Kafka recommends at most 4,000.
 constexpr std::size_t kPartitionsMax = 1'000'000;
 constexpr const char* kLetRead =
     "let the agent read the broker's log directories, or correct \"log_dirs\"";
@@ -40,7 +40,7 @@ LogDirectories LogDirectories::Open(std::span<const std::string> paths) {
     directories.ReadMeta(path);
     directories.List(path);
   }
-  // What stands in two of them is in the one that was given first.
+  // If two directories have a partition, keep the one that was given first.
   std::ranges::stable_sort(directories.partitions_, {}, KeyOf);
   const auto again = std::ranges::unique(directories.partitions_, {}, KeyOf);
   directories.partitions_.erase(again.begin(), again.end());
@@ -52,7 +52,7 @@ void LogDirectories::ReadMeta(const std::string& directory) {
   const auto give_up = [&](std::string reason, std::string remedy) {
     missing_.push_back({path, std::move(reason), std::move(remedy)});
   };
-  const auto text = ReadForeignFile(path, kTextBytesMax);
+  const auto text = ReadUntrustedFile(path, kTextBytesMax);
   if (!text) return give_up(text.error().message(), kLetRead);
   if (!*text) {
     return give_up("does not exist: no broker has used this directory",
@@ -106,7 +106,7 @@ Result<std::optional<std::string>> LogDirectories::TopicId(std::string_view topi
   const PartitionDirectory* directory = Find(topic, partition);
   if (directory == nullptr) return std::nullopt;
   const std::string path = directory->path + "/partition.metadata";
-  HF_ASSIGN(const auto text, ReadForeignFile(path, kTextBytesMax));
+  HF_ASSIGN(const auto text, ReadUntrustedFile(path, kTextBytesMax));
   if (!text) return std::nullopt;
   auto id = ParseTopicId(*text);
   if (!id) return Fail(std::move(id).error().While(Quote(path)));
@@ -118,7 +118,7 @@ Result<std::vector<EpochStart>> LogDirectories::Epochs(std::string_view topic,
   const PartitionDirectory* directory = Find(topic, partition);
   if (directory == nullptr) return std::vector<EpochStart>();
   const std::string path = directory->path + "/leader-epoch-checkpoint";
-  HF_ASSIGN(const auto text, ReadForeignFile(path, kTextBytesMax));
+  HF_ASSIGN(const auto text, ReadUntrustedFile(path, kTextBytesMax));
   if (!text) return std::vector<EpochStart>();
   auto epochs = ParseEpochs(*text);
   if (!epochs) return Fail(std::move(epochs).error().While(Quote(path)));

@@ -8,8 +8,8 @@
 namespace holdfast::kafka {
 namespace {
 
-// Why the stored records are not those of the partition's present history; empty: nothing says so.
-std::string ReasonAgainst(const PartitionDocument& previous, const PartitionFacts& now) {
+// Why the stored records are not in the partition's current history; empty if they may be.
+std::string UnsupportedReason(const PartitionDocument& previous, const PartitionFacts& now) {
   if (!previous.topic_id.empty() && !now.topic_id.empty() && previous.topic_id != now.topic_id)
     return "the topic was deleted and recreated";
   if (now.last_stable < previous.end)
@@ -40,25 +40,25 @@ std::optional<std::int32_t> EpochAt(const std::vector<EpochStart>& epochs, std::
   return std::prev(above)->epoch;
 }
 
-PartitionPlan PlanAnew(const PartitionFacts& now, std::string why) {
+PartitionPlan Replan(const PartitionFacts& now, std::string why) {
   PartitionPlan plan;
-  plan.anew = std::move(why);
+  plan.is_replanned = std::move(why);
   plan.read_from = now.low;
   plan.grows = now.last_stable > now.low;
   return plan;
 }
 
 PartitionPlan PlanPartition(const PartitionDocument* previous, const PartitionFacts& now) {
-  if (previous == nullptr || now.compacted || previous->compacted) return PlanAnew(now, "");
-  if (std::string why = ReasonAgainst(*previous, now); !why.empty())
-    return PlanAnew(now, std::move(why));
+  if (previous == nullptr || now.compacted || previous->compacted) return Replan(now, "");
+  if (std::string why = UnsupportedReason(*previous, now); !why.empty())
+    return Replan(now, std::move(why));
   PartitionPlan plan;
   if (now.low > previous->end)
     plan.lost = LostRange{previous->end, now.low, "deleted before they could be saved"};
   const std::vector<SegmentFacts>& files = previous->files;
   while (plan.keep < files.size() && files[plan.keep].run.last_offset < now.low) ++plan.keep;
   plan.has_kept = plan.keep < files.size();
-  // Without a record that could be compared nothing is taken for granted.
+  // Without a stored record to compare, assume nothing.
   plan.read_from = plan.has_kept ? previous->end : now.low;
   plan.grows = now.last_stable > plan.read_from;
   if (!plan.has_kept) return plan;

@@ -1,4 +1,4 @@
-// What has to be read of a partition, given what the previous snapshot has of it.
+// Plans what to read of a partition, given its previous snapshot.
 #pragma once
 
 #include <cstdint>
@@ -10,45 +10,44 @@
 
 namespace holdfast::kafka {
 
-// A partition as it is now.
+// The current state of a partition.
 struct PartitionFacts {
-  std::string topic_id;  // empty: not known
+  std::string topic_id;  // empty: unknown
   std::int32_t leader = -1;
   std::int64_t low = 0;
   std::int64_t last_stable = 0;
   std::int64_t high = 0;
-  std::vector<EpochStart> epochs;  // empty: not known
+  std::vector<EpochStart> epochs;  // empty: unknown
   bool compacted = false;
 };
 
 struct PartitionPlan {
-  // Why the previous snapshot's files say nothing of the partition as it is; empty: they do, or
-  // there are none.
-  std::string anew;
-  // Of the previous snapshot's files those from `keep` on have records that are still there. The
-  // first of them begins below the partition's low offset if `trims`, and loses what is.
+  // Why the previous files cannot be used; empty if they can, if there are no files, or if
+  // compacted.
+  std::string is_replanned;
+  // The first file of the previous snapshot with records that still exist. With `trims`, it begins
+  // below the partition's low offset and loses the records below it.
   std::size_t keep = 0;
   bool has_kept = false;
   bool trims = false;
-  // Records from here on, below the partition's last stable offset, are not in those files.
+  // Where to start reading from Kafka, up to the last stable offset.
   std::int64_t read_from = 0;
-  bool grows = false;  // there may be any
-  // Nothing else says that the partition still has the records that are stored: it has to be seen
-  // that its last stored one is where it was.
+  bool grows = false;  // there may be new records
+  // Topic id and epochs cannot prove that the partition still has the stored records, so the last
+  // stored record must be read and compared.
   bool must_compare = false;
   std::optional<LostRange> lost;
 };
 
-// `previous` may be null. Offsets alone do not show that a partition was made again, or that a
-// replica which lacked the newest records became its leader: topic ids and leader epochs do, and
-// where they are not known, the last stored record. In compacted topics any record may be gone, so
-// that all are read again.
+// `previous` may be null. Offsets alone do not show that a topic was recreated, or that a replica
+// without the newest records became the leader. Topic ids and leader epochs do, or else the last
+// stored record. A compacted topic may lose any record, so it is read from the start.
 PartitionPlan PlanPartition(const PartitionDocument* previous, const PartitionFacts& now);
 
-// The plan where nothing is taken from the previous snapshot.
-PartitionPlan PlanAnew(const PartitionFacts& now, std::string why);
+// Plans to read everything, without the previous snapshot.
+PartitionPlan Replan(const PartitionFacts& now, std::string why);
 
-// The leader epoch of the record at `offset`, nullopt where it is not known.
+// The leader epoch of `offset`; nullopt if unknown.
 std::optional<std::int32_t> EpochAt(const std::vector<EpochStart>& epochs, std::int64_t offset);
 
 }  // namespace holdfast::kafka

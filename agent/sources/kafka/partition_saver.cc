@@ -15,7 +15,7 @@ RecordRun RunOf(const Record& record) {
   return tally.Finish();
 }
 
-// The last record of a batch that was just made.
+// The last record of a batch that was just encoded.
 RecordRun LastOf(ByteView batch) {
   RecordRun run;
   Result<BatchDecoder> decoder = BatchDecoder::Open(batch, 0);
@@ -28,7 +28,7 @@ RecordRun LastOf(ByteView batch) {
   }
 }
 
-// Gives a writer's present file, and no more of it than is asked for.
+// Streams the current file of a writer, no faster than it is read.
 class BatchStream {
  public:
   explicit BatchStream(SegmentWriter& writer) : writer_(writer) {}
@@ -41,7 +41,6 @@ class BatchStream {
         is_at_end_ = rest_.empty();
         bytes_ += rest_.size();
         if (!is_at_end_) last_batch_ = rest_;
-        // What was given so far need not wait for Kafka.
         if (count > 0 && is_at_end_) break;
       }
       const std::size_t some = std::min(rest_.size(), buffer.size() - count);
@@ -64,7 +63,7 @@ class BatchStream {
   bool is_at_end_ = false;
 };
 
-// A file as Kafka still has it.
+// Reads a stored file from Kafka again and verifies that it is the same.
 class AgainReader final : public ByteReader {
  public:
   AgainReader(const SaverTools& tools, rdkafka::TopicPartition partition, const SegmentFacts& file)
@@ -123,7 +122,7 @@ RecordRange PartitionWork::Range() const {
   return range;
 }
 
-// Content of the file that the saver's writer has begun.
+// The content of the writer's current file.
 class PartitionSaver::FileReader final : public ByteReader {
  public:
   explicit FileReader(PartitionSaver& saver)
@@ -131,7 +130,7 @@ class PartitionSaver::FileReader final : public ByteReader {
 
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
     HF_ASSIGN(const std::size_t count, stream_.Read(buffer));
-    if (stream_.is_at_end() && !std::exchange(is_told_, true))
+    if (stream_.is_at_end() && !std::exchange(is_end_reported_, true))
       saver_.FileDone(saver_.writer_->run(), stream_.bytes(), stream_.last_batch());
     return count;
   }
@@ -144,7 +143,7 @@ class PartitionSaver::FileReader final : public ByteReader {
   PartitionSaver& saver_;
   BatchStream stream_;
   Attributes attributes_;
-  bool is_told_ = false;
+  bool is_end_reported_ = false;
 };
 
 PartitionSaver::PartitionSaver(const SaverTools& tools, PartitionWork work)
@@ -192,7 +191,7 @@ Result<std::optional<Item>> PartitionSaver::Next() {
         break;
       }
       case Stage::kKeep: {
-        // Of the last one nobody knows whether it would end there; so it is fed, once more.
+        // The last stored file may not end at a border, so feed it again if there are new records.
         const bool keeps = kept_ + (work_.plan.grows ? 1 : 0) < old_count();
         if (keeps) return NextKept();
         stage_ = work_.plan.grows && !is_read_ ? Stage::kGrow : Stage::kDocument;
@@ -216,16 +215,16 @@ Result<std::optional<Item>> PartitionSaver::Next() {
 
 Result<void> PartitionSaver::Begin() {
   if (work_.plan.must_compare) HF_TRY(Compare());
-  if (!work_.plan.anew.empty())
+  if (!work_.plan.is_replanned.empty())
     warnings_.push_back(fmt::format("{} is saved again from the start: {}", NameOf(work_.partition),
-                                    work_.plan.anew));
+                                    work_.plan.is_replanned));
   if (work_.plan.lost) document_.lost.push_back(*work_.plan.lost);
   read_to_ = work_.plan.read_from;
   fed_to_ = work_.now.low;
   return {};
 }
 
-// Whether the last stored record is still where it was. If not, nothing of what is stored counts.
+// Checks that the last stored record is still at its offset. If not, everything is read again.
 Result<void> PartitionSaver::Compare() {
   const PartitionDocument& previous = *work_.previous;
   const RecordRange range = work_.Range();
@@ -255,7 +254,7 @@ Result<void> PartitionSaver::Compare() {
       epoch = tools_.fetcher->leader_epoch();
     }
   }
-  if (failure) {  // what is stored is as good as it was, and that is all that can be said
+  if (failure) {  // keep what is stored, and add nothing
     StopAt(previous.end, *failure);
     work_.plan.grows = false;
     is_read_ = true;
@@ -267,13 +266,12 @@ Result<void> PartitionSaver::Compare() {
   tools_.fetcher->End();
   is_streaming_ = false;
   work_.fetched.reset();
-  work_.plan =
-      PlanAnew(work_.now, fmt::format("its records at offset {} differ from the saved ones",
-                                      previous.last_record.last_offset));
+  work_.plan = Replan(work_.now, fmt::format("its records at offset {} differ from the saved ones",
+                                             previous.last_record.last_offset));
   return {};
 }
 
-// The whole directory as the previous snapshot has it; nullopt when there is anything to be done.
+// Reuses the whole directory of the previous snapshot; nullopt if anything has changed.
 Result<std::optional<Item>> PartitionSaver::Unchanged() {
   if (!work_.previous || work_.plan.grows || work_.plan.trims || work_.plan.keep > 0)
     return std::nullopt;
@@ -305,7 +303,7 @@ Result<Item> PartitionSaver::NextKept() {
   Item item;
   item.path = PathOf(file);
   HF_ASSIGN(std::unique_ptr<const SnapshotEntry> entry, tools_.previous->Find(item.path));
-  HF_CHECK(entry != nullptr);  // who planned has looked
+  HF_CHECK(entry != nullptr);  // FindPrevious() has checked it
   item.attributes = entry->attributes();
   item.content = Reuse{.path = item.path,
                        .read = [this_tools = &tools_, partition = work_.partition,
@@ -339,7 +337,7 @@ Item PartitionSaver::Document() {
   if (document_.last_record_epoch < 0 && document_.last_record.records > 0)
     document_.last_record_epoch =
         EpochAt(document_.epochs, document_.last_record.last_offset).value_or(-1);
-  // An election while it was read may have exchanged records that were read already.
+  // An election during the backup may have replaced records that were already read.
   if (records_read_ > 0 && !document_.epochs.empty() && document_.incomplete.empty()) {
     const auto before = EpochAt(document_.epochs, document_.end - 1);
     const auto after = EpochAt(tools_.epochs(work_.partition), document_.end - 1);
@@ -357,7 +355,7 @@ Result<const Record*> PartitionSaver::NextForWriter() {
   while (is_feeding_) {
     HF_ASSIGN(const Record* record, NextFed());
     if (record != nullptr) return record;
-    if (!is_feeding_) break;  // it was given up
+    if (!is_feeding_) break;  // reading it failed
     fed_reader_.reset();
     fed_content_.reset();
     if (++fed_ == old_count()) {
@@ -380,8 +378,8 @@ Result<void> PartitionSaver::OpenFed() {
   return {};
 }
 
-// The next record of the stored file `fed_`, null at its end. One that cannot be read is no reason
-// to stop: what it has, and all that lies behind it, may still be had from Kafka.
+// Returns the next record of the stored file `fed_`; null at its end. If the file cannot be read,
+// continues with Kafka, which may still have its remaining records and all later ones.
 Result<const Record*> PartitionSaver::NextFed() {
   Result<void> opened = fed_reader_ == nullptr ? OpenFed() : Result<void>();
   while (opened) {
@@ -406,7 +404,7 @@ Result<const Record*> PartitionSaver::NextFed() {
   work_.fetched.reset();
   work_.plan.grows = true;
   read_to_ = std::max({fed_to_, work_.previous->files[fed_].run.first_offset, work_.now.low});
-  // Where Kafka gives nothing, either, this is how far it goes.
+  // Kafka cannot be read either, so this is the end.
   if (is_read_) document_.end = read_to_;
   return nullptr;
 }
@@ -424,7 +422,7 @@ Result<const Record*> PartitionSaver::NextOfKafka() {
   while (buffered_ < records.size()) {
     buffered_record_ = records.at(buffered_);
     const std::int32_t epoch = records.leader_epoch(buffered_++);
-    if (buffered_record_.offset < read_to_) continue;  // it was there to be compared
+    if (buffered_record_.offset < read_to_) continue;  // it was fetched only for the comparison
     Give(buffered_record_, epoch);
     return &buffered_record_;
   }
@@ -446,8 +444,8 @@ Result<const Record*> PartitionSaver::NextOfStream() {
     is_streaming_ = tools_.fetcher->is_streaming();
     if (!record) {
       read_to_ = std::max(read_to_, tools_.fetcher->position());
-      HF_ASSIGN(const bool goes_on, GoOnBehind(record.error()));
-      if (goes_on) continue;
+      HF_ASSIGN(const bool tolerate_unreachable, ContinueAfter(record.error()));
+      if (tolerate_unreachable) continue;
     } else if (*record != nullptr) {
       if ((*record)->offset < read_to_) continue;
       Give(**record, tools_.fetcher->leader_epoch());
@@ -458,8 +456,8 @@ Result<const Record*> PartitionSaver::NextOfStream() {
   }
 }
 
-// Reading stopped at `read_to_`. Where retention has taken away what comes next, it goes on behind.
-Result<bool> PartitionSaver::GoOnBehind(const Error& failure) {
+// Handles an error at `read_to_`. True if retention deleted records and reading can continue.
+Result<bool> PartitionSaver::ContinueAfter(const Error& failure) {
   if (failure.code() == ErrorCode::kCancelled) return Fail(Error(failure));
   if (failure.code() == ErrorCode::kNotFound) {
     const Result<rdkafka::Bounds> bounds = tools_.bounds(work_.partition);
@@ -490,7 +488,7 @@ void PartitionSaver::FileDone(const RecordRun& run, std::uint64_t bytes, ByteVie
   document_.files.push_back({.bytes = bytes, .run = run});
   file_bytes_ += bytes;
   document_.last_record = LastOf(last_batch);
-  // Of a record that came from the previous snapshot it says what that said.
+  // A record from the previous snapshot keeps the epoch stored there.
   const bool is_new = records_read_ > 0 && document_.last_record.last_offset + 1 == read_to_;
   const bool is_old = work_.previous && document_.last_record == work_.previous->last_record;
   document_.last_record_epoch = is_new   ? last_epoch_

@@ -1,6 +1,6 @@
-// Gives the items of one partition: what the previous snapshot has of it and is still there, what
-// is new, and partition.json last. What goes wrong with its records does not end the backup: the
-// document says how far they were read, and why no further.
+// Produces the items of one partition: files of the previous snapshot that are still valid, new
+// files, and partition.json at the end. An error while reading records does not fail the backup:
+// the document has the offset reached and the reason.
 #pragma once
 
 #include <cstdint>
@@ -24,34 +24,34 @@
 
 namespace holdfast::kafka {
 
-// A partition that is to be saved, as far as it could be prepared beside others.
+// A partition to save, with everything that is prepared for several partitions at once.
 struct PartitionWork {
   rdkafka::TopicPartition partition;
   PartitionFacts now;
-  std::optional<PartitionDocument> previous;  // whose files are all there
+  std::optional<PartitionDocument> previous;  // all its files exist
   PartitionPlan plan;
-  // Range() of the plan, when that was small; not looked at otherwise.
+  // Records of Range() if they were fetched in advance; otherwise ignored.
   std::optional<RecordFetcher::Fetched> fetched;
 
-  // The records that are wanted from Kafka: new ones, and the last stored one where it has to be
-  // compared. Empty where there is nothing to be asked.
+  // The offsets to read from Kafka: new records, preceded by the last stored one if it must be
+  // compared. Empty if there is nothing to read.
   RecordRange Range() const;
 };
 
-// What the savers of a session have in common. All of it outlives them, and the items.
+// Shared by the savers of a session. Everything must outlive the savers and their items.
 struct SaverTools {
   RecordFetcher* fetcher = nullptr;
-  RecordFetcher::OpenReader open_reader;  // of readers beside the fetcher's
-  SnapshotView* previous = nullptr;       // null without one
-  Attributes attributes;                  // of files that are made
-  // Offsets and leader epochs as they are now, for a partition that changes while it is read.
+  RecordFetcher::OpenReader open_reader;  // for additional readers
+  SnapshotView* previous = nullptr;       // may be null
+  Attributes attributes;                  // of new files
+  // The current offsets and leader epochs, for a partition that changes while it is read.
   std::function<Result<rdkafka::Bounds>(const rdkafka::TopicPartition&)> bounds;
   std::function<std::vector<EpochStart>(const rdkafka::TopicPartition&)> epochs;
   std::stop_token stop;
   Borders borders = {};
 };
 
-// One thread at a time. What an item's reader gives is read before the next call.
+// Used by one thread at a time. The content of an item must be read before the next call.
 class PartitionSaver {
  public:
   PartitionSaver(const SaverTools& tools, PartitionWork work);
@@ -59,22 +59,22 @@ class PartitionSaver {
   PartitionSaver& operator=(const PartitionSaver&) = delete;
   ~PartitionSaver();
 
-  // nullopt: no more. Errors: kCancelled, and kInternal where our own part is wrong.
+  // nullopt at the end. Errors while reading from Kafka are recorded in the document and not
+  // returned, except kCancelled.
   Result<std::optional<Item>> Next();
-  // What was found. REQUIRES: Next() has returned nullopt.
+  // What was saved. REQUIRES: Next() returned nullopt.
   const PartitionDocument& document() const { return document_; }
-  // What to do where the document is `incomplete`; empty where nothing is known that helps.
+  // The hint if the document is `incomplete`; may be empty.
   const std::string& remedy() const { return remedy_; }
-  // Why the previous snapshot's files were not used, and what else the operator may want to know.
+  // Includes why the previous snapshot's files were not used.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  // How much of the partition was given so far: offsets from its first to the last whole file's
-  // end, and the bytes of these files.
+  // Progress: the offsets up to the end of the last complete file, and the bytes of these files.
   struct Given {
     std::uint64_t offsets = 0;
     std::uint64_t bytes = 0;
   };
   Given given() const;
-  // Records that were not there in the previous snapshot.
+  // Records that the previous snapshot does not have.
   std::uint64_t records_read() const { return records_read_; }
 
  private:
@@ -95,7 +95,7 @@ class PartitionSaver {
   Result<void> OpenFed();
   Result<const Record*> NextOfKafka();
   Result<const Record*> NextOfStream();
-  Result<bool> GoOnBehind(const Error& failure);
+  Result<bool> ContinueAfter(const Error& failure);
   void StopAt(std::int64_t offset, const Error& failure);
   void Give(const Record& record, std::int32_t leader_epoch);
 
@@ -110,28 +110,28 @@ class PartitionSaver {
   std::uint64_t records_read_ = 0;
   std::uint64_t file_bytes_ = 0;  // of document_.files
   Stage stage_ = Stage::kBegin;
-  std::size_t kept_ = 0;  // the next of the previous files to be kept as it is
+  std::size_t kept_ = 0;  // index of the next previous file to keep
 
-  // What the writer is given: stored files from `fed_` on, and what Kafka has behind them. Where a
-  // stored file's last record ends its file, the ones behind it stay as they are.
+  // The writer's input: stored files from `fed_` on, then new records from Kafka. If the last
+  // record of a stored file is a border, the files after it are kept as they are.
   std::unique_ptr<SegmentWriter> writer_;
   bool is_feeding_ = false;
   std::size_t fed_ = 0;
   std::unique_ptr<ByteReader> fed_content_;
   std::unique_ptr<SegmentReader> fed_reader_;
-  std::int64_t fed_to_ = 0;  // behind the last record that was fed
+  std::int64_t fed_to_ = 0;  // end offset of what was fed
   bool fed_to_border_ = false;
 
-  bool is_streaming_ = false;  // the fetcher reads for this partition
-  std::size_t buffered_ = 0;   // of work_.fetched, given already
+  bool is_streaming_ = false;  // the fetcher is reading this partition
+  std::size_t buffered_ = 0;   // records of work_.fetched already returned
   Record buffered_record_;
-  std::int64_t read_to_ = 0;      // of Kafka, everything below
-  std::int32_t last_epoch_ = -1;  // of the last record of Kafka
-  bool is_read_ = false;          // to the end, or as far as it goes
+  std::int64_t read_to_ = 0;      // everything below was read from Kafka
+  std::int32_t last_epoch_ = -1;  // of the last record from Kafka
+  bool is_read_ = false;          // reading has ended
 };
 
-// Reads a stored file of a partition from Kafka once more, for a repository that has lost it.
-// kCorrupt at its end when what came is not what was stored.
+// Reads a stored file from Kafka again, for a repository that has lost it. kCorrupt, at the end, if
+// Kafka's records are no longer the stored ones.
 Result<std::unique_ptr<ByteReader>> ReadAgain(const SaverTools& tools,
                                               const rdkafka::TopicPartition& partition,
                                               const SegmentFacts& file);

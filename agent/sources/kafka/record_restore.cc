@@ -70,7 +70,7 @@ Result<void> RecordRestore::Partition(const TargetTopic& topic, std::int32_t id,
         fmt::format("{} is no longer empty: another client writes there", NameOf(partition)),
         kReplaceHint);
   HF_ASSIGN(auto document, ReadStoredPartition(*tools_.snapshot, topic.stored->name(), id));
-  if (!document) document.emplace();  // the snapshot has nothing of it
+  if (!document) document.emplace();  // the snapshot does not have the partition
   StoredRecords records(*tools_.snapshot, topic.stored->name(), id, *document, *tools_.request);
   if (committed != nullptr) committed->Begin();
   PlaceTally tally;
@@ -103,34 +103,34 @@ Result<void> RecordRestore::Partition(const TargetTopic& topic, std::int32_t id,
 Result<void> RecordRestore::GoOn(const TopicPartition& partition, const Bounds& bounds,
                                  StoredRecords& records, CommittedOffsets* committed,
                                  PlaceTally& tally) {
-  if (bounds.last_stable != bounds.high) return Spoilt(partition, "an open transaction");
+  if (bounds.last_stable != bounds.high) return Modified(partition, "an open transaction");
   PlaceTally there;
   HF_TRY(fetcher_.Begin({.partition = partition, .from = bounds.low, .end = bounds.high}));
   for (;;) {
     HF_ASSIGN(const Record* record, fetcher_.Next());
     if (record == nullptr) break;
     if (record->offset != bounds.low + static_cast<std::int64_t>(there.place()))
-      return Spoilt(partition, "offsets without records");
+      return Modified(partition, "offsets without records");
     there.Add(*record, record->timestamp);
   }
   if (there.place() != static_cast<std::uint64_t>(bounds.high - bounds.low))
-    return Spoilt(partition, "offsets without records");
+    return Modified(partition, "offsets without records");
   while (tally.place() < there.place()) {
     HF_ASSIGN(const Record* record, records.Next());
-    if (record == nullptr) return Spoilt(partition, "more records than expected");
+    if (record == nullptr) return Modified(partition, "more records than expected");
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     if (committed != nullptr) committed->See(record->offset, tally.place());
     tally.Add(*record, TimestampOf(*record));
     ++tools_.progress->items;
     tools_.progress->bytes += record->content_bytes();
   }
-  if (there.Finish() != tally.Finish()) return Spoilt(partition, "other records");
+  if (there.Finish() != tally.Finish()) return Modified(partition, "other records");
   return {};
 }
 
-std::unexpected<Error> RecordRestore::Spoilt(const TopicPartition& partition,
-                                             std::string_view what) {
-  spoilt_ = partition.topic;
+std::unexpected<Error> RecordRestore::Modified(const TopicPartition& partition,
+                                               std::string_view what) {
+  modified_ = partition.topic;
   return Fail(ErrorCode::kAlreadyExists,
               fmt::format("{} has {}, which the unfinished restore of this snapshot did not write",
                           NameOf(partition), what),
@@ -172,7 +172,7 @@ Result<void> RecordRestore::CheckHealth() {
 
 void RecordRestore::Delivered(const rdkafka::Delivery& delivery) {
   if (delivery.error) {
-    // What follows it is refused for its sake.
+    // Later records fail only because of the first one.
     if (!failure_)
       failure_ = Error(*delivery.error)
                      .While("write " + NameOf({std::string(delivery.topic), delivery.partition}));
@@ -189,8 +189,7 @@ void RecordRestore::EndIfDelivered(std::uint64_t id) {
   loads_.erase(load);
 }
 
-// What was read back was there; that nothing came behind it, e.g. of a process that was killed and
-// whose last requests were under way, shows at the end.
+// Verifies that no records follow those read back, e.g. from requests of a killed process.
 Result<void> RecordRestore::CheckEnds() {
   constexpr std::size_t kPerCall = 5000;
   std::vector<TopicPartition> names;

@@ -1,4 +1,4 @@
-// Writes stored records into topics that were made for them, and reads them back.
+// Writes stored records into the target's topics and reads them back.
 #pragma once
 
 #include <chrono>
@@ -25,15 +25,15 @@
 
 namespace holdfast::kafka {
 
-// Where a partition's records are in the target, one behind the other.
+// The records of a partition in the target; their offsets are contiguous.
 struct WrittenPartition {
   std::int64_t begin = 0;
   std::uint64_t records = 0;
-  std::uint64_t were_there = 0;  // of these, before
+  std::uint64_t were_there = 0;  // records that already existed
 };
 using WrittenPartitions = std::map<rdkafka::TopicPartition, WrittenPartition>;
 
-// One restore; one thread, and as long as what is handed in.
+// One restore. Used by one thread. Everything in `tools` must outlive it.
 class RecordRestore {
  public:
   struct Tools {
@@ -42,33 +42,34 @@ class RecordRestore {
     rdkafka::Client* client = nullptr;
     const Clock* clock = nullptr;
     Progress* progress = nullptr;
-    // A record that no broker has taken for so long ends it.
+    // The restore fails if no broker accepts a record for this long.
     std::chrono::milliseconds delivery_limit = std::chrono::minutes(5);
   };
   RecordRestore(const Tools& tools, std::stop_token stop);
   ~RecordRestore();
 
-  // All records of the topics, by their names in the target; in `committed`, by their stored names,
-  // each offset learns its record's place. On success they are there, once each, and nothing else
-  // is. kAlreadyExists where a topic that is resumed has something else: `spoilt()` names it.
+  // Writes all records of the topics. Returns the result by the topic's name in the target. Sets
+  // the places in `committed`, which is by the name in the snapshot. On success each record exists
+  // once and nothing else does. kAlreadyExists if a resumed topic has other content: see
+  // `spoilt()`.
   Result<WrittenPartitions> Run(const std::vector<TargetTopic>& topics,
                                 std::map<rdkafka::TopicPartition, CommittedOffsets>& committed);
-  const std::string& spoilt() const { return spoilt_; }
+  const std::string& modified() const { return modified_; }
 
  private:
-  // A partition whose records are under way.
+  // A partition that is being written.
   struct Load {
     std::uint64_t read_back = 0;
     std::uint64_t written = 0;
     std::uint64_t delivered = 0;
-    std::optional<RecordRun> run;  // when all are written
+    std::optional<RecordRun> run;  // set when all records are written
   };
 
   Result<void> Topic(const TargetTopic& topic,
                      std::map<rdkafka::TopicPartition, CommittedOffsets>& committed);
   Result<void> Partition(const TargetTopic& topic, std::int32_t id, const rdkafka::Bounds& bounds,
                          CommittedOffsets* committed);
-  // Passes over what is there already.
+  // Skips the records that already exist, after verifying them.
   Result<void> GoOn(const rdkafka::TopicPartition& partition, const rdkafka::Bounds& bounds,
                     StoredRecords& records, CommittedOffsets* committed, PlaceTally& tally);
   Result<void> Write(const rdkafka::TopicPartition& partition, const Record& record,
@@ -78,27 +79,27 @@ class RecordRestore {
   void EndIfDelivered(std::uint64_t id);
   Result<void> CheckEnds();
   std::int64_t TimestampOf(const Record& record) const;
-  std::unexpected<Error> Spoilt(const rdkafka::TopicPartition& partition, std::string_view what);
+  std::unexpected<Error> Modified(const rdkafka::TopicPartition& partition, std::string_view what);
 
   const Tools tools_;
   const std::stop_token stop_;
   WrittenPartitions written_;
-  std::string spoilt_;
+  std::string modified_;
   std::map<std::uint64_t, Load> loads_;
   std::uint64_t next_load_ = 0;
-  std::optional<Error> failure_;  // of a delivery
+  std::optional<Error> failure_;  // the first failed delivery
   std::vector<rdkafka::NewRecord::Header> headers_;
   RecordFetcher fetcher_;
   std::optional<ReadBack> read_back_;
-  std::unique_ptr<rdkafka::Writer> writer_;  // goes first: it tells of deliveries
+  std::unique_ptr<rdkafka::Writer> writer_;  // destroyed first: it reports deliveries
 };
 
-// Records that cannot be written, because a client makes the present time of their timestamp.
+// Records with timestamp 0 cannot be written: clients replace it with the current time.
 struct ZeroTimestamps {
   std::uint64_t records = 0;
   std::int64_t first_offset = 0;
 };
-// Reads only the files that may have some.
+// Reads only files that may have such records.
 Result<ZeroTimestamps> FindZeroTimestamps(SnapshotView& snapshot, const std::string& topic,
                                           std::int32_t partition, const RestoreRequest& request);
 

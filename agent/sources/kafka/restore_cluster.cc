@@ -30,7 +30,7 @@ using Action = TargetTopic::Action;
 
 class ClusterRestore {
  public:
-  ClusterRestore(const RestoreSurroundings& surroundings, const RestoreRequest& request,
+  ClusterRestore(const RestoreEnvironment& surroundings, const RestoreRequest& request,
                  const RestoreSpec& spec, Progress& progress, std::stop_token stop)
       : surroundings_(surroundings),
         request_(request),
@@ -45,16 +45,16 @@ class ClusterRestore {
       return std::move(done_);
     }
     if (!state_.is_written) {
-      HF_TRY(SaveWhatGoes());
+      HF_TRY(TakeSafetySnapshot());
       HF_TRY(topics_->Make(targets_, cluster_.brokers.size(), state_,
                            [this] { return file_->Save(state_); }));
-      SayWhatWasMade();
+      ReportCreated();
       HF_TRY(RestoreRecords());
     }
     if (!state_.is_configured) HF_TRY(Configure());
     if (request_.acls) HF_TRY(RestoreAcls());
     if (request_.groups) HF_TRY(RestoreGroups());
-    HF_TRY(SayWhatIsLeft());
+    HF_TRY(ReportNotRestored());
     return End();
   }
 
@@ -69,7 +69,7 @@ class ClusterRestore {
     done_.warnings.push_back(fmt::format(form, std::forward<Arguments>(arguments)...));
   }
 
-  // All that can be found out before anything is changed.
+  // Checks everything that can be checked before changing anything.
   Result<void> Look() {
     progress_.SetPhase("look");
     HF_ASSIGN(stored_, ReadStoredTopics(snapshot(), request_));
@@ -117,7 +117,7 @@ class ClusterRestore {
     if (!holes_.empty()) Warn("{}", HolesError(holes_).message());
   }
 
-  // What would go without being in the safety snapshot.
+  // Refuses to replace a topic if the safety snapshot would not have all of its records.
   Result<void> CheckReplaced() const {
     if (!spec_.save_first) return {};
     for (const TargetTopic& topic : targets_) {
@@ -153,10 +153,10 @@ class ClusterRestore {
       return Fail(ErrorCode::kUnsupported,
                   fmt::format("records with timestamp 0 cannot be written, because clients replace "
                               "it with the current time: {}",
-                              FirstFew(zeros)),
+                              JoinFirst(zeros)),
                   "--zero-timestamp-as-one writes them with 1; --to-log-dirs keeps them as they "
                   "are");
-    Warn("records with timestamp 0 are written with timestamp 1: {}", FirstFew(zeros));
+    Warn("records with timestamp 0 are written with timestamp 1: {}", JoinFirst(zeros));
     return {};
   }
 
@@ -176,10 +176,10 @@ class ClusterRestore {
     }
     if (!fewer.empty())
       Warn("the target has {}, so these topics get fewer replicas than they had: {}",
-           FormatCount(brokers, "broker"), FirstFew(fewer));
+           FormatCount(brokers, "broker"), JoinFirst(fewer));
     if (!unwritable.empty())
       Warn("with so few replicas, min.insync.replicas prevents writes to: {}",
-           FirstFew(unwritable));
+           JoinFirst(unwritable));
   }
 
   Result<void> WarnOfRetention() {
@@ -235,24 +235,24 @@ class ClusterRestore {
     if (request_.groups) add("groups", groups_.groups, "offsets translated and committed");
   }
 
-  Result<void> SaveWhatGoes() {
+  Result<void> TakeSafetySnapshot() {
     std::vector<std::string> names;
     for (const TargetTopic& topic : targets_)
       if (topic.action == Action::kReplace && topic.there == TargetTopic::There::kOffsets)
         names.push_back(topic.name());
     if (names.empty()) return {};
     if (!spec_.save_first) {
-      Say("replaced, without a safety snapshot: {}", FirstFew(names));
+      Say("replaced, without a safety snapshot: {}", JoinFirst(names));
       return {};
     }
     progress_.SetPhase("safety snapshot");
     HF_ASSIGN(auto source, surroundings_.open_source(request_.cluster, names));
     HF_ASSIGN(const std::string id, spec_.save_first(std::move(source)));
-    Say("the former records of {} are in snapshot {}", FirstFew(names), id);
+    Say("the former records of {} are in snapshot {}", JoinFirst(names), id);
     return {};
   }
 
-  void SayWhatWasMade() {
+  void ReportCreated() {
     const auto count = [this](Action action) {
       return std::ranges::count(targets_, action, &TargetTopic::action);
     };
@@ -278,9 +278,10 @@ class ClusterRestore {
                            .delivery_limit = surroundings_.delivery_limit},
                           stop_);
     auto written = records.Run(targets_, groups_.committed);
-    if (!written && records.spoilt().empty()) return Fail(WithWayOn(std::move(written).error()));
+    if (!written && records.modified().empty())
+      return Fail(WithResumeHint(std::move(written).error()));
     if (!written) {
-      state_.things[records.spoilt()].stage = RestoreState::Stage::kSpoilt;
+      state_.things[records.modified()].stage = RestoreState::Stage::kModified;
       HF_TRY(file_->Save(state_));
       return Fail(std::move(written).error());
     }
@@ -294,7 +295,7 @@ class ClusterRestore {
     Say("wrote {} to {} of {}{}, and read them back", FormatCount(total - were_there, "record"),
         FormatCount(written->size(), "partition"), FormatCount(targets_.size(), "topic"),
         were_there == 0 ? "" : fmt::format(", after {} that existed already", were_there));
-    // From now on the topics may be used. What is left to do must not need what was written.
+    // From now on clients may use the topics, so later steps must not read the records again.
     for (const StoredTopic& topic : stored_) {
       for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
         const auto committed = groups_.committed.find({topic.name(), id});
@@ -308,19 +309,19 @@ class ClusterRestore {
     return file_->Save(state_);
   }
 
-  // What to do about it, and what then: of the records some are there.
-  Error WithWayOn(Error error) const {
+  // Adds hints on how to resume after records were written partly.
+  Error WithResumeHint(Error error) const {
     const bool may_go_on = error.code() == ErrorCode::kUnavailable ||
                            error.code() == ErrorCode::kTimedOut ||
                            error.code() == ErrorCode::kCancelled;
     if (!may_go_on) return error;
     std::string message = error.message();
     std::string first = error.hint();
-    // That a record was not taken in time does not say why.
+    // A delivery timeout does not say why.
     if (error.code() == ErrorCode::kTimedOut) {
       const std::vector<std::string> leaderless = FindLeaderless();
       if (!leaderless.empty()) {
-        message += "; without a leader are " + FirstFew(leaderless);
+        message += "; without a leader are " + JoinFirst(leaderless);
         first =
             "start the brokers that have them; if one is running, it may have taken a disk "
             "offline: see its log";
@@ -360,7 +361,7 @@ class ClusterRestore {
     if (acls_.bindings.empty() && acls_.left_out == 0) return {};
     HF_ASSIGN(const auto outcomes, rdkafka::CreateAcls(*client_, acls_.bindings, stop_));
     std::uint64_t made = 0;
-    std::map<std::string, std::vector<std::string>> why;  // those that have the same reason
+    std::map<std::string, std::vector<std::string>> why;  // ACLs by reason
     std::map<std::string, Error> errors;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       const rdkafka::AclBinding& binding = acls_.bindings[i];
@@ -374,8 +375,8 @@ class ClusterRestore {
       errors.emplace(outcomes[i]->message(), *outcomes[i]);
     }
     for (const auto& [message, error] : errors)
-      failed_.push_back(Error(error).While(
-          fmt::format("{} ({})", FormatCount(why[message].size(), "ACL"), FirstFew(why[message]))));
+      failed_.push_back(Error(error).While(fmt::format(
+          "{} ({})", FormatCount(why[message].size(), "ACL"), JoinFirst(why[message]))));
     Say("created {} of {}{}", made, FormatCount(acls_.bindings.size(), "ACL"),
         acls_.left_out == 0 ? ""
                             : fmt::format("; {} of other topics are left out", acls_.left_out));
@@ -394,7 +395,7 @@ class ClusterRestore {
       if (!request_.records) {
         const auto bounds = exact.find(partition);
         if (bounds == exact.end()) return std::nullopt;
-        // Behind the last record there may have been what clients do not see, and is not there now.
+        // Control records may have followed the last record; the target does not have them.
         return std::clamp(offset, bounds->second.low, bounds->second.high);
       }
       return state_.offsets.at(partition).at(offset);
@@ -413,8 +414,8 @@ class ClusterRestore {
     return {};
   }
 
-  // What a cluster has beside topics, groups and rights is its own, and nobody tells passwords.
-  Result<void> SayWhatIsLeft() {
+  // Reports what is not restored: the brokers' configuration, and users, which need new passwords.
+  Result<void> ReportNotRestored() {
     if (!request_.topics.empty() || !request_.configs) return {};
     HF_ASSIGN(const auto users, ReadStoredUsers(snapshot()));
     if (!users.empty())
@@ -429,9 +430,9 @@ class ClusterRestore {
     return {};
   }
 
-  // What could not be done, by one error that names it.
+  // Combines all failures into one error.
   Result<MethodOutcome> End() {
-    // What cannot be done by the same command either is no reason to go on with anything.
+    // Keep the state only if running the same command again can help.
     const bool may_go_on = std::ranges::any_of(
         failed_, [](const Error& error) { return error.code() != ErrorCode::kUnsupported; });
     HF_TRY(may_go_on ? file_->Save(state_) : file_->Remove());
@@ -444,23 +445,23 @@ class ClusterRestore {
       texts.push_back(error.message());
       done_.lines.push_back("failed: " + error.Text());
     }
-    Error all(failed_.front().code(), FirstFew(texts));
+    Error all(failed_.front().code(), JoinFirst(texts));
     done_.partly = std::move(all).WithHint(failed_.front().hint().empty()
                                                ? "correct it, and run the same command again"
                                                : failed_.front().hint());
     return std::move(done_);
   }
 
-  const RestoreSurroundings& surroundings_;
+  const RestoreEnvironment& surroundings_;
   const RestoreRequest& request_;
   const RestoreSpec& spec_;
   Progress& progress_;
   const std::stop_token stop_;
   MethodOutcome done_;
-  std::vector<Error> failed_;  // of what else is done all the same
+  std::vector<Error> failed_;  // failures that do not end the restore
 
   std::vector<StoredTopic> stored_;
-  std::vector<std::string> holes_;  // of them
+  std::vector<std::string> holes_;  // of stored_
   ChosenAcls acls_;
   StoredGroups groups_;
   std::unique_ptr<rdkafka::Client> client_;
@@ -468,12 +469,12 @@ class ClusterRestore {
   std::optional<RestoreStateFile> file_;
   RestoreState state_;
   std::optional<TargetTopics> topics_;
-  std::vector<TargetTopic> targets_;  // of stored_
+  std::vector<TargetTopic> targets_;  // in the order of stored_
 };
 
 }  // namespace
 
-Result<MethodOutcome> RestoreToCluster(const RestoreSurroundings& surroundings,
+Result<MethodOutcome> RestoreToCluster(const RestoreEnvironment& surroundings,
                                        const RestoreRequest& request, const RestoreSpec& spec,
                                        Progress& progress, std::stop_token stop) {
   return ClusterRestore(surroundings, request, spec, progress, std::move(stop)).Run();
@@ -491,7 +492,7 @@ RestoreMethod ToClusterMethod() {
             HF_ASSIGN(const Settings settings, ReadSettings(values));
             HF_ASSIGN(const RestoreRequest request,
                       ReadClusterRequest(spec.options, settings.client));
-            const RestoreSurroundings surroundings = {
+            const RestoreEnvironment surroundings = {
                 .context = context,
                 .open_source = [&context](const rdkafka::ClientOptions& cluster,
                                           const std::vector<std::string>& topics)

@@ -1,7 +1,8 @@
 // Restores a snapshot of a Kafka cluster into a running cluster by writing its records (method
 // "to-cluster").
-// Offsets are the target's own: a topic's first record gets the offset that is next there. What
-// groups have committed is translated, partition by partition.
+//
+// The target assigns the offsets: a topic's first record gets the topic's next offset. Committed
+// offsets are translated for each partition.
 #pragma once
 
 #include <chrono>
@@ -17,11 +18,10 @@
 
 namespace holdfast::kafka {
 
-// What of its source a restore needs.
-struct RestoreSurroundings {
+// The environment of a restore.
+struct RestoreEnvironment {
   SourceContext context;
-  // A source of the same kind that has these topics of that cluster and nothing else, for
-  // RestoreSpec::save_first.
+  // Opens a Kafka source that saves only these topics of that cluster, for RestoreSpec::save_first.
   std::function<Result<std::unique_ptr<Source>>(const rdkafka::ClientOptions& cluster,
                                                 const std::vector<std::string>& topics)>
       open_source;
@@ -29,9 +29,9 @@ struct RestoreSurroundings {
   std::chrono::milliseconds delivery_limit = std::chrono::minutes(5);
 };
 
-// What the request asks for is checked before anything is changed; the same once more goes on with
-// what an interruption has left, and doubles no record. REQUIRES: request.cluster has brokers.
-Result<MethodOutcome> RestoreToCluster(const RestoreSurroundings& surroundings,
+// Validates the whole request before changing anything. Calling it again after an interruption
+// resumes and duplicates no record. REQUIRES: request.cluster has brokers.
+Result<MethodOutcome> RestoreToCluster(const RestoreEnvironment& surroundings,
                                        const RestoreRequest& request, const RestoreSpec& spec,
                                        Progress& progress, std::stop_token stop);
 

@@ -29,9 +29,9 @@
 namespace holdfast::kafka {
 namespace {
 
-// Brokers pass over files with such an ending.
+// Brokers ignore files with this suffix.
 constexpr std::string_view kStaged = ".holdfast";
-// What a broker makes of the records, and the records themselves.
+// Records, and the files that a broker derives from them.
 constexpr std::array<std::string_view, 5> kOfRecords = {".log", ".index", ".timeindex", ".snapshot",
                                                         ".txnindex"};
 constexpr const char* kEpochs = "leader-epoch-checkpoint";
@@ -43,10 +43,10 @@ struct PartitionDirectory {
   std::string log_dir;
   std::string path;
   struct stat status {};
-  bool has_records = false;  // that are not ours
+  bool has_records = false;  // not written by this restore
 };
 
-// The names in a directory, but for "." and "..".
+// The names in a directory, except "." and "..".
 Result<std::vector<std::string>> NamesIn(const std::string& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
   if (directory == nullptr) return Fail(ErrnoError(errno, "look into " + Quote(path)));
@@ -74,7 +74,7 @@ Result<void> RemoveFile(const std::string& path) {
   return Fail(ErrnoError(errno, "remove " + Quote(path)));
 }
 
-// Passes on what it reads, and writes it.
+// Writes a copy of everything that is read.
 class CopyingReader final : public ByteReader {
  public:
   CopyingReader(std::unique_ptr<ByteReader> from, int to, std::string shown)
@@ -136,7 +136,7 @@ class LogDirsRestore {
     done_.lines.push_back(fmt::format(form, std::forward<Arguments>(arguments)...));
   }
 
-  // A broker locks its directories as long as it runs, and so do we.
+  // Takes the lock that a running broker holds on its directories.
   Result<void> LockLogDir(const std::string& directory) {
     if (::access((directory + "/meta.properties").c_str(), F_OK) != 0)
       return Fail(
@@ -152,9 +152,9 @@ class LogDirsRestore {
     struct stat status {};
     if (::stat(directory.c_str(), &status) != 0)
       return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
-    // Made by us, it has to be the broker's.
+    // If we created it, the broker must still own it.
     if (!spec_.dry_run) HF_TRY(GiveTo(fd->get(), status, path));
-    // Java's locks are of processes, ours of this open file: both see each other.
+    // Java's locks belong to the process and ours to the open file; the two kinds conflict.
     if (::fcntl(fd->get(), F_OFD_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES) return Fail(ErrnoError(errno, "lock " + Quote(path)));
       return Fail(ErrorCode::kBusy, fmt::format("a broker runs on {}", Quote(directory)),
@@ -226,7 +226,7 @@ class LogDirsRestore {
         "create the topics first: restore --to-cluster HOST:PORT --with configs --hold-retention");
   }
 
-  // Without it a broker takes the directory for one of a topic that was deleted.
+  // Without it, a broker treats the directory as that of a deleted topic.
   static Result<void> CheckMetadata(const PartitionDirectory& directory) {
     const std::string path = directory.path + "/partition.metadata";
     if (::access(path.c_str(), F_OK) == 0) return {};
@@ -245,9 +245,9 @@ class LogDirsRestore {
     return {};
   }
 
-  // What keeps a partition's end where it was, although no record is before it: transactions' ends
-  // stood there, or what the snapshot does not have. Else the next records would get offsets that
-  // others had, and whoever remembers an offset would be led astray.
+  // A file that preserves the partition's end offset if no saved record is directly before it,
+  // because of control records or records that the snapshot does not have. Otherwise new records
+  // would reuse offsets, which breaks every client that remembers one.
   struct EndFile {
     std::string name;
     Bytes content;
@@ -277,7 +277,8 @@ class LogDirsRestore {
     return *std::move(document);
   }
 
-  // A new topic's files are empty; others may be those that an unfinished restore put there.
+  // Fails if a directory has records of others. The files of a new topic are empty; others may be
+  // from an unfinished restore.
   Result<void> CheckFreshness() {
     std::vector<std::string> full;
     for (PartitionDirectory& directory : directories_) {
@@ -296,12 +297,12 @@ class LogDirsRestore {
     }
     if (full.empty() || request_.replace_topic) return {};
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("these partitions have records: {}", FirstFewQuoted(full)),
+                fmt::format("these partitions have records: {}", JoinFirstQuoted(full)),
                 "restore onto new topics, or replace these with --replace-topic, which takes no "
                 "safety snapshot");
   }
 
-  // All files are there beside the old ones before these go.
+  // All files are written before the old ones are deleted, so there must be room for both.
   Result<void> CheckSpace() {
     struct FileSystem {
       std::string log_dir;
@@ -418,7 +419,7 @@ class LogDirsRestore {
     return {};
   }
 
-  // As far as it can be done: brokers pass over what is left.
+  // Best effort: brokers ignore what is left.
   void RemoveStaged() {
     for (const PartitionDirectory& directory : directories_) (void)RemoveStagedIn(directory);
     if (!file_->found()) (void)file_->Remove();
@@ -427,7 +428,7 @@ class LogDirsRestore {
   Result<void> SwapAll() {
     CrashPoint("kafka.log_dirs.swap");
     for (const PartitionDirectory& directory : directories_) {
-      // What was deleted of the old records is not gone from the new ones.
+      // The old log start offset does not apply to the new records.
       if (directory.has_records) HF_TRY(ForgetStartOffset(directory));
       HF_TRY(Swap(directory));
     }
@@ -437,9 +438,10 @@ class LogDirsRestore {
   static Result<void> Swap(const PartitionDirectory& directory) {
     HF_ASSIGN(const auto names, NamesIn(directory.path));
     for (const std::string& name : names) {
-      // Leaders note where their time begins, even where there is no record yet. With that note
-      // from before a leader would tell the others that the records, which are of epoch 0, end
-      // where it began, and they would delete them. Brokers make it anew from the records.
+      // A leader's checkpoint has the start of its epoch, even without records. With the old
+      // checkpoint, the leader would report that epoch 0, to which the records belong, ends where
+      // its own epoch starts, and the followers would truncate the records. Brokers rebuild the
+      // checkpoint from the records.
       const bool is_old = name == kEpochs || std::ranges::any_of(kOfRecords, [&](auto ending) {
                             return name.ends_with(ending);
                           });
@@ -458,7 +460,7 @@ class LogDirsRestore {
     return SyncDirectory(directory.path);
   }
 
-  // "version\ncount\ntopic partition offset\n...", without this partition's line.
+  // Removes this partition's line from a file "version\ncount\ntopic partition offset\n...".
   static Result<void> ForgetStartOffset(const PartitionDirectory& directory) {
     const std::string path = directory.log_dir + "/" + kStartOffsets;
     auto content = ReadWholeFile(path);
@@ -490,7 +492,7 @@ class LogDirsRestore {
   void ReportElsewhere() {
     if (elsewhere_.empty()) return;
     Say("not on this broker, because other brokers have them: {} of the snapshot: {}",
-        FormatCount(elsewhere_.size(), "partition"), FirstFew(elsewhere_));
+        FormatCount(elsewhere_.size(), "partition"), JoinFirst(elsewhere_));
   }
 
   void Report() {
@@ -519,7 +521,7 @@ class LogDirsRestore {
   RestoreState state_;
   std::vector<PartitionDirectory> directories_;
   std::vector<std::string> elsewhere_;
-  std::vector<std::string> holes_;  // of those that are here
+  std::vector<std::string> holes_;  // of directories_
   std::uint64_t files_ = 0;
 };
 

@@ -17,7 +17,7 @@ using Stage = RestoreState::Stage;
 constexpr std::string_view kStages[] = {"planned", "ours", "spoilt"};
 constexpr std::size_t kStateBytesMax = 256U << 20;
 
-std::unexpected<Error> NotOfItsForm() {
+std::unexpected<Error> Malformed() {
   return Fail(ErrorCode::kCorrupt, "it is malformed",
               "remove it; a new restore then does not recognise what the former one wrote");
 }
@@ -44,7 +44,7 @@ std::string EncodeRestoreState(const RestoreState& state) {
 Result<RestoreState> DecodeRestoreState(std::string_view text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   try {
-    if (json.at("format_version") != 1) return NotOfItsForm();
+    if (json.at("format_version") != 1) return Malformed();
     RestoreState state;
     state.is_written = json.at("written").get<bool>();
     state.is_configured = json.at("configured").get<bool>();
@@ -60,7 +60,7 @@ Result<RestoreState> DecodeRestoreState(std::string_view text) {
     for (const auto& [name, entry] : json.at("things").items()) {
       RestoreState::Thing& thing = state.things[name];
       const auto stage = std::ranges::find(kStages, entry.at("stage").get<std::string>());
-      if (stage == std::end(kStages)) return NotOfItsForm();
+      if (stage == std::end(kStages)) return Malformed();
       thing.stage = static_cast<Stage>(stage - std::begin(kStages));
       thing.was_there = entry.contains("had");
       if (thing.was_there) thing.had = entry.at("had").get<Configs>();
@@ -68,7 +68,7 @@ Result<RestoreState> DecodeRestoreState(std::string_view text) {
     }
     return state;
   } catch (const Json::exception&) {
-    return NotOfItsForm();
+    return Malformed();
   }
 }
 

@@ -1,5 +1,5 @@
-// What an unfinished restore has to know of itself: what it made, so that the same command goes on
-// with it, and takes nothing for its own that is not.
+// What an unfinished restore has created. The same command then resumes with it, and does not
+// mistake anything else for its own.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +17,24 @@ namespace holdfast::kafka {
 
 struct RestoreState {
   enum class Stage : std::uint8_t {
-    kPlanned,  // nothing was written yet: whatever is there is not ours
-    kOurs,     // all that is there is what we wrote, and all that we wrote is there
-    kSpoilt,   // it was ours, and has something else now
+    kPlanned,   // nothing written yet: what exists is not ours
+    kOurs,      // what exists is exactly what we wrote
+    kModified,  // was ours, and now has other content
   };
   struct Thing {
     Stage stage = Stage::kPlanned;
-    bool was_there = false;  // empty, with a configuration of its own
-    Configs had = {};        // which it was
-    std::int64_t end = 0;    // of all its partitions together, when all records were there
+    bool was_there = false;  // existed, empty and with its own configuration
+    Configs had = {};        // that configuration
+    std::int64_t end = 0;    // sum of its partitions' end offsets after all records were written
     bool operator==(const Thing&) const = default;
   };
-  // By a topic's name in the target, or a partition's directory.
+  // By a topic's name in the target, or by the path of a partition directory.
   std::map<std::string, Thing> things;
-  // All records are there, and clients may use them. What is left is only around them.
+  // All records are written and clients may use them. Only groups, ACLs and configuration are left.
   bool is_written = false;
   bool is_configured = false;
-  std::set<std::string> groups;  // that have their offsets, and may have gone on since
-  // What groups have committed, by the snapshot's names and offsets, and where that is.
+  std::set<std::string> groups;  // have their offsets and may have progressed since
+  // The target's offset for each committed offset; both keys are those of the snapshot.
   std::map<rdkafka::TopicPartition, std::map<std::int64_t, std::int64_t>> offsets;
   bool operator==(const RestoreState&) const = default;
 
@@ -47,25 +47,25 @@ struct RestoreState {
 std::string EncodeRestoreState(const RestoreState& state);
 Result<RestoreState> DecodeRestoreState(std::string_view json);
 
-// Where it lies: one file for each thing that is restored to the same place in the same way.
+// The state's file, one for each combination of snapshot, destination and options.
 class RestoreStateFile {
  public:
-  enum class Use : std::uint8_t { kLook, kRestore };  // who only looks may not Save()
-  // `what` tells restores apart. kBusy while another process is at the same one. Without a
-  // directory nothing is kept.
+  enum class Use : std::uint8_t { kLook, kRestore };  // kLook: no lock, no Save()
+  // `what` identifies the restore. kBusy if another process is running the same one. If `directory`
+  // is empty, nothing is stored.
   static Result<RestoreStateFile> Open(const std::string& directory, const std::string& what,
                                        Use use);
 
-  // Of an unfinished restore.
+  // The state of an unfinished restore, if any.
   const std::optional<RestoreState>& found() const { return found_; }
   bool is_kept() const { return !path_.empty(); }
   // Durable on return.
   Result<void> Save(const RestoreState& state);
-  // The restore is finished.
+  // Call when the restore is complete.
   Result<void> Remove();
 
  private:
-  std::string path_;  // empty: nothing is kept
+  std::string path_;  // empty: nothing is stored
   std::optional<FileLock> lock_;
   std::optional<RestoreState> found_;
 };

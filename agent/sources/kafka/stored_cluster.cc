@@ -14,7 +14,7 @@
 namespace holdfast::kafka {
 namespace {
 
-// nullopt where the snapshot has no such path.
+// nullopt if the snapshot does not have the path.
 template <typename T>
 Result<std::optional<T>> ReadDocument(SnapshotView& snapshot, const std::string& path,
                                       Result<T> (*decode)(std::string_view)) {
@@ -75,8 +75,8 @@ Result<void> CheckNames(const std::vector<std::string>& stored, const RestoreReq
   return {};
 }
 
-// nullopt where the topic has no document: it was made while the cluster was saved, and a node that
-// was late had some of its partitions.
+// nullopt if the topic has no document: it was created during the backup, and a node that listed
+// topics later saved some of its partitions.
 Result<std::optional<StoredTopic>> ReadTopic(SnapshotView& snapshot, const std::string& name,
                                              const RestoreRequest& request) {
   const std::string path = TopicDocumentPath(name);
@@ -124,7 +124,7 @@ std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partiti
 }
 
 Error HolesError(const std::vector<std::string>& holes) {
-  return Error(ErrorCode::kNotFound, "the snapshot does not have all records: " + FirstFew(holes))
+  return Error(ErrorCode::kNotFound, "the snapshot does not have all records: " + JoinFirst(holes))
       .WithHint("what it has was restored; another snapshot may have more");
 }
 
@@ -167,7 +167,7 @@ Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
                                                   const RestoreRequest& request) {
   HF_ASSIGN(std::vector<std::string> names, ListNames(snapshot, kTopicsPath));
   HF_TRY(CheckNames(names, request));
-  // E.g. a registry's schemas, without which nobody can read the records of others.
+  // Topics such as _schemas come first: the records of others cannot be read without them.
   std::ranges::stable_partition(names,
                                 [](const std::string& name) { return name.starts_with('_'); });
   std::vector<StoredTopic> topics;

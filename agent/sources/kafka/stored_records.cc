@@ -60,11 +60,11 @@ Result<const Record*> StoredRecords::Next() {
 }
 
 void PlaceTally::Add(const Record& record, std::int64_t timestamp) {
-  Record told = record;
-  told.offset = static_cast<std::int64_t>(place_++);
-  told.timestamp = timestamp;
-  told.timestamp_type = TimestampType::kCreateTime;
-  tally_.Add(told);
+  Record counted = record;
+  counted.offset = static_cast<std::int64_t>(place_++);
+  counted.timestamp = timestamp;
+  counted.timestamp_type = TimestampType::kCreateTime;
+  tally_.Add(counted);
 }
 
 }  // namespace holdfast::kafka

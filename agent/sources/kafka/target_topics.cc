@@ -21,13 +21,13 @@ using There = TargetTopic::There;
 using Action = TargetTopic::Action;
 using Stage = RestoreState::Stage;
 
-constexpr std::int32_t kPartitionsPerCall = 2000;  // controllers refuse to make too many at once
+constexpr std::int32_t kPartitionsPerCall = 2000;  // controllers refuse larger requests
 constexpr std::size_t kTopicsPerCall = 500;
 constexpr std::chrono::milliseconds kTryAgain{100};
-// As much as a broker takes of one request, unless it was told otherwise.
+// Brokers' default limit for a request (socket.request.max.bytes).
 constexpr const char* kMessageBytesMax = "104857600";
 constexpr const char* kForEver = "9223372036854775807";
-// What brokers of 3.6 and newer, and of 3.x and older, have against timestamps.
+// Limits on timestamps: of brokers 3.6 and newer, and of 3.x and older.
 constexpr std::array kNewLimits = {"message.timestamp.before.max.ms",
                                    "message.timestamp.after.max.ms"};
 constexpr std::array kOldLimits = {"message.timestamp.difference.max.ms"};
@@ -42,7 +42,7 @@ int ReplicasOf(const TargetTopic& topic, std::size_t brokers) {
                             std::max<std::size_t>(brokers, 1)));
 }
 
-// Calls with so many topics at once as brokers take.
+// Calls with as many topics at a time as brokers accept.
 template <typename Call>
 Result<void> InPieces(const std::vector<const TargetTopic*>& topics, Call call) {
   for (std::size_t at = 0; at < topics.size();) {
@@ -147,7 +147,7 @@ Result<std::vector<TargetTopic>> TargetTopics::Look(const rdkafka::Cluster& clus
     HF_ASSIGN(TargetTopic topic, LookAt(cluster, one));
     topics.push_back(topic);
     const auto known = state.things.find(topic.name());
-    // What was written once is not there any more.
+    // Records that were written no longer exist, so forget the state.
     if (state.is_written && (known == state.things.end() || topic.end < known->second.end))
       state = {};
   }
@@ -163,11 +163,11 @@ Result<std::vector<TargetTopic>> TargetTopics::Look(const rdkafka::Cluster& clus
       "restore under other names (--prefix P, --rename OLD=NEW), or replace them: --replace-topic";
   if (!full.empty())
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("the target has topics with records: {}", FirstFewQuoted(full)), hint);
+                fmt::format("the target has topics with records: {}", JoinFirstQuoted(full)), hint);
   if (!misshapen.empty())
     return Fail(ErrorCode::kAlreadyExists,
                 fmt::format("the target has topics with a different number of partitions: {}",
-                            FirstFewQuoted(misshapen)),
+                            JoinFirstQuoted(misshapen)),
                 hint);
   return topics;
 }
@@ -194,18 +194,18 @@ Result<void> TargetTopics::Make(std::vector<TargetTopic>& topics, std::size_t br
   for (const TargetTopic& topic : topics) {
     if (topic.action == Action::kLeave) continue;
     const bool is_new = state.things.try_emplace(topic.name()).second;
-    // After an interruption what is there may be our own doing.
+    // After an interruption, existing topics may be our own.
     if (is_new && topic.action == Action::kFill) to_fill.push_back(topic.name());
   }
   HF_ASSIGN(auto had, OwnConfigs(to_fill));
   for (auto& [name, configs] : had)
     state.things[name] = {.was_there = true, .had = std::move(configs)};
-  // That a topic is replaced is known before it goes: what is empty afterwards is no other one.
+  // Record the replacement before deleting, so that an empty topic afterwards is known to be ours.
   HF_TRY(save());
   HF_TRY(Remove(topics));
   HF_TRY(Create(topics, brokers));
   if (request_.records) {
-    HF_TRY(HoldExisting(topics));
+    HF_TRY(ConfigureExisting(topics));
     HF_TRY(WaitUntilEmpty(topics));
   }
   for (const TargetTopic& topic : topics) {
@@ -238,20 +238,19 @@ TargetTopics::Entries TargetTopics::Holding(const Configs& configs) const {
                      {"cleanup.policy", "delete"},
                      {"message.timestamp.type", "CreateTime"},
                      {"max.message.bytes", kMessageBytesMax},
-                     // No batch is larger than a segment, and years that pass within seconds do not
-                     // make one after the other.
+                     // No batch exceeds a segment, and old timestamps do not start a segment each.
                      {"segment.bytes", "1073741824"},
                      {"segment.ms", kForEver},
-                     // Of fewer brokers than the topic had there may not be so many.
+                     // The target may have fewer brokers.
                      {"min.insync.replicas", "1"}};
-  // Only what is written from then on would be compressed as it says.
+  // Compression applies only to new records, so set it before writing.
   if (const auto found = configs.find("compression.type"); found != configs.end())
     entries.emplace_back(*found);
   entries.insert(entries.end(), limits_.begin(), limits_.end());
   return entries;
 }
 
-// Brokers refuse a topic for any configuration that they do not know.
+// Brokers reject a topic with an unknown configuration, so try combinations.
 Result<void> TargetTopics::FindHolding(const TargetTopic& topic, std::size_t brokers) {
   const auto add = [this](const auto& names) {
     for (const char* name : names) limits_.emplace_back(name, kForEver);
@@ -289,7 +288,7 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
       one.replication_factor = ReplicasOf(*topic, brokers);
       if (request_.records) one.configs = Holding(topic->stored->document.configs);
     }
-    // What was deleted is there for a moment yet.
+    // A deleted topic still exists for a moment.
     const Instant deadline = clock_.Monotonic() + client_.options().time_limit;
     while (!wanted.empty()) {
       HF_ASSIGN(const auto outcomes,
@@ -303,7 +302,7 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
             again.push_back(std::move(wanted[i]));
             continue;
           }
-          // A broker that was just started does not know of it yet, or somebody else makes it.
+          // Another client created it, or a broker that has just started did not know it.
           refusal = std::move(refusal).WithHint(
               "the broker did not know it yet; run the same command again");
         }
@@ -317,8 +316,8 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
   });
 }
 
-// They are there already, so what they know can be asked.
-Result<void> TargetTopics::HoldExisting(const std::vector<TargetTopic>& topics) {
+// Existing topics show which configurations the cluster knows.
+Result<void> TargetTopics::ConfigureExisting(const std::vector<TargetTopic>& topics) {
   const auto there = Select(topics, [](const TargetTopic& topic) {
     return topic.action == Action::kFill || topic.action == Action::kGoOn;
   });
@@ -344,8 +343,8 @@ Result<void> TargetTopics::HoldExisting(const std::vector<TargetTopic>& topics) 
   });
 }
 
-// Every broker that leads one of them has to know of it: what is written to a topic that is about
-// to be deleted is accepted, and goes with it.
+// Waits until every leader knows the new topic. A broker would accept records for a topic that is
+// about to be deleted, and they would be lost with it.
 Result<void> TargetTopics::WaitUntilEmpty(const std::vector<TargetTopic>& topics) {
   const auto made = Select(topics, [](const TargetTopic& topic) {
     return topic.action == Action::kMake || topic.action == Action::kReplace;
@@ -395,12 +394,12 @@ Result<void> TargetTopics::SetConfigs(const std::vector<TargetTopic>& topics,
     return request_.configs || state.things.contains(topic.name());
   });
   if (all.empty()) return {};
-  // What one topic can have any other can have as well.
+  // All topics support the same configurations.
   std::set<std::string> known;
   const ConfigOwner owner = OwnerOf(all.front()->name());
   HF_ASSIGN(const auto described, rdkafka::DescribeConfigs(client_, std::span(&owner, 1), stop_));
   for (const rdkafka::ConfigEntry& entry : described.at(0).entries) known.insert(entry.name);
-  std::map<std::string, std::vector<std::string>> unknown;  // topics by configuration
+  std::map<std::string, std::vector<std::string>> unknown;  // topics, by configuration
   HF_TRY(InPieces(all, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
     std::vector<rdkafka::ConfigSet> sets;
     for (const TargetTopic* topic : piece) {
@@ -423,7 +422,7 @@ Result<void> TargetTopics::SetConfigs(const std::vector<TargetTopic>& topics,
   for (const auto& [name, owners] : unknown)
     warnings.push_back(
         fmt::format("the target does not support the configuration {}, which is left out of {}",
-                    Quote(name), FirstFewQuoted(owners)));
+                    Quote(name), JoinFirstQuoted(owners)));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// The topics of a target cluster that a restore is about: what is there, and making them so that no
-// record that is written is refused, or deleted for its age, before all of them are there.
+// Prepares the topics of the target cluster so that no record is refused, or deleted because of its
+// age, before all records are written.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,20 @@ namespace holdfast::kafka {
 struct TargetTopic {
   enum class There : std::uint8_t { kNothing, kEmpty, kOffsets };
   enum class Action : std::uint8_t {
-    kLeave,    // its records are not restored, or all are there
-    kMake,     // it is not there
-    kFill,     // it exists, and empty
-    kGoOn,     // an unfinished restore has written some of it
-    kReplace,  // what is there goes
-    kRefuse,   // it is in the way
+    kLeave,    // nothing to write: no records requested, or all exist
+    kMake,     // create it
+    kFill,     // it exists and is empty
+    kGoOn,     // resume an unfinished restore
+    kReplace,  // delete and recreate it
+    kRefuse,   // it conflicts; the restore fails
   };
 
   const StoredTopic* stored = nullptr;
   There there = There::kNothing;
-  std::int32_t partitions = 0;  // that are there
-  std::uint64_t offsets = 0;    // from the first to the end of each
-  std::int64_t end = 0;         // of all together
-  // Behind the beginning of a transaction that is open, so that no consumer may have them yet.
+  std::int32_t partitions = 0;  // existing ones
+  std::uint64_t offsets = 0;    // sum of high - low over its partitions
+  std::int64_t end = 0;         // sum of its partitions' end offsets
+  // Offsets after the start of an open transaction, which no consumer can read yet.
   std::uint64_t withheld = 0;
   Action action = Action::kLeave;
 
@@ -44,26 +44,25 @@ struct TargetTopic {
   std::string ActionText() const;
 };
 
-// One thread, and as long as what is handed in.
+// Used by one thread. All references must outlive it.
 class TargetTopics {
  public:
   TargetTopics(rdkafka::Client& client, const Clock& clock, const RestoreRequest& request,
                std::stop_token stop)
       : client_(client), clock_(clock), request_(request), stop_(std::move(stop)) {}
 
-  // Looks, changes nothing, and decides what becomes of each; `state` is what an unfinished restore
-  // left, and is forgotten where it is not true any more. kAlreadyExists naming those that are in
-  // the way, kUnavailable where a partition that is there has no leader.
+  // Inspects the topics, changes nothing, and chooses an action for each. `state` is from an
+  // unfinished restore, and is reset if it no longer applies. kAlreadyExists names conflicting
+  // topics; fails if an existing partition has no leader.
   Result<std::vector<TargetTopic>> Look(const rdkafka::Cluster& cluster,
                                         const std::vector<StoredTopic>& stored,
                                         RestoreState& state);
-  // Removes those to be replaced, makes those to be made, and has all that are to be written keep
-  // what they get. Notes in `state` what is ours, durably by `save`, before anything that it
-  // allows.
+  // Deletes topics to replace, creates topics, and configures those to write so that they keep all
+  // records. Notes in `state` what is ours, durably with `save`, before the step that relies on it.
   Result<void> Make(std::vector<TargetTopic>& topics, std::size_t brokers, RestoreState& state,
                     const std::function<Result<void>()>& save);
-  // Gives them their own configuration. What became of each topic that failed goes into `failed`,
-  // what the cluster does not know of a configuration into `warnings`.
+  // Sets the final configuration. Adds an error per failed topic to `failed`, and configurations
+  // that the cluster does not know to `warnings`.
   Result<void> SetConfigs(const std::vector<TargetTopic>& topics, const RestoreState& state,
                           std::vector<std::string>& warnings, std::vector<Error>& failed);
 
@@ -75,11 +74,10 @@ class TargetTopics {
   Result<std::map<std::string, Configs>> OwnConfigs(const std::vector<std::string>& topics);
   Result<void> Remove(const std::vector<TargetTopic>& topics);
   Result<void> Create(const std::vector<TargetTopic>& topics, std::size_t brokers);
-  // Those that the cluster takes, whatever its version, of what keeps records while they are
-  // written; of a topic with this configuration.
+  // Finds the timestamp limits that the cluster supports, by validating the creation of `topic`.
   Result<void> FindHolding(const TargetTopic& topic, std::size_t brokers);
   Entries Holding(const Configs& configs) const;
-  Result<void> HoldExisting(const std::vector<TargetTopic>& topics);
+  Result<void> ConfigureExisting(const std::vector<TargetTopic>& topics);
   Result<void> WaitUntilEmpty(const std::vector<TargetTopic>& topics);
   Configs FinalConfigs(const TargetTopic& topic, const RestoreState& state) const;
 
@@ -87,10 +85,10 @@ class TargetTopics {
   const Clock& clock_;
   const RestoreRequest& request_;
   const std::stop_token stop_;
-  Entries limits_;  // of timestamps, that the cluster knows
+  Entries limits_;  // timestamp limits that the cluster supports
 };
 
-// Of a topic, of all its partitions.
+// All partitions of a topic.
 std::vector<rdkafka::TopicPartition> PartitionsOf(const std::string& topic, std::int32_t count);
 
 }  // namespace holdfast::kafka

@@ -14,7 +14,7 @@
 namespace holdfast::kafka {
 namespace {
 
-// ACLs outlive what they name; each name is one request.
+// Limits the requests, one per name: ACLs may name much that no longer exists.
 constexpr std::size_t kNamesMax = 5'000;
 
 struct Kind {
@@ -45,16 +45,16 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
-// A name that the pattern matches and nobody has, or the only one that it matches; nullopt where it
-// takes more to find one.
-std::optional<std::string> NameOfPattern(std::string_view pattern, const std::string& nobody) {
+// A name that matches the pattern and does not exist, or the only name that it matches; nullopt if
+// the pattern is more complex.
+std::optional<std::string> NameOfPattern(std::string_view pattern, const std::string& unused_name) {
   if (pattern.find_first_of("?[\\") != std::string_view::npos) return std::nullopt;
   std::string name;
   for (const char c : pattern) {
     if (c != '*')
       name += c;
-    else if (name.find(nobody) == std::string::npos)
-      name += nobody;
+    else if (name.find(unused_name) == std::string::npos)
+      name += unused_name;
   }
   return name;
 }
@@ -71,16 +71,16 @@ bool IsSuperUser(const JavaProperties& properties, std::string_view principal) {
   return false;
 }
 
-// nullopt where the answer shows that such a name would have been listed.
+// nullopt if the answer shows that the name would have been listed.
 std::optional<std::string> ReasonToDoubt(const std::optional<Error>& answer) {
-  if (!answer) return std::nullopt;  // made since the list was
+  if (!answer) return std::nullopt;  // created after the names were listed
   if (answer->code() == ErrorCode::kNotFound || answer->code() == ErrorCode::kInvalidArgument)
     return std::nullopt;
   return answer->message();
 }
 
 // `answers` in the order of `asked`.
-std::vector<Missing> DoubtsOf(const Kind& kind, std::span<const AskedName> asked,
+std::vector<Missing> DoubtsOf(const Kind& kind, std::span<const ProbeName> asked,
                               std::span<const std::optional<Error>> answers) {
   std::vector<Missing> missing;
   for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -97,7 +97,7 @@ std::vector<Missing> DoubtsOf(const Kind& kind, std::span<const AskedName> asked
                               *reason),
          fmt::format("allow this user DESCRIBE on {} \"*\" (kafka-acls --add), and remove any deny",
                      kind.one)});
-    if (is_any) return missing;  // the others tell nothing new
+    if (is_any) return missing;  // the others add nothing
   }
   Shorten(missing, kind.many);
   return missing;
@@ -113,16 +113,16 @@ void Shorten(std::vector<Missing>& missing, std::string_view of_what) {
   missing.push_back(std::move(rest));
 }
 
-std::string NobodysName(Random& random) {
+std::string UnusedName(Random& random) {
   std::array<std::uint8_t, 12> bytes{};
   random.Fill(bytes);
   return "holdfast-" + HexEncode(bytes);
 }
 
-std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
-                                     std::span<const rdkafka::AclBinding> acls,
-                                     const std::vector<std::string>& seen,
-                                     const std::string& nobody, const NameScope& scope) {
+std::vector<ProbeName> NamesToProbe(std::string_view resource_type,
+                                    std::span<const rdkafka::AclBinding> acls,
+                                    const std::vector<std::string>& seen,
+                                    const std::string& unused_name, const NameScope& scope) {
   const Kind& kind = KindOf(resource_type);
   const auto shown_all = [&](const std::string& pattern) {
     return pattern == "*" ? std::string(kind.many)
@@ -134,9 +134,9 @@ std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
   const auto shown_one = [&](const std::string& name) {
     return fmt::format("{} {}", kind.one, Quote(name));
   };
-  std::vector<AskedName> names;
+  std::vector<ProbeName> names;
   for (const std::string& pattern : scope.patterns) {
-    const auto name = NameOfPattern(pattern, nobody);
+    const auto name = NameOfPattern(pattern, unused_name);
     if (name && !is_seen(*name))
       names.push_back({*name, *name == pattern ? shown_one(pattern) : shown_all(pattern)});
   }
@@ -146,7 +146,7 @@ std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
     if (!known.emplace(acl.pattern_type, acl.resource_name).second) continue;
     if (names.size() >= kNamesMax) break;
     const bool is_prefix = acl.pattern_type == "PREFIXED";
-    const std::string name = is_prefix ? acl.resource_name + nobody : acl.resource_name;
+    const std::string name = is_prefix ? acl.resource_name + unused_name : acl.resource_name;
     if (scope.wants && !scope.wants(name)) continue;
     if (is_prefix)
       names.push_back({name, shown_all(acl.resource_name + "*")});
@@ -159,11 +159,11 @@ std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
 Result<std::vector<Missing>> FindHiddenTopics(rdkafka::Client& client,
                                               std::span<const rdkafka::AclBinding> acls,
                                               const std::vector<std::string>& seen,
-                                              const std::string& nobody, const NameScope& scope,
-                                              std::stop_token stop) {
-  const auto asked = NamesToAskFor(kTopics.resource_type, acls, seen, nobody, scope);
+                                              const std::string& unused_name,
+                                              const NameScope& scope, std::stop_token stop) {
+  const auto asked = NamesToProbe(kTopics.resource_type, acls, seen, unused_name, scope);
   std::vector<std::string> names;
-  for (const AskedName& entry : asked) names.push_back(entry.name);
+  for (const ProbeName& entry : asked) names.push_back(entry.name);
   HF_ASSIGN(const auto answers, rdkafka::LookUpTopics(client, names, std::move(stop)));
   return DoubtsOf(kTopics, asked, answers);
 }
@@ -171,10 +171,11 @@ Result<std::vector<Missing>> FindHiddenTopics(rdkafka::Client& client,
 Result<std::vector<Missing>> FindHiddenGroups(rdkafka::Client& client,
                                               std::span<const rdkafka::AclBinding> acls,
                                               const std::vector<std::string>& seen,
-                                              const std::string& nobody, std::stop_token stop) {
-  const auto asked = NamesToAskFor(kGroups.resource_type, acls, seen, nobody);
+                                              const std::string& unused_name,
+                                              std::stop_token stop) {
+  const auto asked = NamesToProbe(kGroups.resource_type, acls, seen, unused_name);
   std::vector<std::string> names;
-  for (const AskedName& entry : asked) names.push_back(entry.name);
+  for (const ProbeName& entry : asked) names.push_back(entry.name);
   HF_ASSIGN(auto offsets, rdkafka::ListGroupOffsets(client, names, std::move(stop)));
   std::vector<std::optional<Error>> answers;
   for (rdkafka::GroupOffsets& entry : offsets) answers.push_back(std::move(entry.error));
@@ -189,12 +190,12 @@ std::string PrincipalOf(const rdkafka::Properties& properties) {
   return has_certificate ? "" : "User:ANONYMOUS";
 }
 
-std::optional<Missing> DoubtThatThereAreNoAcls(const AclEvidence& evidence) {
+std::optional<Missing> CheckEmptyAclList(const AclEvidence& evidence) {
   if (evidence.has_authorizer == false || evidence.may_describe_cluster) return std::nullopt;
   if (evidence.server_properties != nullptr) {
     if (IsSuperUser(*evidence.server_properties, evidence.principal)) return std::nullopt;
-    // Without ACLs on the cluster everybody may read them. Were there some, not all of which let
-    // this user in, it would hardly have been told the brokers' configuration.
+    // With this setting and no ACLs on the cluster, everyone may list ACLs. If there were some that
+    // exclude this user, it could hardly have read the brokers' configuration.
     const auto found = evidence.server_properties->find("allow.everyone.if.no.acl.found");
     const bool lets_in = found != evidence.server_properties->end() && found->second == "true";
     if (lets_in && evidence.may_describe_configs) return std::nullopt;

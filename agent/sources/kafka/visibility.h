@@ -1,13 +1,13 @@
-// Whether a cluster shows all that it has.
+// Finds out whether a cluster shows everything that it has.
 //
-// Brokers leave out what a user may not see, and say nothing. What their authorizer would say
-// cannot be computed: super users are told to nobody, and authorizers may be anybody's. But a name
-// that is asked for is refused where this user may not see it, whether or not it exists, and is not
-// there where he may. So names are asked for: one that nobody has, for all that no ACL names, and
-// every one that ACLs name and that was not listed.
+// Brokers silently omit what a user may not see. Their authorizer's decisions cannot be predicted:
+// super users are not public, and authorizers are pluggable. But a request for a name is refused if
+// the user may not see that name, whether or not it exists; otherwise the answer is that it does
+// not exist. So we request names: an unused one for everything that ACLs do not name, and every
+// name in ACLs that was not listed.
 //
-// ACLs have no names to ask for. Who reads them needs a binding, or to be a super user; so a list
-// without any is believed only where something else shows that it may be read.
+// ACLs cannot be requested by name. Reading them requires a binding, or a super user. So an empty
+// list is trusted only if something else shows that this user may read it.
 #pragma once
 
 #include <cstddef>
@@ -28,56 +28,56 @@
 
 namespace holdfast::kafka {
 
-// Lists of it are left out, and a manifest stays short: the first 20, and then how many more.
+// Shortens a list for the manifest: the first 20, then one entry with how many more there are.
 inline constexpr std::size_t kNamedMax = 20;
 void Shorten(std::vector<Missing>& missing, std::string_view of_what);
 
-// A name that no topic and no group has.
-std::string NobodysName(Random& random);
+// A random name that no topic and no group has.
+std::string UnusedName(Random& random);
 
-// What is to be seen at all.
+// The names that matter.
 struct NameScope {
-  std::vector<std::string> patterns{"*"};                 // as a shell's
-  std::function<bool(std::string_view name)> wants = {};  // of what they match; empty: all
+  std::vector<std::string> patterns{"*"};                 // shell patterns
+  std::function<bool(std::string_view name)> wants = {};  // a further filter; empty: all
 };
 
-// What to ask for by name: `nobody` as each pattern has it, names of ACLs that are not in `seen`,
-// and a name with each prefix of ACLs. `resource_type` is "TOPIC" or "GROUP"; `seen` is sorted.
-struct AskedName {
+// The names to request: `nobody` inserted in each pattern, names in ACLs that are not in `seen`,
+// and one name with each prefix in ACLs. `resource_type` is "TOPIC" or "GROUP"; `seen` is sorted.
+struct ProbeName {
   std::string name;
-  std::string shown;  // what it stands for, e.g. "topic \"orders\"", "topics \"team-*\""
+  std::string shown;  // what it represents, e.g. "topic \"orders\"", "topics \"team-*\""
 };
-std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
-                                     std::span<const rdkafka::AclBinding> acls,
-                                     const std::vector<std::string>& seen,
-                                     const std::string& nobody, const NameScope& scope = {});
+std::vector<ProbeName> NamesToProbe(std::string_view resource_type,
+                                    std::span<const rdkafka::AclBinding> acls,
+                                    const std::vector<std::string>& seen,
+                                    const std::string& unused_name, const NameScope& scope = {});
 
-// What may be there and is not seen. `seen` are the names that were listed, sorted.
+// Returns what may exist but is not visible. `seen` are the listed names, sorted.
 Result<std::vector<Missing>> FindHiddenTopics(rdkafka::Client& client,
                                               std::span<const rdkafka::AclBinding> acls,
                                               const std::vector<std::string>& seen,
-                                              const std::string& nobody, const NameScope& scope,
-                                              std::stop_token stop);
-// REQUIRES: the cluster has groups. Asking makes it ready to have some.
+                                              const std::string& unused_name,
+                                              const NameScope& scope, std::stop_token stop);
+// REQUIRES: the cluster has groups. The request creates __consumer_offsets if it does not exist.
 Result<std::vector<Missing>> FindHiddenGroups(rdkafka::Client& client,
                                               std::span<const rdkafka::AclBinding> acls,
                                               const std::vector<std::string>& seen,
-                                              const std::string& nobody, std::stop_token stop);
+                                              const std::string& unused_name, std::stop_token stop);
 
-// What a client is for brokers with the usual settings, "User:anna"; empty where it has a
-// certificate, which they turn into a name by rules of theirs.
+// The principal of a client for brokers with default settings, "User:anna"; empty if the client has
+// a certificate, which brokers map to a name by their own rules.
 std::string PrincipalOf(const rdkafka::Properties& properties);
 
-// What is known of a list of ACLs that is empty.
+// What is known about an empty list of ACLs.
 struct AclEvidence {
-  std::optional<bool> has_authorizer;  // nullopt: not known
-  bool may_describe_cluster = false;   // shown by another answer
-  bool may_describe_configs = false;   // of the cluster, likewise
-  // The broker's own server.properties, null where they cannot be read, and the principal.
+  std::optional<bool> has_authorizer;  // nullopt: unknown
+  bool may_describe_cluster = false;   // another request proved it
+  bool may_describe_configs = false;   // another request proved it
+  // The broker's own server.properties; null if not readable.
   const JavaProperties* server_properties = nullptr;
   std::string principal;
 };
-// nullopt: there really are none.
-std::optional<Missing> DoubtThatThereAreNoAcls(const AclEvidence& evidence);
+// nullopt if there really are no ACLs.
+std::optional<Missing> CheckEmptyAclList(const AclEvidence& evidence);
 
 }  // namespace holdfast::kafka

@@ -32,7 +32,7 @@ class Session final : public BackupSession {
           "set \"data_dir\" to the value of --storage.tsdb.path, and let the agent read it"));
     data_ = *std::move(data);
     if (!settings_.url.empty()) {
-      auto asked = AskServer(settings_, stop_);
+      auto asked = QueryServer(settings_, stop_);
       if (asked) {
         facts_ = *std::move(asked);
       } else if (asked.error().code() == ErrorCode::kCancelled) {
@@ -46,7 +46,7 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // THE ORDER, see backup.h: blocks are not looked at before.
+  // THE ORDER, see backup.h: do not list blocks before this.
   Result<void> Cut() override {
     if (stop_.stop_requested()) return BackupStopped();
     cut_ = context_.clock->Now();
@@ -134,7 +134,7 @@ class Session final : public BackupSession {
   std::stop_token stop_;
   Fd data_;
   filetree::NameCache names_;
-  std::optional<ServerFacts> facts_;  // nullopt: it was not asked, or did not answer
+  std::optional<ServerFacts> facts_;  // nullopt: not queried, or no answer
   std::optional<NodeFiles> node_;
   std::optional<LogFiles> wal_;
   std::optional<LogFiles> wbl_;

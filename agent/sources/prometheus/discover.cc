@@ -42,23 +42,24 @@ bool IsNearest(const ServerUrl& url) {
 
 }  // namespace
 
-FoundServer::FoundServer(const host::LocalProcess& process)
+DetectedServer::DetectedServer(const host::LocalProcess& process)
     : process_(&process), flags_(Flags::Parse(std::span(process.command).subspan(1))) {}
 
-std::optional<FoundServer> FoundServer::Read(const host::LocalProcess& process,
-                                             std::span<const std::string> programs) {
+std::optional<DetectedServer> DetectedServer::Read(const host::LocalProcess& process,
+                                                   std::span<const std::string> programs) {
   if (std::ranges::find(programs, process.Name()) == programs.end()) return std::nullopt;
-  FoundServer server(process);
+  DetectedServer server(process);
   for (const char* question : {"version", "help", "help-long", "help-man"})
     if (server.flags_.Last(question)) return std::nullopt;
   return server;
 }
 
-void FoundServer::SetStorage(std::string option, std::string_view flag,
-                             std::span<const std::string> defaults, DiscoveredSource& found) const {
+void DetectedServer::SetStorage(std::string option, std::string_view flag,
+                                std::span<const std::string> defaults,
+                                DiscoveredSource& found) const {
   std::string path = flags_.Last(flag).value_or("");
   if (path.empty()) {
-    // The project's own programs and a distribution's have different ones.
+    // Upstream and distribution packages have different defaults.
     const auto is_there = [this](const std::string& one) {
       const std::string absolute = process_->Absolute(one);
       std::error_code error;
@@ -75,8 +76,8 @@ void FoundServer::SetStorage(std::string option, std::string_view flag,
   found.Set(std::move(option), std::move(path));
 }
 
-std::string FoundServer::Url(std::string_view option, std::string_view default_port,
-                             DiscoveredSource& found) const {
+std::string DetectedServer::Url(std::string_view option, std::string_view default_port,
+                                DiscoveredSource& found) const {
   const std::string scheme = ReadWebConfig(option, found) ? "https://" : "http://";
   std::vector<std::string> listens = flags_.All("web.listen-address");
   if (listens.empty() || flags_.Last("web.systemd-socket"))
@@ -93,14 +94,14 @@ std::string FoundServer::Url(std::string_view option, std::string_view default_p
   return url.Text() + RoutePrefix();
 }
 
-void FoundServer::SetConfig(DiscoveredSource& found) const {
+void DetectedServer::SetConfig(DiscoveredSource& found) const {
   const std::string said = flags_.Last("config.file").value_or("");
   const std::string path = process_->Absolute(said);
   if (!said.empty() && path.starts_with('/'))
     found.Set("config", std::filesystem::path(path).lexically_normal().string());
 }
 
-bool FoundServer::ReadWebConfig(std::string_view option, DiscoveredSource& found) const {
+bool DetectedServer::ReadWebConfig(std::string_view option, DiscoveredSource& found) const {
   const std::string said = flags_.Last("web.config.file").value_or("");
   if (said.empty()) return false;
   const std::string path = process_->Absolute(said);
@@ -125,8 +126,8 @@ bool FoundServer::ReadWebConfig(std::string_view option, DiscoveredSource& found
   return true;
 }
 
-// By default that of the URL under which it is known to others.
-std::string FoundServer::RoutePrefix() const {
+// The default is the path of --web.external-url.
+std::string DetectedServer::RoutePrefix() const {
   std::string path = flags_.Last("web.route-prefix").value_or("");
   if (path.empty()) {
     path = flags_.Last("web.external-url").value_or("");
@@ -140,7 +141,7 @@ std::string FoundServer::RoutePrefix() const {
 
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& /*places*/) {
-  const auto server = FoundServer::Read(process, NodeOptions({}).server.programs);
+  const auto server = DetectedServer::Read(process, NodeOptions({}).server.programs);
   if (!server) return std::nullopt;
   DiscoveredSource found;
   const bool is_agent = IsAgentMode(server->flags());

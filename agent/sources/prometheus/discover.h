@@ -1,4 +1,4 @@
-// Recognises a running Prometheus and says how to save it.
+// Detects a running Prometheus and proposes the configuration of a source for it.
 #pragma once
 
 #include <optional>
@@ -16,26 +16,25 @@ namespace holdfast::prometheus {
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& places);
 
-// What is the same for Alertmanager, which takes its flags alike: how one was started, and the
-// options and notes that follow from that.
-class FoundServer {
+// Shared with Alertmanager, whose flags work alike: how a server was started, and its options.
+class DetectedServer {
  public:
-  // The process outlives it. nullopt for one that has another name, or only says its version.
-  static std::optional<FoundServer> Read(const host::LocalProcess& process,
-                                         std::span<const std::string> programs);
+  // The process must outlive it. nullopt if the name differs, or it only prints version or help.
+  static std::optional<DetectedServer> Read(const host::LocalProcess& process,
+                                            std::span<const std::string> programs);
   const Flags& flags() const { return flags_; }
-  // Where it keeps its data: as the flag says, else the first of the defaults that is there.
+  // Sets its data directory: from the flag, or else the first existing default.
   void SetStorage(std::string option, std::string_view flag, std::span<const std::string> defaults,
                   DiscoveredSource& found) const;
-  // The URL by which it is best reached from this host. Notes name `option`, which will have it.
+  // The best URL to reach it from this host. Notes refer to it as `option`.
   std::string Url(std::string_view option, std::string_view default_port,
                   DiscoveredSource& found) const;
-  // "config", where a flag names it.
+  // Sets "config" if a flag names it.
   void SetConfig(DiscoveredSource& found) const;
 
  private:
-  explicit FoundServer(const host::LocalProcess& process);
-  // Whether its web configuration has it speak TLS; what else it asks for becomes notes.
+  explicit DetectedServer(const host::LocalProcess& process);
+  // Whether its web configuration enables TLS. Adds notes on what else it requires.
   bool ReadWebConfig(std::string_view option, DiscoveredSource& found) const;
   std::string RoutePrefix() const;
 

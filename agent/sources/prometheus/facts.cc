@@ -28,7 +28,7 @@ const config::Node* At(const config::Node& node, std::initializer_list<std::stri
   return at;
 }
 
-// Empty: none is said. The configuration goes before the flags.
+// Empty if not set. The configuration overrides the flags.
 std::string RetentionTime(const Flags& flags, const std::optional<ConfigFacts>& config) {
   if (config && !config->retention_time.empty()) return config->retention_time;
   auto time = flags.Last("storage.tsdb.retention.time");
@@ -61,7 +61,7 @@ Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& fi
   };
   facts.retention_time = retention("time");
   facts.retention_size = retention("size");
-  // Of the file system, and goes before a size.
+  // A share of the file system; overrides a size.
   if (const std::string part = retention("percentage"); !part.empty())
     facts.retention_size = part + "%";
   return facts;
@@ -69,7 +69,7 @@ Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& fi
 
 std::optional<ConfigFacts> ReadConfigFacts(const std::string& path) {
   if (path.empty()) return std::nullopt;
-  const auto text = ReadForeignFile(path, config::kForeignYamlBytesMax);
+  const auto text = ReadUntrustedFile(path, config::kForeignYamlBytesMax);
   if (!text || !*text) return std::nullopt;
   auto facts = ReadConfigFacts(**text, path);
   return facts ? std::optional(*std::move(facts)) : std::nullopt;
@@ -91,7 +91,7 @@ bool IsAgentMode(const Flags& flags) {
 Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config) {
   if (IsAgentMode(flags)) return Mode::kAgent;
   const auto retention = ParseDuration(RetentionTime(flags, config));
-  // 0 is none said, which is 15 days.
+  // 0 means not set, i.e. 15 days.
   const bool is_short = retention && retention->count() > 0 && *retention <= kKeptForSending;
   return is_short && config && config->remote_writes > 0 ? Mode::kRemoteWriteOnly : Mode::kServer;
 }
@@ -136,7 +136,7 @@ Result<std::string> DataOf(std::string_view answer) {
   return data->dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<ServerFacts> AskServer(const Settings& settings, const std::stop_token& stop) {
+Result<ServerFacts> QueryServer(const Settings& settings, const std::stop_token& stop) {
   HF_ASSIGN(const HttpAccess access, OpenHttpAccess(settings));
   HF_ASSIGN(auto api, HttpApi::Open(settings.url, access));
   const auto ask = [&](std::string_view path) -> Result<nlohmann::json> {

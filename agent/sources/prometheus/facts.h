@@ -1,5 +1,4 @@
-// What is known of a server besides its data: from its configuration, its command line, and from
-// itself where it can be asked.
+// Facts about a server besides its data: from its configuration, its command line and its API.
 #pragma once
 
 #include <cstdint>
@@ -20,36 +19,36 @@ namespace holdfast::prometheus {
 struct ConfigFacts {
   std::map<std::string, std::string> external_labels;
   std::size_t remote_writes = 0;
-  std::string out_of_order_window;  // empty: none is set
-  // As it is written, such as "30d" and "512MB" or "80%"; empty: none is set. Since Prometheus 3.
+  std::string out_of_order_window;  // empty: not set
+  // As written, e.g. "30d" and "512MB" or "80%"; empty: not set. Since Prometheus 3.
   std::string retention_time;
   std::string retention_size;
 };
-// kInvalidArgument for what is no YAML.
+// kInvalidArgument if it is not YAML.
 Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& file);
-// The same of the file at `path`; nullopt where that cannot be had, which whoever saves it says.
+// Reads the file at `path`; nullopt if that fails, which the code that saves the file reports.
 std::optional<ConfigFacts> ReadConfigFacts(const std::string& path);
 
-// How it is run, and so what its data are worth.
+// How the server runs, which determines what its data is worth.
 enum class Mode : std::uint8_t {
-  kServer,           // keeps its samples itself
-  kRemoteWriteOnly,  // hands them on by remote_write, and keeps them for a day at most
-  kAgent,            // hands them on, and keeps no blocks at all
+  kServer,           // stores its samples
+  kRemoteWriteOnly,  // sends them with remote_write, and keeps them for a day at most
+  kAgent,            // sends them, and has no blocks
 };
 bool IsAgentMode(const Flags& flags);
 Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config);
 std::string_view ModeText(Mode mode);  // "server", "remote-write-only", "agent"
-// "15d", "512MB", "15d, 512MB": as the configuration says, or else the flags, or the default.
+// "15d", "512MB" or "15d, 512MB": from the configuration, or else from the flags, or the default.
 std::string RetentionText(const Flags& flags, const std::optional<ConfigFacts>& config);
 
-// The answers of a server that runs. Every part may be missing.
+// Answers of a running server. Any of them may be missing.
 struct ServerFacts {
   std::string version;
-  std::optional<std::int64_t> corruptions;  // of its log; nullopt: not told
+  std::optional<std::int64_t> corruptions;  // of its log; nullopt: unknown
 };
-// The data of an answer of API v1, which says itself whether it is a success: kUnavailable where it
-// is an error, whatever its status was; kCorrupt for what is no such answer.
+// The data of a response of API v1, which has its own status: kUnavailable if that is an error,
+// whatever the HTTP status was; kCorrupt for anything else.
 Result<std::string> DataOf(std::string_view answer);
-Result<ServerFacts> AskServer(const Settings& settings, const std::stop_token& stop);
+Result<ServerFacts> QueryServer(const Settings& settings, const std::stop_token& stop);
 
 }  // namespace holdfast::prometheus

@@ -1,5 +1,4 @@
-// Asking a server over HTTP. What it says is text of the caller's to decode: a status of 200 is
-// not yet a success.
+// HTTP requests to a server. The caller decodes the response: status 200 may still be an error.
 #pragma once
 
 #include <memory>
@@ -16,18 +15,18 @@ namespace holdfast::prometheus {
 // Used by one thread at a time.
 class HttpApi {
  public:
-  // `url` without a slash at the end.
+  // `url` has no trailing slash.
   static Result<HttpApi> Open(std::string url, const HttpAccess& access);
 
-  // What the server answers with a status of 2xx; with any other an error that quotes it: kDenied
-  // for 401 and 403, kNotFound for 404, kUnavailable for 429 and 5xx, kInvalidArgument else.
-  // Others as of HttpClient.
+  // The response body if the status is 2xx; otherwise an error that quotes it: kDenied for 401 and
+  // 403, kNotFound for 404, kUnavailable for 429 and 5xx, else kInvalidArgument. Also HttpClient's
+  // errors.
   Result<std::string> Get(std::string_view path, std::stop_token stop);
   Result<std::string> Post(std::string_view path, std::string_view json, std::stop_token stop);
 
   const std::string& url() const { return url_; }
-  // Whether nobody listened there when it was asked last.
-  bool found_nobody() const { return client_->found_nobody(); }
+  // Whether nothing listened there at the last request; see HttpClient.
+  bool is_unreachable() const { return client_->is_unreachable(); }
 
  private:
   Result<std::string> Ask(HttpRequest request, std::string_view path, std::stop_token stop);

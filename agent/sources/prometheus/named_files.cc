@@ -18,10 +18,10 @@
 namespace holdfast::prometheus {
 namespace {
 
-constexpr std::size_t kLinksMax = 40;  // as the kernel follows
+constexpr std::size_t kLinksMax = 40;  // the kernel's limit
 constexpr std::size_t kConfigsMax = 10'000;
 constexpr std::string_view kFileEnding = "_file";
-// Lists of patterns.
+// Keys whose values are lists of patterns.
 constexpr std::array<std::string_view, 4> kListKeys = {"rule_files", "scrape_config_files",
                                                        "templates", "files"};
 
@@ -30,7 +30,7 @@ class Search {
   explicit Search(std::string file)
       : file_(std::move(file)), directory_(std::filesystem::path(file_).parent_path()) {}
 
-  // As deep as ParseForeignYaml() lets a document be.
+  // ParseForeignYaml() limits the depth of the recursion.
   void Look(const config::Node& node) {
     for (std::size_t i = 0; i < node.items.size(); ++i) {
       const config::Node& item = node.items[i];
@@ -70,7 +70,7 @@ class Search {
 };
 
 struct Matches {
-  std::vector<std::string> paths;  // of what is no directory or the like, in order
+  std::vector<std::string> paths;  // regular files and dangling links
   struct Unlisted {
     std::string directory;
     int number;  // errno
@@ -78,7 +78,7 @@ struct Matches {
   std::vector<Unlisted> unlisted;
 };
 
-// glob() hands its callback nothing of the caller's.
+// The callback of glob() has no parameter for the caller's data.
 thread_local Matches* matching = nullptr;
 
 Matches Match(const std::string& pattern) {
@@ -115,8 +115,7 @@ void NamedFiles::AddMissing(const std::string& path, const std::string& place, s
   missing_.push_back({path, fmt::format("named by {}: {}", place, reason), std::move(remedy)});
 }
 
-// The links on the last component are things of their own: what lies at the end of them is needed
-// as well. False where nothing is there.
+// Adds `path`, and if it is a symlink each link and the final target. False without a target.
 bool NamedFiles::AddPath(const std::string& path) {
   std::string at = path;
   for (std::size_t links = 0; links < kLinksMax; ++links) {
@@ -136,7 +135,7 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     const int number = errno;
-    (void)AddPath(path);  // the link that leads nowhere
+    (void)AddPath(path);  // a dangling link
     AddMissing(path, place,
                number == ENOENT ? "it does not exist" : ErrnoError(number, "stat").message());
   } else if (!S_ISREG(status.st_mode)) {
@@ -147,7 +146,7 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
 }
 
 Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& place) {
-  HF_ASSIGN(const auto text, ReadForeignFile(path, config::kForeignYamlBytesMax));
+  HF_ASSIGN(const auto text, ReadUntrustedFile(path, config::kForeignYamlBytesMax));
   if (!text)
     return Fail(ErrorCode::kNotFound, fmt::format("configuration {} does not exist", Quote(path)),
                 "name it in \"config\"");
@@ -159,8 +158,7 @@ Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& p
 }
 
 void NamedFiles::AddNamed(const NamedPath& named) {
-  // A pattern that matches nothing is none of the server's errors, a name without file is mostly
-  // one of the operator's.
+  // A pattern without matches is no error for the server. A missing file usually is a mistake.
   std::vector<std::string> paths = {named.path};
   if (named.is_pattern) {
     Matches matches = Match(named.path);

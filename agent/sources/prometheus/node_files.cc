@@ -33,7 +33,7 @@ void AddNodeFilesOptions(config::Schema& schema) {
 void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings) {
   settings.config = values.Text("config");
   settings.files = values.List("files");
-  settings.missing_is_failure = IsMissingFailure(values);
+  settings.missing_is_failure = FailsOnMissing(values);
 }
 
 Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
@@ -76,7 +76,7 @@ Result<void> NodeFiles::Gather() {
   } else {
     auto added = named.AddConfig(config_, "\"config\"");
     if (!added) missing_.push_back({config_, added.error().message(), "correct it, or \"config\""});
-    // What cannot be understood is saved all the same.
+    // A configuration that cannot be parsed is still saved.
     if (!added && added.error().code() == ErrorCode::kInvalidArgument)
       named.Add(config_, "\"config\"");
   }
@@ -91,7 +91,7 @@ Result<void> NodeFiles::Gather() {
     }
   }
   missing_.insert(missing_.end(), named.missing().begin(), named.missing().end());
-  if (options_.missing_is_failure) HF_TRY(RefuseMissing(missing_));
+  if (options_.missing_is_failure) HF_TRY(FailIfMissing(missing_));
   roots_ = named.roots();
   const auto add = [this](const std::vector<std::string>& paths) {
     roots_.insert(roots_.end(), paths.begin(), paths.end());

@@ -60,7 +60,7 @@ class PrometheusSource final : public Source {
   }
 
  private:
-  // What its data are worth is told apart where it hands its samples on.
+  // Describes which samples would be saved if the server sends them elsewhere.
   static void DescribeMode(const ServerProcess& process, const std::string& config,
                            SourceInfo& info) {
     const std::optional<ConfigFacts> facts = ReadConfigFacts(config);
@@ -77,7 +77,7 @@ class PrometheusSource final : public Source {
 
   Result<void> AskVersion(SourceInfo& info, const std::stop_token& stop) const {
     if (settings_.url.empty()) return {};
-    auto facts = AskServer(settings_, stop);
+    auto facts = QueryServer(settings_, stop);
     if (!facts) {
       if (facts.error().code() == ErrorCode::kCancelled) return Fail(std::move(facts).error());
       info.warnings.push_back(facts.error().Text());

@@ -43,8 +43,8 @@ class Session final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    HF_ASSIGN(survey_, LookAtServer(settings_, stop_));
-    if (survey_.is_left_behind())
+    HF_ASSIGN(survey_, SurveyServer(settings_, stop_));
+    if (survey_.is_outdated())
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("this member is not part of the ensemble that the others serve, so "
                               "its files are out of date: {}",
@@ -59,9 +59,9 @@ class Session final : public BackupSession {
   Result<void> Cut() override {
     const bool was_whole = files_->damages().empty();
     HF_TRY(files_->Advance(stop_));
-    // The run waited for so long that logs came and were purged: then there are newer snapshots.
+    // The run waited so long that logs were created and purged. So there are newer snapshots.
     if (was_whole && !files_->damages().empty()) HF_TRY(OpenFiles());
-    files_->DropUnbegun();
+    files_->DropEmptyLogs();
     return {};
   }
 
@@ -110,8 +110,8 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // What anybody was told before this is to be in the copy. Others may have had it confirmed before
-  // this member has it.
+  // The copy must have everything that was confirmed to a client before this. Other members may
+  // have confirmed a transaction before this member has it.
   Result<void> CatchUp() {
     const std::int64_t confirmed = survey_.confirmed_zxid();
     HF_ASSIGN(const bool has_it, files_->AdvanceTo(confirmed, stop_));
@@ -134,7 +134,7 @@ class Session final : public BackupSession {
     return item;
   }
 
-  // Snapshots and logs that the server has left behind never change.
+  // Snapshots, and logs that the server no longer writes, never change.
   std::optional<Item> FileItem(const PinnedFile& file) {
     Item item;
     item.path = PathOf(file);
@@ -150,7 +150,7 @@ class Session final : public BackupSession {
     return item;
   }
 
-  // Another member's file of that name may be another one: each writes its own snapshots.
+  // Another member's file with the same name may differ: each member writes its own snapshots.
   bool IsSaved(const std::string& path, const PinnedFile& file) {
     if (previous_ == nullptr || !previous_->manifest()) return false;
     const auto& sums = previous_->manifest()->checksums;
@@ -162,10 +162,10 @@ class Session final : public BackupSession {
   }
 
   void DescribeDoubts(Manifest& manifest) {
-    for (const PassedOver& one : files_->passed_over()) {
+    for (const SkippedSnapshot& one : files_->passed_over()) {
       const std::string text = fmt::format("{}: {}", one.path, one.reason);
       manifest.details["snapshots_passed_over"].push_back(text);
-      // One that is being written is none that was lost.
+      // A snapshot that is still being written is not lost.
       if (!one.is_written)
         warnings_.push_back(
             fmt::format("a newer snapshot cannot be used, so {} was used instead: {}",
@@ -218,8 +218,8 @@ class Session final : public BackupSession {
   std::size_t next_ = 0;
 };
 
-// Saves this member's files only. Whose server does not run wants them all the more, so what it
-// says, or that it says nothing, is never in the way.
+// Saves only this member's files. They matter most if the server is down, so a missing or bad
+// answer never prevents this.
 class MemberSession final : public BackupSession {
  public:
   MemberSession(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
@@ -227,7 +227,7 @@ class MemberSession final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    HF_ASSIGN(survey_, LookAtServer(settings_, stop_));
+    HF_ASSIGN(survey_, SurveyServer(settings_, stop_));
     HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
     return {};
   }

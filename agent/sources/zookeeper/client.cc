@@ -17,7 +17,7 @@ constexpr std::int32_t kPingMsMin = 100;
 constexpr std::size_t kPacketBytesMax = 256U << 20;
 constexpr std::size_t kPieceBytes = 1U << 20;
 
-// As ZooKeeper's ZooDefs.OpCode and KeeperException.Code have them.
+// Values of ZooDefs.OpCode and KeeperException.Code in ZooKeeper's sources.
 enum Request : std::int32_t {
   kCreateNode = 1,
   kGetNodeData = 4,
@@ -47,7 +47,7 @@ enum Refusal : std::int32_t {
 constexpr std::int32_t kWatchXid = -1;
 constexpr std::int32_t kPingXid = -2;
 constexpr std::int32_t kAuthXid = -4;
-// Flags of the request, which say again what its type says.
+// Flags of the request; they repeat its type.
 constexpr std::int32_t kContainerFlag = 4;
 constexpr std::int32_t kTtlFlag = 5;
 
@@ -139,12 +139,12 @@ Result<void> Client::Begin(const ClientAccess& access, Random& random) {
   const std::chrono::milliseconds interval(std::max(session_ms / 3, kPingMsMin));
   connection_.KeepAlive(interval, ping.bytes());
   pings_max_ = kPatienceOfClient / interval;
-  // Some servers take no other request before that by SASL.
+  // Some servers accept no other request before a SASL login.
   for (const Credentials& one : access.credentials)
     if (one.scheme == kSaslScheme) HF_TRY(LogInBySasl(one, random));
   for (const Credentials& one : access.credentials)
     if (one.scheme != kSaslScheme) HF_TRY(LogIn(one));
-  // One that wants a login says so with the first request only, and hangs up.
+  // A server that requires a login says so only in answer to the first request, and then hangs up.
   JuteWriter root;
   root.Text("/").Bool(false);
   std::int32_t error = 0;
@@ -163,16 +163,16 @@ Result<void> Client::LogIn(const Credentials& credentials) {
 }
 
 Result<void> Client::LogInBySasl(const Credentials& credentials, Random& random) {
-  HF_ASSIGN(const std::string challenge, SaySasl(""));
+  HF_ASSIGN(const std::string challenge, ExchangeSasl(""));
   if (challenge.empty())
     return Fail(ErrorCode::kDenied, fmt::format("{} does not support SASL logins", server()),
                 "its JAAS configuration (java.security.auth.login.config) needs a section Server");
   HF_ASSIGN(const SaslDigest digest, SaslDigest::Answer(challenge, credentials.secret, random));
-  HF_ASSIGN(const std::string answer, SaySasl(digest.response()));
+  HF_ASSIGN(const std::string answer, ExchangeSasl(digest.response()));
   return digest.Check(answer);
 }
 
-Result<std::string> Client::SaySasl(std::string_view text) {
+Result<std::string> Client::ExchangeSasl(std::string_view text) {
   JuteWriter body;
   body.Text(text);
   std::int32_t error = 0;
@@ -186,7 +186,7 @@ Result<std::string> Client::SaySasl(std::string_view text) {
 
 void Client::Close() {
   std::int32_t error = 0;
-  (void)Call(NextXid(), kEndSession, {}, error);  // the session would end by itself, too
+  (void)Call(NextXid(), kEndSession, {}, error);  // otherwise the session would time out
 }
 
 Result<Bytes> Client::ReceivePacket() {
@@ -203,7 +203,7 @@ Result<Bytes> Client::ReceivePacket() {
       packet.clear();
       continue;
     }
-    // Grows with what comes, not with what is said.
+    // Grows with the received bytes, not with the announced length.
     const std::size_t had = packet.size();
     packet.resize(had + std::min(wanted - had, kPieceBytes));
     HF_ASSIGN(const std::size_t count, connection_.Receive(std::span(packet).subspan(had)));

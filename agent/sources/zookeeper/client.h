@@ -1,5 +1,5 @@
-// A session with an ensemble, as far as putting nodes into one needs it. Spoken as zookeeper.jute
-// in ZooKeeper's sources has it, in clear text or by TLS.
+// A session with an ensemble, with the requests that restoring nodes needs. The protocol is that of
+// zookeeper.jute in ZooKeeper's sources, in plaintext or over TLS.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 
 namespace holdfast::zookeeper {
 
-// What a server may say to the identity of who asks: scheme and credentials, e.g. "digest" and
-// "anna:secret". With the scheme "sasl" they are user and password of a login by DIGEST-MD5.
+// Identifies the client to the server: scheme and credentials, e.g. "digest" and "anna:secret".
+// With the scheme "sasl", user and password for a DIGEST-MD5 login.
 struct Credentials {
   std::string scheme;
   Secret secret;
@@ -28,12 +28,12 @@ struct Credentials {
 
 struct ClientAccess {
   std::vector<Address> servers;
-  std::optional<crypto::TlsFiles> tls;  // of their secure ports; nullopt: in clear text
+  std::optional<crypto::TlsFiles> tls;  // for their secure ports; nullopt: plaintext
   std::vector<Credentials> credentials;
 };
 
-// A node as it is in the ensemble. (Of containers, and of nodes with a time to live, a server tells
-// nobody that they are some.)
+// A node as it is in the ensemble. A server does not say whether a node is a container or has a
+// time to live.
 struct LiveNode {
   std::optional<Bytes> data;
   bool is_ephemeral = false;
@@ -41,34 +41,33 @@ struct LiveNode {
   std::int32_t acl_version = 0;
 };
 
-// Used by one thread at a time. What waits for an answer does so for half a minute at most, and
-// says meanwhile that it is alive: a session ends that a server does not hear of, and now and then
-// a busy one (seen of 3.8.0) leaves a commit lying until something else comes. Errors:
-// kUnavailable and kTimedOut where the connection broke off, and nothing is known of what was
-// asked last; kDenied where the server refused for want of rights; kInvalidArgument for an ACL that
-// it does not know; kUnsupported for a kind of node that it does not know; kNotFound for a node
-// without a parent, or none at all.
+// Used by one thread at a time. Waiting for an answer takes half a minute at most. Pings are sent
+// during the wait: the server ends silent sessions, and a busy 3.8.0 was seen to delay a commit
+// until the next request. Errors: kUnavailable and kTimedOut if the connection broke off, so the
+// outcome of pending requests is unknown; kDenied for a missing permission; kInvalidArgument for an
+// ACL, and kUnsupported for a type of node, that the server does not know; kNotFound if the node or
+// its parent does not exist.
 //
-// Ask...() goes on at once: a server confirms a node when it is on the disks of most members, and
-// takes many at once. Take...() waits for the answer; in the order in which was asked, and all of
-// them before any other call.
+// Ask...() does not wait: a server confirms a node only when it is on the disks of most members,
+// and handles many requests at once. Take...() waits for the answer. Answers are taken in the order
+// of the requests, and all of them before any other call.
 class Client {
  public:
-  // The first of `access.servers` that takes part in an ensemble.
+  // Connects to the first of `access.servers` that is part of an ensemble.
   static Result<Client> Connect(const ClientAccess& access, Random& random);
-  // Ends the session, so that no server waits for its end.
+  // Ends the session, so that no server waits for its timeout.
   void Close();
   const std::string& server() const { return connection_.shown(); }
 
   Result<void> AskForNode(const std::string& path);
-  // nullopt: there is no such node.
+  // nullopt: the node does not exist.
   Result<std::optional<LiveNode>> TakeNode();
   Result<void> AskForAcl(const std::string& path);
   Result<std::vector<AclEntry>> TakeAcl();
   Result<void> AskToCreate(const std::string& path, const SavedNode& node);
-  // kAlreadyExists.
+  // kAlreadyExists if the node exists.
   Result<void> TakeCreated();
-  // kBusy where the node, or its ACL, is of another version than this; -1: of whatever version.
+  // kBusy if the node or its ACL has another version than this; -1 matches any version.
   Result<void> SetData(const std::string& path, const std::optional<Bytes>& data,
                        std::int32_t version);
   Result<void> SetAcl(const std::string& path, const std::vector<AclEntry>& acl,
@@ -79,15 +78,15 @@ class Client {
   Result<void> Begin(const ClientAccess& access, Random& random);
   Result<void> LogIn(const Credentials& credentials);
   Result<void> LogInBySasl(const Credentials& credentials, Random& random);
-  // What the server says to what is said in an exchange of SASL.
-  Result<std::string> SaySasl(std::string_view text);
+  // Sends a message of a SASL exchange and returns the server's answer.
+  Result<std::string> ExchangeSasl(std::string_view text);
   Result<void> Change(std::int32_t type, const std::string& path, ByteView body);
-  // The body of the answer, and the server's error in `error`.
+  // Returns the body of the answer; `error` gets the server's error code.
   Result<Bytes> Call(std::int32_t xid, std::int32_t type, ByteView body, std::int32_t& error);
   Result<void> Ask(std::int32_t xid, std::int32_t type, ByteView body);
   Result<Bytes> Take(std::int32_t xid, std::int32_t& error);
   Result<void> AskLater(std::int32_t type, const std::string& path, ByteView body);
-  // The answer to what was asked first, and its path.
+  // Waits for the answer to the oldest pending request; `path` gets its path.
   Result<Bytes> TakeFirst(std::string& path, std::int32_t& error);
   Result<Bytes> ReceivePacket();
   std::int32_t NextXid() { return ++xid_; }
@@ -99,7 +98,7 @@ class Client {
 
   TcpConnection connection_;
   std::int32_t xid_ = 0;
-  std::int64_t pings_max_ = 0;  // answers to them while nothing else is answered
+  std::int64_t pings_max_ = 0;  // ping answers to accept while waiting
   std::deque<Asked> asked_;
 };
 

@@ -21,16 +21,16 @@ namespace {
 constexpr std::string_view kVersionDirectory = "/version-2";
 constexpr int kTriesMax = 5;
 constexpr std::chrono::milliseconds kBetweenLooks{20};
-constexpr int kLooksMax = 500;   // until the server has written what it confirmed: ten seconds
+constexpr int kPollsMax = 500;   // ten seconds for the server to write what it confirmed
 constexpr int kRereadsMax = 10;  // of a record that is being written
-// In the log that the server writes to, tens of megabytes of which are not written yet: a cut is to
-// be short.
-constexpr std::uint64_t kLookBehind = 1U << 20;
+// How far to search after the last record of the log that the server writes to. Tens of megabytes
+// there are not written yet, and a cut must be fast.
+constexpr std::uint64_t kScanAfterEnd = 1U << 20;
 constexpr std::size_t kSumBytes = 1U << 20;
 constexpr const char* kLetRead = "let the agent read ZooKeeper's data directories";
 constexpr const char* kSaveAnother = "back up another member, and check this server's disk";
 
-// From an offset on, to the end that it has then.
+// The content of a file from `at` to `end`.
 class FdContent final : public ByteReader {
  public:
   FdContent(int fd, std::uint64_t at, std::uint64_t end, const std::string& shown)
@@ -53,7 +53,7 @@ class FdContent final : public ByteReader {
   const std::string shown_;
 };
 
-// The same, and the sum of all that was read.
+// A whole file, checked against its expected size and sum.
 class CheckedContent final : public ByteReader {
  public:
   explicit CheckedContent(const PinnedFile& file)
@@ -98,7 +98,7 @@ Result<std::uint32_t> SumOf(std::uint32_t sum, const PinnedFile& file, std::uint
   return sum;
 }
 
-// So that it is not taken for something that was purged.
+// Later, kNotFound means that a file was purged, so check first that the directory exists.
 Result<void> CheckDirectory(const std::string& directory) {
   const std::string path = directory + std::string(kVersionDirectory);
   struct stat status {};
@@ -111,8 +111,8 @@ struct NamedFile {
   std::string name;
 };
 
-// Of "version-2" in `directory`, by ascending zxid. Of several of one zxid, which differ by their
-// compression, all.
+// The files in "version-2" of `directory`, by ascending zxid. Files of the same zxid, which differ
+// in compression, are all included.
 Result<std::vector<NamedFile>> ListFiles(const std::string& directory, std::string_view prefix) {
   const std::string path = directory + std::string(kVersionDirectory);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), &::closedir);
@@ -144,7 +144,7 @@ Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
   return file;
 }
 
-// A new leader begins a new epoch, and with it its own count, at 1.
+// A new leader starts a new epoch, and counts from 1 in it.
 bool FollowsOn(std::int64_t zxid, std::int64_t last) {
   const bool begins_epoch = zxid >> 32 > last >> 32 && (zxid & 0xffffffff) == 1;
   return zxid <= last + 1 || begins_epoch;
@@ -172,7 +172,7 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
       if (!taken && !has_vanished) return Fail(std::move(taken).error());
       if (!taken || !*taken) continue;
       if (files.is_covered()) return files;
-      // An older snapshot does better than one whose log was never written.
+      // An older snapshot is better than one whose log was never written.
       PinnedFiles older(options);
       older.is_last_try_ = files.is_last_try_;
       older.passed_over_ = files.passed_over_;
@@ -185,7 +185,7 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
     }
     if (has_vanished) continue;
     if (not_covered) return *std::move(not_covered);
-    const PassedOver& newest = files.passed_over_.front();
+    const SkippedSnapshot& newest = files.passed_over_.front();
     return Fail(
         ErrorCode::kCorrupt,
         fmt::format("none of the {} snapshots in {}{} is complete; {}: {}", snapshots.size(),
@@ -197,7 +197,7 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
                           Quote(options.data_dir)));
 }
 
-// False for one that cannot be used; kNotFound where something was purged meanwhile.
+// False if the snapshot cannot be used; kNotFound if a file was purged during this.
 Result<bool> PinnedFiles::TakeSnapshot(const std::string& name, const std::stop_token& stop) {
   HF_ASSIGN(const bool is_whole, OpenSnapshot(name, stop));
   if (!is_whole) return false;
@@ -206,7 +206,7 @@ Result<bool> PinnedFiles::TakeSnapshot(const std::string& name, const std::stop_
   HF_TRY(Advance(stop));
   if (options_.is_live && !damages_.empty() && !is_last_try_)
     return Fail(ErrorCode::kNotFound, "the logs have a gap");
-  // What the server applied may not be in its log yet.
+  // What the server has applied may not be in its log yet.
   HF_TRY(AdvanceTo(summary_.fuzzy_end(), stop));
   return true;
 }
@@ -240,7 +240,7 @@ void PinnedFiles::LeaveOut(const PinnedFile& file, std::string reason) {
   passed_over_.push_back({file.path, std::move(reason), options_.is_live && has_changed});
 }
 
-// Those that are not open yet: at first the one that has the snapshot's zxid and all behind it.
+// Opens new logs: at first the one that has the snapshot's zxid, and all later ones.
 Result<bool> PinnedFiles::OpenLogs() {
   HF_ASSIGN(const std::vector<NamedFile> listed, ListFiles(options_.log_dir, "log"));
   std::int64_t from = 0;
@@ -263,8 +263,8 @@ Result<bool> PinnedFiles::OpenLogs() {
   return has_new;
 }
 
-// A record that is being written is whole a moment later, and what seems to be damaged may be read
-// while it was.
+// A record that is being written is complete a moment later, and one that seems damaged may have
+// been read while it was written.
 Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_token& stop) {
   for (int rereads = 0;; ++rereads) {
     struct stat status {};
@@ -273,7 +273,7 @@ Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_t
     FdContent content(log.file.fd.get(), log.position.bytes,
                       static_cast<std::uint64_t>(status.st_size), log.file.path);
     const bool is_written = options_.is_live && is_last;
-    LogReader reader(content, log.position, is_written ? kLookBehind : UINT64_MAX);
+    LogReader reader(content, log.position, is_written ? kScanAfterEnd : UINT64_MAX);
     for (;;) {
       if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       auto record = reader.Next();
@@ -294,9 +294,9 @@ Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_t
   }
 }
 
-// Whether what comes after `last` goes on in this log; tells what is missing. What the snapshot has
-// is not missing where a log of before it ends early: a server that was given a snapshot by its
-// leader goes on behind that.
+// Whether this log continues after `last`; reports what is missing otherwise. Transactions that the
+// snapshot has are not missing if an earlier log ends before them: a server that got a snapshot
+// from its leader continues after it.
 bool PinnedFiles::GoesOn(const PinnedLog& log, std::int64_t last) {
   const std::int64_t follows = log.position.first_zxid;
   if (FollowsOn(follows, last)) return true;
@@ -310,30 +310,29 @@ Result<void> PinnedFiles::Advance(const std::stop_token& stop) {
   HF_TRY(OpenLogs());
   damages_.clear();
   std::int64_t last = snapshot_.zxid;
-  // What follows damage or a gap is of no use, and would do harm: a server plays it back all the
-  // same.
+  // What follows damage or a gap is useless and even harmful: a server would replay it anyway.
   for (std::size_t i = 0; i < logs_.size() && damages_.empty(); ++i) {
     PinnedLog& log = logs_[i];
     HF_TRY(ReadOn(log, i + 1 == logs_.size(), stop));
-    const bool goes_on = GoesOn(log, last);
-    if (goes_on && log.end == LogEnd::kDamaged)
+    const bool tolerate_unreachable = GoesOn(log, last);
+    if (tolerate_unreachable && log.end == LogEnd::kDamaged)
       damages_.push_back(fmt::format(
           "{} is damaged after {:#x}: the rest is not saved, and ZooKeeper does not start with it",
           Quote(log.file.path), log.position.last_zxid));
-    if (!damages_.empty()) logs_.resize(goes_on ? i + 1 : i);
+    if (!damages_.empty()) logs_.resize(tolerate_unreachable ? i + 1 : i);
     last = std::max(last, log.position.last_zxid);
   }
   return {};
 }
 
-void PinnedFiles::DropUnbegun() {
+void PinnedFiles::DropEmptyLogs() {
   std::erase_if(logs_, [](const PinnedLog& log) { return log.position.bytes == 0; });
 }
 
 Result<bool> PinnedFiles::AdvanceTo(std::int64_t zxid, const std::stop_token& stop) {
   for (int looks = 0; this->zxid() < zxid; ++looks) {
-    // What is lost does not come back.
-    if (!options_.is_live || looks == kLooksMax || !damages_.empty()) return false;
+    // Lost records do not come back.
+    if (!options_.is_live || looks == kPollsMax || !damages_.empty()) return false;
     if (!WaitFor(kBetweenLooks, stop)) return Fail(ErrorCode::kCancelled, "stopped by request");
     HF_TRY(Advance(stop));
   }

@@ -1,19 +1,18 @@
-// The files of a server's state, opened so that neither ZooKeeper's purge nor its next snapshot can
-// take them away, in the one order that is right:
+// Opens the files of a server's state, so that neither ZooKeeper's purge nor its next snapshot can
+// remove them. The order matters:
 //
-//   1. The newest snapshot whose seals are right is opened and checked from end to end.
-//   2. Then, and not before, the log that has its zxid is looked for, and all later ones, and each
-//      is read to its last whole record.
+//   1. The newest snapshot with valid seals is opened and read completely.
+//   2. Only then the log that has its zxid and all later logs are opened, each to its last complete
+//      record.
 //
-// A snapshot is written while transactions go on, and holds traces of some that came after its
-// zxid; only the log makes it whole. As the logs are read when the snapshot is complete, they have
-// all of these, and all that was confirmed to anybody before. The other way round, with logs that
-// end before the snapshot does, a server starts on the copy without a word, and multis are torn
-// apart: some of their nodes as they were before, some as they were after. So that nobody has to
-// believe that, what the snapshot says of its own end (SnapshotSummary::fuzzy_end) is compared with
-// where the logs end.
+// A snapshot is written while transactions go on. It has traces of some after its zxid, and only
+// the log makes it consistent. The logs are read after the snapshot was complete, so they have all
+// of these, and everything that was confirmed to a client before. If they were read first, they
+// would end before the snapshot does. A server starts with such a copy without an error, but multis
+// are torn: some of their nodes have the old state, some the new one. As a check, the end that the
+// snapshot records (SnapshotSummary::fuzzy_end) is compared with the end of the logs.
 //
-// What is opened is read later, even if it was deleted. Of a log only its whole records are saved.
+// Opened files are read later, even if they were deleted. Only complete records are saved.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +38,9 @@ struct PinnedFile {
   std::string name;
   std::string path;
   Fd fd;
-  Attributes attributes;  // with the size that is to be saved
-  std::int64_t zxid = 0;  // that its name says
-  std::uint32_t sum = 0;  // Adler-32 of what is to be saved
+  Attributes attributes;  // with the size to be saved
+  std::int64_t zxid = 0;  // from its name
+  std::uint32_t sum = 0;  // Adler-32 of the bytes to be saved
 };
 
 struct PinnedLog {
@@ -50,56 +49,56 @@ struct PinnedLog {
   LogEnd end = LogEnd::kClean;
 };
 
-// What was not taken, and why.
-struct PassedOver {
+// A snapshot that was not used, and why.
+struct SkippedSnapshot {
   std::string path;
   std::string reason;
-  bool is_written = false;  // it was changed moments ago, by a server that runs
+  bool is_written = false;  // the running server is still writing it
 };
 
 struct PinOptions {
   std::string data_dir;  // dataDir: snapshots
   std::string log_dir;   // dataLogDir: logs; may be the same
-  // The server runs, so that what is not whole may be a moment later.
+  // The server runs, so what is incomplete may be complete a moment later.
   bool is_live = false;
-  // For tests: what the server does after the snapshot was opened, before logs are looked at.
+  // For tests: called after the snapshot was read, before the logs are opened.
   std::function<void()> between = nullptr;
 };
 
 // Used by one thread at a time.
 class PinnedFiles {
  public:
-  // kNotFound where there is no snapshot, kCorrupt where none is whole, kDenied, kCancelled.
+  // kNotFound without a snapshot, kCorrupt if none of them is complete, kBusy, kDenied, kCancelled.
   static Result<PinnedFiles> Open(const PinOptions& options, const std::stop_token& stop);
 
-  // Reads on to the last record that is whole now, in logs that were begun since as well. Where a
-  // long time has passed some of these may have come and gone: damages() tells of the gap, and what
-  // is behind it is left out.
+  // Reads on to the last record that is complete now, also in logs that were started since. After a
+  // long time, some logs may have been created and purged: damages() reports the gap, and what
+  // follows it is left out.
   Result<void> Advance(const std::stop_token& stop);
-  // Advances until the logs have `zxid`; false where they have not after a while.
+  // Advances until the logs have `zxid`; false if they still do not after a while.
   Result<bool> AdvanceTo(std::int64_t zxid, const std::stop_token& stop);
-  // Leaves logs out in which not even the header is written: there are servers that do not start on
-  // one (ZOOKEEPER-1621). The last thing to do with logs.
-  void DropUnbegun();
+  // Drops logs without a header, because some servers do not start with one (ZOOKEEPER-1621). Must
+  // be the last operation on the logs.
+  void DropEmptyLogs();
 
   const PinnedFile& snapshot() const { return snapshot_; }
   const SnapshotSummary& summary() const { return summary_; }
   const std::vector<PinnedLog>& logs() const { return logs_; }
-  // Of the last record, or the snapshot's own.
+  // The zxid of the last record, or the snapshot's own.
   std::int64_t zxid() const;
   std::uint64_t bytes() const;
-  // Whether the logs have all of which the snapshot may hold traces. Not only where a server died
-  // before it had written its log, and no older snapshot is there.
+  // Whether the logs have every transaction that may have left traces in the snapshot. False only
+  // if a server died before it wrote its log and there is no older snapshot.
   bool is_covered() const { return zxid() >= summary_.fuzzy_end(); }
-  // Snapshots that are newer than the one that was taken.
-  const std::vector<PassedOver>& passed_over() const { return passed_over_; }
-  // Where records are lost, in words; empty: nowhere.
+  // Newer snapshots than the one that was used.
+  const std::vector<SkippedSnapshot>& passed_over() const { return passed_over_; }
+  // Where records are lost, in words; empty if nothing is lost.
   const std::vector<std::string>& damages() const { return damages_; }
 
-  // For ReadTreeFacts(). Must not outlive this, which must stay where it is.
+  // For ReadTreeFacts(). Must not outlive this object, which must not be moved.
   TreeFiles Tree() const;
-  // What is to be saved of a file; kUnavailable at its end if it is not what was checked. Must not
-  // outlive this.
+  // The bytes of a file to be saved. Ends with kUnavailable if they differ from those that were
+  // checked. Must not outlive this object.
   static std::unique_ptr<ByteReader> OpenContent(const PinnedFile& file);
 
  private:
@@ -116,7 +115,7 @@ class PinnedFiles {
   PinnedFile snapshot_;
   SnapshotSummary summary_;
   std::vector<PinnedLog> logs_;
-  std::vector<PassedOver> passed_over_;
+  std::vector<SkippedSnapshot> passed_over_;
   std::vector<std::string> damages_;
   bool is_last_try_ = false;
 };

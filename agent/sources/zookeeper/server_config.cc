@@ -26,7 +26,7 @@ std::string_view Trimmed(std::string_view text) {
 }
 
 Result<JavaProperties> ReadProperties(const std::string& path) {
-  HF_ASSIGN(const auto text, ReadForeignFile(path, kConfigBytesMax));
+  HF_ASSIGN(const auto text, ReadUntrustedFile(path, kConfigBytesMax));
   if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist", Quote(path)));
   auto properties = ParseProperties(*text);
   if (!properties) return Fail(std::move(properties).error().While(Quote(path)));
@@ -61,7 +61,7 @@ std::optional<ConfiguredMember> ParseMember(std::string_view id, std::string_vie
   member.id = id;
   const std::size_t semicolon = std::min(value.find(';'), value.size());
   member.address = Trimmed(value.substr(0, semicolon));
-  // Of several addresses of one server the first.
+  // Of several addresses of a server, the first one is used.
   const std::string_view first =
       std::string_view(member.address).substr(0, member.address.find('|'));
   const bool is_bracketed = first.starts_with('[');
@@ -134,7 +134,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   }
   if (config.members.empty()) AddMembers(config.properties, config.members);
   const std::string id_file = config.data_dir + "/myid";
-  if (const auto id = ReadForeignFile(id_file, kNumberBytesMax); id && *id) {
+  if (const auto id = ReadUntrustedFile(id_file, kNumberBytesMax); id && *id) {
     config.my_id = Trimmed(**id);
     files.insert(id_file);
   } else if (config.is_ensemble()) {
@@ -170,10 +170,10 @@ bool NamesFile(std::string_view property) {
 }
 
 std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_view name) {
-  // Beside the snapshots, or, as of some version, beside the logs.
+  // Beside the snapshots or, in some versions, beside the logs.
   for (const std::string& directory : {config.data_dir, config.log_dir}) {
     const auto text =
-        ReadForeignFile(fmt::format("{}/version-2/{}", directory, name), kNumberBytesMax);
+        ReadUntrustedFile(fmt::format("{}/version-2/{}", directory, name), kNumberBytesMax);
     if (!text || !*text) continue;
     const std::string_view digits = Trimmed(**text);
     std::int64_t number = 0;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{2};
 constexpr std::size_t kAnswerBytesMax = 16U << 10;
-constexpr int kReadsMax = 64;  // of a server that trickles
+constexpr int kReadsMax = 64;  // for a server that trickles
 
 }  // namespace
 
@@ -44,7 +44,7 @@ Result<ServerAnswer> ParseServerAnswer(std::string_view text) {
   return answer;
 }
 
-Result<ServerAnswer> AskServer(const Address& address) {
+Result<ServerAnswer> QueryServer(const Address& address) {
   HF_ASSIGN(TcpConnection connection, TcpConnection::Connect(address, kPatience));
   HF_TRY(connection.Send(AsBytes("srvr")));
   std::string text;

@@ -1,6 +1,6 @@
-// What a server says of itself when it is asked "srvr", one of ZooKeeper's four-letter words, which
-// is the only one that is allowed by default. Nothing depends on an answer: a server that gives
-// none, because it is switched off or speaks TLS alone, is saved as well, and less is known of it.
+// A server's answer to "srvr", the only one of ZooKeeper's four-letter words that is allowed by
+// default. Nothing depends on the answer: a server that gives no answer, because the word is
+// disabled or only TLS is spoken, is backed up too, but less is known about it.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,11 @@ struct ServerAnswer {
   std::int64_t zxid = 0;
 };
 
-// Waits two seconds for a server that says nothing. kUnavailable and kTimedOut where nobody
-// answers; kUnsupported where it does not know the word, or may not; kBusy when it has no part in
-// an ensemble that works.
-Result<ServerAnswer> AskServer(const Address& address);
+// Waits two seconds for a silent server. kUnavailable and kTimedOut if it does not answer;
+// kUnsupported if it does not know or allow the word; kBusy if it is not part of a working
+// ensemble.
+Result<ServerAnswer> QueryServer(const Address& address);
 
-// What it said, taken apart.
 Result<ServerAnswer> ParseServerAnswer(std::string_view text);
 
 }  // namespace holdfast::zookeeper

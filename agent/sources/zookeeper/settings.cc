@@ -56,7 +56,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   for (const std::string& member : settings.members)
     HF_TRY(CheckAddress(values, "members", member));
   settings.files = values.List("files");
-  settings.missing_is_failure = IsMissingFailure(values);
+  settings.missing_is_failure = FailsOnMissing(values);
   return settings;
 }
 

@@ -30,8 +30,8 @@ constexpr const char* kAside =
 
 struct StageRequest {
   std::string data_dir;
-  std::string log_dir;  // the same, or that for logs
-  std::string id;       // empty: myid is left alone
+  std::string log_dir;  // the same, or the one for logs
+  std::string id;       // empty: do not write myid
   std::optional<std::int64_t> until;
 };
 
@@ -64,7 +64,7 @@ Result<void> Extract(SnapshotView& view, std::vector<std::string> paths, const s
   return {};
 }
 
-// How much of a log has transactions up to `until`.
+// How many bytes of a log have transactions up to `until`.
 Result<std::uint64_t> BytesUntil(const PinnedLog& log, std::int64_t until) {
   const auto content = PinnedFiles::OpenContent(log.file);
   LogReader reader(*content);
@@ -77,7 +77,7 @@ Result<std::uint64_t> BytesUntil(const PinnedLog& log, std::int64_t until) {
 
 Result<void> CutLogs(const PinnedFiles& files, std::int64_t until) {
   HF_TRY(CheckNotBefore(until, std::max(files.snapshot().zxid, files.summary().fuzzy_end())));
-  HF_TRY(CheckNotBehind(until, files.zxid()));
+  HF_TRY(CheckNotAfter(until, files.zxid()));
   for (const PinnedLog& log : files.logs()) {
     HF_ASSIGN(const std::uint64_t bytes, BytesUntil(log, until));
     if (bytes == 0) {
@@ -102,7 +102,7 @@ Result<void> Rename(const std::string& from, const std::string& to) {
   return {};
 }
 
-// Logs first: a server would not begin without a snapshot.
+// Logs first, because a server does not start without a snapshot.
 Result<void> PutInPlace(const StageRequest& request, const std::string& made_data,
                         const std::string& made_logs) {
   const bool is_apart = request.log_dir != request.data_dir;
@@ -116,34 +116,34 @@ Result<void> PutInPlace(const StageRequest& request, const std::string& made_dat
   }
   CrashPoint("zookeeper.stage.swap");
   auto done = Rename(made_data + "/version-2", request.data_dir + "/version-2");
-  if (!done && is_apart) (void)Rename(logs, made_logs + "/version-2");  // the first error counts
+  if (!done && is_apart) (void)Rename(logs, made_logs + "/version-2");  // report the first error
   HF_TRY(std::move(done));
   CrashPoint("zookeeper.stage.swap");
   return SyncDirectory(request.data_dir);
 }
 
-// What the backup did not have is in its manifest, and told of every restore.
-void TellTree(const StageRequest& request, const PinnedFiles& files, const Result<TreeFacts>& facts,
-              MethodOutcome& told) {
-  told.lines.push_back(fmt::format("created {}/version-2: the tree as it was after {}",
-                                   request.data_dir, ZxidText(files.zxid())));
+// What the backup did not have is in its manifest, and every restore reports it.
+void DescribeTree(const StageRequest& request, const PinnedFiles& files,
+                  const Result<TreeFacts>& facts, MethodOutcome& outcome) {
+  outcome.lines.push_back(fmt::format("created {}/version-2: the tree as it was after {}",
+                                      request.data_dir, ZxidText(files.zxid())));
   if (facts)
-    told.lines[0] += fmt::format(", {} as srvr counts them", FormatCount(facts->nodes, "node"));
+    outcome.lines[0] += fmt::format(", {} as srvr counts them", FormatCount(facts->nodes, "node"));
   if (!facts) {
-    told.warnings.push_back("node count and digest are not known: " + facts.error().Text());
+    outcome.warnings.push_back("node count and digest are not known: " + facts.error().Text());
   } else if (facts->first_difference) {
-    told.warnings.push_back(fmt::format(
+    outcome.warnings.push_back(fmt::format(
         "from {:#x} on, the tree's digest differs from the one that ZooKeeper wrote to its log "
         "(hint: compare with a backup of another member; a server whose file.encoding is not UTF-8 "
         "computes different digests for paths that are not ASCII)",
         *facts->first_difference));
   } else if (facts->logged) {
-    told.lines.push_back(
+    outcome.lines.push_back(
         fmt::format("its digest matches the one in ZooKeeper's log: {:#x}", facts->digest));
   }
 }
 
-void TellSteps(const StageRequest& request, std::vector<std::string>& lines) {
+void DescribeSteps(const StageRequest& request, std::vector<std::string>& lines) {
   lines.emplace_back(
       "run the same restore on every other member, from this snapshot, while all members are "
       "stopped");
@@ -196,7 +196,7 @@ Result<void> CheckNotBefore(std::int64_t until, std::int64_t first) {
               "use an earlier snapshot: `holdfast-agent list` shows them");
 }
 
-Result<void> CheckNotBehind(std::int64_t until, std::int64_t last) {
+Result<void> CheckNotAfter(std::int64_t until, std::int64_t last) {
   if (until <= last) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("this snapshot ends at {:#x}, before {:#x}", last, until),
@@ -264,8 +264,7 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
     HF_TRY(CutLogs(files, *request.until));
   }
   HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
-  // Every seal is right. Records of a newer ZooKeeper that are not understood here are for the
-  // server to play back.
+  // All seals are valid. Records of a newer ZooKeeper that are unknown here are left to the server.
   const Result<TreeFacts> facts = ReadTreeFacts(files.Tree(), stop);
   const bool is_strange = !facts && (facts.error().code() == ErrorCode::kUnsupported ||
                                      facts.error().code() == ErrorCode::kCorrupt);
@@ -274,10 +273,10 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
   if (!request.id.empty())
     HF_TRY(WriteFileAtomic(request.data_dir + "/myid", AsBytes(request.id + "\n"), 0644));
   HF_TRY(PutInPlace(request, data.path(), log_place));
-  MethodOutcome told;
-  TellTree(request, files, facts, told);
-  TellSteps(request, told.lines);
-  return told;
+  MethodOutcome outcome;
+  DescribeTree(request, files, facts, outcome);
+  DescribeSteps(request, outcome.lines);
+  return outcome;
 }
 
 }  // namespace holdfast::zookeeper

@@ -1,6 +1,5 @@
-// Makes the data directory that a member starts with from a snapshot (method "stage-data-dir"): the
-// tree as the snapshot has it, or as it was after an earlier transaction, after which the logs are
-// cut.
+// Creates the data directory that a member starts with from a snapshot (method "stage-data-dir"):
+// the tree as in the snapshot, or as it was after an earlier transaction. The logs are cut there.
 #pragma once
 
 #include <cstdint>
@@ -13,26 +12,26 @@
 
 namespace holdfast::zookeeper {
 
-// --until-zxid, which every method of the kind has.
+// --until-zxid, an option of every method of the kind.
 config::OptionSpec UntilOption();
-// nullopt where it was not given.
+// nullopt if it is not given.
 Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options);
-// kInvalidArgument where the tree after `until` cannot be made of a snapshot that may have parts of
-// transactions up to `first`, and where it ends at `last`.
+// kInvalidArgument if the tree after `until` cannot be restored from a snapshot that may have parts
+// of transactions up to `first`, and that ends at `last`.
 Result<void> CheckNotBefore(std::int64_t until, std::int64_t first);
-Result<void> CheckNotBehind(std::int64_t until, std::int64_t last);
+Result<void> CheckNotAfter(std::int64_t until, std::int64_t last);
 
-// What a snapshot of this kind has, as paths in it.
+// Paths in a snapshot of this kind.
 struct SavedPaths {
   std::vector<std::string> snapshots;
   std::vector<std::string> logs;
 };
-// kNotFound without a snapshot of ZooKeeper's own.
+// kNotFound if there is no ZooKeeper snapshot in it.
 Result<SavedPaths> ListSaved(SnapshotView& view);
 
-// Extracts beside the place, reads all of it, cuts the logs, and puts "version-2" in its place as
-// the last step: on an error nothing is left of it. Its lines are what was made, and what is left
-// to do; where the tree is not what the ensemble had, its warnings say so.
+// Extracts to a temporary directory, verifies everything, cuts the logs, and renames "version-2"
+// into place as the last step; after an error there is no "version-2". The lines of the outcome say
+// what was created and what is left to do. Warnings say if the tree is not what the ensemble had.
 Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
                                          const std::stop_token& stop);
 

@@ -8,8 +8,8 @@
 namespace holdfast::zookeeper {
 namespace {
 
-// Of a leader that has been elected and has no transaction of its own yet.
-bool IsMereEpoch(std::int64_t zxid) { return (zxid & 0xffffffff) == 0; }
+// The zxid of a newly elected leader that has no transaction yet.
+bool IsEpochStart(std::int64_t zxid) { return (zxid & 0xffffffff) == 0; }
 
 bool HasPart(const ServerAnswer& answer) {
   return answer.mode == "leader" || answer.mode == "follower" || answer.mode == "observer";
@@ -17,7 +17,7 @@ bool HasPart(const ServerAnswer& answer) {
 
 }  // namespace
 
-bool Survey::is_left_behind() const {
+bool Survey::is_outdated() const {
   if (answer || !silence) return false;
   const bool is_out =
       silence->code() == ErrorCode::kBusy || silence->code() == ErrorCode::kUnavailable;
@@ -26,9 +26,9 @@ bool Survey::is_left_behind() const {
 }
 
 std::int64_t Survey::confirmed_zxid() const {
-  std::int64_t zxid = answer && !IsMereEpoch(answer->zxid) ? answer->zxid : 0;
+  std::int64_t zxid = answer && !IsEpochStart(answer->zxid) ? answer->zxid : 0;
   for (const auto& [address, other] : others)
-    if (!IsMereEpoch(other.zxid)) zxid = std::max(zxid, other.zxid);
+    if (!IsEpochStart(other.zxid)) zxid = std::max(zxid, other.zxid);
   return zxid;
 }
 
@@ -83,7 +83,7 @@ std::vector<std::map<std::string, std::string>> Survey::Members() const {
   return members;
 }
 
-Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& stop,
+Result<Survey> SurveyServer(const Settings& settings, const std::stop_token& stop,
                             const host::Places& places) {
   Survey survey;
   HF_ASSIGN(survey.config, ReadServerConfig(settings));
@@ -92,7 +92,7 @@ Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& sto
   if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
   if (!survey.config.client) {
     survey.silence = Error(ErrorCode::kUnsupported, "its client address is not known");
-  } else if (auto answer = AskServer(*survey.config.client)) {
+  } else if (auto answer = QueryServer(*survey.config.client)) {
     survey.answer = *std::move(answer);
   } else {
     survey.silence = std::move(answer).error();
@@ -105,7 +105,7 @@ Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& sto
   }
   for (const Address& address : others) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    if (auto answer = AskServer(address)) survey.others.emplace_back(address, *std::move(answer));
+    if (auto answer = QueryServer(address)) survey.others.emplace_back(address, *std::move(answer));
   }
   return survey;
 }

@@ -1,5 +1,5 @@
-// What is known of a server before anything is saved of it: its configuration, its process, and
-// what it and the other members say when they are asked.
+// What is known about a server before it is backed up: its configuration, its process, and the
+// answers of this server and the other members.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,24 @@ struct Survey {
   ServerConfig config;
   std::optional<ServerProcess> process;
   std::optional<ServerAnswer> answer;  // of this node's server
-  std::optional<Error> silence;        // why there is none
-  // Of the other members: those that answered.
+  std::optional<Error> silence;        // why there is no answer
+  // The other members that answered.
   std::vector<std::pair<Address, ServerAnswer>> others;
 
-  // The server runs here, as far as can be seen.
+  // Whether the server runs, as far as can be seen.
   bool is_live() const { return process.has_value() || answer.has_value(); }
-  // This server has no part in the ensemble while others have: its files are behind theirs.
-  bool is_left_behind() const;
-  // The newest transaction that any of them has confirmed; 0: not known.
+  // This server is not part of the ensemble but others are, so its files are out of date.
+  bool is_outdated() const;
+  // The newest transaction that one of them has confirmed; 0: unknown.
   std::int64_t confirmed_zxid() const;
   std::string Health() const;
-  // As manifests have them.
+  // As in manifests.
   std::map<std::string, std::string> Identity() const;
   std::vector<std::map<std::string, std::string>> Members() const;
 };
 
-// Errors only for what is wrong on this side: a configuration that cannot be read, or a stop.
-Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& stop,
+// Fails only for errors on this side: a configuration that cannot be read, or a stop.
+Result<Survey> SurveyServer(const Settings& settings, const std::stop_token& stop,
                             const host::Places& places = {});
 
 // "0x10000002a".

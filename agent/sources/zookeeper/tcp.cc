@@ -20,7 +20,7 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::size_t kTlsRecordBytes = 16U << 10;
-// What a server that breaks off may want.
+// A possible reason why a server closes the connection.
 constexpr const char* kTlsHint =
     "check whether this port uses TLS, and whether it requires a client certificate";
 
@@ -65,10 +65,10 @@ Result<TcpConnection> TcpConnection::Connect(const Address& address, std::chrono
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
     Fd socket(::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, one->ai_protocol));
     if (socket.is_open()) {
-      // That for sending counts for connecting, too.
+      // The timeout for sending also applies to connect().
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-      const int on = 1;  // what is asked goes out at once, and not when the last is confirmed
+      const int on = 1;  // send requests at once, without waiting for the last acknowledgement
       (void)::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0) {
         TcpConnection connection(std::move(socket), address.Text(), patience);
@@ -85,9 +85,9 @@ Result<void> TcpConnection::BeginTls(const std::string& host, const crypto::TlsF
   HF_ASSIGN(tls_, crypto::TlsSession::Open(files, host));
   for (;;) {
     auto is_done = tls_->Shake();
-    const auto told = Flush();  // of an error, too
+    const auto flushed = Flush();  // also after an error
     if (!is_done) return Fail(std::move(is_done).error().While(shown_));
-    HF_TRY(told);
+    HF_TRY(flushed);
     if (*is_done) return {};
     HF_TRY(Listen());
   }
@@ -150,7 +150,7 @@ void TcpConnection::KeepAlive(std::chrono::milliseconds interval, Bytes packet) 
 Result<void> TcpConnection::WaitAlive() {
   for (auto waited = interval_; waited < patience_; waited += interval_) {
     pollfd one{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    // Not 0: there is something, or an error, which receiving tells.
+    // Not 0: there is data, or an error, which recv() will report.
     if (::poll(&one, 1, static_cast<int>(interval_.count())) != 0) return {};
     HF_TRY(Send(keep_alive_));
   }

@@ -11,7 +11,7 @@
 namespace holdfast::zookeeper {
 namespace {
 
-// As ZooKeeper's ZooDefs.OpCode has them.
+// Values of ZooDefs.OpCode in ZooKeeper's sources.
 enum TxnType : std::int32_t {
   kCreate = 1,
   kDelete = 2,
@@ -29,14 +29,14 @@ enum TxnType : std::int32_t {
   kCloseSession = -11,
 };
 
-// Marks in the place of a node's owner.
+// Markers in the owner field of a node.
 constexpr std::int64_t kContainerOwner = INT64_MIN;
 constexpr std::uint64_t kTtlOwner = 0xff00000000000000;
 
 constexpr std::size_t kLogReadBytes = 1U << 20;
 constexpr std::size_t kFileHeaderBytes = 16;
 constexpr std::size_t kTxnHeaderBytes = 8 + 4 + 8 + 8 + 4;
-// A record's checksum and length, and the byte behind it.
+// A record's checksum and length. The byte 'B' follows its content.
 constexpr std::size_t kFrameBytes = 12;
 constexpr std::size_t kRecordBytesMax = 1U << 30;
 constexpr std::size_t kSubTxnBytesMin = 8;
@@ -60,13 +60,13 @@ TxnOperation ReadCreate(JuteReader& reader, const TxnHeader& header, std::int32_
     operation.owner = kContainerOwner;
   } else {
     operation.owner = reader.Bool() ? header.session : 0;
-    // The oldest form ends here.
+    // The oldest format ends here.
     operation.version = reader.left() == 0 && reader.ok() && type == kCreate ? -1 : reader.Int();
   }
   return operation;
 }
 
-// What `type` wants, apart from multis. False for a type that is not known.
+// Decodes the body of `type`, except multis. False for an unknown type.
 bool ReadOperation(JuteReader& reader, const TxnHeader& header, std::int32_t type,
                    std::vector<TxnOperation>& operations) {
   using Kind = TxnOperation::Kind;
@@ -114,12 +114,12 @@ std::unexpected<Error> Unknown(std::int32_t type) {
               fmt::format("the log has a transaction of unknown type {}", type));
 }
 
-std::unexpected<Error> NotWhole(const TxnHeader& header) {
+std::unexpected<Error> Truncated(const TxnHeader& header) {
   return Fail(ErrorCode::kCorrupt,
               fmt::format("the transaction {:#x} ends in the middle", header.zxid));
 }
 
-// All or nothing: where one part is an error, all of them stand for what was not done.
+// All or nothing: if one part is an error, no part was applied.
 Result<void> ReadMulti(JuteReader& reader, Txn& txn) {
   struct Part {
     std::int32_t type;
@@ -130,21 +130,21 @@ Result<void> ReadMulti(JuteReader& reader, Txn& txn) {
     part.type = reader.Int();
     part.bytes = reader.Buffer().value_or(ByteView());
   }
-  if (!reader.ok()) return NotWhole(txn.header);
+  if (!reader.ok()) return Truncated(txn.header);
   if (std::ranges::any_of(parts, [](const Part& part) { return part.type == kError; })) return {};
   for (const Part& part : parts) {
     JuteReader inner(part.bytes);
-    // ZooKeeper does not take these as parts.
+    // ZooKeeper does not accept these as parts.
     const bool is_alone =
         part.type == kSetAcl || part.type == kReconfig || part.type == kCreateSession;
     if (is_alone || !ReadOperation(inner, txn.header, part.type, txn.operations))
       return Unknown(part.type);
-    if (!inner.ok()) return NotWhole(txn.header);
+    if (!inner.ok()) return Truncated(txn.header);
   }
   return {};
 }
 
-// Older servers name no nodes.
+// Older servers do not name the nodes.
 void ReadClosed(JuteReader& reader, Txn& txn) {
   txn.closes_session = true;
   txn.closed.resize(reader.Count(4));
@@ -153,7 +153,7 @@ void ReadClosed(JuteReader& reader, Txn& txn) {
 }
 
 bool IsZero(ByteView bytes) {
-  // Each byte is as the one before it: much faster than one by one.
+  // Compares each byte with the one before it, which is much faster than a loop.
   return bytes.empty() ||
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
@@ -180,17 +180,17 @@ Result<void> DecodeTxn(ByteView record, Txn& txn) {
   } else if (!ReadOperation(reader, header, header.type, txn.operations)) {
     return Unknown(header.type);
   }
-  if (!reader.ok()) return NotWhole(header);
+  if (!reader.ok()) return Truncated(header);
   if (reader.left() < 12) return {};
   txn.digest = {.zxid = header.zxid, .version = reader.Int(), .digest = 0};
   txn.digest->digest = static_cast<std::uint64_t>(reader.Long());
   return {};
 }
 
-LogReader::LogReader(ByteReader& content, LogPosition from, std::uint64_t behind_max)
-    : content_(content), position_(from), behind_max_(behind_max) {}
+LogReader::LogReader(ByteReader& content, LogPosition from, std::uint64_t scan_after_end_max)
+    : content_(content), position_(from), scan_after_end_max_(scan_after_end_max) {}
 
-// Whether so many bytes are there.
+// False if fewer than `count` bytes are left.
 Result<bool> LogReader::Fill(std::size_t count) {
   if (buffer_.size() - at_ >= count) return true;
   const std::size_t left = buffer_.size() - at_;
@@ -207,7 +207,7 @@ Result<bool> LogReader::Fill(std::size_t count) {
   return buffer_.size() >= count;
 }
 
-// False where it is not written yet.
+// False if it is not written yet.
 Result<bool> LogReader::ReadHeader() {
   HF_ASSIGN(const bool is_there, Fill(kFileHeaderBytes));
   const ByteView left = buffer_.view().subspan(at_);
@@ -232,7 +232,7 @@ Result<std::optional<ByteView>> LogReader::Next() {
   if (!has_frame) return Finish(kFrameBytes);
   const std::uint64_t sum = LoadNumber(buffer_.view().subspan(at_, 8));
   const std::uint64_t length = LoadNumber(buffer_.view().subspan(at_ + 8, 4));
-  // So it is where the file was made larger, and ZooKeeper takes it for the end whatever the sum.
+  // The file was extended here. ZooKeeper treats this as the end, whatever the sum is.
   if (length == 0) return Finish(kFrameBytes);
   if (length < kTxnHeaderBytes || length > kRecordBytesMax) return Finish(kFrameBytes);
   const std::size_t bytes = kFrameBytes + static_cast<std::size_t>(length) + 1;
@@ -252,16 +252,17 @@ Result<std::optional<ByteView>> LogReader::Next() {
   return record;
 }
 
-// `behind`: what the first thing that is no whole record would take, were it one.
-Result<std::optional<ByteView>> LogReader::Finish(std::size_t behind) {
+// `behind` is the size that the first incomplete record would have.
+Result<std::optional<ByteView>> LogReader::Finish(std::size_t partial_bytes) {
   is_finished_ = true;
-  HF_ASSIGN(const bool is_there, Fill(behind));
+  HF_ASSIGN(const bool is_there, Fill(partial_bytes));
   const ByteView left = buffer_.view().subspan(at_);
-  if (IsZero(left.first(std::min(behind, left.size()))) && !is_there) return std::nullopt;
-  if (!IsZero(left.first(std::min(behind, left.size())))) end_ = LogEnd::kTorn;
-  at_ += std::min(behind, left.size());
-  // Anything but zeros there was written later than what cannot be read.
-  for (std::uint64_t looked = 0; looked <= behind_max_ && (!is_at_end_ || at_ < buffer_.size());) {
+  if (IsZero(left.first(std::min(partial_bytes, left.size()))) && !is_there) return std::nullopt;
+  if (!IsZero(left.first(std::min(partial_bytes, left.size())))) end_ = LogEnd::kTorn;
+  at_ += std::min(partial_bytes, left.size());
+  // Anything but zeros was written later than the unreadable record.
+  for (std::uint64_t looked = 0;
+       looked <= scan_after_end_max_ && (!is_at_end_ || at_ < buffer_.size());) {
     if (!IsZero(buffer_.view().subspan(at_))) {
       end_ = LogEnd::kDamaged;
       return std::nullopt;

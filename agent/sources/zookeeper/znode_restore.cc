@@ -2,8 +2,8 @@
 // ensemble. Missing nodes are created with their data and their ACL. Existing nodes are compared,
 // and left as they are unless the request says otherwise. Nothing is deleted. Ephemeral nodes are
 // left out because no client holds their sessions, and so is ZooKeeper's own tree below /zookeeper.
-// Zxids, versions and times are the ensemble's own. An interrupted restore is repeated: what it
-// created exists then and is equal.
+// The ensemble assigns zxids, versions and times. To continue an interrupted restore, repeat it:
+// the nodes that it created are equal.
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,10 +27,10 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::size_t kAuthFileBytesMax = 64U << 10;
-constexpr std::size_t kNamedMax = 100;              // of what could not be made
-constexpr int kOverwritesMax = 5;                   // of one node that others change all the time
-constexpr std::size_t kAskedMax = 128;              // nodes that a server is asked for at once
-constexpr std::size_t kLargeNodeBytes = 64U << 10;  // of which it is asked for one at a time
+constexpr std::size_t kNamedMax = 100;              // failures and differences in a report
+constexpr int kOverwritesMax = 5;                   // of one node that other clients keep changing
+constexpr std::size_t kAskedMax = 128;              // nodes with pending requests
+constexpr std::size_t kLargeNodeBytes = 64U << 10;  // larger nodes are requested one at a time
 constexpr std::string_view kOwnTree = "/zookeeper";
 
 struct ZnodeRequest {
@@ -141,7 +141,7 @@ Result<TreeFiles> FilesOf(SnapshotView& view) {
   return files;
 }
 
-// An earlier state than this cannot be told from what the snapshot holds of later ones.
+// Earlier states cannot be restored, because the snapshot may have parts of later ones.
 Result<void> CheckUntil(const TreeFiles& files, std::int64_t until, const std::stop_token& stop) {
   if (until == INT64_MAX) return {};
   HF_ASSIGN(const std::unique_ptr<ByteReader> content, files.snapshot());
@@ -163,7 +163,7 @@ class ZnodeRestore {
   Result<void> Run() {
     progress_.items_total = tree_.size();
     progress_.SetPhase(is_dry_ ? "compare" : "create");
-    // What the path leads through is made where it is missing, and not looked at else.
+    // Nodes above the path are created if they are missing, and not compared otherwise.
     for (const auto& [path, node] : tree_.above())
       if (path != "/") HF_TRY(Take(path, node, true));
     HF_TRY(tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
@@ -231,7 +231,7 @@ class ZnodeRestore {
  private:
   static constexpr std::string_view kEphemeralThere = "an ephemeral node";
 
-  // A node that the server was asked for, or asked to make.
+  // A node with a pending request, to read or to create it.
   struct Asked {
     std::string path;
     SavedNode node;
@@ -246,17 +246,17 @@ class ZnodeRestore {
   static std::size_t SizeOf(const SavedNode& node) { return node.data ? node.data->size() : 0; }
 
   Result<void> Take(const std::string& path, const SavedNode& node, bool is_above) {
-    // A server hangs up on whoever sends too much in one node; the error names that one.
+    // A server hangs up if a node is too large. Sent alone, that is the node that the error names.
     const bool is_large = SizeOf(node) > kLargeNodeBytes;
     HF_TRY(Settle(is_large ? 0 : kAskedMax - 1));
     if (IsBelowFailed(path)) return {};
-    HF_TRY(Heard(path, client_.AskForNode(path)));
-    if (!is_above) HF_TRY(Heard(path, client_.AskForAcl(path)));
+    HF_TRY(CheckAnswer(path, client_.AskForNode(path)));
+    if (!is_above) HF_TRY(CheckAnswer(path, client_.AskForAcl(path)));
     asked_.push_back({.path = path, .node = node, .is_above = is_above});
     return is_large ? Settle(0) : Result<void>{};
   }
 
-  // Nothing can be below a node that could not be made or looked at.
+  // Nothing can be below a node that could not be created or read.
   bool IsBelowFailed(const std::string& path) {
     const bool is_below = std::ranges::any_of(
         failed_, [&](const std::string& failed) { return IsBelow(path, failed); });
@@ -264,7 +264,7 @@ class ZnodeRestore {
     return is_below;
   }
 
-  // Waits until no more than `left` are asked for.
+  // Waits until at most `left` nodes have pending requests.
   Result<void> Settle(std::size_t left) {
     while (asked_.size() > left) {
       Asked asked = std::move(asked_.front());
@@ -280,15 +280,15 @@ class ZnodeRestore {
 
   Result<void> SettleLook(Asked asked) {
     const auto live = client_.TakeNode();
-    HF_TRY(Heard(asked.path, live));
+    HF_TRY(CheckAnswer(asked.path, live));
     Result<std::vector<AclEntry>> acl;
     if (!asked.is_above) acl = client_.TakeAcl();
-    HF_TRY(Heard(asked.path, acl));
+    HF_TRY(CheckAnswer(asked.path, acl));
     if (IsBelowFailed(asked.path)) return {};
     if (asked.is_above && !live && live.error().code() == ErrorCode::kDenied) return {};
     if (!live) return Note(asked.path, live.error());
     if (!*live) return Make(std::move(asked));
-    // The root is there always, and nobody asked for it by itself.
+    // The root always exists, and only what is below it is compared.
     if (asked.is_above || asked.path == "/") return {};
     if (!acl) return Note(asked.path, acl.error());
     const std::string how = Difference(asked.node, **live, *acl);
@@ -307,7 +307,7 @@ class ZnodeRestore {
       CountMade(asked.node);
       return {};
     }
-    HF_TRY(Heard(asked.path, client_.AskToCreate(asked.path, asked.node)));
+    HF_TRY(CheckAnswer(asked.path, client_.AskToCreate(asked.path, asked.node)));
     asked.is_made = true;
     asked_.push_back(std::move(asked));
     return {};
@@ -315,12 +315,12 @@ class ZnodeRestore {
 
   Result<void> SettleMade(Asked asked) {
     const auto made = client_.TakeCreated();
-    HF_TRY(Heard(asked.path, made));
+    HF_TRY(CheckAnswer(asked.path, made));
     if (made) {
       CrashPoint("zookeeper.znode.after_create");
       CountMade(asked.node);
     } else if (made.error().code() == ErrorCode::kAlreadyExists) {
-      if (!asked.is_above) later_.push_back(std::move(asked));  // somebody else made it meanwhile
+      if (!asked.is_above) later_.push_back(std::move(asked));  // another client created it first
     } else if (!IsBelowFailed(asked.path)) {
       return Note(asked.path, made.error());
     }
@@ -343,7 +343,7 @@ class ZnodeRestore {
     if (differing_.size() < kNamedMax) differing_.emplace_back(path, how);
   }
 
-  // One that is there; REQUIRES: nothing is asked for.
+  // Compares an existing node. REQUIRES: no request is pending.
   Result<void> LookAgain(const Asked& asked) {
     auto looked = Compare(asked.path, asked.node);
     if (!looked) return Note(asked.path, std::move(looked).error());
@@ -382,7 +382,7 @@ class ZnodeRestore {
     return acl == saved.acl ? "other data" : "different data and ACL";
   }
 
-  // The ACL last: it may be what lets this session write.
+  // The ACL last: the current one may be what lets this session write.
   Result<void> Overwrite(const std::string& path, const SavedNode& node, const LiveNode& live,
                          const std::vector<AclEntry>& acl) {
     if (node.data != live.data) HF_TRY(client_.SetData(path, node.data, live.version));
@@ -390,9 +390,9 @@ class ZnodeRestore {
     return {};
   }
 
-  // What the server refuses of one node is told at the end.
+  // Records an error of one node, which is reported at the end.
   Result<void> Note(const std::string& path, const Error& error) {
-    HF_TRY(Heard(path, Result<void>(Fail(error))));
+    HF_TRY(CheckAnswer(path, Result<void>(Fail(error))));
     failed_.push_back(path);
     if (failed_.size() > 2 * kAskedMax) failed_.pop_front();
     ++failure_count_;
@@ -400,9 +400,9 @@ class ZnodeRestore {
     return {};
   }
 
-  // What it does not answer ends it all.
+  // Without a usable answer, the whole restore fails.
   template <typename T>
-  Result<void> Heard(const std::string& path, const Result<T>& answer) const {
+  Result<void> CheckAnswer(const std::string& path, const Result<T>& answer) const {
     if (answer) return {};
     const ErrorCode code = answer.error().code();
     if (code != ErrorCode::kUnavailable && code != ErrorCode::kTimedOut &&
@@ -426,14 +426,14 @@ class ZnodeRestore {
   std::uint64_t differing_count_ = 0;
   std::uint64_t overwritten_ = 0;
   std::uint64_t failure_count_ = 0;
-  std::vector<std::pair<std::string, std::string>> differing_;  // path, and how
+  std::vector<std::pair<std::string, std::string>> differing_;  // path, difference
   std::vector<std::string> failures_;
-  std::deque<Asked> asked_;         // answers come in this order
-  std::vector<Asked> later_;        // are looked at when nothing is asked for
-  std::deque<std::string> failed_;  // as many as may have something below them that is yet to come
+  std::deque<Asked> asked_;         // in the order of the answers
+  std::vector<Asked> later_;        // compared when no request is pending
+  std::deque<std::string> failed_;  // recent ones, because their descendants may still come
 };
 
-// Where the tree lies meanwhile: beside the agent's own files, where there are any.
+// The directory of the temporary file: the agent's state directory, if it is usable.
 std::string ScratchDirectory(const SourceContext& context) {
   const bool may_use =
       !context.state_dir.empty() && ::access(context.state_dir.c_str(), W_OK | X_OK) == 0;
@@ -482,7 +482,7 @@ Result<MethodOutcome> RestoreZnodes(const SourceContext& context, const RestoreS
   HF_ASSIGN(SavedTree tree,
             SavedTree::Read(files, request.path, request.until, ScratchDirectory(context), stop));
   if (request.until != INT64_MAX && !tree.has_later())
-    HF_TRY(CheckNotBehind(request.until, tree.zxid()));
+    HF_TRY(CheckNotAfter(request.until, tree.zxid()));
   HF_ASSIGN(Client client, Client::Connect(request.access, *context.random));
   ZnodeRestore restore(request, tree, client, spec.dry_run, progress, stop);
   auto done = restore.Run();

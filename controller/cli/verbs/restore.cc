@@ -33,7 +33,7 @@ bool IsSource(const std::string& name) {
          name.find(':') == std::string::npos;
 }
 
-// A draft that its own maker did not want must not wait for somebody else to sign it.
+// Another operator must not sign a draft that its requester rejected.
 std::unexpected<Error> Withdraw(Session& session, const std::string& draft, Error why) {
   if (Result<v1::DraftView> denied = DenyDraft(session, draft); !denied) {
     session.Tell(
@@ -42,7 +42,7 @@ std::unexpected<Error> Withdraw(Session& session, const std::string& draft, Erro
   return Fail(std::move(why));
 }
 
-// The node would refuse it later, after somebody has signed.
+// The node would refuse it later, after someone has signed.
 Result<void> CheckValidity(const RestoreTarget& target, const v1::SnapshotView& snapshot) {
   if (!target.in_place || !snapshot.invalid() || target.allow_invalid) return {};
   return Fail(ErrorCode::kDenied,
@@ -106,11 +106,11 @@ class RestoreVerb final : public OperatorVerb {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
     HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, SnapshotToShow()));
     HF_TRY(CheckValidity(target_, snapshot));
-    session.TellPassedOver(snapshot);
+    session.ReportSkippedSnapshots(snapshot);
     if (target_.in_place) HF_TRY(CheckInPlace(KindTable(), snapshot));
     HF_ASSIGN(target_.path, PathInSnapshot(KindTable(), target_.path, snapshot, node_));
     HF_TRY(CheckTargetOptions(KindTable(), target_, snapshot));
-    // Before a draft is requested: a wrong passphrase must leave none.
+    // Before a draft is requested: a wrong passphrase must not leave one.
     HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
     HF_ASSIGN(v1::AdminReply reply, session.Ask(OrderOf(snapshot), v1::AdminReply::kDraft));
     const v1::DraftView& draft = reply.draft();
@@ -128,7 +128,7 @@ class RestoreVerb final : public OperatorVerb {
     if (snapshot.partial()) session.Tell("this snapshot is partial: something is missing in it");
     Result<v1::DraftView> sent = SignAndSend(session, key, draft, *plan, snapshot);
     if (!sent) return Withdraw(session, draft.draft(), std::move(sent).error());
-    // What was asked for has not been done when others must sign first.
+    // If others must sign first, the request is not done yet.
     return GoOn(session, *sent, kExitPartlyDone, no_wait());
   }
 
@@ -221,7 +221,7 @@ class RestoreVerb final : public OperatorVerb {
         return WrongUsage(fmt::format("--option {}; expected NAME=VALUE", Quote(text)));
       }
       std::string name = text.substr(0, equals);
-      std::ranges::replace(name, '-', '_');  // as files have it
+      std::ranges::replace(name, '-', '_');  // as in files
       AddTargetOption(name, text.substr(equals + 1));
     }
     return {};
@@ -240,7 +240,7 @@ class RestoreVerb final : public OperatorVerb {
   v1::AdminRequest OrderOf(const v1::SnapshotView& snapshot) const {
     v1::AdminRequest request;
     v1::RestoreRequest& restore = *request.mutable_restore();
-    // By its id, so that "latest" means the same in the draft as it did here.
+    // By id, so that "latest" is the same snapshot in the draft as here.
     restore.set_snapshot(Hex(snapshot.id()));
     restore.set_node(node_);
     restore.set_note(note_);

@@ -67,7 +67,7 @@ class SnapshotShowVerb final : public OperatorVerb {
     show.set_allow_invalid(latest_.allow_invalid);
     HF_ASSIGN(const v1::AdminReply reply,
               session.Ask(std::move(request), v1::AdminReply::kSnapshot));
-    session.TellPassedOver(reply.snapshot());
+    session.ReportSkippedSnapshots(reply.snapshot());
     return session.Finish(
         0, [&] { return SnapshotDetailsText(reply.snapshot()); },
         [&] { return SnapshotJson(reply.snapshot()); });

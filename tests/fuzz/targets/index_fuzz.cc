@@ -1,4 +1,5 @@
-// An index file, opened and decompressed.
+// An index file, decrypted and decompressed.
+#include "common/crypto/seal.h"
 #include "common/repository/index_file.h"
 #include "tests/fuzz/target.h"
 
@@ -23,7 +24,7 @@ FUZZ_TARGET(index) {
   bool has_blobs = false;
   for (const repository::PackContents& pack : *packs) {
     for (const repository::PackContents::Blob& blob : pack.blobs) {
-      // What readers count on without looking again.
+      // Readers rely on this without checking again.
       FUZZ_REQUIRE(blob.length >= crypto::kSealOverhead);
       FUZZ_REQUIRE(std::uint64_t{blob.offset} + blob.length <= UINT32_MAX);
       FUZZ_REQUIRE(blob.compressed || blob.plain_length == blob.length - crypto::kSealOverhead);

@@ -1,5 +1,4 @@
-// A snapshot of a ZooKeeper that somebody else may run: what is taken for one is a tree, node by
-// node.
+// A snapshot of a foreign ZooKeeper: if accepted, it is a tree, node by node.
 #include <set>
 
 #include "agent/sources/zookeeper/snapshot_file.h"
@@ -9,16 +8,16 @@
 namespace holdfast::fuzz {
 namespace {
 
-// Gives each seal the sum that it should have, as if the file ended in `seals` of them, or nothing
-// behind the first check is ever tried.
+// Sets the checksum of each seal, assuming that the file ends in `seals` seals. Otherwise nothing
+// after the first check would be tested.
 Bytes WithSeals(ByteView input, std::size_t seals) {
   constexpr std::size_t kSealBytes = 13;
-  // Behind a seal: the digest, the last zxid.
-  constexpr std::size_t kBehind[] = {20 + kSealBytes, 8 + kSealBytes};
+  // After a seal: the digest, the last zxid.
+  constexpr std::size_t kAfterEnd[] = {20 + kSealBytes, 8 + kSealBytes};
   Bytes file(input.begin(), input.end());
   for (std::size_t seal = 0; seal < seals; ++seal) {
     std::size_t from_end = kSealBytes;
-    for (std::size_t later = seal; later + 1 < seals; ++later) from_end += kBehind[later];
+    for (std::size_t later = seal; later + 1 < seals; ++later) from_end += kAfterEnd[later];
     if (from_end > file.size()) return file;
     const std::size_t at = file.size() - from_end;
     std::uint64_t sum = zookeeper::Adler32(zookeeper::kAdlerOfNothing, ByteView(file).first(at));

@@ -1,23 +1,21 @@
-// Makes snapshots of a Kafka cluster out of what it is told, and restores them, for
-// test_restore.py.
+// Creates snapshots of a Kafka cluster from descriptions, and restores them, for test_restore.py.
 //
 //   kafka_restore_tool store DIR <LINES
 //   kafka_restore_tool restore DIR OPTIONS
 //
-// A snapshot is a directory with what docs/sources/kafka.md says. Each of the JSON lines is one of
+// A snapshot is a directory as in docs/sources/kafka.md. Each JSON line is one of
 //   {"topic", "partitions", ["replicas"], ["configs"]: {}}
 //   {"record": TOPIC, "partition", "offset", "timestamp", ["append"]: true, ["key"], ["value"],
 //    ["headers"]: [[name, value], ...]}: base64, or null
-//   {"load": TOPIC, "partition", "records", "bytes", ["offset"], ["timestamp"]}: so many records of
-//    that size, of which half compresses
-//   {"end": TOPIC, "partition", "offset", ["incomplete"]: why it was not saved up to there}: where
-//   it ends, behind its records
+//   {"load": TOPIC, "partition", "records", "bytes", ["offset"], ["timestamp"]}: this many records
+//    of this size, half of which compresses
+//   {"end": TOPIC, "partition", "offset", ["incomplete"]: why it was not saved up to there}: the
+//    end of the partition, if it is after its last record
 //   {"group", "offsets": [[topic, partition, offset, metadata], ...]}
 //   {"acls": [[type, name, pattern, principal, host, operation, permission], ...]}
-// A partition's records come in order. OPTIONS is one JSON object: "options", by the names of
-// the kind's restore methods, and "state": a directory, ["client"], ["dry_run"], ["save"]: false,
-// ["seconds"] that a record may wait for a broker. What became of the restore goes out as one JSON
-// line.
+// The records of a partition must be in order. OPTIONS is a JSON object: "options" of the kind's
+// restore methods, "state": a directory, ["client"], ["dry_run"], ["save"]: false, ["seconds"] that
+// a record may wait for a broker. Prints the result of the restore as one JSON line.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
@@ -101,7 +99,7 @@ class DirectoryView final : public SnapshotView {
   const std::optional<Manifest> manifest_;
 };
 
-// What RestoreSurroundings::open_source makes; only handed on.
+// What RestoreEnvironment::open_source returns. Only save_first uses it.
 class NamedTopics final : public Source {
  public:
   explicit NamedTopics(std::vector<std::string> names) : topics(std::move(names)) {}
@@ -122,8 +120,8 @@ std::optional<Bytes> BytesOf(const Json& json) {
   return *std::move(bytes);
 }
 
-// The records that lines of one partition tell of.
-class Told {
+// The records that the input describes for one partition.
+class PartitionInput {
  public:
   void AddRecord(const Json& line) {
     Content& content = contents_.emplace_back();
@@ -152,7 +150,7 @@ class Told {
     record_.timestamp = line.value("timestamp", std::int64_t{1'577'880'000'000});
     bytes_ = bytes;
   }
-  std::int64_t end = 0;  // behind the last record, where it is more than that
+  std::int64_t end = 0;  // 0, or an end after the last record
   std::string incomplete;
   Result<const Record*> Next() {
     if (at_ < records_.size()) return &records_[at_++];
@@ -189,11 +187,11 @@ Result<void> StoreText(const std::string& path, std::string_view text) {
 }
 
 Result<void> StorePartition(const std::string& top, const std::string& topic,
-                            std::int32_t partition, Told& told) {
+                            std::int32_t partition, PartitionInput& input) {
   PartitionDocument document;
   Record last;
   RunTally last_tally;
-  SegmentWriter writer([&told] { return told.Next(); });
+  SegmentWriter writer([&input] { return input.Next(); });
   for (;;) {
     HF_ASSIGN(const auto first, writer.NextFile());
     if (!first) break;
@@ -211,11 +209,11 @@ Result<void> StorePartition(const std::string& top, const std::string& topic,
     document.files.push_back({.bytes = bytes, .run = writer.run()});
     document.end = writer.run().last_offset + 1;
   }
-  document.last_stable = document.high = std::max(document.end, told.end);
-  document.incomplete = told.incomplete;
-  if (told.incomplete.empty()) document.end = document.high;
+  document.last_stable = document.high = std::max(document.end, input.end);
+  document.incomplete = input.incomplete;
+  if (input.incomplete.empty()) document.end = document.high;
   document.low = document.files.empty() ? 0 : document.files.front().run.first_offset;
-  // The last record alone is read once more: the files have it.
+  // Reads the last record back from its file, for its hash.
   if (!document.files.empty()) {
     const std::int64_t first = document.files.back().run.first_offset;
     const std::string path =
@@ -235,7 +233,7 @@ Result<void> StorePartition(const std::string& top, const std::string& topic,
 }
 
 Result<void> Store(const std::string& top) {
-  std::map<std::pair<std::string, std::int32_t>, Told> partitions;
+  std::map<std::pair<std::string, std::int32_t>, PartitionInput> partitions;
   for (std::string text; std::getline(std::cin, text);) {
     const Json line = Json::parse(text);
     if (line.contains("topic")) {
@@ -252,9 +250,9 @@ Result<void> Store(const std::string& top) {
     } else if (line.contains("load")) {
       partitions.at({line.at("load"), line.at("partition")}).SetLoad(line);
     } else if (line.contains("end")) {
-      Told& told = partitions.at({line.at("end"), line.at("partition")});
-      told.end = line.at("offset");
-      told.incomplete = line.value("incomplete", std::string());
+      PartitionInput& input = partitions.at({line.at("end"), line.at("partition")});
+      input.end = line.at("offset");
+      input.incomplete = line.value("incomplete", std::string());
     } else if (line.contains("group")) {
       GroupDocument document;
       document.name = line.at("group");
@@ -271,7 +269,8 @@ Result<void> Store(const std::string& top) {
       HF_TRY(StoreText(top + "/" + std::string(kAclsPath), EncodeAcls(acls)));
     }
   }
-  for (auto& [name, told] : partitions) HF_TRY(StorePartition(top, name.first, name.second, told));
+  for (auto& [name, input] : partitions)
+    HF_TRY(StorePartition(top, name.first, name.second, input));
   return {};
 }
 
@@ -299,7 +298,7 @@ Json Restore(const std::string& top, const Json& given) {
   DirectoryView view(top);
   SystemClock clock;
   Progress progress;
-  RestoreSurroundings surroundings;
+  RestoreEnvironment surroundings;
   surroundings.context.clock = &clock;
   surroundings.context.state_dir = given.at("state");
   surroundings.delivery_limit = std::chrono::seconds(given.value("seconds", 300));

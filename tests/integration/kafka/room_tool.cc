@@ -1,12 +1,12 @@
-// What common/kafka does, for test_client.py. Takes one JSON line per call, {"do": NAME, ...}, and
-// answers each with one: {"result": ...} or {"error": {...}}. It has one client, one reader and one
-// writer, each opened when it is first asked for.
+// Calls common/kafka, for test_client.py. Reads one JSON line per call, {"do": NAME, ...}, and
+// answers each with one line: {"result": ...} or {"error": {...}}. It has one client, one reader
+// and one writer, each opened at its first use.
 //
 //   kafka_room_tool OPTIONS <LINES
 //
-// OPTIONS are JSON: bootstrap, [properties], [time_limit_ms], [ahead_bytes], [batch_records]. What
-// the calls take and give is below, in the words of the room's headers; keys, values and what
-// belongs to headers are base64, or null.
+// OPTIONS are JSON: bootstrap, [properties], [time_limit_ms], [ahead_bytes], [batch_records]. The
+// table of calls below lists their arguments, with the names of the room's headers. Keys, values
+// and headers are base64, or null.
 #include <nlohmann/json.hpp>
 
 #include <functional>
@@ -36,7 +36,7 @@ namespace holdfast::rdkafka {
 
 using Json = nlohmann::json;
 
-// Not in a nameless namespace: SayAll() has to find them by the room's types.
+// Not in an anonymous namespace: SayAll() finds them by argument-dependent lookup.
 
 Json Say(const Error& error) {
   return {
@@ -165,7 +165,7 @@ ConfigOwner OwnerOf(const Json& owner) {
   return {kScopes.at(owner.at(0).get<std::string>()), owner.at(1).get<std::string>()};
 }
 
-// A field of a record, or of a header.
+// The key or value of a record, or a part of a header.
 class Field {
  public:
   explicit Field(const Json& text) {
@@ -325,13 +325,13 @@ class Room {
       {"create_partitions",  // topic, total
        OfCluster(this,
                  [](Client& c, const Json& line) {
-                   const MorePartitions more{line.at("topic"), line.at("total")};
+                   const NewPartitionCount more{line.at("topic"), line.at("total")};
                    return CreatePartitions(c, {{more}}, {});
                  })},
       {"delete_records",  // partition: [topic, number], offset: null for all
        OfCluster(this,
                  [](Client& c, const Json& line) {
-                   DeleteBefore before{PartitionOf(line.at("partition")), std::nullopt};
+                   RecordDeletion before{PartitionOf(line.at("partition")), std::nullopt};
                    if (!line.at("offset").is_null()) before.offset = line.at("offset");
                    return DeleteRecords(c, {{before}}, {});
                  })},
@@ -392,7 +392,7 @@ class Room {
        }},
       {"next", [this](const Json& line) { return Next(line); }},    // [limit_ms]
       {"write", [this](const Json& line) { return Write(line); }},  // records: deliveries so far
-      {"flush",                                                     // all others
+      {"flush",                                                     // the remaining deliveries
        [this](const Json&) -> Result<Json> {
          HF_ASSIGN(Writer * writer, WriterOf());
          HF_TRY(writer->Flush({}));
@@ -407,11 +407,11 @@ Result<Json> Room::Next(const Json& line) {
   HF_ASSIGN(Reader * reader, ReaderOf());
   HF_ASSIGN(const auto events,
             reader->Next(std::chrono::milliseconds(line.value("limit_ms", 60'000)), {}));
-  Json told = Json::array();
+  Json output = Json::array();
   for (const ReadEvent& event : events) {
-    Json& entry = told.emplace_back(Json{{"kind", kKinds[static_cast<int>(event.kind)]},
-                                         {"tag", event.tag},
-                                         {"offset", event.offset}});
+    Json& entry = output.emplace_back(Json{{"kind", kKinds[static_cast<int>(event.kind)]},
+                                           {"tag", event.tag},
+                                           {"offset", event.offset}});
     if (event.failure != nullptr) entry["error"] = Say(*event.failure);
     if (event.kind != ReadEvent::Kind::kRecord) continue;
     entry["timestamp"] = event.timestamp_ms;
@@ -424,10 +424,10 @@ Result<Json> Room::Next(const Json& line) {
     for (const RecordHeader& header : headers)
       named.push_back({Base64Encode(AsBytes(header.name)), Say(header.value)});
   }
-  return told;
+  return output;
 }
 
-// One that is refused ends it.
+// Stops at the first record that is refused.
 Result<Json> Room::Write(const Json& line) {
   HF_ASSIGN(Writer * writer, WriterOf());
   for (const Json& record : line.at("records")) {

@@ -1,9 +1,9 @@
-// What a snapshot would say of a cluster, for test_state.py.
+// Prints what a snapshot would say of a cluster, for test_state.py.
 //
 //   kafka_state_tool OPTIONS
 //
-// OPTIONS are JSON: bootstrap, properties, log_dirs, state_dir, [server_properties]: a path. Says
-// in one JSON object the documents as they would be saved, and what is missing.
+// OPTIONS are JSON: bootstrap, properties, log_dirs, state_dir, [server_properties]: a path. Prints
+// one JSON object with the documents as they would be saved, and what is missing.
 #include <nlohmann/json.hpp>
 
 #include <chrono>
@@ -37,20 +37,20 @@ Result<Json> Ask(const Json& options) {
   const auto log_dirs = options.at("log_dirs").get<std::vector<std::string>>();
   const LogDirectories directories = LogDirectories::Open(log_dirs);
   const auto is_saved = [](std::string_view topic) { return Settings().IsSaved(topic); };
-  HF_ASSIGN(const TopicsState topics, AskForTopics(*client, directories, is_saved, {}));
+  HF_ASSIGN(const TopicsState topics, ReadTopics(*client, directories, is_saved, {}));
   SystemRandom random;
-  ClusterQuestion question{.topics = {.wants = is_saved},
-                           .state_dir = options.at("state_dir").get<std::string>(),
-                           .random = &random,
-                           .principal = PrincipalOf(given.properties)};
+  ClusterStateOptions question{.topics = {.wants = is_saved},
+                               .state_dir = options.at("state_dir").get<std::string>(),
+                               .random = &random,
+                               .principal = PrincipalOf(given.properties)};
   std::optional<JavaProperties> properties;
   if (options.contains("server_properties")) {
     HF_ASSIGN(const auto text,
-              ReadForeignFile(options["server_properties"].get<std::string>(), 1U << 20));
+              ReadUntrustedFile(options["server_properties"].get<std::string>(), 1U << 20));
     HF_ASSIGN(properties, ParseProperties(text.value_or("")));
     question.server_properties = &*properties;
   }
-  HF_ASSIGN(ClusterState state, AskForCluster(*client, topics.cluster, question, {}));
+  HF_ASSIGN(ClusterState state, ReadClusterState(*client, topics.cluster, question, {}));
   Json said;
   said["topics"] = Json::object();
   for (const TopicDocument& topic : topics.topics)

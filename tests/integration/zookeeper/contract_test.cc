@@ -1,5 +1,4 @@
-// The contract of every source, over a running ZooKeeper: test_contract.py starts one and says
-// where its configuration is.
+// The contract of all sources, with the server that test_contract.py starts.
 #include <dirent.h>
 
 #include <fstream>
@@ -15,7 +14,7 @@ namespace {
 
 using testing::Unwrap;
 
-// The runner writes it into the working directory.
+// test_contract.py writes the path of zoo.cfg into this file in the working directory.
 std::string ConfigOfServer() {
   std::string text;
   std::ifstream file("config");
@@ -58,8 +57,8 @@ TEST_CASE("zookeeper: the contract of every source") {
   };
   test.fingerprint = [&] {
     return fmt::format("zxid {}, descriptors {}, files {}",
-                       Unwrap(zookeeper::AskServer(*server.client)).zxid, NamesIn("/proc/self/fd"),
-                       NamesIn(server.data_dir + "/version-2"));
+                       Unwrap(zookeeper::QueryServer(*server.client)).zxid,
+                       NamesIn("/proc/self/fd"), NamesIn(server.data_dir + "/version-2"));
   };
   test.reuses_unchanged = true;
   test.scopes = ZooKeeperKind().scopes;

@@ -5,24 +5,24 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("nearest: a near word is found, a far one is not") {
-  REQUIRE(Nearest("repositorys", {"cluster", "repositories"}) == "repositories");
-  REQUIRE(Nearest("nod", {"node", "mode"}) == "node");
-  REQUIRE(Nearest("xyz", {"node", "cluster"}).empty());
-  // What was typed is no suggestion.
-  REQUIRE(Nearest("node", {"node"}).empty());
+TEST_CASE("nearest: a similar word is found, a different one is not") {
+  REQUIRE(FindNearest("repositorys", {"cluster", "repositories"}) == "repositories");
+  REQUIRE(FindNearest("nod", {"node", "mode"}) == "node");
+  REQUIRE(FindNearest("xyz", {"node", "cluster"}).empty());
+  // The typed word itself is never suggested.
+  REQUIRE(FindNearest("node", {"node"}).empty());
 }
 
-TEST_CASE("nearest: two swapped neighbours are one mistake") {
-  REQUIRE(Nearest("sl", {"ls", "du"}) == "ls");
-  REQUIRE(Nearest("bakcup", {"backup", "back"}) == "backup");
+TEST_CASE("nearest: two swapped letters are one mistake") {
+  REQUIRE(FindNearest("sl", {"ls", "du"}) == "ls");
+  REQUIRE(FindNearest("bakcup", {"backup", "back"}) == "backup");
   REQUIRE(DidYouMean("bakcup", {"backup"}) == "did you mean \"backup\"?");
   REQUIRE(DidYouMean("xyz", {"backup"}).empty());
   REQUIRE(WithSuggestion("no x", "bakcup", {"backup"}) == "no x; did you mean \"backup\"?");
   REQUIRE(WithSuggestion("no x", "xyz", {"backup"}) == "no x");
 }
 
-TEST_CASE("nearest: digits that are one edit away") {
+TEST_CASE("nearest: hexadecimal prefixes one edit away") {
   const std::set<std::string> near = DigitsNear("3fa2");
   for (const char* text : {"3fb2", "3af2", "3f2", "3fa12"}) {
     INFO(text);
@@ -30,7 +30,7 @@ TEST_CASE("nearest: digits that are one edit away") {
   }
   CHECK_FALSE(near.contains("3fa2"));
   CHECK_FALSE(near.contains("4fb2"));
-  // Of a whole id the beginning is enough, and what is looked up stays bounded.
+  // Only the beginning of a whole id is varied, so that the number of lookups stays bounded.
   const std::set<std::string> whole = DigitsNear(std::string(64, 'a'));
   CHECK(whole.contains(std::string(16, 'a')));
   CHECK(whole.size() < 600);

@@ -9,7 +9,7 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kMiB = 1 << 20;
 
-// Work that goes on in steps of a second.
+// Work that advances in steps of one second.
 struct Work {
   void Pass(int count, std::uint64_t moved_each, std::uint64_t unchanged_each = 0) {
     for (int i = 0; i < count; ++i) {
@@ -27,7 +27,7 @@ struct Work {
   ProgressRate rate;
 };
 
-TEST_CASE("progress rate: counts what was moved, not what was found unchanged") {
+TEST_CASE("progress rate: counts moved bytes, not unchanged ones") {
   Work work;
   work.Pass(1, 0);
   work.Pass(20, 10 * kMiB, 990 * kMiB);
@@ -36,7 +36,7 @@ TEST_CASE("progress rate: counts what was moved, not what was found unchanged") 
   CHECK(work.rate.bytes_per_second() < 1'000);
 }
 
-TEST_CASE("progress rate: is a mean of some seconds") {
+TEST_CASE("progress rate: is a mean over some seconds") {
   Work work;
   work.Pass(10, 10 * kMiB);
   work.Pass(1, 0);
@@ -45,7 +45,7 @@ TEST_CASE("progress rate: is a mean of some seconds") {
   CHECK(work.rate.bytes_per_second() < kMiB);
 }
 
-TEST_CASE("progress rate: samples that follow each other at once change nothing") {
+TEST_CASE("progress rate: samples in quick succession change nothing") {
   Work work;
   work.Pass(10, 10 * kMiB);
   const double before = work.rate.bytes_per_second();
@@ -63,7 +63,7 @@ TEST_CASE("progress rate: the time left needs five seconds of history") {
   CHECK(*work.Left(20 * kMiB) == Approx(15));
 }
 
-TEST_CASE("progress rate: what passed before the first byte is no history") {
+TEST_CASE("progress rate: time before the first byte is not history") {
   Work work;
   work.Pass(100, 0);
   work.Pass(4, kMiB);
@@ -72,7 +72,7 @@ TEST_CASE("progress rate: what passed before the first byte is no history") {
   CHECK(*work.Left(20 * kMiB) == Approx(14));
 }
 
-TEST_CASE("progress rate: the time left needs a total that was not passed") {
+TEST_CASE("progress rate: the time left needs a total that has not been exceeded") {
   Work work;
   work.Pass(20, kMiB);
   CHECK(work.Left(40 * kMiB));
@@ -86,17 +86,17 @@ TEST_CASE("progress rate: the time left needs a steady rate") {
   work.Pass(10, kMiB);
   work.Pass(10, 4 * kMiB);
   CHECK_FALSE(work.Left(100 * kMiB));
-  // The slow begin leaves the last minute, and it is known again.
+  // After a minute the slow start no longer counts, and the time left is known again.
   work.Pass(60, 4 * kMiB);
   REQUIRE(work.Left(work.all + 400 * kMiB));
   CHECK(*work.Left(work.all + 400 * kMiB) == Approx(100).epsilon(0.05));
-  SECTION("work that stands still") {
+  SECTION("stalled work") {
     work.Pass(40, 0);
     CHECK_FALSE(work.Left(work.all + 400 * kMiB));
   }
 }
 
-TEST_CASE("progress rate: a time far beyond the history is not told") {
+TEST_CASE("progress rate: a time left far longer than the history is not given") {
   Work work;
   work.Pass(10, kMiB);
   CHECK(work.Left(work.all + 150 * kMiB));
@@ -105,14 +105,14 @@ TEST_CASE("progress rate: a time far beyond the history is not told") {
   CHECK(work.Left(work.all + 250 * kMiB));
 }
 
-TEST_CASE("progress rate: unchanged content brings the end nearer as well") {
+TEST_CASE("progress rate: unchanged content shortens the time left too") {
   Work work;
   work.Pass(20, kMiB, 9 * kMiB);
   CHECK(*work.Left(work.all + 100 * kMiB) == Approx(10).epsilon(0.1));
 }
 
-// However a backup goes, the time that is told is less than ten times off.
-TEST_CASE("progress rate: told times are never ten times off") {
+// Whatever the pattern of a backup, an estimate is less than ten times off.
+TEST_CASE("progress rate: estimates are never ten times off") {
   // Each pattern: seconds at a rate, in MiB/s.
   using Pattern = std::vector<std::pair<int, std::uint64_t>>;
   const Pattern pattern = GENERATE(
@@ -125,24 +125,24 @@ TEST_CASE("progress rate: told times are never ten times off") {
     length += time;
   }
   Work work;
-  int told = 0;
+  int shown = 0;
   int passed = 0;
   for (const auto& [time, rate] : pattern) {
     for (int i = 0; i < time; ++i, ++passed) {
       work.Pass(1, rate * kMiB);
       const std::optional<double> left = work.Left(total);
       if (!left) continue;
-      ++told;
+      ++shown;
       const double real = length - passed - 1;
       INFO(passed << " s: " << *left << " told, " << real << " real");
       CHECK(*left <= 10 * real + 5);
       CHECK(10 * *left + 5 >= real);
     }
   }
-  CHECK(told > length / 3);
+  CHECK(shown > length / 3);
 }
 
-TEST_CASE("progress rate: a counter that goes back begins anew") {
+TEST_CASE("progress rate: a counter that goes back starts a new history") {
   Work work;
   work.Pass(20, kMiB);
   work.rate.Add(work.now + seconds(1), 0, 0);

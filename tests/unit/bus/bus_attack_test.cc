@@ -1,4 +1,4 @@
-// Peers that do not play by the rules: one test for each thing that libzmq alone would let happen.
+// Misbehaving peers: one test for each thing that libzmq alone would allow.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -26,7 +26,7 @@ using namespace testing;
 
 constexpr milliseconds kNever{3'600'000};
 
-// A peer that is not ours: ZeroMQ with whatever it likes to send.
+// A foreign peer: ZeroMQ that sends whatever it likes.
 class RawPeer final {
  public:
   explicit RawPeer(const BusClientOptions& node, std::string_view routing_id = {})
@@ -53,7 +53,7 @@ class RawPeer final {
     REQUIRE_OK(socket_.Send(std::span(frames.begin(), frames.size())));
   }
   void Say(std::string_view word) { Send({AsBytes(word)}); }
-  // The next message; empty when there is none by the deadline.
+  // The next message; empty if none arrives by the deadline.
   std::string Hear(Instant deadline) {
     for (;;) {
       Socket::Message message = Unwrap(socket_.Receive(1));
@@ -70,7 +70,7 @@ class RawPeer final {
   std::optional<SocketMonitor> monitor_;
 };
 
-// A peer that knows TCP only.
+// A peer that speaks only TCP.
 Fd DialTcp(const std::string& endpoint) {
   std::uint16_t port = 0;
   std::string digits = endpoint.substr(endpoint.rfind(':') + 1);
@@ -94,7 +94,7 @@ bool IsClosedInTime(const Fd& fd) {
     if (::recv(fd.get(), buffer.data(), buffer.size(), 0) <= 0) return true;
   }
 }
-// What a ZMTP 3 peer says first: signature, version, mechanism, role, zeros.
+// The greeting of a ZMTP 3 peer: signature, version, mechanism, role, zeros.
 Bytes Greeting() {
   Bytes bytes(64, 0);
   bytes[0] = 0xff;
@@ -111,7 +111,7 @@ std::size_t ResidentBytes() {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-TEST_CASE("bus attack: a routing id of one's own choice is not listened to") {
+TEST_CASE("bus attack: a peer that chooses its own routing id is ignored") {
   TestBus bus;
   RawPeer mallory(bus.Node("mallory"), "db-1");
 
@@ -122,7 +122,7 @@ TEST_CASE("bus attack: a routing id of one's own choice is not listened to") {
   REQUIRE(bus.server->counters().received == 0);
 }
 
-TEST_CASE("bus attack: who claims the routing id of a connected node is ignored") {
+TEST_CASE("bus attack: a peer that claims the routing id of a connected node is ignored") {
   TestBus bus;
   const std::string id("\0same", 5);
   RawPeer alice(bus.Node("alice"), id);
@@ -141,9 +141,7 @@ TEST_CASE("bus attack: who claims the routing id of a connected node is ignored"
   REQUIRE(bus.server->counters().received == 2);
 }
 
-TEST_CASE(
-    "bus attack: who takes the routing id of a node that went away gets nothing of what is for "
-    "it") {
+TEST_CASE("bus attack: a peer that takes a departed node's routing id gets none of its messages") {
   TestBus bus;
   const std::string id("\0same", 5);
   {
@@ -152,7 +150,7 @@ TEST_CASE(
     REQUIRE(Next(*bus.server).node == "alice");
   }
   Until(*bus.server, [&] { return bus.server->counters().connections == 0; });
-  // ZeroMQ ignores the claim for as long as it has not cleared alice's place.
+  // ZeroMQ ignores the claim until it has removed alice's entry.
   std::optional<RawPeer> mallory;
   std::optional<BusMessage> message;
   for (int attempt = 0; attempt < 20 && !message; ++attempt) {
@@ -169,8 +167,8 @@ TEST_CASE(
   REQUIRE(mallory->Hear(Soon()) == "for mallory");
 }
 
-TEST_CASE("bus attack: the routing ids do not start where libzmq always starts") {
-  // rand() without a seed; a peer that claims the next id makes libzmq abort.
+TEST_CASE("bus attack: routing ids do not start at libzmq's fixed value") {
+  // libzmq uses rand() without a seed. A peer that claims the next id makes libzmq abort.
   Context context = Unwrap(Context::Create());
   Socket router = Unwrap(Socket::Open(context, ZMQ_ROUTER));
   REQUIRE_OK(router.Bind("tcp://127.0.0.1:*"));
@@ -188,7 +186,7 @@ TEST_CASE("bus attack: the routing ids do not start where libzmq always starts")
   REQUIRE(HexEncode(message.frames[0].Copy()) != "006b8b4567");
 }
 
-TEST_CASE("bus attack: without a ZAP handler nobody comes in") {
+TEST_CASE("bus attack: without a ZAP handler no peer gets in") {
   CurveKeys keys = GenerateCurveKeys(Chance());
   Context context = Unwrap(Context::Create());
   Socket router = Unwrap(Socket::Open(context, ZMQ_ROUTER));
@@ -199,7 +197,7 @@ TEST_CASE("bus attack: without a ZAP handler nobody comes in") {
   REQUIRE(Unwrap(Dial(Unwrap(router.LastEndpoint()), dial, Soon())) == DialOutcome::kFailed);
 }
 
-// The process that dies when its ZAP thread does; started by the test below.
+// Its ZAP thread ends, and the process with it. Started by the test below.
 TEST_CASE("child of bus attack: the ZAP thread ends", "[.]") {
   class Killer final : public Authenticator {
    public:
@@ -212,17 +210,17 @@ TEST_CASE("child of bus attack: the ZAP thread ends", "[.]") {
   options.connections_max = 100;
   auto server = Unwrap(BusServer::Open(options, killer));
   (void)server->SelfTest();
-  ::_exit(0);  // nobody should get here
+  ::_exit(0);  // not reached
 }
 
-TEST_CASE("bus attack: a dead ZAP thread is the end of the process") {
+TEST_CASE("bus attack: a dead ZAP thread ends the process") {
   SubprocessOptions options;
   SubprocessOutcome outcome =
       Unwrap(RunProgram({"/proc/self/exe", "child of bus attack: the ZAP thread ends"}, options));
   REQUIRE(outcome.exit_code == 128 + SIGABRT);
 }
 
-TEST_CASE("bus attack: 200 MiB before the handshake cost no memory") {
+TEST_CASE("bus attack: 200 MiB before the handshake use no memory") {
   TestBus bus;
   Fd fd = DialTcp(bus.options.endpoint);
   REQUIRE_OK(WriteAll(fd.get(), Greeting(), "bus"));
@@ -246,7 +244,7 @@ TEST_CASE("bus attack: 200 MiB before the handshake cost no memory") {
   REQUIRE(ResidentBytes() < before + (8U << 20));
 }
 
-TEST_CASE("bus attack: 500 mute connections do not delay a node, and are closed") {
+TEST_CASE("bus attack: 500 silent connections do not delay a node, and are closed") {
   BusServerOptions options;
   options.connections_max = 1'200;
   options.handshake_max = milliseconds(1'000);
@@ -264,7 +262,7 @@ TEST_CASE("bus attack: 500 mute connections do not delay a node, and are closed"
   Until(*bus.server, [&] { return bus.server->counters().connections == 1; });
 }
 
-TEST_CASE("bus attack: a connection too many is closed at once") {
+TEST_CASE("bus attack: a connection over the limit is closed at once") {
   BusServerOptions options;
   options.connections_max = 3;
   TestBus bus(options);
@@ -273,13 +271,13 @@ TEST_CASE("bus attack: a connection too many is closed at once") {
   std::vector<Fd> mute;
   for (int i = 0; i < 3; ++i) mute.push_back(DialTcp(bus.options.endpoint));
 
-  Until(*bus.server, [&] { return bus.server->counters().turned_away == 1; });
+  Until(*bus.server, [&] { return bus.server->counters().over_limit == 1; });
 
   REQUIRE(IsClosedInTime(mute[2]));
   REQUIRE(Greet(*node, *bus.server) == "db-1");
 }
 
-TEST_CASE("bus attack: who is let in and says nothing is closed") {
+TEST_CASE("bus attack: an admitted peer that sends nothing is disconnected") {
   BusServerOptions options;
   options.silence_max = milliseconds(50);
   TestBus bus(options);
@@ -294,7 +292,7 @@ TEST_CASE("bus attack: who is let in and says nothing is closed") {
   REQUIRE(Greet(*node, *bus.server) == "db-1");
 }
 
-TEST_CASE("bus attack: a node that connects too often is put off, and others are not") {
+TEST_CASE("bus attack: a node that connects too often is deferred, and others are not") {
   BusServerOptions options;
   options.handshakes_at_once = 2;
   options.handshake_every = kNever;
@@ -304,13 +302,13 @@ TEST_CASE("bus attack: a node that connects too often is put off, and others are
   (void)Connected(eager);
 
   auto third = Join(eager);
-  Until(*bus.server, [&] { return bus.server->counters().put_off >= 1; });
+  Until(*bus.server, [&] { return bus.server->counters().deferred >= 1; });
 
   REQUIRE_FALSE(third->is_connected());
   REQUIRE(Greet(*Connected(bus.Node("db-1")), *bus.server) == "db-1");
 }
 
-TEST_CASE("bus attack: a server with another key is not spoken to") {
+TEST_CASE("bus attack: nothing is sent to a server with another key") {
   TestBus bus;
   BusClientOptions options = bus.Node("db-1");
   options.server_key = GenerateCurveKeys(Chance()).public_key;
@@ -327,7 +325,7 @@ TEST_CASE("bus attack: a server with another key is not spoken to") {
   REQUIRE(bus.server->counters().admitted == 0);
 }
 
-TEST_CASE("bus attack: back-off after refusals grows, at random, up to its limit") {
+TEST_CASE("bus attack: back-off after refusals grows randomly up to its limit") {
   TestBus bus;
   BusClientOptions options = bus.Stranger();
   options.refused_min = milliseconds(4);
@@ -345,8 +343,8 @@ TEST_CASE("bus attack: back-off after refusals grows, at random, up to its limit
   REQUIRE(*std::ranges::max_element(waits) > milliseconds(8));
 }
 
-TEST_CASE("bus attack: a client that starts over again and again goes on") {
-  // Closing a socket's monitor while ZeroMQ still tells it something would stop ZeroMQ for good.
+TEST_CASE("bus attack: a client that restarts again and again keeps working") {
+  // Closing a socket's monitor while ZeroMQ still sends it events would block ZeroMQ forever.
   TestBus bus;
   BusClientOptions options = bus.Stranger();
   options.refused_min = milliseconds(0);
@@ -357,7 +355,7 @@ TEST_CASE("bus attack: a client that starts over again and again goes on") {
   (void)Next(*node, Kind::kConnected);
 }
 
-TEST_CASE("bus attack: a key that is refused is tried again, and let in once it is known") {
+TEST_CASE("bus attack: a client retries a refused key, and gets in once it is known") {
   TestBus bus;
   BusClientOptions options = bus.Stranger();
   auto node = Join(options);
@@ -396,7 +394,7 @@ TEST_CASE("bus attack: a revoked node's next message is refused and its session 
   REQUIRE(bus.server->counters().received == 2);
 }
 
-TEST_CASE("bus attack: a revoked node that has said nothing yet is not listened to either") {
+TEST_CASE("bus attack: a revoked node that has sent nothing yet is ignored too") {
   TestBus bus;
   BusClientOptions options = bus.Node("db-1");
   RawPeer node(options);
@@ -410,7 +408,7 @@ TEST_CASE("bus attack: a revoked node that has said nothing yet is not listened 
   REQUIRE(bus.server->counters().received == 0);
 }
 
-TEST_CASE("bus attack: a node that joined again with a new key is listened to") {
+TEST_CASE("bus attack: a node that joined again with a new key is accepted") {
   TestBus bus;
   BusClientOptions options = bus.Node("db-1");
   auto old = Connected(options);
@@ -425,7 +423,7 @@ TEST_CASE("bus attack: a node that joined again with a new key is listened to") 
   REQUIRE(AsText(Next(*fresh, Kind::kMessage).bytes) == "x");
 }
 
-TEST_CASE("bus attack: a message of several frames is thrown away, and its connection closed") {
+TEST_CASE("bus attack: a multi-frame message is discarded, and its connection closed") {
   TestBus bus;
   RawPeer mallory(bus.Node("mallory"));
   mallory.Send({AsBytes("one"), AsBytes("two")});
@@ -438,7 +436,7 @@ TEST_CASE("bus attack: a message of several frames is thrown away, and its conne
   REQUIRE(bus.server->counters().received == 0);
 }
 
-TEST_CASE("bus attack: an oversize message ends the connection, and only that") {
+TEST_CASE("bus attack: an oversized message ends its connection, and no other") {
   TestBus bus;
   RawPeer mallory(bus.Node("mallory"));
   auto node = Connected(bus.Node("db-1"));
@@ -453,7 +451,7 @@ TEST_CASE("bus attack: an oversize message ends the connection, and only that") 
   REQUIRE(AsText(Next(*bus.server).bytes) == "small");
 }
 
-TEST_CASE("bus attack: garbage at the port changes nothing") {
+TEST_CASE("bus attack: garbage on the port changes nothing") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   SeededRandom random(GENERATE(1, 2, 3, 4));

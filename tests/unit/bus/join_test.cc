@@ -25,7 +25,7 @@ JoinToken SomeToken() {
   return token;
 }
 
-// A join socket whose owner answers every call with `answer`, on a thread of its own.
+// A join socket with a thread that answers every call with `answer`.
 class TestJoin {
  public:
   explicit TestJoin(JoinAnswer answer, JoinServerOptions options = {})
@@ -76,7 +76,7 @@ JoinAnswer Welcome() {
 }
 const Bytes kSigningKey(32, 'k');
 
-// Sends whatever to the join socket, with keys of its own, and waits until it was cut.
+// Sends `bytes` to the join socket with `keys`, and waits until it is disconnected.
 void SendRaw(const JoinToken& token, const CurveKeys& keys, ByteView bytes) {
   Context context = Unwrap(Context::Create());
   Socket socket = Unwrap(Socket::Open(context, ZMQ_DEALER));
@@ -91,7 +91,7 @@ void SendRaw(const JoinToken& token, const CurveKeys& keys, ByteView bytes) {
   REQUIRE(Unwrap(monitor.Receive()).has_value());
 }
 
-TEST_CASE("join token: it goes through its text") {
+TEST_CASE("join token: it survives encoding and decoding") {
   JoinToken token = SomeToken();
   Secret text = EncodeJoinToken(token);
 
@@ -105,7 +105,7 @@ TEST_CASE("join token: it goes through its text") {
   REQUIRE(read.expires_at_ms == token.expires_at_ms);
 }
 
-TEST_CASE("join token: text that is cut, changed or of another kind is refused") {
+TEST_CASE("join token: truncated, changed or other text is refused") {
   std::string text(EncodeJoinToken(SomeToken()).Reveal());
   REQUIRE_FAILS(DecodeJoinToken(""), ErrorCode::kInvalidArgument, "holdfast agent token");
   REQUIRE_FAILS(DecodeJoinToken("hf1."), ErrorCode::kInvalidArgument, "not a join token");
@@ -115,9 +115,9 @@ TEST_CASE("join token: text that is cut, changed or of another kind is refused")
     REQUIRE_FALSE(DecodeJoinToken(text.substr(0, size)).has_value());
   }
   REQUIRE_FAILS(DecodeJoinToken(text + "AAAA"), ErrorCode::kInvalidArgument, "not a join token");
-  JoinToken nobody = SomeToken();
-  nobody.node.clear();
-  REQUIRE_FAILS(DecodeJoinToken(EncodeJoinToken(nobody).Reveal()), ErrorCode::kInvalidArgument,
+  JoinToken nameless = SomeToken();
+  nameless.node.clear();
+  REQUIRE_FAILS(DecodeJoinToken(EncodeJoinToken(nameless).Reveal()), ErrorCode::kInvalidArgument,
                 "not a join token");
   v1::JoinToken with_more;
   Bytes bytes = Unwrap(Base64Decode(text.substr(4)));
@@ -134,13 +134,13 @@ TEST_CASE("join: the mac covers name and keys, each with its length") {
   REQUIRE(AsText(transcript) == std::string("holdfast join 1\n\0\0\0\2n1\0\0\0\x20", 26) +
                                     std::string(32, 'a') + std::string("\0\0\0\x20", 4) +
                                     std::string(32, 'b'));
-  // Computed once with Python's hmac and hashlib.
+  // Computed with Python's hmac and hashlib.
   crypto::Digest hash = JoinSecretHash(Secret(std::string(32, 's')));
   REQUIRE(HexEncode(JoinMac(hash, transcript)) ==
           "7c89145a699dfc8a4fb90d9804f36b1a2627e5d875e7e731c0bf69e07eab3017");
 }
 
-TEST_CASE("join: a node asks, and learns what it needs") {
+TEST_CASE("join: a node asks, and receives what it needs") {
   TestJoin join(Welcome());
   CurveKeys keys = GenerateCurveKeys(Chance());
 
@@ -161,7 +161,7 @@ TEST_CASE("join: a node asks, and learns what it needs") {
   REQUIRE(request.mac() == AsText(mac));
 }
 
-TEST_CASE("join: a refusal is told with its reason") {
+TEST_CASE("join: a refusal carries its reason") {
   JoinAnswer no;
   no.refused = "the token has expired";
   TestJoin join(no);
@@ -169,7 +169,7 @@ TEST_CASE("join: a refusal is told with its reason") {
                 ErrorCode::kDenied, "the token has expired");
 }
 
-TEST_CASE("join: an answer that says nothing is not believed") {
+TEST_CASE("join: an incomplete answer is refused") {
   JoinAnswer empty = Welcome();
   empty.endpoint.clear();
   TestJoin join(empty);
@@ -177,7 +177,7 @@ TEST_CASE("join: an answer that says nothing is not believed") {
                 ErrorCode::kCorrupt, "answers with something other than a join reply");
 }
 
-TEST_CASE("join: another controller than the token's is not spoken to") {
+TEST_CASE("join: nothing is sent to a controller with another key than the token's") {
   TestJoin join(Welcome());
   JoinToken token = join.token();
   token.server_key.fill(5);
@@ -197,7 +197,7 @@ TEST_CASE("join: a controller that cannot be reached is named") {
                 ErrorCode::kInvalidArgument, "tcp://HOST:PORT");
 }
 
-TEST_CASE("join: requests with another's key, of other kinds or sizes are not passed on") {
+TEST_CASE("join: requests with a wrong key, type or size are not passed on") {
   TestJoin join(Welcome());
   CurveKeys keys = GenerateCurveKeys(Chance());
   v1::JoinRequest request;
@@ -223,14 +223,14 @@ TEST_CASE("join: requests with another's key, of other kinds or sizes are not pa
   REQUIRE(join.server().counters().refused == 5);
 }
 
-TEST_CASE("join: beyond its rate it takes no more") {
+TEST_CASE("join: calls over the rate are refused") {
   JoinServerOptions options;
   options.per_second = 1;
-  options.handshake_max = milliseconds(100);  // who is put off hangs that long
+  options.handshake_max = milliseconds(100);  // a deferred client hangs that long
   TestJoin join(Welcome(), options);
   REQUIRE_OK(Join(join.token(), kSigningKey, GenerateCurveKeys(Chance()), Soon()));
 
-  // The next one is too many, unless a second has passed since.
+  // The next one is over the rate, unless a second has passed since.
   DialKeys dial{GenerateCurveKeys(Chance()), join.token().server_key};
   DialOutcome outcome = DialOutcome::kAccepted;
   for (int i = 0; i < 20 && outcome == DialOutcome::kAccepted; ++i) {
@@ -242,7 +242,7 @@ TEST_CASE("join: beyond its rate it takes no more") {
   REQUIRE(join.server().counters().too_many >= 1);
 }
 
-TEST_CASE("join: connections end after their time, spoken or not") {
+TEST_CASE("join: connections are closed after their lifetime, active or not") {
   JoinServerOptions options;
   options.connection_life = milliseconds(50);
   TestJoin join(Welcome(), options);

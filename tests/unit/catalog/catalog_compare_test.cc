@@ -10,7 +10,7 @@ namespace {
 using testing::Unwrap;
 using Changes = std::vector<Change>;
 
-// What an inventory can say of a snapshot, read out of the repository alone.
+// What an inventory, made from the repository alone, knows about a snapshot.
 SnapshotRecord AsInventoried(SnapshotRecord snapshot) {
   snapshot.node.clear();
   snapshot.recorded_ms += 1;
@@ -20,18 +20,18 @@ SnapshotRecord AsInventoried(SnapshotRecord snapshot) {
   return snapshot;
 }
 
-// What an agent's old report says of the run that it belonged to.
+// What an agent's old report says about its run.
 RunRecord AsReported(const RunRecord& run) {
-  RunRecord told;
-  told.run = run.run;
-  told.kind = run.kind;
-  told.created_ms = run.created_ms;
-  told.ended_ms = run.ended_ms + 5;
-  told.closed = true;
-  return told;
+  RunRecord reported;
+  reported.run = run.run;
+  reported.kind = run.kind;
+  reported.created_ms = run.created_ms;
+  reported.ended_ms = run.ended_ms + 5;
+  reported.closed = true;
+  return reported;
 }
 
-TEST_CASE("catalog compare: two that say the same differ in nothing") {
+TEST_CASE("catalog compare: catalogs with the same content do not differ") {
   TempDir one = Unwrap(TempDir::Create("catalog"));
   TempDir two = Unwrap(TempDir::Create("catalog"));
   Changes changes{SomeAgent("a"), SomeAgent("aa"), SomeRun(1),      SomeTask(1, 0), SomePlan(1, 1),
@@ -47,7 +47,8 @@ TEST_CASE("catalog compare: two that say the same differ in nothing") {
   REQUIRE(difference.counts == std::array<std::uint64_t, kRecoveries>{});
 }
 
-TEST_CASE("catalog compare: rows and columns that differ are named, and where they come from") {
+TEST_CASE(
+    "catalog compare: differing rows and columns are named, with the source that restores them") {
   TempDir one = Unwrap(TempDir::Create("catalog"));
   TempDir two = Unwrap(TempDir::Create("catalog"));
   SnapshotRecord changed = SomeSnapshot(2);
@@ -80,7 +81,7 @@ TEST_CASE("catalog compare: rows and columns that differ are named, and where th
   REQUIRE(difference.count(Recovery::kRepositories) == 2);
 }
 
-TEST_CASE("catalog compare: a catalog made anew lacks only what never left the controller") {
+TEST_CASE("catalog compare: a rebuilt catalog misses only what never left the controller") {
   TempDir lost = Unwrap(TempDir::Create("catalog"));
   TempDir made = Unwrap(TempDir::Create("catalog"));
   std::vector<SnapshotRecord> snapshots;
@@ -103,7 +104,7 @@ TEST_CASE("catalog compare: a catalog made anew lacks only what never left the c
   {
     Catalog catalog = NewCatalog(made);
     Changes changes;
-    // Inventories and reports come in any order, doubled, and each where the other has been.
+    // Inventories and reports arrive in any order, and twice.
     for (std::size_t i = 0; i < snapshots.size(); ++i) {
       if (i % 3 == 0) changes.emplace_back(RecoverSnapshot{AsInventoried(snapshots[i])});
       SnapshotRecord reported = snapshots[i];
@@ -132,7 +133,7 @@ TEST_CASE("catalog compare: a catalog made anew lacks only what never left the c
   REQUIRE(difference.count(Recovery::kNothing) > 30);
 }
 
-TEST_CASE("catalog compare: repositories alone bring every snapshot back") {
+TEST_CASE("catalog compare: repositories alone restore every snapshot") {
   TempDir lost = Unwrap(TempDir::Create("catalog"));
   TempDir made = Unwrap(TempDir::Create("catalog"));
   REQUIRE_OK(NewCatalog(lost).Apply(Changes{SomeSnapshot(1), SomeSnapshot(2)}));
@@ -147,21 +148,21 @@ TEST_CASE("catalog compare: repositories alone bring every snapshot back") {
   REQUIRE(difference.count(Recovery::kReports) == 8);
 }
 
-TEST_CASE("catalog compare: what nobody is left to tell is lost, what came later is not") {
+TEST_CASE("catalog compare: data without a living source is lost, newer data is not") {
   TempDir lost = Unwrap(TempDir::Create("catalog"));
   TempDir made = Unwrap(TempDir::Create("catalog"));
-  AgentRecord heard = SomeAgent("db-1");
-  heard.report_sequence = 7;
+  AgentRecord received = SomeAgent("db-1");
+  received.report_sequence = 7;
   AgentRecord revoked = SomeAgent("db-2");
   revoked.revoked = true;
   revoked.report_sequence = 5;
   SnapshotRecord of_revoked = SomeSnapshot(2);
   of_revoked.node = "db-2";
-  REQUIRE_OK(NewCatalog(lost).Apply(Changes{heard, revoked, of_revoked, SomeRun(2, RunState::kDone),
-                                            SomeRun(4, RunState::kFailed)}));
-  heard.report_sequence = 8;
-  heard.report_hash = Bytes(32, 9);
-  heard.plan_sequence += 1;
+  REQUIRE_OK(NewCatalog(lost).Apply(Changes{
+      received, revoked, of_revoked, SomeRun(2, RunState::kDone), SomeRun(4, RunState::kFailed)}));
+  received.report_sequence = 8;
+  received.report_hash = Bytes(32, 9);
+  received.plan_sequence += 1;
   revoked.version.clear();
   revoked.sources.clear();
   revoked.repositories.clear();
@@ -169,7 +170,7 @@ TEST_CASE("catalog compare: what nobody is left to tell is lost, what came later
   revoked.report_sequence = 0;
   revoked.report_hash.clear();
   REQUIRE_OK(NewCatalog(made).Apply(
-      Changes{heard, revoked, RecoverSnapshot{AsInventoried(of_revoked)}, SomeRun(9)}));
+      Changes{received, revoked, RecoverSnapshot{AsInventoried(of_revoked)}, SomeRun(9)}));
   CatalogReader before = ReaderOf(lost);
   CatalogReader after = ReaderOf(made);
 

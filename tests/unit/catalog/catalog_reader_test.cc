@@ -12,7 +12,7 @@ namespace {
 using testing::Unwrap;
 using Changes = std::vector<Change>;
 
-// With SQLite itself, as somebody does who knows better.
+// With SQLite itself, like a user who edits the file by hand.
 void Edit(const TempDir& directory, const char* sql) {
   sqlite3* database = nullptr;
   REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
@@ -104,7 +104,7 @@ TEST_CASE("catalog reader: the last run of a source is the newest that has ended
   REQUIRE(Unwrap(reader.TasksOfSource(RunName(1), "files/app", "")).size() == 2);
 }
 
-TEST_CASE("catalog reader: tasks come without their reports, which can be asked for") {
+TEST_CASE("catalog reader: tasks come without their reports, which are read separately") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_OK(catalog.Apply(Changes{SomeRun(1), SomeTask(1, 0), SomeTask(1, 1), SomeTask(1, 2)}));
@@ -119,7 +119,7 @@ TEST_CASE("catalog reader: tasks come without their reports, which can be asked 
   REQUIRE_FAILS(reader.TaskReport(RunName(1), 9), ErrorCode::kNotFound, "no task 9");
 }
 
-TEST_CASE("catalog reader: snapshots are found by all that names them") {
+TEST_CASE("catalog reader: snapshots are found by each of their attributes") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Changes changes;
@@ -146,7 +146,7 @@ TEST_CASE("catalog reader: snapshots are found by all that names them") {
                 "longer");
 }
 
-TEST_CASE("catalog reader: safety and invalid snapshots are found only when asked for") {
+TEST_CASE("catalog reader: safety and invalid snapshots are found only on request") {
   using Safety = SnapshotQuery::Safety;
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
@@ -166,7 +166,7 @@ TEST_CASE("catalog reader: safety and invalid snapshots are found only when aske
   CHECK(found({.safety = Safety::kToo}).size() == 3);
   CHECK(Unwrap(reader.SnapshotHosts({.source = "files/app"})) ==
         std::vector<std::string>{"other", "prod"});
-  // What an inventory says of a snapshot adds marks and takes none away.
+  // An inventory adds marks to a snapshot and removes none.
   good.safety = good.invalid = true;
   REQUIRE_OK(catalog.Apply(Changes{RecoverSnapshot{good}}));
   invalid.invalid = false;
@@ -175,7 +175,7 @@ TEST_CASE("catalog reader: safety and invalid snapshots are found only when aske
   CHECK(found({.no_invalid = true}).empty());
 }
 
-TEST_CASE("catalog reader: pages of snapshots miss none and repeat none") {
+TEST_CASE("catalog reader: pages of snapshots skip none and repeat none") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Changes changes;
@@ -189,7 +189,8 @@ TEST_CASE("catalog reader: pages of snapshots miss none and repeat none") {
     std::vector<SnapshotRecord> page = Unwrap(reader.Snapshots(query));
     if (page.empty()) break;
     all.insert(all.end(), page.begin(), page.end());
-    query.behind = SnapshotPlace{page.back().time_ms, page.back().snapshot, page.back().repository};
+    query.follows =
+        SnapshotCursor{page.back().time_ms, page.back().snapshot, page.back().repository};
   }
 
   REQUIRE(all == Unwrap(reader.Snapshots({.limit = 100})));
@@ -214,7 +215,7 @@ TEST_CASE("catalog reader: agents, drafts, tokens and the cluster") {
   REQUIRE(Unwrap(reader.Draft(RunName(2))) == SomeDraft(2, DraftState::kSent));
 }
 
-TEST_CASE("catalog reader: the audit is read forwards and backwards") {
+TEST_CASE("catalog reader: the audit log is read forwards and backwards") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Changes changes;
@@ -242,7 +243,7 @@ TEST_CASE("catalog reader: the audit is read forwards and backwards") {
   REQUIRE((row.event.facts == SomeEntry().facts && row.event.evidence == SomeEntry().evidence));
 }
 
-TEST_CASE("catalog reader: a page of large rows ends early, and the next goes on") {
+TEST_CASE("catalog reader: a page of large rows ends early, and the next continues") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Changes changes;
@@ -257,14 +258,14 @@ TEST_CASE("catalog reader: a page of large rows ends early, and the next goes on
   REQUIRE_OK(catalog.Apply(changes));
   CatalogReader reader = ReaderOf(directory);
 
-  REQUIRE(Unwrap(reader.Audit({.limit = 100})).size() == 5);  // the first one is small
+  REQUIRE(Unwrap(reader.Audit({.limit = 100})).size() == 5);  // the first entry is small
   REQUIRE(Unwrap(reader.Audit({.after = 5, .limit = 100})).size() == 4);
   REQUIRE(Unwrap(reader.Audit({.after = 13})).empty());
   REQUIRE(Unwrap(reader.Drafts(true, "", 100)).size() == 4);
   REQUIRE(Unwrap(reader.Drafts(true, RunName(8), 100)).front().run == RunName(7));
 }
 
-TEST_CASE("catalog check: what was tampered with is found") {
+TEST_CASE("catalog check: tampering is found") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   Changes changes{SomeRun(1), SomeTask(1, 0)};
@@ -297,7 +298,7 @@ TEST_CASE("catalog check: what was tampered with is found") {
   REQUIRE_OK(reader.Check(CheckDepth::kQuick, stop.get_token()));  // too short to be stopped
 }
 
-TEST_CASE("catalog copy: it is a catalog, and can be opened as one") {
+TEST_CASE("catalog copy: the copy can be opened as a catalog") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   TempDir other = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);

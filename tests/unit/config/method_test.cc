@@ -17,7 +17,7 @@ std::vector<MethodSchema> Methods() {
           {"to-log-dirs", {{{.name = "to_log_dirs"}, {.name = "topic"}}}}};
 }
 
-TEST_CASE("methods: the option of its own name chooses a method") {
+TEST_CASE("methods: the option named after a method chooses it") {
   const std::vector<MethodSchema> methods = Methods();
   CHECK(Unwrap(ChooseMethod(methods, {"to_cluster", "topic"}, kFlag))->name == "to-cluster");
   CHECK(Unwrap(ChooseMethod(methods, {"to_log_dirs"}, kFlag))->name == "to-log-dirs");
@@ -49,7 +49,7 @@ TEST_CASE("methods: all options are listed once") {
   std::vector<std::string> names;
   for (const OptionSpec& option : AllOptions(Methods()).options) names.push_back(option.name);
   CHECK(names == std::vector<std::string>{"to_cluster", "topic", "until", "to_log_dirs"});
-  CHECK(OwnOptionsText(Methods(), kFlag) == "--to-cluster or --to-log-dirs");
+  CHECK(SelectorOptionsText(Methods(), kFlag) == "--to-cluster or --to-log-dirs");
 }
 
 }  // namespace

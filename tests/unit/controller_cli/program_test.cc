@@ -1,4 +1,4 @@
-// Every command from arguments to exit code, once as it should be and once with a mistake.
+// Every command from arguments to exit code, once correct and once with a mistake.
 #include "controller/cli/program.h"
 
 #include <nlohmann/json.hpp>
@@ -103,7 +103,7 @@ v1::AdminReply ProbeReply(const std::string& error) {
 
 }  // namespace
 
-TEST_CASE("holdfast: status says what operators look for first") {
+TEST_CASE("holdfast: status shows what operators look for first") {
   OperatorFixture fixture;
   AnswerStatus(fixture);
 
@@ -122,7 +122,7 @@ TEST_CASE("holdfast: status says what operators look for first") {
   REQUIRE(document["problems"].empty());
 }
 
-TEST_CASE("holdfast: status ends with 1 and names the next command when there is a problem") {
+TEST_CASE("holdfast: status exits with 1 and names the next command if there is a problem") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kStatus, [](const Request&) {
     v1::AdminReply reply;
@@ -147,7 +147,7 @@ TEST_CASE("holdfast: status ends with 1 and names the next command when there is
   CHECK(document["sources"][1]["last_hint"] == "on db-2: systemctl status holdfast-agent");
 }
 
-TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
+TEST_CASE("holdfast: agents are listed over all pages, admitted and revoked") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kAgentList, [](const Request& request) {
     v1::AdminReply reply;
@@ -178,7 +178,7 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
                              Contains("5s ago") && Contains("just now"));
   REQUIRE(fixture.Run({"agent", "list", "--json"}).document<Json>()["agents"].size() == 2);
 
-  // The token alone on stdout, so that it can go into a file.
+  // stdout has only the token, so that it can be redirected to a file.
   const Outcome token = fixture.Run({"agent", "token", "db-3"});
   REQUIRE(token.out == "hf1.abc\n");
   REQUIRE_THAT(token.err, Contains("for db-3, valid once, until 2023-11-14T22:28:20Z"));
@@ -186,7 +186,7 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
   REQUIRE(bad.code == 2);
   REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));
 
-  // Nobody is asked about a node that does not exist.
+  // No confirmation is requested for an unknown node.
   const Outcome typo = fixture.Run({"agent", "revoke", "bd-2"});
   REQUIRE(typo.code == 1);
   REQUIRE_THAT(typo.err, Contains("no node \"bd-2\"; did you mean \"db-2\"?\nhint: "));
@@ -200,7 +200,7 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
   REQUIRE(fixture.controller.Got(Request::kRevoke)[0].revoke().node() == "db-1");
 }
 
-TEST_CASE("holdfast: backup asks for what was typed, follows it and says what came of it") {
+TEST_CASE("holdfast: backup requests what was typed, follows the run and shows its result") {
   OperatorFixture fixture;
   fixture.AnswerRuns("done", v1::TASK_STATE_COMPOSED);
 
@@ -230,7 +230,7 @@ TEST_CASE("holdfast: backup asks for what was typed, follows it and says what ca
   REQUIRE_THAT(quick.out, Contains(std::string("holdfast run watch ") + kRun));
 }
 
-TEST_CASE("holdfast: what is busy, unknown or unreachable ends with its own code") {
+TEST_CASE("holdfast: each kind of error has its exit code") {
   OperatorFixture fixture;
   const std::vector<std::pair<ErrorCode, int>> codes = {
       {ErrorCode::kBusy, 4},   {ErrorCode::kNotFound, 1},        {ErrorCode::kUnavailable, 5},
@@ -245,7 +245,7 @@ TEST_CASE("holdfast: what is busy, unknown or unreachable ends with its own code
   }
 }
 
-TEST_CASE("holdfast: a run's end is the exit code") {
+TEST_CASE("holdfast: the result of a run decides the exit code") {
   OperatorFixture fixture;
   const std::vector<std::tuple<std::string, v1::TaskState, int>> ends = {
       {"done", v1::TASK_STATE_COMPOSED, 0},
@@ -297,7 +297,7 @@ TEST_CASE("holdfast: check reports damage as a failure") {
   REQUIRE(fixture.Run({"check"}).code == 1);
 }
 
-TEST_CASE("holdfast: source list is a probe, as a table") {
+TEST_CASE("holdfast: source list shows a probe as a table") {
   OperatorFixture fixture;
   fixture.AnswerRuns("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_PROBE);
   std::string error;
@@ -315,7 +315,7 @@ TEST_CASE("holdfast: source list is a probe, as a table") {
   REQUIRE(some.document<Json>()["sources"][1]["error"]["code"] == "unavailable");
 }
 
-TEST_CASE("holdfast: source list says in one word whether a source is healthy") {
+TEST_CASE("holdfast: source list has the health of each source in one word") {
   OperatorFixture fixture;
   fixture.AnswerRuns("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_PROBE);
   fixture.controller.On(Request::kRunShow,
@@ -348,7 +348,7 @@ TEST_CASE("holdfast: run show lists snapshots by source") {
   CHECK(out.find("  files/a") < out.find("  files/b"));
 }
 
-TEST_CASE("holdfast: agent list counts the sources of a node with many") {
+TEST_CASE("holdfast: agent list shows the number of sources of a node with many") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kAgentList, [](const Request&) {
     v1::AdminReply reply;
@@ -363,7 +363,7 @@ TEST_CASE("holdfast: agent list counts the sources of a node with many") {
   CHECK(listed["agents"][0]["sources"].size() == 200);
 }
 
-TEST_CASE("holdfast: an empty page with more behind it is not the end of the runs") {
+TEST_CASE("holdfast: an empty page that announces more is not the end of the runs") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunList, [](const Request&) {
     v1::AdminReply reply;
@@ -374,7 +374,7 @@ TEST_CASE("holdfast: an empty page with more behind it is not the end of the run
   CHECK(fixture.Run({"run", "list", "--json"}).document<Json>()["more"] == true);
 }
 
-TEST_CASE("holdfast: run show reads the tasks of all pages and ends as the run has ended") {
+TEST_CASE("holdfast: run show reads all pages of tasks, and its exit code is that of the run") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request& request) {
     v1::AdminReply reply = RunReply("failed", v1::TASK_STATE_LOST);
@@ -397,7 +397,7 @@ TEST_CASE("holdfast: run show reads the tasks of all pages and ends as the run h
   }
 }
 
-TEST_CASE("holdfast: attempts of one task are shown as attempts of that task") {
+TEST_CASE("holdfast: the attempts of one task are shown together") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request&) {
     v1::AdminReply reply = RunReply("done", v1::TASK_STATE_LOST);
@@ -430,7 +430,7 @@ TEST_CASE("holdfast: attempts of one task are shown as attempts of that task") {
   CHECK(tasks[2]["attempt"] == 2);
 }
 
-TEST_CASE("holdfast: a view that leaves something out says what and where to find it") {
+TEST_CASE("holdfast: an incomplete view names what is missing and where to find it") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request&) {
     v1::AdminReply reply = RunReply("done");
@@ -510,7 +510,7 @@ TEST_CASE("holdfast: runs and snapshots are listed page by page, up to the limit
   REQUIRE(fixture.controller.Got(Request::kSnapshotShow).back().snapshot_show().node() == "db-1");
 }
 
-TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
+TEST_CASE("holdfast: a source without runs or snapshots is named") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunList, [](const Request&) {
     v1::AdminReply reply;
@@ -537,7 +537,7 @@ TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
   CHECK(document["exit_code"] == 0);
 }
 
-TEST_CASE("holdfast: run show, and run cancel to the end") {
+TEST_CASE("holdfast: run show, and run cancel until the run has ended") {
   OperatorFixture fixture;
   bool is_cancelled = false;
   fixture.controller.On(Request::kRunShow, [&](const Request&) {
@@ -563,7 +563,7 @@ TEST_CASE("holdfast: run show, and run cancel to the end") {
   REQUIRE_THAT(late.err, Contains("has ended already: cancelled\nhint: see `holdfast run show "));
 }
 
-TEST_CASE("holdfast: the catalog is checked, copied and filled again") {
+TEST_CASE("holdfast: the catalog is checked, copied and rebuilt") {
   OperatorFixture fixture;
   bool is_sound = true;
   const auto answer = [&](const Request& request) {
@@ -588,7 +588,7 @@ TEST_CASE("holdfast: the catalog is checked, copied and filled again") {
   REQUIRE(fixture.Run({"catalog", "check", "--against", "/c.db", "--json"}).code == 1);
 }
 
-TEST_CASE("holdfast: mistakes are told before anything is asked of the controller") {
+TEST_CASE("holdfast: mistakes are reported before the controller is contacted") {
   OperatorFixture fixture;
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
       {{}, "no command"},
@@ -645,7 +645,7 @@ TEST_CASE("holdfast: mistakes are told before anything is asked of the controlle
   }
 }
 
-TEST_CASE("holdfast: a controller that is not there is named, with what to do") {
+TEST_CASE("holdfast: an unreachable controller is named, with a hint") {
   OperatorFixture fixture;
   fixture.controller.Stop();
 
@@ -655,7 +655,7 @@ TEST_CASE("holdfast: a controller that is not there is named, with what to do") 
   REQUIRE_THAT(outcome.err, Contains(fixture.Path("socket")) && Contains("hint: "));
 }
 
-TEST_CASE("holdfast: a controller that says nothing is given up") {
+TEST_CASE("holdfast: a controller that does not answer times out") {
   OperatorFixture fixture;
   fixture.context.answer_max = std::chrono::milliseconds(30);
   fixture.controller.On(Request::kStatus, [](const Request&) { return Script{}; });
@@ -673,7 +673,7 @@ TEST_CASE("holdfast: a controller that says nothing is given up") {
   REQUIRE_THAT(fixture.Run({"status"}).err, Contains("answered a different request"));
 }
 
-TEST_CASE("holdfast: the option goes before the variable, and that before the file") {
+TEST_CASE("holdfast: the option overrides the variable, and the variable the file") {
   OperatorFixture fixture;
   AnswerStatus(fixture);
   fixture.Write("other.yaml", "controller: /nowhere/at/all\n");
@@ -688,7 +688,7 @@ TEST_CASE("holdfast: the option goes before the variable, and that before the fi
   with_option.insert(with_option.end(), {"--controller", fixture.Path("socket")});
   REQUIRE(fixture.RunBare(with_option).code == 0);
 
-  // The default file, where a person keeps it.
+  // The default file in the user's home directory.
   fixture.context.environment.clear();
   fixture.context.environment["HOME"] = fixture.directory.path();
   Unwrap(MakeDirectories(fixture.Path(".config/holdfast")));
@@ -706,7 +706,7 @@ TEST_CASE("holdfast: the option goes before the variable, and that before the fi
   REQUIRE_THAT(typo.err, Contains("other.yaml:1:1"));
 }
 
-TEST_CASE("holdfast: from another host the key opens the door, and only the right one") {
+TEST_CASE("holdfast: a remote operator needs a key that the controller accepts") {
   OperatorFixture fixture;
   AnswerStatus(fixture);
   bus::testing::Book book;
@@ -752,10 +752,11 @@ TEST_CASE("holdfast: from another host the key opens the door, and only the righ
   fixture.Write("cli.yaml", "controller: \"tcp://127.0.0.1:1\"\nserver_key: '" +
                                 bus::CurveKeyText(server_keys.public_key) +
                                 "'\ncurve_key_file: operator.curve\n");
-  const Outcome nobody = fixture.Run({"status"});
-  REQUIRE(nobody.code == 5);
-  REQUIRE_THAT(nobody.err, Contains("no controller answers at \"tcp://127.0.0.1:1\": connection "
-                                    "refused\nhint: start it on that host"));
+  const Outcome unreachable = fixture.Run({"status"});
+  REQUIRE(unreachable.code == 5);
+  REQUIRE_THAT(unreachable.err,
+               Contains("no controller answers at \"tcp://127.0.0.1:1\": connection "
+                        "refused\nhint: start it on that host"));
   fixture.Write("cli.yaml", "controller: \"tcp://no-such-host.invalid:7735\"\nserver_key: '" +
                                 bus::CurveKeyText(server_keys.public_key) +
                                 "'\ncurve_key_file: operator.curve\n");

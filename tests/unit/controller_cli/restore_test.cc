@@ -1,4 +1,4 @@
-// That an operator's key signs what the operator asked for, and nothing else.
+// An operator's key signs what the operator requested, and nothing else.
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -56,7 +56,7 @@ v1::Plan PlanOf(const v1::RestoreRequest& request) {
   return plan;
 }
 
-// A controller that makes drafts as it is asked to, or as `spoil` makes of them.
+// A controller that drafts what was requested, modified by `spoil` if set.
 struct RestoreFixture : OperatorFixture {
   RestoreFixture() {
     controller.On(Request::kSnapshotShow, [this](const Request&) {
@@ -113,14 +113,14 @@ const std::vector<std::string> kRestore = {
     "restore",      "latest:files/app", "--node",         "web-1",  "--into",
     "staging/look", "--path",           "data/etc/hosts", "--note", "have a look"};
 
-TEST_CASE("restore: signs the very bytes that it has compared, and follows the run") {
+TEST_CASE("restore: signs exactly the bytes that it has compared, and follows the run") {
   RestoreFixture fixture;
 
   const Outcome outcome = fixture.Run(kRestore);
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.out, Contains("restored 12 items") && Contains("restore/look"));
-  // Shown before it was signed, in words.
+  // The plan is shown in words before it is signed.
   REQUIRE_THAT(outcome.err, Contains("web-1 (incarnation 1)") && Contains("staging/look") &&
                                 Contains("data/etc/hosts") && Contains("files/app"));
   REQUIRE(fixture.prompt.asked[0] == "Sign it? [yes/no] ");
@@ -136,8 +136,8 @@ TEST_CASE("restore: signs the very bytes that it has compared, and follows the r
                          AsBytes(fixture.draft.payload()), fixture.keys.anna.public_key()));
 }
 
-TEST_CASE("restore: refuses to sign a draft in which anything differs, and withdraws it") {
-  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> spoilt = {
+TEST_CASE("restore: refuses to sign a draft that differs in any field, and withdraws it") {
+  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> damaged = {
       {"the node is \"db-1\"", [](v1::Plan& plan) { plan.set_node("db-1"); }},
       {"the cluster is", [](v1::Plan& plan) { plan.set_cluster_id("01HF0000000000000000000001"); }},
       {"the source is \"files/other\"",
@@ -167,7 +167,7 @@ TEST_CASE("restore: refuses to sign a draft in which anything differs, and withd
          task.set_repository("main");
        }},
   };
-  for (const auto& [message, spoil] : spoilt) {
+  for (const auto& [message, spoil] : damaged) {
     INFO(message);
     RestoreFixture fixture;
     fixture.spoil = spoil;
@@ -182,7 +182,7 @@ TEST_CASE("restore: refuses to sign a draft in which anything differs, and withd
   }
 }
 
-TEST_CASE("restore: a payload that is no plan, or has unknown fields, is not signed") {
+TEST_CASE("restore: a malformed plan, or one with unknown fields, is not signed") {
   for (const std::string& more : {std::string("\xff\xff"), std::string("\x9a\x06\x01x")}) {
     RestoreFixture fixture;
     fixture.controller.On(Request::kRestore, [&](const Request& request) {
@@ -197,7 +197,8 @@ TEST_CASE("restore: a payload that is no plan, or has unknown fields, is not sig
   }
 }
 
-TEST_CASE("restore: what the operator named binds, whatever the controller says it found") {
+TEST_CASE(
+    "restore: the snapshot must match the operator's selector, whatever the controller answers") {
   RestoreFixture fixture;
   for (const std::string& name : std::vector<std::string>{
            "latest:files/other", "latest:files/app@web-2", "abcd", "run:01HF9:files/app"}) {
@@ -221,7 +222,7 @@ TEST_CASE("restore: what the operator named binds, whatever the controller says 
   }
 }
 
-TEST_CASE("restore: in place says so, and whether a way back is saved first") {
+TEST_CASE("restore: the screen says in place, and whether there is a safety snapshot") {
   RestoreFixture fixture;
   const std::vector<std::string> argv = {"restore", "latest:files/app", "--node",
                                          "web-1",   "--in-place",       "--no-safety-snapshot"};
@@ -237,7 +238,7 @@ TEST_CASE("restore: in place says so, and whether a way back is saved first") {
   REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes, not no"));
 }
 
-TEST_CASE("restore: in place of one path, or as a dry run, is what is signed") {
+TEST_CASE("restore: the signed plan in place has the path and the dry run") {
   RestoreFixture fixture;
   const std::vector<std::string> argv = {"restore",      "latest:files/app", "--node",
                                          "web-1",        "--in-place",       "--path",
@@ -268,7 +269,7 @@ TEST_CASE("restore: in place of one path, or as a dry run, is what is signed") {
   CHECK(plan["dry_run"] == true);
 }
 
-TEST_CASE("restore: a path and a dry run only go where they can") {
+TEST_CASE("restore: --path and --dry-run are refused where they do not apply") {
   RestoreFixture fixture;
   const auto refused = [&fixture](std::vector<std::string> more) {
     std::vector<std::string> argv = {"restore", "latest:files/app", "--node", "web-1"};
@@ -284,7 +285,7 @@ TEST_CASE("restore: a path and a dry run only go where they can") {
   CHECK_THAT(refused({"--in-place", "--path", "data/../etc"}), Contains("without"));
 }
 
-TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing else") {
+TEST_CASE("restore: --undo restores a safety snapshot in place, and nothing else") {
   RestoreFixture fixture;
   bool is_safety = true;
   bool is_invalid = false;
@@ -330,7 +331,7 @@ struct TargetFixture : RestoreFixture {
   TargetFixture() { source = "kafka/main"; }
 };
 
-TEST_CASE("restore: to a target it is said in words where to, by what, and what is done first") {
+TEST_CASE("restore: to a target shows target, options and commands in words") {
   TargetFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request&) {
     v1::AdminReply reply = RunReply("partly done", v1::TASK_STATE_DONE, v1::ORDER_KIND_RESTORE);
@@ -378,11 +379,11 @@ TEST_CASE("restore: to a target it is said in words where to, by what, and what 
   CHECK(restored["partly"]["code"] == "busy");
 }
 
-TEST_CASE("restore: a target's draft in which anything differs is not signed") {
+TEST_CASE("restore: a target's draft that differs in any field is not signed") {
   const auto named = [](v1::Plan& plan) -> v1::NamedTarget& {
     return *plan.mutable_restore()->mutable_named();
   };
-  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> spoilt = {
+  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> damaged = {
       {"the target is \"dr2\"", [&](v1::Plan& plan) { named(plan).set_name("dr2"); }},
       {"the list of options is",
        [&](v1::Plan& plan) { named(plan).mutable_options(0)->set_values(0, "x"); }},
@@ -403,7 +404,7 @@ TEST_CASE("restore: a target's draft in which anything differs is not signed") {
       {"the restore is to a directory, not to a target",
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging(); }},
   };
-  for (const auto& [message, spoil] : spoilt) {
+  for (const auto& [message, spoil] : damaged) {
     INFO(message);
     TargetFixture fixture;
     fixture.spoil = spoil;
@@ -414,7 +415,7 @@ TEST_CASE("restore: a target's draft in which anything differs is not signed") {
   }
 }
 
-// The mistake of a restore to a target with these options, which no controller hears of.
+// The result of a restore to a target with invalid options. No draft is requested.
 Outcome RunToTarget(const std::string& source, const std::vector<std::string>& options) {
   RestoreFixture fixture;
   fixture.source = source;
@@ -426,7 +427,7 @@ Outcome RunToTarget(const std::string& source, const std::vector<std::string>& o
   return outcome;
 }
 
-TEST_CASE("restore: an option of a target is checked before a draft is requested") {
+TEST_CASE("restore: the options of a target are checked before a draft is requested") {
   struct Mistake {
     std::string source;
     std::vector<std::string> options;
@@ -455,7 +456,8 @@ TEST_CASE("restore: an option of a target is checked before a draft is requested
   }
 }
 
-TEST_CASE("restore: a kind without a restore in place is refused before a draft is requested") {
+TEST_CASE(
+    "restore: a kind that cannot be restored in place is refused before a draft is requested") {
   RestoreFixture fixture;
   fixture.source = "etcd/main";
 
@@ -467,7 +469,7 @@ TEST_CASE("restore: a kind without a restore in place is refused before a draft 
   CHECK(fixture.controller.Got(Request::kRestore).empty());
 }
 
-TEST_CASE("restore: options of a kind that this program does not know are for the node to check") {
+TEST_CASE("restore: options of an unknown kind are left to the node to check") {
   RestoreFixture fixture;
   fixture.source = "newer/main";
 
@@ -481,7 +483,7 @@ TEST_CASE("restore: options of a kind that this program does not know are for th
   CHECK(asked.options(0).name() == "some_thing");
 }
 
-TEST_CASE("restore: help lists what an order may give, by kind and method") {
+TEST_CASE("restore: help lists the options of an order, by kind and method") {
   RestoreFixture fixture;
 
   const std::string help = fixture.Run({"restore", "--help"}).out;
@@ -489,12 +491,11 @@ TEST_CASE("restore: help lists what an order may give, by kind and method") {
   CHECK_THAT(help, Contains("With --to-target, kafka snapshots, method to-cluster:") &&
                        Contains("--topic TEXT") && Contains("--hold-retention") &&
                        Contains("With --to-target, zookeeper snapshots, method to-ensemble:"));
-  // A path on the node is for its policy to name.
+  // Paths on the node are fixed by its policy, not by an order.
   CHECK_THAT(help, !Contains("--stage-data-dir") && !Contains("--target-client"));
 }
 
-// The path in the order of `restore --into ... --path TYPED` by node web-1, or what is wrong with
-// it.
+// The path in the order of `restore --into ... --path TYPED` for node web-1, or the error.
 std::string OrderedPath(const std::string& source, const std::string& host,
                         const std::string& typed) {
   RestoreFixture fixture;
@@ -530,7 +531,7 @@ TEST_CASE("restore: an absolute path becomes the path inside the snapshot, by th
 }
 
 TEST_CASE(
-    "restore: a path that is neither absolute nor of the snapshot is refused before a draft") {
+    "restore: a path that is neither absolute nor in the snapshot's layout is refused early") {
   CHECK_THAT(OrderedPath("files/app", "web-1", "etc/hosts"),
              Contains("expected data/etc/hosts or /etc/hosts"));
   CHECK_THAT(OrderedPath("haproxy/edge", "lb-1", "etc/haproxy"),
@@ -544,7 +545,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("restore: who says no, or cannot be asked, signs nothing") {
+TEST_CASE("restore: an operator who declines or cannot be asked signs nothing") {
   RestoreFixture fixture;
   fixture.prompt.answers = {"no"};
   const Outcome no = fixture.Run(kRestore);
@@ -553,10 +554,10 @@ TEST_CASE("restore: who says no, or cannot be asked, signs nothing") {
   REQUIRE(fixture.controller.Got(Request::kDeny).size() == 1);
 
   fixture.prompt.is_anybody_there = false;
-  const Outcome nobody = fixture.Run(kRestore);
-  REQUIRE(nobody.code == 2);
-  REQUIRE_THAT(nobody.err, Contains("--yes"));
-  // Found out before a draft was made.
+  const Outcome unattended = fixture.Run(kRestore);
+  REQUIRE(unattended.code == 2);
+  REQUIRE_THAT(unattended.err, Contains("--yes"));
+  // Noticed before a draft was requested.
   REQUIRE(fixture.controller.Got(Request::kRestore).size() == 1);
   REQUIRE(fixture.Signatures() == 0);
 }
@@ -571,7 +572,7 @@ struct LockedKeyFixture : RestoreFixture {
   }
 };
 
-TEST_CASE("restore: the key is unlocked before a draft is requested, in three tries") {
+TEST_CASE("restore: the key is unlocked in three attempts before a draft is requested") {
   LockedKeyFixture fixture;
   fixture.prompt.answers = {"wrong", "wrong", "wrong", "open sesame"};
   const Outcome wrong = fixture.Run(kRestore);
@@ -590,7 +591,7 @@ TEST_CASE("restore: the key is unlocked before a draft is requested, in three tr
   CHECK(fixture.Signatures() == 1);
 }
 
-TEST_CASE("restore: the passphrase comes from a file, and a wrong one leaves no draft") {
+TEST_CASE("restore: a wrong passphrase from a file leaves no draft") {
   LockedKeyFixture fixture;
   fixture.prompt.is_anybody_there = false;
   fixture.Write("passphrase", "wrong\n");
@@ -605,7 +606,7 @@ TEST_CASE("restore: the passphrase comes from a file, and a wrong one leaves no 
   CHECK_THAT(quick.out, Contains("holdfast run watch"));
 }
 
-TEST_CASE("restore: the screen separates what is signed from what the controller says") {
+TEST_CASE("restore: the screen separates what is signed from what the controller claims") {
   RestoreFixture fixture;
   fixture.controller.On(Request::kSnapshotShow, [](const Request&) {
     v1::AdminReply reply;
@@ -638,7 +639,7 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
   }
 }
 
-TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing begins") {
+TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing is started") {
   RestoreFixture fixture;
   fixture.Write("cli.yaml",
                 "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster + "\n");
@@ -652,12 +653,12 @@ TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing begins
   REQUIRE(fixture.controller.Got(Request::kRestore).empty());
 }
 
-TEST_CASE("approve: two persons, each of whom looks at the bytes") {
+TEST_CASE("approve: two persons check the plan, and each signs it") {
   RestoreFixture fixture;
   fixture.operators = 2;
 
   const Outcome first = fixture.Run(kRestore);
-  REQUIRE(first.code == 3);  // what was asked for has not been done
+  REQUIRE(first.code == 3);  // not done: one signature is missing
   REQUIRE_THAT(first.out, Contains("signed by 1 of 2") && Contains("holdfast approve"));
 
   fixture.controller.On(Request::kApprovalList, [&](const Request&) {
@@ -681,7 +682,7 @@ TEST_CASE("approve: two persons, each of whom looks at the bytes") {
   REQUIRE_THAT(third.err, Contains("is sent and accepts no more signatures"));
 }
 
-TEST_CASE("approve: refuses another cluster's draft, another draft and another snapshot's source") {
+TEST_CASE("approve: a foreign cluster, another draft or another snapshot's source is refused") {
   RestoreFixture fixture;
   fixture.operators = 2;
   REQUIRE(fixture.Run(kRestore).code == 3);
@@ -701,12 +702,12 @@ TEST_CASE("approve: refuses another cluster's draft, another draft and another s
   }
   fixture.draft = good;
   REQUIRE_THAT(fixture.Run({"approve", "01HZ", "--yes"}).err, Contains("instead of \"01HZ\""));
-  // The ULIDs of one day begin alike: the end is enough.
+  // The ULIDs of one day have a common beginning, so their end is accepted.
   REQUIRE(fixture.Run({"approval", "show", std::string(kRun).substr(20)}).code == 0);
   REQUIRE(fixture.Signatures() == 1);
 }
 
-TEST_CASE("approval: a draft is denied after it was looked at") {
+TEST_CASE("approval: a draft is denied after it was shown") {
   RestoreFixture fixture;
   fixture.operators = 2;
   REQUIRE(fixture.Run(kRestore).code == 3);

@@ -1,4 +1,4 @@
-// The whole controller in this process, asked over its own doors.
+// The whole controller in this process, used through its sockets.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -34,7 +34,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A port that nobody had a moment ago.
+// A port that was free a moment ago.
 std::uint16_t FreePort() {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -65,7 +65,7 @@ struct Cluster {
     const std::string file = report.controller_directory + "/controller.yaml";
     std::string text(AsText(Unwrap(ReadWholeFile(file))));
     for (const char* port : {"7733", "7734", "7735"}) {
-      // Whole: the digits of one port may be a part of another that is there already.
+      // With the quote: the digits of a port may be part of one that was already replaced.
       text = Replaced(text, ":" + std::string(port) + "\"", fmt::format(":{}\"", FreePort()));
     }
     text = Replaced(text, "admin:\n", "admin:\n  socket: \"" + directory.path() + "/socket\"\n");
@@ -81,7 +81,7 @@ struct Cluster {
   ControllerSettings settings;
 };
 
-// While it lives, the controller runs.
+// Runs the controller while it lives.
 class Running {
  public:
   explicit Running(Cluster& cluster) : cluster_(cluster) {
@@ -190,9 +190,10 @@ struct Agent {
         auto event = Unwrap(client->Receive(deadline));
         if (event && event->kind == bus::BusEvent::Kind::kConnected) break;
         if (!event || event->kind != bus::BusEvent::Kind::kMessage) continue;
-        v1::ControllerMessage heard;
-        REQUIRE(heard.ParseFromArray(event->bytes.data(), static_cast<int>(event->bytes.size())));
-        return heard;
+        v1::ControllerMessage received;
+        REQUIRE(
+            received.ParseFromArray(event->bytes.data(), static_cast<int>(event->bytes.size())));
+        return received;
       }
     }
   }
@@ -206,7 +207,7 @@ struct Agent {
 
 }  // namespace
 
-TEST_CASE("controller: it starts, says how it is, and stops") {
+TEST_CASE("controller: it starts, reports its status, and stops") {
   Cluster cluster;
   Running controller(cluster);
 
@@ -220,7 +221,7 @@ TEST_CASE("controller: it starts, says how it is, and stops") {
   CHECK_FALSE(std::filesystem::exists(cluster.settings.admin_socket));
 }
 
-TEST_CASE("controller: a node joins by its token, once, and is known after a restart") {
+TEST_CASE("controller: a node joins with its token once, and is known after a restart") {
   Cluster cluster;
   {
     Running controller(cluster);
@@ -229,10 +230,10 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
     CHECK(agent.answer.incarnation == 1);
     REQUIRE_OK(trust::RootDocument::VerifyFirst(agent.answer.root, token.root_hash));
 
-    const v1::ControllerMessage heard = agent.SayHello();
+    const v1::ControllerMessage received = agent.SayHello();
 
-    REQUIRE(heard.has_hello_answer());
-    CHECK(heard.hello_answer().heartbeat_ms() > 0);
+    REQUIRE(received.has_hello_answer());
+    CHECK(received.hello_answer().heartbeat_ms() > 0);
     const crypto::SigningKey other = crypto::SigningKey::Generate(cluster.random);
     REQUIRE_FAILS(bus::Join(token, other.public_key(), bus::GenerateCurveKeys(cluster.random),
                             cluster.clock.Monotonic() + 30s),
@@ -259,7 +260,7 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
   CHECK(status.agents_connected() == 0);
 }
 
-TEST_CASE("controller: the last good snapshot of a source is in its own repository") {
+TEST_CASE("controller: the last good snapshot of a source is one in its own repository") {
   Cluster cluster;
   {
     Running controller(cluster);
@@ -303,7 +304,7 @@ TEST_CASE("controller: an agent is away as soon as its connection closes") {
 
   agent.client.reset();
 
-  // Far less than a lease, which is 120 s.
+  // Much less than a lease, which is 120 s.
   const Instant deadline = cluster.clock.Monotonic() + 20s;
   while (controller.Good(list).agents().agents(0).connected()) {
     REQUIRE(cluster.clock.Monotonic() < deadline);
@@ -313,7 +314,7 @@ TEST_CASE("controller: an agent is away as soon as its connection closes") {
   CHECK(status.agents_connected() == 0);
 }
 
-TEST_CASE("controller: who belongs to it is known without the catalog, and who does not") {
+TEST_CASE("controller: members and revoked nodes are known without the catalog") {
   Cluster cluster;
   std::optional<Agent> kept;
   std::optional<Agent> revoked;
@@ -345,7 +346,7 @@ TEST_CASE("controller: who belongs to it is known without the catalog, and who d
   CHECK(back.answer.incarnation == 2);
 }
 
-TEST_CASE("controller: nobody is told of what is not kept beside the catalog, too") {
+TEST_CASE("controller: a change that cannot be written to the roster is not confirmed") {
   Cluster cluster;
   Running controller(cluster);
   const std::string agents = cluster.directory.path() + "/state/agents";
@@ -370,14 +371,14 @@ TEST_CASE("controller: nobody is told of what is not kept beside the catalog, to
     reply = controller.Ask(list);
   }
   REQUIRE_FALSE(reply.has_error());
-  // It goes on from what is durable, and writes what was left.
+  // It continues from what is durable, and writes the rest.
   REQUIRE(reply.agents().agents_size() >= 1);
   CHECK(reply.agents().agents(0).revoked());
   CHECK_THAT(std::string(AsText(Unwrap(ReadWholeFile(agents + "/db-1.agent")))),
              Catch::Contains("state revoked"));
 }
 
-TEST_CASE("controller: a run is watched, cancelled, and found again") {
+TEST_CASE("controller: a run is watched, cancelled and found again") {
   Cluster cluster;
   Running controller(cluster);
   Agent agent(cluster, TokenFor(controller, "db-1"));
@@ -410,7 +411,7 @@ TEST_CASE("controller: a run is watched, cancelled, and found again") {
   CHECK(reply.run().run() == made.runs(0));
 }
 
-TEST_CASE("controller: operators' mistakes are answered with what to do") {
+TEST_CASE("controller: operators' mistakes are answered with a hint") {
   Cluster cluster;
   Running controller(cluster);
   auto refused = [&](const v1::AdminRequest& request, const char* code, const char* part) {
@@ -447,7 +448,7 @@ TEST_CASE("controller: operators' mistakes are answered with what to do") {
   refused(request, "invalid_argument", "absolute");
 }
 
-TEST_CASE("controller: the catalog is checked and copied while it works") {
+TEST_CASE("controller: the catalog is checked and copied while the controller runs") {
   Cluster cluster;
   Running controller(cluster);
   v1::AdminRequest save;
@@ -465,7 +466,7 @@ TEST_CASE("controller: the catalog is checked and copied while it works") {
   CHECK_THAT(reply.lines(1), Catch::EndsWith(" from " + cluster.directory.path() + "/copy.db"));
 }
 
-TEST_CASE("controller: what does not belong together is refused at the start") {
+TEST_CASE("controller: files that do not match are refused at start") {
   Cluster cluster;
   const Notifier silent = Unwrap(Notifier::Create({}));
   auto start = [&] {

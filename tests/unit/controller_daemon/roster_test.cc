@@ -62,12 +62,12 @@ std::vector<Wanted> Of(const std::vector<Change>& changes) {
   return all;
 }
 
-TEST_CASE("roster: what it kept is what an empty catalog lacks") {
+TEST_CASE("roster: an empty catalog is missing everything that the roster keeps") {
   Scene scene;
   REQUIRE_OK(scene.Open().Keep(
       scene.Catalog(3, {Joined("db-1", 1), Joined("db-2", 4, true), Joined("db-3", 2)})));
 
-  const auto lacked = Unwrap(scene.Open().LackedBy(scene.Catalog(1), testing::TrustNow()));
+  const auto lacked = Unwrap(scene.Open().MissingFrom(scene.Catalog(1), testing::TrustNow()));
 
   CHECK(Of<AgentRecord>(lacked) ==
         std::vector{Joined("db-1", 1), Joined("db-2", 4, true), Joined("db-3", 2)});
@@ -75,14 +75,15 @@ TEST_CASE("roster: what it kept is what an empty catalog lacks") {
   REQUIRE(Of<ClusterRecord>(lacked).size() == 1);
   CHECK(Of<ClusterRecord>(lacked)[0] == *scene.Catalog(3).cluster);
   CHECK(Of<AuditEntry>(lacked).size() == 5);
-  // The catalog that has it all lacks nothing.
-  CHECK(Unwrap(scene.Open().LackedBy(scene.Catalog(3, {Joined("db-1", 1), Joined("db-2", 4, true),
-                                                       Joined("db-3", 2)}),
-                                     testing::TrustNow()))
-            .empty());
+  // A complete catalog misses nothing.
+  CHECK(
+      Unwrap(scene.Open().MissingFrom(
+                 scene.Catalog(3, {Joined("db-1", 1), Joined("db-2", 4, true), Joined("db-3", 2)}),
+                 testing::TrustNow()))
+          .empty());
 }
 
-TEST_CASE("roster: an older catalog learns of later joins and revocations, and of no older ones") {
+TEST_CASE("roster: an old catalog gets later joins and revocations, but no older ones") {
   Scene scene;
   REQUIRE_OK(scene.Open().Keep(scene.Catalog(
       1, {Joined("again", 2), Joined("revoked", 1, true), Joined("ahead", 1, true)})));
@@ -91,7 +92,7 @@ TEST_CASE("roster: an older catalog learns of later joins and revocations, and o
   TaskRecord task{.run = "RUN", .node = "revoked"};
   copy.tasks = {task};
 
-  const auto lacked = Unwrap(scene.Open().LackedBy(copy, testing::TrustNow()));
+  const auto lacked = Unwrap(scene.Open().MissingFrom(copy, testing::TrustNow()));
 
   AgentRecord again = Joined("again", 2);
   again.plan_sequence = 17;
@@ -100,7 +101,7 @@ TEST_CASE("roster: an older catalog learns of later joins and revocations, and o
   CHECK(Of<TaskRecord>(lacked)[0].state == TaskState::kFailed);
 }
 
-TEST_CASE("roster: a change writes the files that it is about, and only those") {
+TEST_CASE("roster: a change writes only the files that it affects") {
   Scene scene;
   Roster roster = scene.Open();
   REQUIRE_OK(roster.Keep(scene.Catalog(1, {Joined("db-1", 1), Joined("db-2", 1)})));
@@ -114,33 +115,33 @@ TEST_CASE("roster: a change writes the files that it is about, and only those") 
   REQUIRE_OK(roster.Keep(std::vector<Change>{said_hello, Joined("db-1", 1, true), scene.roots[1]}));
 
   CHECK_FALSE(std::filesystem::exists(scene.File("agents/db-2.agent")));
-  const auto lacked = Unwrap(scene.Open().LackedBy(scene.Catalog(1), testing::TrustNow()));
+  const auto lacked = Unwrap(scene.Open().MissingFrom(scene.Catalog(1), testing::TrustNow()));
   CHECK(Of<AgentRecord>(lacked) == std::vector{Joined("db-1", 1, true)});
   CHECK(Of<RootRecord>(lacked) == std::vector{scene.roots[1]});
 }
 
-TEST_CASE("roster: earlier root documents come back where they lead to the one there is") {
+TEST_CASE("roster: earlier root documents return if they lead to the current one") {
   Scene scene;
   REQUIRE_OK(scene.Open().Keep(scene.Catalog(3)));
   Loaded catalog = scene.Catalog(3);
-  catalog.roots = {scene.roots[2]};  // made anew of a file that is the newest
+  catalog.roots = {scene.roots[2]};  // recreated from the newest file
 
-  const auto lacked = Unwrap(scene.Open().LackedBy(catalog, testing::TrustNow()));
+  const auto lacked = Unwrap(scene.Open().MissingFrom(catalog, testing::TrustNow()));
 
   CHECK(Of<RootRecord>(lacked) == std::vector{scene.roots[1], scene.roots[0]});
   CHECK(Of<ClusterRecord>(lacked).empty());
 }
 
-TEST_CASE("roster: damage is told, and believed in nothing") {
+TEST_CASE("roster: damaged files are reported and ignored") {
   Scene scene;
   REQUIRE_OK(scene.Open().Keep(scene.Catalog(2, {Joined("db-1", 1), Joined("db-2", 1)})));
   const std::string file = scene.File("agents/db-1.agent");
   Bytes bytes = Unwrap(ReadWholeFile(file));
-  SECTION("a digit of a key") { bytes[100] = bytes[100] == '0' ? '1' : '0'; }
-  SECTION("its end") { bytes.resize(bytes.size() / 2); }
-  SECTION("nothing") { bytes.clear(); }
-  SECTION("too much") { bytes.resize(1 << 20); }
-  SECTION("another node's") { bytes = Unwrap(ReadWholeFile(scene.File("agents/db-2.agent"))); }
+  SECTION("a digit of a key is changed") { bytes[100] = bytes[100] == '0' ? '1' : '0'; }
+  SECTION("the file is truncated") { bytes.resize(bytes.size() / 2); }
+  SECTION("the file is empty") { bytes.clear(); }
+  SECTION("the file is too large") { bytes.resize(1 << 20); }
+  SECTION("another node's file") { bytes = Unwrap(ReadWholeFile(scene.File("agents/db-2.agent"))); }
   REQUIRE_OK(WriteFileAtomic(file, bytes, 0600));
   REQUIRE_OK(WriteFileAtomic(scene.File("agents/db-3.agent.tmp-x"), bytes, 0600));
   REQUIRE_OK(WriteFileAtomic(scene.File("roots/2.holdfast"), Bytes(10, 1), 0600));
@@ -148,18 +149,18 @@ TEST_CASE("roster: damage is told, and believed in nothing") {
   Roster roster = scene.Open();
 
   CHECK(roster.warnings().size() == 2);
-  const auto lacked = Unwrap(roster.LackedBy(scene.Catalog(1), testing::TrustNow()));
+  const auto lacked = Unwrap(roster.MissingFrom(scene.Catalog(1), testing::TrustNow()));
   CHECK(Of<AgentRecord>(lacked) == std::vector{Joined("db-2", 1)});
   CHECK(Of<RootRecord>(lacked).empty());
-  // What the catalog knows is written again.
+  // Records known to the catalog are written again.
   REQUIRE_OK(roster.Keep(scene.Catalog(2, {Joined("db-1", 1)})));
   CHECK(scene.Open().warnings().empty());
 }
 
-TEST_CASE("roster: root documents that do not follow one another, and another cluster's") {
+TEST_CASE("roster: foreign root documents and clusters are refused") {
   Scene scene;
   REQUIRE_OK(scene.Open().Keep(scene.Catalog(1, {Joined("db-1", 1)})));
-  SECTION("not signed by those before") {
+  SECTION("a root document not signed by its predecessor's keys") {
     v1::RootDocument document = scene.trust.Document();
     document.set_version(2);
     document.clear_keys();
@@ -169,10 +170,10 @@ TEST_CASE("roster: root documents that do not follow one another, and another cl
     document.clear_thresholds();
     REQUIRE_OK(WriteFileAtomic(scene.File("roots/2.holdfast"),
                                scene.trust.SignRoot(document, {&scene.trust.stranger}), 0600));
-    REQUIRE_FAILS(scene.Open().LackedBy(scene.Catalog(1), testing::TrustNow()), ErrorCode::kDenied,
-                  "root document 2");
+    REQUIRE_FAILS(scene.Open().MissingFrom(scene.Catalog(1), testing::TrustNow()),
+                  ErrorCode::kDenied, "root document 2");
   }
-  SECTION("another cluster's") {
+  SECTION("another cluster") {
     REQUIRE_FAILS(Roster::Open(scene.directory.path(), "01ARZ3NDEKTSV4RRFFQ69G5FAZ"),
                   ErrorCode::kInvalidArgument, "of cluster");
   }

@@ -20,7 +20,7 @@ using testing::Unwrap;
 template <typename T>
 using Owned = std::unique_ptr<T, void (*)(T*)>;
 
-// A key, and a certificate that it signed itself, for localhost and 127.0.0.1.
+// A key with a self-signed certificate for localhost and 127.0.0.1.
 class Identity {
  public:
   Identity(const TempDir& directory, const std::string& name)
@@ -61,7 +61,7 @@ class Identity {
   Owned<X509> cert_;
 };
 
-// The other end, in memory too.
+// The server end, also in memory.
 class Server {
  public:
   explicit Server(const Identity& identity, const Identity* wanted = nullptr)
@@ -79,7 +79,7 @@ class Server {
     SSL_set_accept_state(session_.get());
   }
 
-  // Takes what the client says, does what `act` does, and lets the client have the answer.
+  // Reads what the client sent, calls `act`, and feeds the answer to the client.
   template <typename Act>
   void Turn(TlsSession& client, const Act& act) {
     const Bytes said = client.Drain();
@@ -113,30 +113,30 @@ Result<void> TryHost(const TlsFiles& files, const Identity& identity, const std:
 
 }  // namespace
 
-TEST_CASE("tls: both sides hear each other") {
+TEST_CASE("tls: data goes both ways") {
   const TempDir directory = Unwrap(TempDir::Create("tls"));
   const Identity identity(directory, "server");
   TlsSession client = Unwrap(TlsSession::Open({.ca_file = identity.cert_file}, "localhost"));
   Server server(identity);
   REQUIRE_OK(server.Shake(client));
   Bytes buffer(100);
-  // TLS 1.3 sends tickets behind the handshake: nothing of them is for the caller.
+  // TLS 1.3 sends tickets after the handshake. The caller sees nothing of them.
   REQUIRE(Unwrap(client.Unseal(buffer)) == std::nullopt);
 
   REQUIRE_OK(client.Seal(AsBytes("hello")));
-  Bytes heard(5);
+  Bytes received(5);
   server.Turn(client, [&](SSL* session) {
-    REQUIRE(SSL_read(session, heard.data(), 5) == 5);
+    REQUIRE(SSL_read(session, received.data(), 5) == 5);
     SSL_write(session, "and you", 7);
     SSL_shutdown(session);
   });
-  REQUIRE(AsText(heard) == "hello");
+  REQUIRE(AsText(received) == "hello");
   REQUIRE(Unwrap(client.Unseal(buffer)) == 7U);
   REQUIRE(AsText(ByteView(buffer).first(7)) == "and you");
   REQUIRE(Unwrap(client.Unseal(buffer)) == 0U);
 }
 
-TEST_CASE("tls: only the host that was asked for, by an authority that is known") {
+TEST_CASE("tls: the host must match, and its CA must be known") {
   const TempDir directory = Unwrap(TempDir::Create("tls"));
   const Identity identity(directory, "server");
   const Identity other(directory, "other");
@@ -148,7 +148,7 @@ TEST_CASE("tls: only the host that was asked for, by an authority that is known"
                 "the server's certificate is not trusted:");
 }
 
-TEST_CASE("tls: a server that wants a certificate") {
+TEST_CASE("tls: a server that requires a client certificate") {
   const TempDir directory = Unwrap(TempDir::Create("tls"));
   const Identity identity(directory, "server");
   const Identity own(directory, "own");
@@ -157,7 +157,7 @@ TEST_CASE("tls: a server that wants a certificate") {
   Server refusing(identity, &own);
   REQUIRE_OK(refusing.Shake(bare));
   Bytes buffer(100);
-  // Of TLS 1.3 the client is told afterwards.
+  // In TLS 1.3 the client learns of it after the handshake.
   REQUIRE_FAILS(bare.Unseal(buffer), ErrorCode::kDenied, "certificate required");
 
   files.cert_file = own.cert_file;
@@ -168,7 +168,7 @@ TEST_CASE("tls: a server that wants a certificate") {
   REQUIRE(Unwrap(client.Unseal(buffer)) == std::nullopt);
 }
 
-TEST_CASE("tls: what is no TLS, and files that are none") {
+TEST_CASE("tls: a peer without TLS and malformed files are refused") {
   const TempDir directory = Unwrap(TempDir::Create("tls"));
   const Identity identity(directory, "server");
   const Identity other(directory, "other");

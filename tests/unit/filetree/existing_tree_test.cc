@@ -35,7 +35,7 @@ struct TreeFixture {
   std::vector<std::string> warnings;
 };
 
-TEST_CASE_METHOD(TreeFixture, "existing tree: looks without following") {
+TEST_CASE_METHOD(TreeFixture, "existing tree: looks up without following symlinks") {
   REQUIRE(S_ISREG(Unwrap(tree->Stat("d/f"))->st_mode));
   REQUIRE(S_ISLNK(Unwrap(tree->Stat("link"))->st_mode));
   REQUIRE_FALSE(Unwrap(tree->Stat("d/none")));
@@ -57,7 +57,7 @@ TEST_CASE_METHOD(TreeFixture, "existing tree: looks without following") {
   REQUIRE(Unwrap(nothing.Names("")).empty());
 }
 
-TEST_CASE_METHOD(TreeFixture, "existing tree: says what is like and what is not") {
+TEST_CASE_METHOD(TreeFixture, "existing tree: says whether an entry has the wanted attributes") {
   const Attributes as_it_is = Unwrap(ReadAttributes(out + "/d/f"));
   REQUIRE(IsLike("d/f", as_it_is));
   Attributes other = as_it_is;
@@ -85,7 +85,7 @@ TEST_CASE_METHOD(TreeFixture, "existing tree: says what is like and what is not"
   REQUIRE_FALSE(IsLike("link", link));
 }
 
-TEST_CASE_METHOD(TreeFixture, "existing tree: sets attributes of what lies there alone") {
+TEST_CASE_METHOD(TreeFixture, "existing tree: sets attributes only on the entry itself") {
   Attributes wanted = Unwrap(ReadAttributes(out + "/d/f"));
   wanted.mode = 0604;
   wanted.mtime = {1'600'000'000, 9};
@@ -103,7 +103,7 @@ TEST_CASE_METHOD(TreeFixture, "existing tree: sets attributes of what lies there
 }
 
 TEST_CASE_METHOD(TreeFixture,
-                 "existing tree: removes what it is told, and nothing that is linked to") {
+                 "existing tree: removes what it is asked to, and no symlink's target") {
   REQUIRE_FALSE(Unwrap(tree->RemoveEmpty("d")));
   REQUIRE_OK(MakeDirectories(out + "/empty"));
   REQUIRE(Unwrap(tree->RemoveEmpty("empty")));

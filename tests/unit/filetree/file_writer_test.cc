@@ -44,7 +44,7 @@ struct WriterFixture {
   }
 };
 
-TEST_CASE_METHOD(WriterFixture, "file writer: pieces in any order, by several threads") {
+TEST_CASE_METHOD(WriterFixture, "file writer: accepts pieces in any order, from several threads") {
   Bytes content(1'000'000);
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::uint8_t>(i / 777);
   auto file = Unwrap(writer.Begin("a/b/f"));
@@ -69,9 +69,9 @@ TEST_CASE_METHOD(WriterFixture, "file writer: pieces in any order, by several th
   REQUIRE(warnings.empty());
 }
 
-// Past the page cache, where the file system can: from the first whole page to the last.
+// With direct I/O where the file system supports it, from the first whole page to the last.
 TEST_CASE_METHOD(WriterFixture,
-                 "file writer: large pieces at any place, with holes, by several threads") {
+                 "file writer: accepts large unaligned pieces with holes, from several threads") {
   Bytes content(9'000'001);
   for (std::size_t i = 0; i < content.size(); ++i) {
     content[i] = static_cast<std::uint8_t>(i % 251 + i / 65'536);
@@ -99,7 +99,7 @@ TEST_CASE_METHOD(WriterFixture,
   REQUIRE(status.st_blocks * 512 < static_cast<off_t>(content.size() - 400'000));
 }
 
-TEST_CASE_METHOD(WriterFixture, "file writer: what is not whole leaves what was there") {
+TEST_CASE_METHOD(WriterFixture, "file writer: an incomplete file leaves the old one") {
   WriteText(out + "/f", "old");
   {
     auto file = Unwrap(writer.Begin("f"));
@@ -109,7 +109,7 @@ TEST_CASE_METHOD(WriterFixture, "file writer: what is not whole leaves what was 
   REQUIRE(Names(out) == std::set<std::string>{"f"});
 }
 
-TEST_CASE_METHOD(WriterFixture, "file writer: what is whole replaces what was there") {
+TEST_CASE_METHOD(WriterFixture, "file writer: a complete file replaces the old one") {
   WriteText(out + "/f", "old");
   auto file = Unwrap(writer.Begin("f"));
   REQUIRE_OK(file->WriteAt(0, AsBytes("new")));
@@ -118,7 +118,7 @@ TEST_CASE_METHOD(WriterFixture, "file writer: what is whole replaces what was th
   REQUIRE(Names(out) == std::set<std::string>{"f"});
 }
 
-TEST_CASE_METHOD(WriterFixture, "file writer: a directory that is in the way stays, and is told") {
+TEST_CASE_METHOD(WriterFixture, "file writer: a directory in the way stays, and is named") {
   REQUIRE(mkdir((out + "/f").c_str(), 0700) == 0);
   {
     auto file = Unwrap(writer.Begin("f"));
@@ -127,7 +127,7 @@ TEST_CASE_METHOD(WriterFixture, "file writer: a directory that is in the way sta
   REQUIRE(Names(out) == std::set<std::string>{"f"});
 }
 
-TEST_CASE_METHOD(WriterFixture, "file writer: setuid stays with whom the file belongs to") {
+TEST_CASE_METHOD(WriterFixture, "file writer: setuid is kept only with the right owner") {
   Attributes attributes = Of(0);
   attributes.mode = 04755;
   auto mine = Unwrap(writer.Begin("mine"));
@@ -140,7 +140,7 @@ TEST_CASE_METHOD(WriterFixture, "file writer: setuid stays with whom the file be
 }
 
 TEST_CASE_METHOD(WriterFixture,
-                 "file writer: zeros are holes, at the end and beyond what is written") {
+                 "file writer: zeros become holes, also at the end and in unwritten parts") {
   Bytes content(3'000'001, 0);
   content[1'234'567] = 1;
   auto file = Unwrap(writer.Begin("f"));
@@ -153,7 +153,7 @@ TEST_CASE_METHOD(WriterFixture,
 }
 
 TEST_CASE_METHOD(WriterFixture,
-                 "file writer: one that is resumed has what was written, and zeros are written") {
+                 "file writer: a resumed file keeps earlier pieces, and zeros are written to it") {
   const std::string part = ".holdfast-part-x-1";
   {
     auto file = Unwrap(writer.BeginResumable("f", part));
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(WriterFixture,
   REQUIRE_FALSE(Exists(out + "/" + part));
 }
 
-TEST_CASE_METHOD(WriterFixture, "file writer: what others could change is not resumed") {
+TEST_CASE_METHOD(WriterFixture, "file writer: a file that others could change is not resumed") {
   const std::string part = out + "/.holdfast-part-x-1";
   const std::string victim = out + "/victim";
   WriteText(victim, "safe", 0600);
@@ -202,7 +202,7 @@ TEST_CASE_METHOD(WriterFixture, "file writer: what others could change is not re
 }
 
 TEST_CASE_METHOD(WriterFixture,
-                 "file writer: symlinks are not followed, and paths do not lead out") {
+                 "file writer: symlinks are not followed, and paths cannot lead outside") {
   REQUIRE(mkdir((out + "/victim").c_str(), 0700) == 0);
   REQUIRE(symlink("victim", (out + "/link").c_str()) == 0);
   REQUIRE_FAILS(writer.Begin("link/f"), ErrorCode::kDenied, "symlink");

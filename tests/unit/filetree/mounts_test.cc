@@ -36,7 +36,7 @@ struct Host {
   }
   std::vector<std::string> Points(const std::string& path) const {
     std::vector<std::string> points;
-    for (const Unmounted& one : FindUnmounted(path, sources)) points.push_back(one.point);
+    for (const Unmounted& one : FindMissingMounts(path, sources)) points.push_back(one.point);
     return points;
   }
 
@@ -47,7 +47,7 @@ struct Host {
 
 using Points = std::vector<std::string>;
 
-TEST_CASE("mounts: what fstab has and nobody mounted hides a path at it, below it and above it") {
+TEST_CASE("mounts: an unmounted fstab entry hides paths at it, below it and above it") {
   const Host host;
   REQUIRE(host.Points("/srv/data") == Points{"/srv/data"});
   REQUIRE(host.Points("/srv/data/app") == Points{"/srv/data"});
@@ -55,21 +55,21 @@ TEST_CASE("mounts: what fstab has and nobody mounted hides a path at it, below i
   REQUIRE(host.Points("/srv/database").empty());
   REQUIRE(host.Points("/with blank/b/c") == Points{"/with blank/b"});
   REQUIRE(host.Points("/").size() == 2);
-  REQUIRE(FindUnmounted("/srv/data", host.sources).front().said_by == host.Path("fstab"));
+  REQUIRE(FindMissingMounts("/srv/data", host.sources).front().said_by == host.Path("fstab"));
 }
 
-TEST_CASE("mounts: what is mounted on demand is missed only by what lies on it") {
+TEST_CASE("mounts: a mount on demand hides only paths below its mount point") {
   const Host host;
   REQUIRE(host.Points("/media/cd/a") == Points{"/media/cd"});
   REQUIRE(host.Points("/media").empty());
   REQUIRE(host.Points("/mnt/share/a") == Points{"/mnt/share"});
   REQUIRE(host.Points("/mnt").empty());
   REQUIRE(host.Points("/mnt/service").empty());
-  REQUIRE(FindUnmounted("/mnt/share", host.sources).front().said_by ==
+  REQUIRE(FindMissingMounts("/mnt/share", host.sources).front().said_by ==
           host.Path("units/mnt-share.mount"));
 }
 
-TEST_CASE("mounts: what is mounted is not missed, and nothing is where nothing can be read") {
+TEST_CASE("mounts: mounted entries hide nothing, and neither do unreadable tables") {
   Host host;
   host.Write("mountinfo",
              "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n"

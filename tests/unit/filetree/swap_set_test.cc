@@ -20,7 +20,7 @@ struct Fixture {
 
   explicit Fixture(const std::string& directory = "")
       : top(directory.empty() ? temp.path() : directory), journal(top + "/journal") {
-    if (!directory.empty()) return;  // of the process that made it
+    if (!directory.empty()) return;  // created by the parent process
     REQUIRE_OK(MakeDirectories(top + "/live/dir/below"));
     WriteText(top + "/live/dir/below/f", "old");
     WriteText(top + "/live/file", "old");
@@ -73,7 +73,7 @@ TEST_CASE_METHOD(Fixture, "swap set: exchanges everything and keeps it on commit
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: rolls back from every step, twice") {
+TEST_CASE_METHOD(Fixture, "swap set: rolls back from every step, also twice") {
   int steps = GENERATE(0, 1, 2);
   SwapSet set(Recorder());
   if (steps > 0) REQUIRE_OK(Stage(set));
@@ -84,7 +84,7 @@ TEST_CASE_METHOD(Fixture, "swap set: rolls back from every step, twice") {
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: rolls back also where a service rewrote the new state") {
+TEST_CASE_METHOD(Fixture, "swap set: rolls back even if a service rewrote the new state") {
   SwapSet set(Recorder());
   REQUIRE_OK(Stage(set));
   REQUIRE_OK(set.Swap());
@@ -97,11 +97,11 @@ TEST_CASE_METHOD(Fixture, "swap set: rolls back also where a service rewrote the
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: a swap that fails half way can be undone") {
+TEST_CASE_METHOD(Fixture, "swap set: a swap that fails halfway can be rolled back") {
   SwapSet set(Recorder());
   REQUIRE_OK(Stage(set));
   WriteText(top + "/live/fresh\xff", "appeared");
-  REQUIRE_OK(set.Swap());  // is exchanged then, not overwritten
+  REQUIRE_OK(set.Swap());  // exchanged, not overwritten
   REQUIRE_OK(set.Rollback());
   REQUIRE(ReadText(top + "/live/fresh\xff") == "appeared");
 
@@ -113,7 +113,7 @@ TEST_CASE_METHOD(Fixture, "swap set: a swap that fails half way can be undone") 
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: what cannot be replaced is refused with the reason") {
+TEST_CASE_METHOD(Fixture, "swap set: targets that cannot be replaced are refused with the reason") {
   SwapSet set(Recorder());
   REQUIRE_FAILS(set.StagingPath("/", "RUN"), ErrorCode::kUnsupported, "while the system runs");
   REQUIRE_FAILS(set.StagingPath("/proc", "RUN"), ErrorCode::kUnsupported, "is a mount point");
@@ -126,7 +126,8 @@ TEST_CASE_METHOD(Fixture, "swap set: what cannot be replaced is refused with the
   REQUIRE_FAILS(set.StagingPath(top + "/live/dir", "RUN"), ErrorCode::kAlreadyExists, "RUN-1");
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: a journal that cannot be written stops before anything") {
+TEST_CASE_METHOD(Fixture,
+                 "swap set: a journal that cannot be written stops the swap before any change") {
   bool fails = false;
   SwapSet set([&fails](std::string_view) -> Result<void> {
     if (fails) return Fail(ErrorCode::kNoSpace, "write \"journal\": no space left on device");
@@ -140,7 +141,7 @@ TEST_CASE_METHOD(Fixture, "swap set: a journal that cannot be written stops befo
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused and touches nothing") {
+TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused, and nothing is changed") {
   WriteText(top + "/live/.other", "");
   std::string outside = R"({"swap_version":1,"phase":"staging","entries":[{"target":")" + top +
                         R"(/live/file","staged":")" + top +
@@ -166,7 +167,7 @@ TEST_CASE("swap set: child", "[.]") {
   REQUIRE_OK(set.Commit());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: killed at any place, all is old or all is new afterwards") {
+TEST_CASE_METHOD(Fixture, "swap set: after a kill at any point all files are old or all are new") {
   std::string point =
       GENERATE("swap.after_stage", "swap.before_first", "swap.between", "swap.between:2",
                "swap.between:3", "swap.after_last", "swap.before_commit", "swap.after_commit",

@@ -37,7 +37,7 @@ struct Fixture {
   }
 };
 
-TEST_CASE_METHOD(Fixture, "tree writer: a walked tree comes back identical") {
+TEST_CASE_METHOD(Fixture, "tree writer: a walked tree is restored identically") {
   std::string in = top + "/in";
   REQUIRE_OK(MakeDirectories(in + "/d/e"));
   WriteText(in + "/d/setuid", "s", 04711);
@@ -70,7 +70,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: a walked tree comes back identical") {
   FakeSnapshotView view;
   while (std::optional<Item> item = Unwrap(walker->Next())) REQUIRE_OK(view.Add(std::move(*item)));
   Progress progress;
-  for (int round = 0; round < 2; ++round) {  // the second time over what the first one left
+  for (int round = 0; round < 2; ++round) {  // the second time over the result of the first
     ExtractOutcome outcome =
         Unwrap(view.Extract(out, {{}, in.substr(1), true}, progress, std::stop_token()));
     REQUIRE(outcome.warnings.empty());
@@ -80,7 +80,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: a walked tree comes back identical") {
   REQUIRE_FALSE(Exists(out + "/d/.holdfast-part"));
 }
 
-TEST_CASE_METHOD(Fixture, "tree writer: paths that lead elsewhere are refused") {
+TEST_CASE_METHOD(Fixture, "tree writer: paths that lead outside are refused") {
   auto writer = Writer();
   for (const char* path : {"", "/etc/x", "..", "a/../../x", "a//b", "a/", "./a", "a/."}) {
     INFO(path);
@@ -107,7 +107,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: symlinks are never followed") {
   REQUIRE_OK(AddText(*writer, "file", "own"));
   Attributes link = Of(NodeType::kSymlink);
   link.link_target = top + "/victim";
-  REQUIRE_OK(writer->AddOther("made", link));  // and one that the snapshot brings along
+  REQUIRE_OK(writer->AddOther("made", link));  // a symlink of the snapshot itself
   REQUIRE_FAILS(AddText(*writer, "made/file", "evil"), ErrorCode::kDenied, "symlink");
   REQUIRE_OK(writer->Finish());
 
@@ -116,7 +116,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: symlinks are never followed") {
   REQUIRE_FALSE(Exists(top + "/victim/new"));
 }
 
-TEST_CASE_METHOD(Fixture, "tree writer: things of another type are replaced") {
+TEST_CASE_METHOD(Fixture, "tree writer: entries of another type are replaced") {
   REQUIRE_OK(MakeDirectories(out + "/was-dir/below"));
   WriteText(out + "/was-dir/below/f", "");
   WriteText(out + "/was-file", "");
@@ -146,7 +146,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: content of the wrong size leaves the old
   REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
 }
 
-// Content that ends in an error, as of a damaged repository.
+// Content that ends in an error, like that of a damaged repository.
 class FailingReader final : public ByteReader {
  public:
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
@@ -160,7 +160,7 @@ class FailingReader final : public ByteReader {
   bool has_given_ = false;
 };
 
-TEST_CASE_METHOD(Fixture, "tree writer: content that cannot be read leaves the old file") {
+TEST_CASE_METHOD(Fixture, "tree writer: unreadable content leaves the old file") {
   WriteText(out + "/f", "old");
   auto writer = Writer();
   FailingReader reader;
@@ -172,13 +172,13 @@ TEST_CASE_METHOD(Fixture, "tree writer: content that cannot be read leaves the o
   REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
 }
 
-TEST_CASE_METHOD(Fixture, "tree writer: where there is no room the old file stays") {
+TEST_CASE_METHOD(Fixture, "tree writer: without space the old file stays") {
   WriteText(out + "/f", "old");
   if (geteuid() == 0) REQUIRE(chown(out.c_str(), 65534, 65534) == 0);
   REQUIRE(chmod(top.c_str(), 0755) == 0);
 
   bool is_right = AsNobody([&] {
-    struct rlimit limit = {64 << 10, 64 << 10};  // the same answer as that of a full disk
+    struct rlimit limit = {64 << 10, 64 << 10};  // fails like a full disk
     (void)std::signal(SIGXFSZ, SIG_IGN);
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return false;
     auto writer = TreeWriter::Open(out, {});
@@ -208,7 +208,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: runs of zeros become holes") {
   REQUIRE(Unwrap(ReadWholeFile(out + "/sparse")) == content);
 }
 
-TEST_CASE_METHOD(Fixture, "tree writer: names like its temporary one survive") {
+TEST_CASE_METHOD(Fixture, "tree writer: files named like its temporary file survive") {
   WriteText(out + "/.holdfast-part", "left by a killed restore");
   auto writer = Writer();
 
@@ -223,7 +223,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: names like its temporary one survive") {
 }
 
 TEST_CASE_METHOD(Fixture,
-                 "tree writer: directories that were there lose foreign ACLs and keep files") {
+                 "tree writer: existing directories lose foreign ACLs and keep their files") {
   REQUIRE(mkdir((out + "/d").c_str(), 0700) == 0);
   REQUIRE(setxattr((out + "/d").c_str(), "user.old", "x", 1, 0) == 0);
   WriteText(out + "/d/stays", "x");
@@ -238,7 +238,7 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(Exists(out + "/d/stays"));
 }
 
-TEST_CASE_METHOD(Fixture, "tree writer: paths longer than the kernel takes") {
+TEST_CASE_METHOD(Fixture, "tree writer: paths longer than the kernel accepts are written") {
   std::string path;
   for (int level = 0; level < 60; ++level) path += std::string(200, 'd') + "/";
   auto writer = Writer();
@@ -251,7 +251,7 @@ TEST_CASE_METHOD(Fixture, "tree writer: paths longer than the kernel takes") {
 }
 
 TEST_CASE_METHOD(Fixture,
-                 "tree writer: what only root may do is a warning, and sets no foreign setuid") {
+                 "tree writer: operations that need root cause a warning, and setuid is dropped") {
   if (geteuid() == 0) REQUIRE(chown(out.c_str(), 65534, 65534) == 0);
   REQUIRE(chmod(top.c_str(), 0755) == 0);
 
@@ -263,7 +263,7 @@ TEST_CASE_METHOD(Fixture,
     file.uid = 1;
     file.mode = 06755;
     Attributes device = Of(NodeType::kCharDevice);
-    device.device = 0x103;  // 0:0 would be a whiteout, which anybody may make
+    device.device = 0x103;  // 0:0 would be a whiteout, which any user may create
     bool is_good = (*writer)->AddFile("suid", file, reader).has_value() &&
                    (*writer)->AddOther("null", device).has_value() &&
                    (*writer)->Finish().has_value();

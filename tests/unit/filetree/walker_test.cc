@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "common/filetree/count_ahead.h"
+#include "common/filetree/background_counter.h"
 #include "common/filetree/exclude.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
@@ -44,7 +44,7 @@ struct Fixture {
   TempDir temp = Unwrap(TempDir::Create("walker-test"));
   std::string top =
       Unwrap(ResolveParents(temp.path() + "/x", nullptr)).substr(0, temp.path().size());
-  std::string in = top.substr(1);  // as an item's path
+  std::string in = top.substr(1);  // as in an item's path
 
   WalkOptions Options(std::vector<std::string> roots) const {
     WalkOptions options;
@@ -87,7 +87,7 @@ TEST_CASE_METHOD(Fixture, "walker: ancestors of the roots and the prefix have at
   REQUIRE(AsText(walked.view.nodes.at("members/n/files/" + in + "/p/f").content) == "x");
 }
 
-TEST_CASE_METHOD(Fixture, "walker: all kinds of things keep their metadata") {
+TEST_CASE_METHOD(Fixture, "walker: all types of entries keep their metadata") {
   WriteText(top + "/file", "content", 04755);
   REQUIRE(link((top + "/file").c_str(), (top + "/hard").c_str()) == 0);
   REQUIRE(symlink("/no\xff/where", (top + "/link").c_str()) == 0);
@@ -124,7 +124,7 @@ TEST_CASE("walker: a literal pattern matches its path and no other") {
   }
 }
 
-TEST_CASE_METHOD(Fixture, "walker: excluded things stay out, roots among them do not") {
+TEST_CASE_METHOD(Fixture, "walker: excluded entries are skipped, but not roots below them") {
   Dir("keep");
   Dir("cache/deep/root");
   WriteText(top + "/keep/a.tmp", "");
@@ -145,7 +145,7 @@ TEST_CASE_METHOD(Fixture, "walker: excluded things stay out, roots among them do
   REQUIRE_FALSE(walked.Has(in + "/cache/deep/root/f.tmp"));
 }
 
-TEST_CASE_METHOD(Fixture, "walker: overlapping roots give every thing once") {
+TEST_CASE_METHOD(Fixture, "walker: overlapping roots give every entry once") {
   Dir("a/b");
   WriteText(top + "/a/b/f", "");
 
@@ -156,7 +156,8 @@ TEST_CASE_METHOD(Fixture, "walker: overlapping roots give every thing once") {
   REQUIRE(walked.Has(in + "/a/b/f"));
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a root behind a symlink is saved where it lies, with the link") {
+TEST_CASE_METHOD(Fixture,
+                 "walker: a root below a symlink is saved at its real path, with the link") {
   Dir("real/conf");
   WriteText(top + "/real/conf/f", "x");
   REQUIRE(symlink("real", (top + "/app").c_str()) == 0);
@@ -174,7 +175,7 @@ TEST_CASE_METHOD(Fixture, "walker: a root behind a symlink is saved where it lie
   REQUIRE(walked.warnings.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "walker: missing roots are named, or an error") {
+TEST_CASE_METHOD(Fixture, "walker: some missing roots are named, all missing is an error") {
   WriteText(top + "/f", "");
   WalkOptions options = Options({top + "/none/x", top + "/f", top + "/f/below"});
 
@@ -189,7 +190,7 @@ TEST_CASE_METHOD(Fixture, "walker: missing roots are named, or an error") {
   REQUIRE_FAILS(Walker::Create(Options({"relative"})), ErrorCode::kInvalidArgument, "absolute");
 }
 
-TEST_CASE_METHOD(Fixture, "walker: cache directories keep only their tag when asked") {
+TEST_CASE_METHOD(Fixture, "walker: cache directories keep only their tag on request") {
   Dir("c");
   Dir("fake");
   WriteText(top + "/c/CACHEDIR.TAG",
@@ -210,7 +211,7 @@ TEST_CASE_METHOD(Fixture, "walker: cache directories keep only their tag when as
 }
 
 TEST_CASE_METHOD(Fixture,
-                 "walker: one file system ends at mount points, which stay as directories") {
+                 "walker: one_file_system stops at mount points, which stay as directories") {
   WalkOptions options = Options({"/dev"});
   options.one_file_system = true;
   struct stat above {};
@@ -229,7 +230,7 @@ TEST_CASE_METHOD(Fixture,
 }
 
 TEST_CASE_METHOD(Fixture,
-                 "walker: unchanged files are reused, recent and changed ones read again") {
+                 "walker: unchanged files are reused, recent and changed ones are read again") {
   for (const char* name : {"same", "grown", "touched", "recent"}) {
     WriteText(top + "/" + name, name);
     SetTime(top + "/" + name, 1'000'000'000);
@@ -246,13 +247,13 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(AsText(second.view.nodes.at(in + "/grown").content) == "grown more");
   REQUIRE(AsText(second.view.nodes.at(in + "/same").content) == "same");
 
-  options.previous_cut = UnixTime{ctime.seconds + 1, 0};  // within the clock's step
+  options.previous_cut = UnixTime{ctime.seconds + 1, 0};  // within the clock's granularity
   REQUIRE(Walk(options, &first.view).view.files_reused == 0);
   options.previous_cut.reset();
   REQUIRE(Walk(options, &first.view).view.files_reused == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a file that vanished after the walk passed is still read") {
+TEST_CASE_METHOD(Fixture, "walker: a file removed after the walk passed it is still read") {
   WriteText(top + "/f", "pinned");
   auto walker = Unwrap(Walker::Create(Options({top})));
   std::optional<Item> file;
@@ -265,7 +266,7 @@ TEST_CASE_METHOD(Fixture, "walker: a file that vanished after the walk passed is
   REQUIRE(AsText(Unwrap(ReadAll(*reader))) == "pinned");
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a file that vanishes before its turn is named") {
+TEST_CASE_METHOD(Fixture, "walker: a file removed before its turn is named") {
   WriteText(top + "/a", "");
   WriteText(top + "/b", "");
   auto walker = Unwrap(Walker::Create(Options({top})));
@@ -276,7 +277,8 @@ TEST_CASE_METHOD(Fixture, "walker: a file that vanishes before its turn is named
   REQUIRE(walker->missing()[0].what == top + "/b");
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a file that is written to while it is read ends and says so") {
+TEST_CASE_METHOD(Fixture,
+                 "walker: a file that changes while it is read ends, and is marked as changed") {
   std::size_t size = GENERATE(std::size_t{1000}, std::size_t{3U << 20});
   bool grows = GENERATE(true, false);
   std::string path = top + "/f";
@@ -300,10 +302,11 @@ TEST_CASE_METHOD(Fixture, "walker: a file that is written to while it is read en
   REQUIRE(outcome.changed);
   REQUIRE(outcome.attributes->size == total);
   REQUIRE(total >= 600);
-  if (size == 1000 || grows) REQUIRE(total == size);  // small files were read whole beforehand
+  if (size == 1000 || grows) REQUIRE(total == size);  // small files were read completely before
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a small file that changes before it is read is no problem") {
+TEST_CASE_METHOD(Fixture,
+                 "walker: a small file that changes before it is read is read as it is then") {
   WriteText(top + "/f", "old");
   auto walker = Unwrap(Walker::Create(Options({top + "/f"})));
   std::optional<Item> file;
@@ -317,7 +320,8 @@ TEST_CASE_METHOD(Fixture, "walker: a small file that changes before it is read i
   REQUIRE(outcome.attributes->size == 5);
 }
 
-TEST_CASE_METHOD(Fixture, "walker: holes read as zeros, files without a size to their end") {
+TEST_CASE_METHOD(Fixture,
+                 "walker: holes read as zeros, and files without a size are read to the end") {
   std::string path = top + "/sparse";
   Fd file = Unwrap(OpenFile(path, O_WRONLY | O_CREAT, 0644));
   REQUIRE(pwrite(file.get(), "mid", 3, 8U << 20) == 3);
@@ -338,7 +342,8 @@ TEST_CASE_METHOD(Fixture, "walker: holes read as zeros, files without a size to 
   REQUIRE(found);
 }
 
-TEST_CASE_METHOD(Fixture, "walker: trees deeper than paths and descriptors reach are walked") {
+TEST_CASE_METHOD(Fixture,
+                 "walker: trees deeper than PATH_MAX and the descriptor limit are walked") {
   constexpr int kLevels = 1500;
   const std::string name(200, 'd');
   Fd at = Unwrap(OpenFile(top, O_RDONLY | O_DIRECTORY));
@@ -359,7 +364,7 @@ TEST_CASE_METHOD(Fixture, "walker: trees deeper than paths and descriptors reach
   REQUIRE_FALSE(Exists(top + "/" + name));
 }
 
-TEST_CASE_METHOD(Fixture, "walker: what may not be read is named, the rest is saved") {
+TEST_CASE_METHOD(Fixture, "walker: unreadable entries are named, and the rest is saved") {
   REQUIRE(chmod(top.c_str(), 0755) == 0);
   WriteText(top + "/open", "x", 0644);
   WriteText(top + "/secret", "x", 0600);
@@ -389,7 +394,7 @@ TEST_CASE_METHOD(Fixture, "walker: what may not be read is named, the rest is sa
   REQUIRE(chmod((top + "/closed").c_str(), 0700) == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "walker: a quick look counts items and bytes up to its limit") {
+TEST_CASE_METHOD(Fixture, "walker: an estimate counts items and bytes up to its limit") {
   for (int i = 0; i < 10; ++i) WriteText(top + "/f" + std::to_string(i), "12345");
   auto walker = Unwrap(Walker::Create(Options({top})));
 
@@ -402,16 +407,18 @@ TEST_CASE_METHOD(Fixture, "walker: a quick look counts items and bytes up to its
   REQUIRE(Unwrap(walker->Next()).has_value());
 }
 
-TEST_CASE_METHOD(Fixture, "walker: what is counted ahead is known at once, or later, or never") {
+TEST_CASE_METHOD(Fixture, "walker: the total is known at once, later or never") {
   for (int i = 0; i < 10; ++i) WriteText(top + "/f" + std::to_string(i), "12345");
-  SECTION("few items at once") { REQUIRE(CountAhead(Options({top}), 1000).bytes() == 50); }
-  SECTION("many on a thread") {
-    CountAhead count(Options({top}), 5);
+  SECTION("few items are counted at once") {
+    REQUIRE(BackgroundCounter(Options({top}), 1000).bytes() == 50);
+  }
+  SECTION("many are counted on a thread") {
+    BackgroundCounter count(Options({top}), 5);
     count.Wait();
     REQUIRE(count.bytes() == 50);
   }
-  SECTION("roots that are not there count nothing") {
-    REQUIRE(CountAhead(Options({top + "/none"}), 1000).bytes() == 0);
+  SECTION("missing roots count nothing") {
+    REQUIRE(BackgroundCounter(Options({top + "/none"}), 1000).bytes() == 0);
   }
 }
 

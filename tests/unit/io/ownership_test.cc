@@ -31,7 +31,7 @@ void Give(const std::string& path, const FileOwner& owner) {
 
 void Write(const std::string& path) { REQUIRE_OK(WriteFileAtomic(path, AsBytes("x"), 0600)); }
 
-TEST_CASE("ownership: a lock that root takes belongs to the owner of the directory") {
+TEST_CASE("ownership: a lock taken by root belongs to the owner of the directory") {
   if (!IsRoot()) return;
   TempDir directory = Unwrap(TempDir::Create("hf-io"));
   Give(directory.path(), kService);
@@ -43,7 +43,7 @@ TEST_CASE("ownership: a lock that root takes belongs to the owner of the directo
   REQUIRE(Belongs(lock, kService));
 }
 
-TEST_CASE("ownership: root's files are given, and links and other users' files are not") {
+TEST_CASE("ownership: root's files are given away, links and other users' files are not") {
   if (!IsRoot()) return;
   TempDir directory = Unwrap(TempDir::Create("hf-io"));
   const std::string top = directory.path() + "/top";
@@ -56,8 +56,8 @@ TEST_CASE("ownership: root's files are given, and links and other users' files a
   std::filesystem::create_hard_link(directory.path() + "/secret", top + "/linked");
   std::filesystem::create_symlink(directory.path(), top + "/symbolic");
 
-  REQUIRE_OK(GiveFilesOfRoot(top, kService, 2));
-  REQUIRE_OK(GiveFilesOfRoot(directory.path() + "/none", kService, 2));
+  REQUIRE_OK(ChownRootFiles(top, kService, 2));
+  REQUIRE_OK(ChownRootFiles(directory.path() + "/none", kService, 2));
 
   REQUIRE(Belongs(top + "/file", kService));
   REQUIRE(Belongs(top + "/a/b", kService));

@@ -17,7 +17,7 @@ namespace {
 using testing::Unwrap;
 
 struct ComposeFixture : Cluster {
-  // Saves a part on each node, the data on n1, and makes the order for all of them.
+  // Saves a part on each node, with the data on n1, and prepares the order for all of them.
   ComposeFixture() {
     for (const char* node : {"n1", "n2", "n3"}) {
       bool has_data = std::string(node) == "n1";
@@ -52,7 +52,7 @@ struct ComposeFixture : Cluster {
   void RemoveSnapshots() {
     for (const FileName& name : FilesOf(FileKind::kSnapshot)) Unwrap(storage().Remove(name));
   }
-  // Everything that is not a lock.
+  // All files except locks.
   std::size_t CountAll() {
     return Count(FileKind::kPack) + Count(FileKind::kIndex) + Count(FileKind::kSnapshot);
   }
@@ -109,7 +109,8 @@ TEST_CASE("compose: parts of three nodes become one snapshot") {
   REQUIRE(manifest.cut_time == *manifest.parts[0].cut_time);
 }
 
-TEST_CASE("compose: what a part or a member lacks is named with its node, and makes it partial") {
+TEST_CASE(
+    "compose: missing items and members are named with their node, and make the snapshot partial") {
   ComposeFixture compose;
   compose.fixture.world.unreadable.emplace("members/n2/conf", Error(ErrorCode::kDenied, "no"));
   Cluster::Saved worse = compose.Save("n2", BackupScope::kMember);
@@ -127,11 +128,11 @@ TEST_CASE("compose: what a part or a member lacks is named with its node, and ma
   REQUIRE(missing[1] == Missing{"members/n3", "it did not answer", ""});
 }
 
-TEST_CASE("compose: the second composer finds the first one's snapshot and writes nothing") {
+TEST_CASE("compose: a second composer finds the first one's snapshot and writes nothing") {
   ComposeFixture compose;
   ComposedSnapshot first = Unwrap(compose.Compose("n1"));
   const std::size_t files = compose.CountAll();
-  compose.journal.recorded.reset();  // another node's, which knows nothing
+  compose.journal.recorded.reset();  // as on another node
   compose.deadline = compose.fixture.clock.Now() - std::chrono::minutes(1);
 
   ComposedSnapshot second = Unwrap(compose.Compose("n3"));
@@ -144,12 +145,12 @@ TEST_CASE("compose: the second composer finds the first one's snapshot and write
   REQUIRE(compose.CountAll() == files);
 }
 
-TEST_CASE("compose: a killed composer writes the very same bytes") {
+TEST_CASE("compose: a killed composer writes identical bytes again") {
   ComposeFixture compose;
   ComposedSnapshot first = Unwrap(compose.Compose());
   const FileName name = compose.FilesOf(FileKind::kSnapshot).at(0);
   const Bytes bytes = Unwrap(compose.storage().Get(name, {}));
-  compose.RemoveSnapshots();  // it was killed before the write
+  compose.RemoveSnapshots();  // as if killed before the write
   const std::size_t files = compose.CountAll();
 
   ComposedSnapshot again = Unwrap(compose.Compose());
@@ -160,7 +161,7 @@ TEST_CASE("compose: a killed composer writes the very same bytes") {
   REQUIRE(compose.CountAll() == files + 1);
 }
 
-TEST_CASE("compose: a journal's snapshot that is not of this order is not written") {
+TEST_CASE("compose: a journaled snapshot of another order is not written") {
   ComposeFixture compose;
   Unwrap(compose.Compose());
   compose.RemoveSnapshots();
@@ -173,7 +174,7 @@ TEST_CASE("compose: a journal's snapshot that is not of this order is not writte
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("compose: a missing pack is refused by its name and the part's, and nothing is written") {
+TEST_CASE("compose: a missing pack is named with its part, and nothing is written") {
   std::set<std::string> refused;
   ComposeFixture compose;
   const std::vector<FileName> packs = compose.FilesOf(FileKind::kPack);
@@ -191,11 +192,11 @@ TEST_CASE("compose: a missing pack is refused by its name and the part's, and no
     REQUIRE_FALSE(compose.journal.recorded);
     REQUIRE_OK(compose.storage().Put(pack, whole, PutMode::kReplace));
   }
-  REQUIRE(refused.size() == 3);  // each part had packs of its own
+  REQUIRE(refused.size() == 3);  // each part had its own packs
   REQUIRE_OK(compose.Compose());
 }
 
-TEST_CASE("compose: what is no part, or another one than ordered, is refused") {
+TEST_CASE("compose: an invalid or unexpected part is refused") {
   ComposeFixture compose;
   SECTION("of another node") {
     std::swap(compose.request.parts[1].tree, compose.request.parts[2].tree);
@@ -205,7 +206,7 @@ TEST_CASE("compose: what is no part, or another one than ordered, is refused") {
     compose.run = "01HF7YAT000000000000000000";
     REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n1\": its tree");
   }
-  SECTION("a tree, but no part") {
+  SECTION("a tree that is not a part") {
     JobContext context = compose.On("n1");
     BackupTask task(context, {.settings = &compose.Source("n1", "fake")});
     REQUIRE_OK(task.Prepare());
@@ -221,7 +222,7 @@ TEST_CASE("compose: what is no part, or another one than ordered, is refused") {
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("compose: an order that makes no sense is refused") {
+TEST_CASE("compose: an inconsistent order is refused") {
   ComposeFixture compose;
   SECTION("no data") { compose.request.parts[0].has_data = false; }
   SECTION("data twice") { compose.request.parts[1].has_data = true; }
@@ -230,7 +231,7 @@ TEST_CASE("compose: an order that makes no sense is refused") {
   REQUIRE_FAILS(compose.Compose(), ErrorCode::kInvalidArgument, "compose \"ring/r\"");
 }
 
-TEST_CASE("compose: after the deadline nothing becomes visible, however late it passes") {
+TEST_CASE("compose: after the deadline nothing becomes visible, however late it is noticed") {
   ComposeFixture compose;
   compose.deadline = compose.fixture.clock.Now() + std::chrono::minutes(10);
   compose.journal.on_record = [&] { compose.fixture.clock.Advance(std::chrono::minutes(10)); };
@@ -244,7 +245,7 @@ TEST_CASE("compose: after the deadline nothing becomes visible, however late it 
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("compose: a stop or a journal that fails leaves nothing visible") {
+TEST_CASE("compose: a stop or a journal error leaves nothing visible") {
   ComposeFixture compose;
   std::stop_source stop;
   SECTION("stopped") {
@@ -258,7 +259,7 @@ TEST_CASE("compose: a stop or a journal that fails leaves nothing visible") {
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("compose: the next run builds on the composed snapshot") {
+TEST_CASE("compose: the next run has the composed snapshot as parent") {
   ComposeFixture compose;
   ComposedSnapshot first = Unwrap(compose.Compose());
   compose.fixture.clock.Advance(std::chrono::hours(1));
@@ -278,7 +279,7 @@ TEST_CASE("compose: the next run builds on the composed snapshot") {
   REQUIRE(compose.Snapshots().size() == 2);
 }
 
-// A process of its own, whose storage fails the first writes of snapshot files.
+// A separate process whose storage fails the first writes of snapshot files.
 struct FaultyProcess {
   FaultyProcess(ComposeFixture& fixture, std::uint64_t failures, bool after_the_work)
       : context(fixture.On("n1")) {
@@ -300,7 +301,7 @@ struct FaultyProcess {
   JobContext context;
 };
 
-TEST_CASE("compose: a write whose outcome is not known is tried again with the same bytes") {
+TEST_CASE("compose: a write with unknown outcome is repeated with the same bytes") {
   for (bool after_the_work : {true, false}) {
     ComposeFixture compose;
     FaultyProcess process(compose, 3, after_the_work);
@@ -312,7 +313,7 @@ TEST_CASE("compose: a write whose outcome is not known is tried again with the s
   }
 }
 
-TEST_CASE("compose: a storage that stays away is given up at the deadline, with its own words") {
+TEST_CASE("compose: an unreachable storage is given up at the deadline, with its own error") {
   ComposeFixture compose;
   FaultyProcess process(compose, UINT64_MAX, false);
   compose.deadline = compose.fixture.clock.Now() + std::chrono::minutes(10);
@@ -326,10 +327,10 @@ TEST_CASE("compose: a storage that stays away is given up at the deadline, with 
 
   REQUIRE(compose.began);
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
-  REQUIRE(pauses < 50);  // they grow
+  REQUIRE(pauses < 50);  // their length grows
 }
 
-TEST_CASE("compose: a storage that tries again by itself ends at the deadline, too") {
+TEST_CASE("compose: a storage with its own retries also ends at the deadline") {
   struct AwayStorage final : testing::ForwardingStorage {
     using ForwardingStorage::ForwardingStorage;
     Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
@@ -361,7 +362,7 @@ TEST_CASE("compose: a storage that tries again by itself ends at the deadline, t
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-TEST_CASE("held parts: locks are given back when the parts are composed or given up") {
+TEST_CASE("held parts: locks are released when the parts are composed or released") {
   ComposeFixture compose;
   REQUIRE(compose.held.size() == 3);
   REQUIRE(compose.Count(FileKind::kLock) == 1);
@@ -374,7 +375,7 @@ TEST_CASE("held parts: locks are given back when the parts are composed or given
   REQUIRE(compose.Count(FileKind::kLock) == 0);
 }
 
-// What a process that died leaves: its lock, and that it took it.
+// Leaves what a dead process leaves: its lock, and the record that it took it.
 void LeaveDeadLock(Cluster& cluster) {
   JobContext context = cluster.On("n1");
   context.repositories = nullptr;
@@ -386,16 +387,16 @@ void LeaveDeadLock(Cluster& cluster) {
   const Bytes content = Unwrap(storage.Get(name, {}));
   session.reset();
   REQUIRE_OK(storage.Put(name, content, PutMode::kReplace));
-  REQUIRE(repository::OwnLocks(context.OwnLockOptions().own_locks, repository).Remember(lock));
+  REQUIRE(repository::LocalLocks(context.OwnLockOptions().own_locks, repository).Remember(lock));
 }
 
-TEST_CASE("held parts: after a restart there is no moment without a lock") {
+TEST_CASE("held parts: after a restart there is always a lock") {
   Cluster cluster;
   LeaveDeadLock(cluster);
   REQUIRE(cluster.Count(FileKind::kLock) == 1);
   HeldParts held;
   const std::vector<UncomposedPart> parts = {{"1", "ring/r", "main"}, {"2", "ring/s", "main"}};
-  // While the new lock is taken, the old one is still there; and then it is not.
+  // The old lock exists while the new one is taken, and is removed afterwards.
   std::size_t locks_when_taken = 0;
   JobContext context = cluster.On("n1");
   context.lock_options.wait = [&](std::chrono::milliseconds) {
@@ -414,13 +415,13 @@ TEST_CASE("held parts: after a restart there is no moment without a lock") {
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
 }
 
-TEST_CASE("held parts: dead locks go where no part waits, too") {
+TEST_CASE("held parts: dead locks are removed even if no part waits") {
   Cluster cluster;
   LeaveDeadLock(cluster);
   HeldParts held;
   REQUIRE(held.TakeUp(cluster.On("n1"), {}).empty());
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
-  // One that cannot be reached keeps nobody from anything.
+  // An unreachable repository is no obstacle.
   JobContext context = cluster.On("n1");
   context.open_storage = [](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
     return Fail(ErrorCode::kUnavailable, "not mounted");
@@ -428,7 +429,7 @@ TEST_CASE("held parts: dead locks go where no part waits, too") {
   REQUIRE(held.TakeUp(context, {}).empty());
 }
 
-TEST_CASE("held parts: what cannot be held is told, and the rest is held") {
+TEST_CASE("held parts: a part that cannot be held is reported, and the rest is held") {
   Cluster cluster;
   HeldParts held;
   auto failed = held.TakeUp(cluster.On("n1"), {{"1", "ring/r", "gone"}, {"2", "ring/s", "main"}});

@@ -35,7 +35,7 @@ TEST_CASE("keys: a password is added with its file, and removed") {
   const KeyChangeReport added =
       Unwrap(RunKeyAdd(fixture.Cheaply(), fixture.Main(), fixture.Path("new/other")));
 
-  CHECK(added.password_made);
+  CHECK(added.password_generated);
   CHECK(fixture.Keys() == 2);
   CHECK(fixture.CountFiles(kKeysUrl, FileKind::kLock) == 0);
   RepositoryAddress other = fixture.Main();
@@ -52,13 +52,13 @@ TEST_CASE("keys: a password is added with its file, and removed") {
   REQUIRE_FAILS(RunKeyList(fixture.Cheaply(), other), ErrorCode::kDenied, "password");
 }
 
-TEST_CASE("keys: a new password stands in the file, and the old one opens nothing") {
+TEST_CASE("keys: a new password replaces the one in the file, and the old one opens nothing") {
   KeyFixture fixture;
   REQUIRE(::chmod(fixture.Path("password").c_str(), 0400) == 0);
 
   const KeyChangeReport report = Unwrap(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), ""));
 
-  CHECK(report.password_made);
+  CHECK(report.password_generated);
   CHECK(fixture.Text("password").size() == 65);
   struct stat status {};
   REQUIRE(::stat(fixture.Path("password").c_str(), &status) == 0);
@@ -70,7 +70,7 @@ TEST_CASE("keys: a new password stands in the file, and the old one opens nothin
   REQUIRE_FAILS(RunKeyList(fixture.Cheaply(), fixture.Main()), ErrorCode::kDenied, "password");
 }
 
-TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
+TEST_CASE("keys: a password file that cannot be replaced leaves everything unchanged") {
   KeyFixture fixture;
   REQUIRE(::mkdir(fixture.Path("password.new").c_str(), 0700) == 0);
 
@@ -83,8 +83,8 @@ TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
   REQUIRE_OK(RunKeyList(fixture.Cheaply(), fixture.Main()));
 }
 
-// The directory may be written and not opened, so that it cannot be synced after the rename.
-TEST_CASE("keys: whichever password the file holds after a failure, its key is there") {
+// The directory is writable but not readable, so that it cannot be synced after the rename.
+TEST_CASE("keys: after a failure the keys of both passwords exist") {
   KeyFixture fixture;
   const auto old = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main())).keys.at(0).id;
   Unwrap(WriteFileAtomic(fixture.Path("old"), AsBytes("secret word\n"), 0600));
@@ -113,7 +113,7 @@ TEST_CASE("keys: whichever password the file holds after a failure, its key is t
                Catch::Contains("holdfast-agent key remove " + old.Hex().substr(0, 8)));
 }
 
-TEST_CASE("keys: a link to the password file stays one") {
+TEST_CASE("keys: a symlink to the password file stays a symlink") {
   KeyFixture fixture;
   Unwrap(WriteFileAtomic(fixture.Path("real"), AsBytes("secret word\n"), 0600));
   REQUIRE(::unlink(fixture.Path("password").c_str()) == 0);
@@ -127,7 +127,7 @@ TEST_CASE("keys: a link to the password file stays one") {
   CHECK(fixture.Text("real").size() == 65);
 }
 
-TEST_CASE("keys: an old key that cannot be removed is named, and the new password stands") {
+TEST_CASE("keys: an old key that cannot be removed is named, and the new password is kept") {
   KeyFixture fixture;
   JobContext context = fixture.Cheaply();
   context.open_storage = [&](const StorageAddress& address) -> Result<std::unique_ptr<Storage>> {
@@ -151,7 +151,7 @@ TEST_CASE("keys: an old key that cannot be removed is named, and the new passwor
         before.keys.at(0).id);
 }
 
-TEST_CASE("keys: where there are too many, no password file is left behind") {
+TEST_CASE("keys: if there are too many keys, no password file is left") {
   KeyFixture fixture;
   for (int i = 0; i < 19; ++i)
     Unwrap(RunKeyAdd(fixture.Cheaply(), fixture.Main(), fixture.Path("other")));
@@ -163,7 +163,7 @@ TEST_CASE("keys: where there are too many, no password file is left behind") {
   CHECK(fixture.Keys() == 20);
 }
 
-TEST_CASE("keys: the same password again is refused") {
+TEST_CASE("keys: the current password as the new one is refused") {
   KeyFixture fixture;
   REQUIRE_FAILS(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), fixture.Path("password")),
                 ErrorCode::kInvalidArgument, "already in use");

@@ -21,13 +21,13 @@ namespace {
 using testing::Unwrap;
 
 RepositoryAddress NewAddress(JobsFixture& fixture, const std::string& password_file) {
-  (void)fixture.storages["memory:new"];  // there, and empty
+  (void)fixture.storages["memory:new"];  // exists, and is empty
   return {.name = "new",
           .url = "memory:new",
           .password_file = fixture.directory.path() + "/" + password_file};
 }
 
-// The one of the repository that NewAddress() names.
+// The key file of the repository at NewAddress().
 std::string KeyFile(JobsFixture& fixture) {
   testing::MemoryStorage& storage = fixture.storages["memory:new"];
   std::string content;
@@ -38,21 +38,21 @@ std::string KeyFile(JobsFixture& fixture) {
   return content;
 }
 
-TEST_CASE("init job: a random password is made where there is none, and opens the repository") {
+TEST_CASE("init job: a missing password is generated, and opens the repository") {
   JobsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "keys/new");
 
   InitReport report = Unwrap(RunInit(fixture.Context(), address));
 
-  REQUIRE(report.password_made);
+  REQUIRE(report.password_generated);
   REQUIRE(report.warnings.empty());
   struct stat status {};
   REQUIRE(::stat(address.password_file.c_str(), &status) == 0);
   REQUIRE((status.st_mode & 0777) == 0600);
   std::string text(AsText(Unwrap(ReadWholeFile(address.password_file))));
-  REQUIRE(text.size() == 65);  // 256 bits in hexadecimal, and the line's end
+  REQUIRE(text.size() == 65);  // 256 bits in hexadecimal, and a newline
   REQUIRE_OK(RepositorySession::Open(fixture.Context(), address, LockUse::kRequired));
-  REQUIRE_THAT(KeyFile(fixture), Catch::Contains(R"("p":1,)"));  // nobody guesses such a password
+  REQUIRE_THAT(KeyFile(fixture), Catch::Contains(R"("p":1,)"));  // this password is unguessable
 }
 
 TEST_CASE("init job: a password file that others can read is refused") {
@@ -65,10 +65,10 @@ TEST_CASE("init job: a password file that others can read is refused") {
     REQUIRE(refused.error().hint() == "chmod 600 " + address.password_file);
   }
   REQUIRE(::chmod(address.password_file.c_str(), 0600) == 0);
-  REQUIRE_FALSE(Unwrap(RunInit(fixture.Context(), address)).password_made);
+  REQUIRE_FALSE(Unwrap(RunInit(fixture.Context(), address)).password_generated);
 }
 
-TEST_CASE("init job: a repository that is there stays, and no new password stays behind") {
+TEST_CASE("init job: an existing repository stays, and no new password is left") {
   JobsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "new-password");
   address.url = "memory:main";
@@ -79,7 +79,7 @@ TEST_CASE("init job: a repository that is there stays, and no new password stays
   REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "new-password");
 }
 
-TEST_CASE("init job: an empty password file is no password") {
+TEST_CASE("init job: an empty password file is refused") {
   JobsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "empty");
   REQUIRE_OK(WriteFileAtomic(address.password_file, AsBytes(" \n"), 0600));
@@ -87,7 +87,7 @@ TEST_CASE("init job: an empty password file is no password") {
   REQUIRE_FAILS(RunInit(fixture.Context(), address), ErrorCode::kInvalidArgument, "is empty");
 }
 
-TEST_CASE("probe job: looks, changes nothing, and says what was interrupted") {
+TEST_CASE("probe job: reports state and an interrupted restore, and changes nothing") {
   JobsFixture fixture;
   RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
                                                       .kind = "fake",
@@ -105,7 +105,7 @@ TEST_CASE("probe job: looks, changes nothing, and says what was interrupted") {
   REQUIRE(fixture.world.steps == std::vector<std::string>{"open", "probe", "open", "probe"});
 }
 
-TEST_CASE("probe job: a path that cannot be saved is not healthy, another thing may be missing") {
+TEST_CASE("probe job: a path that cannot be saved is unhealthy, other missing items are not") {
   JobsFixture fixture;
   fixture.world.missing = {{"passwords of users", "the service tells nobody", ""}};
   REQUIRE(RunProbe(fixture.Context(), fixture.AllSources()).at(0).info.healthy);
@@ -117,7 +117,7 @@ TEST_CASE("probe job: a path that cannot be saved is not healthy, another thing 
                Catch::EndsWith("1 path cannot be saved: \"/etc/secret\": permission denied"));
 }
 
-// A host whose fstab has a file system at `point`, of which nothing but `mounted` is mounted.
+// A host whose fstab has a file system at `point`. Only `mounted` is mounted.
 struct MountsFixture : JobsFixture {
   MountsFixture() {
     kinds.front().options.options.push_back(
@@ -147,7 +147,7 @@ struct MountsFixture : JobsFixture {
   std::string point = directory.path() + "/mnt";
 };
 
-TEST_CASE("probe job: what is not mounted, or mounted and empty, is not healthy") {
+TEST_CASE("probe job: an unmounted or empty mount point is unhealthy") {
   MountsFixture fixture;
   SourceInfo info = fixture.Probe();
   REQUIRE_FALSE(info.healthy);
@@ -166,12 +166,11 @@ TEST_CASE("probe job: what is not mounted, or mounted and empty, is not healthy"
   REQUIRE(info.missing.empty());
 }
 
-TEST_CASE(
-    "init and backup jobs: a repository on a file system that is not mounted is unavailable") {
+TEST_CASE("init and backup jobs: a repository on an unmounted file system is unavailable") {
   MountsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "new-password");
   address.url = "file:" + fixture.point + "/repository";
-  (void)fixture.storages[address.url];  // there, and empty
+  (void)fixture.storages[address.url];  // exists, and is empty
   const std::string reason = fmt::format("nothing is mounted at \"{}\"", fixture.point);
 
   const auto refused = RunInit(fixture.MountContext(), address);
@@ -190,7 +189,7 @@ TEST_CASE(
   REQUIRE_OK(RepositorySession::Open(fixture.MountContext(), address, LockUse::kNone));
 }
 
-TEST_CASE("backup job: what is not mounted is missing from the snapshot") {
+TEST_CASE("backup job: an unmounted path is missing from the snapshot") {
   MountsFixture fixture;
   const BackupReport partial = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
   REQUIRE(partial.tasks.at(0).state == TaskState::kPartlyDone);
@@ -201,7 +200,7 @@ TEST_CASE("backup job: what is not mounted is missing from the snapshot") {
   REQUIRE(whole.tasks.at(0).state == TaskState::kDone);
 }
 
-TEST_CASE("probe job: a source that does not answer is an error of its own") {
+TEST_CASE("probe job: a source that does not answer has its own error") {
   JobsFixture fixture;
   fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));
 
@@ -222,7 +221,7 @@ TEST_CASE("list: an unreadable repository does not hide the others") {
               .snapshots.empty());
 }
 
-TEST_CASE("find: latest is looked for in the repository of the source") {
+TEST_CASE("find: latest is looked up in the repository of the source") {
   JobsFixture fixture;
   const std::string head =
       "repositories:\n"
@@ -246,7 +245,7 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
   };
   const std::vector<RepositoryAddress> all = fixture.AllRepositories();
 
-  // The one in "other" is newer.
+  // The snapshot in "other" is newer.
   CHECK(Unwrap(find(all, "latest:fake/one")) == "main");
   CHECK(Unwrap(find(all, "latest:fake/one@n1")) == "main");
   CHECK(Unwrap(find({all[1]}, "latest:fake/one")) == "other");
@@ -256,20 +255,20 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
                 "in repositories \"main\" and \"other\"");
 }
 
-TEST_CASE("find: a suggestion of one repository is not lost in the next") {
+TEST_CASE("find: a suggestion from one repository is kept when others are searched") {
   JobsFixture fixture;
   const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
   const std::string id = report.tasks.at(0).snapshot.substr(0, 8);
   std::string typo = id;
   typo[6] = typo[6] == '0' ? '1' : '0';
 
-  // "other", which is searched last, holds nothing that is near.
+  // "other" is searched last, and has nothing similar.
   REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(), {.selector = typo},
                                    LockUse::kNone),
                 ErrorCode::kNotFound, fmt::format("did you mean \"{}\"?", id));
 }
 
-TEST_CASE("list: a selector may name the host") {
+TEST_CASE("list: a selector may have a host") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
   const auto list = [&](std::string_view selector) {
@@ -283,7 +282,7 @@ TEST_CASE("list: a selector may name the host") {
   CHECK(list("fake/one@n2") == 0);
 }
 
-TEST_CASE("list: a selector that names no known source is an error, with the nearest name") {
+TEST_CASE("list: a selector without a known source is an error with a suggestion") {
   JobsFixture fixture;
   const auto check = [&](std::string_view selector) {
     const auto listings = ListRepositories(fixture.Context(), fixture.AllRepositories(), selector);
@@ -296,10 +295,10 @@ TEST_CASE("list: a selector that names no known source is an error, with the nea
   REQUIRE_OK(check("fake/one"));
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
   fixture.Configure("repositories:\n  main: {url: 'memory:main', password_file: password}\n");
-  // Saved, and not configured any more.
+  // Saved, but no longer configured.
   REQUIRE_OK(check("fake/two"));
   REQUIRE_FAILS(check("fake/tow"), ErrorCode::kNotFound, "did you mean \"fake/two\"?");
-  // An unreadable repository might hold it.
+  // An unreadable repository might have it.
   fixture.settings.repositories[0].url = "memory:none";
   REQUIRE_OK(check("fake/tow"));
 }
@@ -321,7 +320,7 @@ TEST_CASE("list and find: a damaged snapshot does not hide the others") {
   CHECK(found.snapshot.id.Hex() == id);
   REQUIRE(found.warnings.size() == 1);
   CHECK_THAT(found.warnings[0], Catch::Contains(bad.name));
-  // It may have been the latest.
+  // The damaged one may be the latest.
   REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(),
                                    {.selector = "latest:fake/one"}, LockUse::kNone),
                 ErrorCode::kCorrupt, bad.name);
@@ -335,7 +334,7 @@ TEST_CASE("list and find: a damaged snapshot does not hide the others") {
   }
 }
 
-TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
+TEST_CASE("check job: sound repositories are reported as sound, damaged ones are not") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
   auto reports = RunCheck(fixture.Context(), fixture.AllRepositories(), {.read_data = true});
@@ -356,7 +355,7 @@ TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
   REQUIRE(reports.at(1).is_sound());
 }
 
-// A storage that lets itself be read, and nothing else.
+// A storage that can only be read.
 class ReadOnlyStorage final : public testing::ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -368,7 +367,7 @@ class ReadOnlyStorage final : public testing::ForwardingStorage {
   static Result<void> Refuse() { return Fail(ErrorCode::kDenied, "read-only file system"); }
 };
 
-TEST_CASE("repository session: a read-only storage is read without a lock, never written") {
+TEST_CASE("repository session: a read-only storage is read without a lock, and never written") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
   context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
@@ -383,7 +382,7 @@ TEST_CASE("repository session: a read-only storage is read without a lock, never
                 "lock repository \"main\"");
 }
 
-TEST_CASE("inventory job: pages go up by id, and say what snapshots and manifests say") {
+TEST_CASE("inventory job: pages are ordered by id, and have the facts of snapshots and manifests") {
   JobsFixture fixture;
   for (int i = 0; i < 3; ++i) {
     (void)RunBackup(fixture.Context(), fixture.AllSources(), "note " + std::to_string(i));
@@ -408,14 +407,14 @@ TEST_CASE("inventory job: pages go up by id, and say what snapshots and manifest
   REQUIRE(newest->note == "note 2");
   REQUIRE(newest->host == "n1");
   REQUIRE(newest->counts.items == 3);
-  REQUIRE(newest->counts.files == 3);  // two of the source, and the manifest
+  REQUIRE(newest->counts.files == 3);  // two files of the source, and the manifest
   REQUIRE(newest->counts.bytes > 9);
   REQUIRE(newest->parent);
   REQUIRE_FALSE(newest->error);
   REQUIRE(Unwrap(RunInventory(fixture.Context(), address, after)).snapshots.empty());
 }
 
-TEST_CASE("inventory job: a snapshot that cannot be read does not hide the others") {
+TEST_CASE("inventory job: an unreadable snapshot does not hide the others") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
   testing::MemoryStorage& storage = fixture.storages["memory:main"];

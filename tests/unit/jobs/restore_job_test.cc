@@ -16,7 +16,7 @@ namespace {
 
 using testing::Unwrap;
 
-// A source saved once; then its live state changes.
+// A source that was saved once; then its live state changed.
 struct SavedFixture : JobsFixture {
   SavedFixture() {
     BackupReport report = RunBackup(Context(), {AllSources()[0]}, "");
@@ -48,7 +48,7 @@ void RequireDone(const RestoreReport& report) {
   REQUIRE(report.state == TaskState::kDone);
 }
 
-TEST_CASE("restore job: a staging root gets what was saved, in a directory of its own") {
+TEST_CASE("restore job: a staging root gets the snapshot in a new directory") {
   SavedFixture fixture;
   const std::string root = fixture.directory.path() + "/staging";
   REQUIRE_OK(MakeDirectories(root));
@@ -62,13 +62,13 @@ TEST_CASE("restore job: a staging root gets what was saved, in a directory of it
   for (const std::string& warning : report.warnings) {
     REQUIRE_THAT(warning, !Catch::Contains("/proc/self"));
   }
-  // Once more, it is not empty.
+  // The second time it is not empty.
   report = fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = "a/b"});
   REQUIRE_THAT(report.error->message(), Catch::Contains(root + "/a/b\" is not empty"));
   REQUIRE_FALSE(report.began);
 }
 
-TEST_CASE("restore job: nothing leads out of a staging root") {
+TEST_CASE("restore job: no path leads out of a staging root") {
   SavedFixture fixture;
   const std::string root = fixture.directory.path() + "/staging";
   const std::string outside = fixture.directory.path() + "/outside";
@@ -93,7 +93,7 @@ TEST_CASE("restore job: nothing leads out of a staging root") {
   REQUIRE_THAT(report.error->Text(), Catch::Contains("open the restore root"));
 }
 
-TEST_CASE("restore job: a snapshot of another source than the plan names is refused") {
+TEST_CASE("restore job: a snapshot of another source than the plan's is refused") {
   SavedFixture fixture;
   const std::string root = fixture.directory.path();
   RestoreReport report = fixture.Restore(
@@ -103,7 +103,7 @@ TEST_CASE("restore job: a snapshot of another source than the plan names is refu
   REQUIRE_FALSE(std::filesystem::exists(root + "/x"));
 }
 
-TEST_CASE("restore job: a directory gets what was saved") {
+TEST_CASE("restore job: a directory gets the snapshot") {
   SavedFixture fixture;
   std::string to = fixture.directory.path() + "/new/deep";
 
@@ -115,7 +115,7 @@ TEST_CASE("restore job: a directory gets what was saved") {
   REQUIRE(std::filesystem::exists(to + "/manifest.json"));
 }
 
-TEST_CASE("restore job: what a snapshot does not have is told of every restore") {
+TEST_CASE("restore job: every restore warns about items missing from the snapshot") {
   SavedFixture fixture;
   REQUIRE(fixture.Restore({.directory = fixture.directory.path() + "/whole"}).warnings.empty());
   fixture.world.missing = {{"data/c", "permission denied", "let the agent read it"}};
@@ -134,7 +134,7 @@ TEST_CASE("restore job: what a snapshot does not have is told of every restore")
   }
 }
 
-TEST_CASE("restore job: one path of it, also written with slashes around") {
+TEST_CASE("restore job: a single path, also with leading and trailing slashes") {
   SavedFixture fixture;
   std::string to = fixture.directory.path() + "/new";
 
@@ -150,7 +150,7 @@ TEST_CASE("restore job: one path of it, also written with slashes around") {
   REQUIRE_FALSE(std::filesystem::exists(fixture.directory.path() + "/x"));
 }
 
-TEST_CASE("restore job: a directory with something in it is refused") {
+TEST_CASE("restore job: a non-empty directory is refused") {
   SavedFixture fixture;
   RestoreReport report = fixture.Restore({.directory = fixture.directory.path()});
   REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
@@ -160,7 +160,7 @@ TEST_CASE("restore job: a directory with something in it is refused") {
   REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
 }
 
-TEST_CASE("restore job: who turns out not to be alone at the second look goes on another time") {
+TEST_CASE("restore job: a rival lock found by the second check stops it, and it can be repeated") {
   SavedFixture fixture;
   JobContext context = fixture.Context();
   const FileName rival = fixture.AddRivalTo(context);
@@ -179,13 +179,13 @@ TEST_CASE("restore job: who turns out not to be alone at the second look goes on
   CHECK(fixture.TextOf(options.directory + "/data/a") == "alpha");
 }
 
-TEST_CASE("restore job: an unfinished one is resumed by the same command, and by no other") {
+TEST_CASE("restore job: an unfinished restore is resumed only by the same command") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
   const std::string mark = to + "/.holdfast-restore";
   RequireDone(fixture.Restore({.directory = to}));
   REQUIRE_FALSE(std::filesystem::exists(mark));
-  {  // As a killed one leaves it.
+  {  // as after a kill
     RestoreTarget target =
         Unwrap(RestoreTarget::At(to, {.what = fixture.snapshot + " \"\"", .may_be_full = true}));
     REQUIRE_OK(target.Begin());
@@ -207,21 +207,21 @@ TEST_CASE("restore job: an unfinished one is resumed by the same command, and by
   REQUIRE(std::filesystem::exists(to + "/data/b"));
   REQUIRE_FALSE(std::filesystem::exists(mark));
 
-  // Once it is finished it is a directory like any other.
+  // A finished one is a directory like any other.
   report = fixture.Restore({.directory = to});
   REQUIRE_THAT(report.error->message(), Catch::Contains("is not empty"));
   REQUIRE_THAT(report.error->hint(), Catch::Contains("--overwrite"));
   REQUIRE_FALSE(report.began);
 }
 
-TEST_CASE("restore job: after a crash of the machine contents are compared") {
+TEST_CASE("restore job: after a reboot contents are compared") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
   const std::string mark = to + "/.holdfast-restore";
   RequireDone(fixture.Restore({.directory = to}));
   const auto time = std::filesystem::last_write_time(to + "/data/a");
   const auto crash = [&] {
-    REQUIRE_OK(WriteFileAtomic(to + "/data/a", AsBytes("xxxxx"), 0600));  // the size is right
+    REQUIRE_OK(WriteFileAtomic(to + "/data/a", AsBytes("xxxxx"), 0600));  // the same size
     std::filesystem::last_write_time(to + "/data/a", time);
     REQUIRE_OK(WriteFileAtomic(
         mark, AsBytes("holdfast restore 1\n" + fixture.snapshot + " \"\"\nanother-start\n"), 0600));
@@ -239,7 +239,7 @@ TEST_CASE("restore job: after a crash of the machine contents are compared") {
   REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
 }
 
-TEST_CASE("restore job: two do not write into one directory, and a foreign mark is refused") {
+TEST_CASE("restore job: a directory in use or with a foreign mark is refused") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
   RestoreTarget held = Unwrap(RestoreTarget::At(to, {.what = fixture.snapshot + " \"\""}));
@@ -268,27 +268,27 @@ TEST_CASE("restore job: two do not write into one directory, and a foreign mark 
   }
 }
 
-TEST_CASE("restore job: into a tree that is there, replacing, removing and only telling") {
+TEST_CASE("restore job: into an existing tree it replaces, removes, or only reports") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
   RequireDone(fixture.Restore({.directory = to}));
   REQUIRE_OK(WriteFileAtomic(to + "/data/a", AsBytes("mine"), 0600));
   REQUIRE_OK(WriteFileAtomic(to + "/data/extra", AsBytes("mine"), 0600));
 
-  std::vector<std::string> told;
+  std::vector<std::string> changes;
   RestoreOptions options = {.directory = to, .overwrite = Overwrite::kIfChanged};
-  options.remove_others = true;
+  options.delete_extraneous = true;
   options.dry_run = true;
-  options.on_change = [&told](const ExtractChange& change) -> Result<void> {
-    told.push_back(std::string(1, change.change) + " " + std::string(change.path));
+  options.on_change = [&changes](const ExtractChange& change) -> Result<void> {
+    changes.push_back(std::string(1, change.change) + " " + std::string(change.path));
     return {};
   };
   RestoreReport report = fixture.Restore(options);
   RequireDone(report);
   REQUIRE(report.dry_run);
   REQUIRE(report.removed == 1);
-  REQUIRE(std::ranges::find(told, "M data/a") != told.end());
-  REQUIRE(std::ranges::find(told, "- data/extra") != told.end());
+  REQUIRE(std::ranges::find(changes, "M data/a") != changes.end());
+  REQUIRE(std::ranges::find(changes, "- data/extra") != changes.end());
   REQUIRE(fixture.TextOf(to + "/data/a") == "mine");
 
   report = fixture.Restore({.directory = to, .overwrite = Overwrite::kNever});
@@ -330,14 +330,14 @@ TEST_CASE("restore job: in place goes step by step, after a safety snapshot") {
                                             "open backup", "prepare", "cut", "finish", "swap",
                                             "verify", "commit"});
   REQUIRE_FALSE(fixture.HasJournal());
-  // The way back: the safety snapshot restores what was live.
+  // The safety snapshot restores the live state.
   RequireDone(fixture.Restore({.selector = report.safety_snapshot->snapshot,
                                .mode = RestoreMode::kInPlace,
                                .safety_snapshot = false}));
   REQUIRE(fixture.world.live.at("data/a") == "changed");
 }
 
-TEST_CASE("restore job: a safety snapshot that fails stops the restore") {
+TEST_CASE("restore job: a failed safety snapshot stops the restore") {
   SavedFixture fixture;
   fixture.world.failures.emplace("prepare", Error(ErrorCode::kDenied, "not allowed"));
 
@@ -352,18 +352,18 @@ TEST_CASE("restore job: a safety snapshot that fails stops the restore") {
   RequireDone(fixture.InPlace(false));
 }
 
-TEST_CASE("restore job: a safety snapshot is no backup, and undoes the restore") {
+TEST_CASE("restore job: a safety snapshot is not a backup, and can undo the restore") {
   SavedFixture fixture;
   const RestoreReport first = fixture.InPlace();
   RequireDone(first);
   CHECK(first.safety_snapshot->name == "one-before-restore");
 
-  // Again: the same snapshot, not what the first restore replaced.
+  // The same snapshot again, not the state that the first restore replaced.
   const RestoreReport second = fixture.InPlace();
   RequireDone(second);
   CHECK(second.snapshot == fixture.snapshot);
   CHECK(fixture.world.live.at("data/a") == "alpha");
-  // And the next backup goes on from the backup.
+  // The next backup has the last backup as parent.
   CHECK(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].parent ==
         fixture.snapshot);
 
@@ -379,7 +379,7 @@ TEST_CASE("restore job: a safety snapshot is no backup, and undoes the restore")
   RequireDone(
       fixture.Restore({.selector = "fake/one", .mode = RestoreMode::kInPlace, .undo = true}));
   CHECK(fixture.world.live.at("data/a") == "alpha");
-  // Exactly this pair of names belongs together.
+  // Only this pair of names belongs together.
   CHECK(fixture
             .Restore({.selector = first.safety_snapshot->snapshot,
                       .mode = RestoreMode::kInPlace,
@@ -388,7 +388,7 @@ TEST_CASE("restore job: a safety snapshot is no backup, and undoes the restore")
 }
 
 TEST_CASE(
-    "restore job: safety snapshots of builds without names for them are known by their note") {
+    "restore job: safety snapshots of builds without a name tag are recognized by their note") {
   SavedFixture fixture;
   const std::string note = "safety snapshot before restore of " + fixture.snapshot;
   const repository::Id tagless = Unwrap(repository::ParseId(
@@ -414,7 +414,7 @@ TEST_CASE(
   CHECK(fixture.world.live.at("data/a") == "changed");
 }
 
-TEST_CASE("restore job: a restore that is not swapped leaves no safety snapshot") {
+TEST_CASE("restore job: a restore that fails before the swap leaves no safety snapshot") {
   for (const char* step : {"stage", "validate"}) {
     SavedFixture fixture;
     fixture.world.failures.emplace(step, Error(ErrorCode::kCorrupt, "the tool refuses it"));
@@ -425,7 +425,7 @@ TEST_CASE("restore job: a restore that is not swapped leaves no safety snapshot"
   }
 }
 
-TEST_CASE("restore job: an undo from a partial safety snapshot removes nothing") {
+TEST_CASE("restore job: undo from a partial safety snapshot removes nothing") {
   SavedFixture fixture;
   fixture.world.live["data/c"] = "unreadable, so the safety snapshot does not have it";
   fixture.world.unreadable.emplace("data/c", Error(ErrorCode::kDenied, "permission denied"));
@@ -440,7 +440,7 @@ TEST_CASE("restore job: an undo from a partial safety snapshot removes nothing")
   CHECK(fixture.world.live.at("data/c") == "put back by hand");
 }
 
-TEST_CASE("restore job: content that the service's checker refuses needs --allow-invalid") {
+TEST_CASE("restore job: a snapshot marked invalid needs --allow-invalid") {
   SavedFixture fixture;
   fixture.world.invalid = {"fake refuses data/a"};
   const BackupReport saved = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
@@ -460,7 +460,7 @@ TEST_CASE("restore job: content that the service's checker refuses needs --allow
   CHECK_THAT(done.warnings.at(0), Catch::Contains("is invalid: fake refuses data/a"));
 }
 
-TEST_CASE("restore job: a step that fails rolls back") {
+TEST_CASE("restore job: a failed step rolls back") {
   for (const char* step : {"stage", "validate", "swap", "verify"}) {
     SavedFixture fixture;
     fixture.world.failures.emplace(step, Error(ErrorCode::kCorrupt, "the tool refuses it"));
@@ -478,7 +478,7 @@ TEST_CASE("restore job: a step that fails rolls back") {
   }
 }
 
-TEST_CASE("restore job: what cannot be rolled back stays in the journal") {
+TEST_CASE("restore job: a failed rollback stays in the journal") {
   SavedFixture fixture;
   fixture.world.failures.emplace("verify", Error(ErrorCode::kUnavailable, "no answer"));
   fixture.world.failures.emplace("rollback", Error(ErrorCode::kNoSpace, "full"));
@@ -498,7 +498,7 @@ TEST_CASE("restore job: what cannot be rolled back stays in the journal") {
   REQUIRE_FALSE(fixture.HasJournal());
 }
 
-TEST_CASE("restore job: a commit that fails leaves the new state and the journal") {
+TEST_CASE("restore job: a failed commit leaves the new state and the journal") {
   SavedFixture fixture;
   fixture.world.failures.emplace("commit", Error(ErrorCode::kDenied, "cannot remove"));
 
@@ -525,7 +525,7 @@ TEST_CASE("restore job: a stop before the swap rolls back") {
   REQUIRE(fixture.world.live.at("data/a") == "changed");
 }
 
-TEST_CASE("restore job: in place wants the configured source on its own node") {
+TEST_CASE("restore job: in place requires the configured source on its own node") {
   SavedFixture fixture;
   fixture.settings.node = "n2";
   RestoreReport report =
@@ -540,7 +540,7 @@ TEST_CASE("restore job: in place wants the configured source on its own node") {
   REQUIRE_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
 }
 
-TEST_CASE("restore job: in place one path is restored, and nothing else") {
+TEST_CASE("restore job: in place with a path restores nothing else") {
   SavedFixture fixture;
   fixture.world.live["data/b"] = "changed, too";
   fixture.world.live["data/new"] = "later";
@@ -563,7 +563,7 @@ TEST_CASE("restore job: in place one path is restored, and nothing else") {
   CHECK(fixture.world.live.at("data/new") == "later");
 }
 
-TEST_CASE("restore job: a safety snapshot leaves out what was staged") {
+TEST_CASE("restore job: a safety snapshot omits staged files") {
   SavedFixture fixture;
   fixture.world.live["data/staged"] = "new state";
 
@@ -577,7 +577,7 @@ TEST_CASE("restore job: a safety snapshot leaves out what was staged") {
   CHECK_FALSE(std::filesystem::exists(to + "/data/staged"));
 }
 
-TEST_CASE("restore job: a dry run in place changes nothing and says what would change") {
+TEST_CASE("restore job: a dry run in place changes nothing and lists the changes") {
   SavedFixture fixture;
   const std::map<std::string, std::string> before = fixture.world.live;
 
@@ -606,7 +606,7 @@ TEST_CASE("restore job: a dry run in place changes nothing and says what would c
   CHECK_FALSE(report.rolled_back);
 }
 
-TEST_CASE("restore job: a dry run in place keeps the first changes and counts all") {
+TEST_CASE("restore job: a dry run in place lists the first changes and counts all") {
   SavedFixture fixture;
   for (std::size_t i = 0; i < kPlanMax + 5; ++i)
     fixture.world.live[fmt::format("data/{:06}", i)] = "x";
@@ -618,7 +618,7 @@ TEST_CASE("restore job: a dry run in place keeps the first changes and counts al
   CHECK(report.plan_count == kPlanMax + 7);
 }
 
-TEST_CASE("restore job: a dry run in place leaves an interrupted restore alone") {
+TEST_CASE("restore job: a dry run in place does not touch an interrupted restore") {
   SavedFixture fixture;
   RestoreJournal journal(fixture.settings.state_dir, {.run = "01HF7YAT00R40M30E209RG50S1",
                                                       .kind = "fake",
@@ -638,7 +638,7 @@ TEST_CASE("restore job: a dry run in place leaves an interrupted restore alone")
   CHECK(std::ranges::find(fixture.world.steps, "recover swapping") == fixture.world.steps.end());
 }
 
-TEST_CASE("restore job: a source that is busy is not restored") {
+TEST_CASE("restore job: a busy source is not restored") {
   SavedFixture fixture;
   JobContext holder = fixture.Context();
   auto held = Unwrap(SourceSession::Open(holder, *fixture.AllSources()[0], "backup"));
@@ -670,7 +670,7 @@ TEST_CASE("restore job: a method gets its options, typed and checked") {
                Catch::Contains("--bump is given 2 times"));
 }
 
-TEST_CASE("restore job: the options choose one method, and only its own options go with it") {
+TEST_CASE("restore job: the options choose one method, and options of others are refused") {
   SavedFixture fixture;
   const auto refused = [&fixture](std::map<std::string, std::vector<std::string>> options) {
     const RestoreReport report =
@@ -682,7 +682,7 @@ TEST_CASE("restore job: the options choose one method, and only its own options 
   RestoreReport report = fixture.Restore(
       {.mode = RestoreMode::kMethod, .kind_options = {{"send", {"anna"}}, {"only", {"a", "b"}}}});
   RequireDone(report);
-  // A method that takes no safety snapshot is given no way to take one.
+  // A method without a safety snapshot cannot take one.
   CHECK(report.lines == std::vector<std::string>{"sent to anna", "color "});
 
   CHECK_THAT(refused({{"send", {"anna"}}, {"bump", {"5"}}}),
@@ -698,7 +698,7 @@ TEST_CASE("restore job: the options choose one method, and only its own options 
              Catch::Contains("--bump belongs to --stage-dir, not to --in-place"));
 }
 
-TEST_CASE("restore job: an option of another kind is refused with that kind") {
+TEST_CASE("restore job: an option of another kind is refused, naming that kind") {
   SavedFixture fixture;
   SourceKind other = testing::FakeKind(fixture.world, "other");
   other.restore_methods = {{.name = "beam",
@@ -715,7 +715,7 @@ TEST_CASE("restore job: an option of another kind is refused with that kind") {
                Catch::Contains("it is an option of other snapshots (--beam)"));
 }
 
-TEST_CASE("restore job: a kind without a restore in place says why, and what it has") {
+TEST_CASE("restore job: a kind without in-place restore gives the reason and its methods") {
   SavedFixture fixture;
   std::erase_if(fixture.kinds[0].restore_methods,
                 [](const RestoreMethod& method) { return method.name == kInPlaceName; });
@@ -744,7 +744,7 @@ TEST_CASE("restore job: a method that needs the source's configuration is refuse
   CHECK_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
 }
 
-TEST_CASE("restore job: options that are fixed stand beside those that are given") {
+TEST_CASE("restore job: fixed options are combined with given ones") {
   SavedFixture fixture;
   config::Values fixed;
   fixed.Set("stage_dir", std::string("/srv/fixed"));
@@ -763,9 +763,9 @@ TEST_CASE("restore job: options that are fixed stand beside those that are given
   CHECK(report.error->code() == ErrorCode::kDenied);
   CHECK_THAT(report.error->message(), Catch::Contains("--stage-dir is already fixed"));
 
-  // What is required may be fixed.
+  // A required option may be fixed.
   RequireDone(fixture.Restore({.mode = RestoreMode::kMethod, .fixed_options = fixed}));
-  // The method that was chosen before gets what it requires, or is refused.
+  // A method chosen by name still needs its required options.
   report = fixture.Restore({.mode = RestoreMode::kMethod, .method = "send"});
   CHECK_THAT(report.error->message(), Catch::Contains("no \"send\"; expected a string: to whom"));
   report = fixture.Restore(
@@ -773,7 +773,7 @@ TEST_CASE("restore job: options that are fixed stand beside those that are given
   CHECK_THAT(report.error->message(), Catch::Contains("--bump belongs to --stage-dir"));
 }
 
-TEST_CASE("restore job: a method may be tried, and changes nothing") {
+TEST_CASE("restore job: a method has a dry run, which changes nothing") {
   SavedFixture fixture;
 
   RestoreReport report = fixture.Restore(
@@ -793,7 +793,7 @@ TEST_CASE("restore job: a method may be tried, and changes nothing") {
              Catch::Contains("a restore with --send does not support --dry-run"));
 }
 
-TEST_CASE("restore job: of what a method does part may fail") {
+TEST_CASE("restore job: a method may be partly done") {
   SavedFixture fixture;
 
   const RestoreReport report = fixture.Restore(
@@ -805,7 +805,7 @@ TEST_CASE("restore job: of what a method does part may fail") {
   CHECK(report.lines.size() == 1);
 }
 
-TEST_CASE("restore job: a method saves first what it takes away, by another name") {
+TEST_CASE("restore job: a method takes a safety snapshot before it removes anything") {
   SavedFixture fixture;
   const RestoreOptions options = {.mode = RestoreMode::kMethod,
                                   .kind_options = {{"stage_dir", {"x"}}, {"bump", {"7"}}}};
@@ -829,7 +829,7 @@ TEST_CASE("restore job: a method saves first what it takes away, by another name
   CHECK_THAT(report.error->Text(), Catch::Contains("--no-safety-snapshot"));
 }
 
-TEST_CASE("restore job: with a repository alone a directory needs no settings") {
+TEST_CASE("restore job: into a directory it needs only a repository, no settings") {
   SavedFixture fixture;
   JobContext context = fixture.Context();
   context.settings = nullptr;
@@ -843,7 +843,7 @@ TEST_CASE("restore job: with a repository alone a directory needs no settings") 
           ErrorCode::kInvalidArgument);
 }
 
-TEST_CASE("restore job: a snapshot that is nowhere, or in two places, is not guessed") {
+TEST_CASE("restore job: an unknown or ambiguous snapshot is an error") {
   SavedFixture fixture;
   RestoreReport report = fixture.Restore({.selector = "latest:fake/none", .directory = "/x"});
   REQUIRE(report.error->code() == ErrorCode::kNotFound);
@@ -857,7 +857,7 @@ TEST_CASE("restore job: a snapshot that is nowhere, or in two places, is not gue
   REQUIRE_THAT(report.error->hint(), Catch::Contains("--repository"));
 }
 
-TEST_CASE("restore job: a repository that is gone is a warning when another has the snapshot") {
+TEST_CASE("restore job: an unreachable repository is a warning if another has the snapshot") {
   SavedFixture fixture;
   fixture.settings.repositories[1].url = "memory:none";
   std::string to = fixture.directory.path() + "/new";

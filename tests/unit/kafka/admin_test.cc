@@ -20,8 +20,8 @@ std::unique_ptr<Client> Open(const MockCluster& kafka) {
   return Unwrap(Client::Open(kafka.options()));
 }
 
-// The mock cluster answers none of these requests but those to a group's coordinator, and has no
-// controller, which most go to.
+// The mock cluster answers only requests to a group's coordinator. It has no controller, which gets
+// most of the others.
 std::unique_ptr<Client> OpenBriefly(const MockCluster& kafka) {
   ClientOptions options = kafka.options();
   options.time_limit = std::chrono::milliseconds(200);
@@ -53,7 +53,7 @@ TEST_CASE("kafka groups: offsets are committed for each partition") {
   CHECK(Is(outcomes[3], ErrorCode::kNotFound));
 }
 
-TEST_CASE("kafka groups: while a group has members nothing is committed") {
+TEST_CASE("kafka groups: nothing is committed while a group has members") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto client = Open(kafka);
@@ -66,7 +66,7 @@ TEST_CASE("kafka groups: while a group has members nothing is committed") {
   CHECK_THAT(outcomes[0]->hint(), Catch::Contains("stop its consumers"));
 }
 
-TEST_CASE("kafka groups: one that may not be described fails alone") {
+TEST_CASE("kafka groups: a group without the right to describe it fails alone") {
   MockCluster kafka;
   auto client = Open(kafka);
   kafka.FailNext(Api::kOffsetFetch, {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED});
@@ -78,14 +78,14 @@ TEST_CASE("kafka groups: one that may not be described fails alone") {
   CHECK_THAT(offsets[0].error->hint(), Catch::Contains("DESCRIBE on group \"billing\""));
 }
 
-TEST_CASE("kafka admin: what no broker answers ends with its time") {
+TEST_CASE("kafka admin: unanswered requests end at the time limit") {
   MockCluster kafka;
   auto client = OpenBriefly(kafka);
   const std::vector<NewTopic> topics = {{.name = "orders"}};
   const std::vector<std::string> names = {"orders"};
-  const std::vector<MorePartitions> more = {{"orders", 5}};
+  const std::vector<NewPartitionCount> more = {{"orders", 5}};
   const std::vector<AclBinding> bindings = {kBinding};
-  const std::vector<DeleteBefore> records = {{{"orders", 0}, 5}};
+  const std::vector<RecordDeletion> records = {{{"orders", 0}, 5}};
 
   const auto is_over = [](const auto& result) {
     REQUIRE_FAILS(result, ErrorCode::kTimedOut, "kafka at ");
@@ -97,7 +97,7 @@ TEST_CASE("kafka admin: what no broker answers ends with its time") {
   is_over(CreateAcls(*client, bindings, {}));
 }
 
-TEST_CASE("kafka admin: what a broker is too old for is unsupported") {
+TEST_CASE("kafka admin: requests unknown to an old broker are unsupported") {
   MockCluster kafka;
   auto client = Open(kafka);
   const std::vector<ConfigOwner> owners = {{ConfigScope::kBroker, "1"}};
@@ -108,7 +108,7 @@ TEST_CASE("kafka admin: what a broker is too old for is unsupported") {
   CHECK_THAT(configs[0].error->message(), Catch::Contains("kafka at "));
 }
 
-TEST_CASE("kafka users: they are told where librdkafka can") {
+TEST_CASE("kafka users: they are listed if librdkafka can") {
   MockCluster kafka;
   auto client = OpenBriefly(kafka);
 
@@ -120,7 +120,7 @@ TEST_CASE("kafka users: they are told where librdkafka can") {
     REQUIRE_FAILS(users, ErrorCode::kUnsupported, "librdkafka 2.2 or later");
 }
 
-TEST_CASE("kafka admin: nothing is asked for nothing") {
+TEST_CASE("kafka admin: empty lists send no requests") {
   MockCluster kafka;
   auto client = Open(kafka);
 
@@ -134,7 +134,7 @@ TEST_CASE("kafka admin: nothing is asked for nothing") {
   CHECK(Unwrap(DescribeGroups(*client, {}, {})).empty());
 }
 
-TEST_CASE("kafka configs: what cannot be asked for does not keep the others from being asked") {
+TEST_CASE("kafka configs: an invalid owner does not affect the others") {
   MockCluster kafka;
   auto client = OpenBriefly(kafka);
   const std::vector<ConfigOwner> owners = {{ConfigScope::kTopic, "orders"},
@@ -155,7 +155,7 @@ TEST_CASE("kafka configs: what cannot be asked for does not keep the others from
   CHECK(Is(configs[4].error, ErrorCode::kTimedOut));
 }
 
-TEST_CASE("kafka configs: one entry alone is changed where librdkafka can") {
+TEST_CASE("kafka configs: single entries are changed if librdkafka can") {
   MockCluster kafka;
   auto client = OpenBriefly(kafka);
   const std::vector<ConfigChange> changes = {
@@ -169,7 +169,7 @@ TEST_CASE("kafka configs: one entry alone is changed where librdkafka can") {
     REQUIRE_FAILS(outcomes, ErrorCode::kUnsupported, "cannot change single entries");
 }
 
-TEST_CASE("kafka configs: a value that no broker can be told is refused") {
+TEST_CASE("kafka configs: a value that cannot be sent is refused") {
   MockCluster kafka;
   auto client = Open(kafka);
   const std::vector<ConfigSet> sets = {
@@ -178,7 +178,7 @@ TEST_CASE("kafka configs: a value that no broker can be told is refused") {
   REQUIRE_FAILS(ReplaceConfigs(*client, sets, {}), ErrorCode::kInvalidArgument, "retention.ms");
 }
 
-TEST_CASE("kafka topics: what librdkafka refuses is the error of its topic") {
+TEST_CASE("kafka topics: a topic that librdkafka refuses has its own error") {
   MockCluster kafka;
   auto client = Open(kafka);
   const std::vector<NewTopic> topics = {
@@ -194,18 +194,18 @@ TEST_CASE("kafka topics: what librdkafka refuses is the error of its topic") {
   CHECK(Is(outcomes[2], ErrorCode::kInvalidArgument));
 }
 
-TEST_CASE("kafka topics: records of a partition that is not there are not deleted") {
+TEST_CASE("kafka topics: records of an unknown partition are not deleted") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto client = Open(kafka);
-  const std::vector<DeleteBefore> records = {{{"orders", 3}, 5}};
+  const std::vector<RecordDeletion> records = {{{"orders", 3}, 5}};
 
   const auto outcomes = DeleteRecords(*client, records, {});
 
   CHECK_FALSE((outcomes && !(*outcomes)[0]));
 }
 
-TEST_CASE("kafka acls: a binding of a kind that librdkafka does not know is named") {
+TEST_CASE("kafka acls: a binding type unknown to librdkafka is named") {
   MockCluster kafka;
   auto client = Open(kafka);
   AclBinding token = kBinding;

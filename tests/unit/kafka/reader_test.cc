@@ -28,10 +28,10 @@ std::string TextOf(const std::optional<ByteView>& bytes) {
   return bytes ? std::string(AsText(*bytes)) : "-";
 }
 
-// What came of each tag: "0=first 1=second end2 not_found".
-using Story = std::map<std::uint64_t, std::string>;
+// The events of each tag: "0=first 1=second end2 not_found".
+using EventsByTag = std::map<std::uint64_t, std::string>;
 
-std::string Told(const ReadEvent& event) {
+std::string Described(const ReadEvent& event) {
   switch (event.kind) {
     case ReadEvent::Kind::kRecord:
       return std::to_string(event.offset) + "=" + TextOf(event.value);
@@ -43,21 +43,21 @@ std::string Told(const ReadEvent& event) {
   return "";
 }
 
-// Reads until each of so many tags has come to its end or failed.
-Story ReadToEnds(Reader& reader, std::size_t tags) {
-  Story story;
+// Reads until this many tags have ended or failed.
+EventsByTag ReadToEnds(Reader& reader, std::size_t tags) {
+  EventsByTag by_tag;
   std::size_t ended = 0;
   while (ended < tags) {
     for (const auto events = Unwrap(reader.Next(kLimit, {})); const ReadEvent& event : events) {
-      std::string& line = story[event.tag];
-      line += (line.empty() ? "" : " ") + Told(event);
+      std::string& line = by_tag[event.tag];
+      line += (line.empty() ? "" : " ") + Described(event);
       if (event.kind != ReadEvent::Kind::kRecord) ++ended;
     }
   }
-  return story;
+  return by_tag;
 }
 
-TEST_CASE("kafka reader: records come as they were written") {
+TEST_CASE("kafka reader: records are read as written") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   WriteAll(kafka.options(), {"orders", 0},
@@ -80,7 +80,7 @@ TEST_CASE("kafka reader: records come as they were written") {
         std::vector<std::string>{"0 k v 1", "1 - - 1700000000000", "2   -5", "3 k - -1"});
 }
 
-TEST_CASE("kafka reader: headers keep their order, repeated names, and null apart from empty") {
+TEST_CASE("kafka reader: headers keep their order and duplicates, and null differs from empty") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto writer = Unwrap(Writer::Open(kafka.options(), {}, {}));
@@ -106,7 +106,7 @@ TEST_CASE("kafka reader: headers keep their order, repeated names, and null apar
   CHECK(found == std::vector<std::string>{"record", "b=1", "a=-", "b=", "=x", "record"});
 }
 
-TEST_CASE("kafka reader: several partitions, each from its offset to its end") {
+TEST_CASE("kafka reader: several partitions are read, each from its offset") {
   MockCluster kafka(2);
   kafka.CreateTopic("orders", 3);
   kafka.CreateTopic("clicks", 1);
@@ -120,10 +120,11 @@ TEST_CASE("kafka reader: several partitions, each from its offset to its end") {
   REQUIRE_OK(reader->Start({"clicks", 0}, 0, 20));
 
   CHECK(ReadToEnds(*reader, 4) ==
-        Story{{10, "0=0 1=1 2=2 end3"}, {11, "end0"}, {12, "end2"}, {20, "0=0 1=1 2=2 3=3 end4"}});
+        EventsByTag{
+            {10, "0=0 1=1 2=2 end3"}, {11, "end0"}, {12, "end2"}, {20, "0=0 1=1 2=2 3=3 end4"}});
 }
 
-TEST_CASE("kafka reader: an offset that is not there ends its partition, and no other") {
+TEST_CASE("kafka reader: a missing offset ends only its partition") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 2);
   WriteNumbers(kafka.options(), {"orders", 0}, 2);
@@ -132,11 +133,11 @@ TEST_CASE("kafka reader: an offset that is not there ends its partition, and no 
   REQUIRE_OK(reader->Start({"orders", 0}, 99, 0));
   REQUIRE_OK(reader->Start({"orders", 1}, 0, 1));
 
-  CHECK(ReadToEnds(*reader, 2) == Story{{0, "not_found"}, {1, "0=0 1=1 end2"}});
-  reader->Stop({"orders", 0});  // it has ended by itself
+  CHECK(ReadToEnds(*reader, 2) == EventsByTag{{0, "not_found"}, {1, "0=0 1=1 end2"}});
+  reader->Stop({"orders", 0});  // it has already ended
 }
 
-TEST_CASE("kafka reader: a failure names the topic and the right that is missing") {
+TEST_CASE("kafka reader: a failure names the topic and the missing right") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   WriteNumbers(kafka.options(), {"orders", 0}, 1);
@@ -152,37 +153,37 @@ TEST_CASE("kafka reader: a failure names the topic and the right that is missing
   CHECK_THAT(events[0].failure->hint(), Catch::Contains("READ on topic \"orders\""));
 }
 
-TEST_CASE("kafka reader: a partition that failed can be begun again") {
+TEST_CASE("kafka reader: a failed partition can be started again") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   WriteNumbers(kafka.options(), {"orders", 0}, 2);
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 50, 1));
-  CHECK(ReadToEnds(*reader, 1) == Story{{1, "not_found"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{1, "not_found"}});
 
   REQUIRE_OK(reader->Start({"orders", 0}, 1, 2));
 
-  CHECK(ReadToEnds(*reader, 1) == Story{{2, "1=1 end2"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{2, "1=1 end2"}});
 }
 
-TEST_CASE("kafka reader: nothing comes of a partition that was stopped") {
+TEST_CASE("kafka reader: a stopped partition delivers nothing more") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 2);
   WriteNumbers(kafka.options(), {"orders", 0}, 500);
   WriteNumbers(kafka.options(), {"orders", 1}, 3);
   auto reader = OpenReader(kafka, {.batch_records_max = 1});
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
-  CHECK(Told(Unwrap(reader->Next(kLimit, {}))[0]) == "0=0");
+  CHECK(Described(Unwrap(reader->Next(kLimit, {}))[0]) == "0=0");
 
   reader->Stop({"orders", 0});
   REQUIRE_OK(reader->Start({"orders", 1}, 1, 1));
-  CHECK(ReadToEnds(*reader, 1) == Story{{1, "1=1 2=2 end3"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{1, "1=1 2=2 end3"}});
 
   REQUIRE_OK(reader->Start({"orders", 0}, 498, 5));
-  CHECK(ReadToEnds(*reader, 1) == Story{{5, "498=498 499=499 end500"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{5, "498=498 499=499 end500"}});
 }
 
-TEST_CASE("kafka reader: a batch is no larger than asked for") {
+TEST_CASE("kafka reader: a batch is no larger than requested") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   WriteNumbers(kafka.options(), {"orders", 0}, 100);
@@ -198,26 +199,26 @@ TEST_CASE("kafka reader: a batch is no larger than asked for") {
   }
 }
 
-TEST_CASE("kafka reader: an end comes again when the partition has grown") {
+TEST_CASE("kafka reader: a partition that grew ends again") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
-  CHECK(ReadToEnds(*reader, 1) == Story{{0, "end0"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{0, "end0"}});
 
   WriteNumbers(kafka.options(), {"orders", 0}, 2);
 
-  CHECK(ReadToEnds(*reader, 1) == Story{{0, "0=0 1=1 end2"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{0, "0=0 1=1 end2"}});
 }
 
-TEST_CASE("kafka reader: it follows a leader, and goes on when a connection broke") {
+TEST_CASE("kafka reader: it follows a leader, and continues after a lost connection") {
   MockCluster kafka(2);
   kafka.CreateTopic("orders", 1, 2);
   kafka.SetLeader("orders", 0, 1);
   WriteNumbers(kafka.options(), {"orders", 0}, 20);
   auto reader = OpenReader(kafka, {.batch_records_max = 1});
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
-  CHECK(Told(Unwrap(reader->Next(kLimit, {}))[0]) == "0=0");
+  CHECK(Described(Unwrap(reader->Next(kLimit, {}))[0]) == "0=0");
 
   kafka.SetLeader("orders", 0, 2);
   kafka.FailNext(Api::kFetch, {RD_KAFKA_RESP_ERR__TRANSPORT});
@@ -226,7 +227,7 @@ TEST_CASE("kafka reader: it follows a leader, and goes on when a connection brok
   CHECK_THAT(rest, Catch::StartsWith("1=1 2=2 ") && Catch::EndsWith(" 19=19 end20"));
 }
 
-TEST_CASE("kafka reader: where nothing comes its error says what librdkafka knows") {
+TEST_CASE("kafka reader: the error of an unreachable cluster has librdkafka's reason") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   kafka.SetDown();
@@ -236,7 +237,7 @@ TEST_CASE("kafka reader: where nothing comes its error says what librdkafka know
   REQUIRE_FAILS(reader->Next(std::chrono::milliseconds(300), {}), ErrorCode::kUnavailable,
                 "kafka at ");
   kafka.SetUp();
-  CHECK(ReadToEnds(*reader, 1) == Story{{0, "end0"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{0, "end0"}});
 }
 
 TEST_CASE("kafka reader: a stop ends the wait") {
@@ -244,14 +245,14 @@ TEST_CASE("kafka reader: a stop ends the wait") {
   kafka.CreateTopic("orders", 1);
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
-  CHECK(ReadToEnds(*reader, 1) == Story{{0, "end0"}});
+  CHECK(ReadToEnds(*reader, 1) == EventsByTag{{0, "end0"}});
 
   std::stop_source stop;
   std::jthread stopper([&] { stop.request_stop(); });
   REQUIRE_FAILS(reader->Next(kLimit, stop.get_token()), ErrorCode::kCancelled, "stopped");
 }
 
-TEST_CASE("kafka reader: a topic that cannot be named") {
+TEST_CASE("kafka reader: an invalid topic name is refused") {
   MockCluster kafka;
   auto reader = OpenReader(kafka);
 

@@ -14,7 +14,7 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// A snapshot as strangers write them.
+// A snapshot as a foreign program writes it.
 void SaveSnapshotOf(Repository& repository, std::string_view tree,
                     std::string_view time = "2026-11-21T05:45:28Z") {
   const std::string json = fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree);
@@ -36,7 +36,7 @@ struct CheckFixture : RepositoryFixture {
     Progress progress;
     return Unwrap(CheckRepository(*repository, {.read_data = read_data}, progress, {}));
   }
-  // The same, with all that is told.
+  // The same, with all findings.
   std::vector<CheckFinding> Findings(bool read_data = false) {
     auto repository = Open();
     Progress progress;
@@ -105,7 +105,7 @@ TEST_CASE("check: a sound repository has no errors") {
     CHECK(report.hints.empty());
     CHECK(report.snapshots == 2);
     CHECK(report.packs == fixture.CountFiles(FileKind::kPack));
-    // Each snapshot: the two wrappings, the top, "data"; "deep" is the same in both.
+    // Each snapshot: two directories of the path, the top, "data". Both share "deep".
     CHECK(report.trees == 9);
     CHECK(report.packs_unreferenced == 0);
     std::uint64_t bytes = 0;
@@ -149,11 +149,11 @@ TEST_CASE("check: a flipped bit is found by reading the data") {
   CHECK_FALSE(Mentions(report.errors, "\"/files/app/data/a\""));
 }
 
-TEST_CASE("check: damage of trees, headers and sizes") {
+TEST_CASE("check: damaged trees, headers and sizes are found") {
   CheckFixture fixture;
   SECTION("a tree") {
     BlobLocation location = fixture.LocationOf(BlobType::kTree, "{\"nodes\":[]}\n");
-    REQUIRE(location.length == 0);  // there is none in this repository
+    REQUIRE(location.length == 0);  // this repository has none
     auto repository = fixture.Open();
     auto view = OpenView(*repository, fixture.first);
     Id tree;
@@ -180,9 +180,9 @@ TEST_CASE("check: damage of trees, headers and sizes") {
     CHECK(fixture.Check().errors.empty());
     CheckReport report = fixture.Check(true);
     CHECK(Mentions(report.errors, "pack " + pack.Hex() + ": header: "));
-    CHECK_FALSE(Mentions(report.errors, "snapshot"));  // the blobs are whole
+    CHECK_FALSE(Mentions(report.errors, "snapshot"));  // the blobs are intact
   }
-  SECTION("a header length that cannot be") {
+  SECTION("an impossible header length") {
     Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
     Bytes content = Unwrap(fixture.storage.Get({FileKind::kPack, pack.Hex()}, {}));
     fixture.Overwrite(pack, content.size() - 1, 0xff);
@@ -206,10 +206,10 @@ TEST_CASE("check: damage of trees, headers and sizes") {
   }
 }
 
-TEST_CASE("check: a snapshot forgotten meanwhile is none, one that stays listed is damaged") {
+TEST_CASE("check: a snapshot removed during the check is ignored, one still listed is damaged") {
   CheckFixture fixture;
   const FileName gone{FileKind::kSnapshot, fixture.first.Hex()};
-  // Lists what was there when it was made, as often as it is said.
+  // Lists a removed snapshot `lists` more times.
   class Late final : public testing::ForwardingStorage {
    public:
     Late(Storage& inner, const FileName& gone, int lists)
@@ -236,7 +236,7 @@ TEST_CASE("check: a snapshot forgotten meanwhile is none, one that stays listed 
   }
 }
 
-TEST_CASE("check: what the storage does not give is named, and no damage") {
+TEST_CASE("check: unreadable files are named, but not reported as damaged") {
   CheckFixture fixture;
   auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
   FaultyStorage& faults = *faulty;
@@ -259,7 +259,7 @@ TEST_CASE("check: what the storage does not give is named, and no damage") {
                Catch::StartsWith("pack ") && Catch::Contains(" cannot be read: read \"data/"));
     CHECK(report.packs_read == report.packs - 1);
   }
-  SECTION("all packs, and so the directories") {
+  SECTION("all packs, including directories") {
     const CheckReport report = check(FileKind::kPack, UINT64_MAX);
     CHECK(report.errors.size() == fixture.CountFiles(FileKind::kPack) + 2);
     CHECK(Mentions(report.errors, "snapshot " + Short(fixture.second) +
@@ -274,7 +274,7 @@ TEST_CASE("check: what the storage does not give is named, and no damage") {
   }
 }
 
-TEST_CASE("check: an index that names other blobs than the pack's header") {
+TEST_CASE("check: an index that disagrees with the pack's header is an error") {
   CheckFixture fixture;
   auto repository = fixture.Open();
   Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
@@ -308,7 +308,7 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
   Bytes content = Unwrap(fixture.storage.Get(index, {}));
   content[20] ^= 1;
   Unwrap(fixture.storage.Put(index, content, PutMode::kReplace));
-  // One that did not read it before.
+  // A repository that has not read the index yet.
   auto fresh = Unwrap(Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage),
                                        fixture.password, {}, fixture.random, fixture.clock));
   Progress progress;
@@ -317,7 +317,7 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
   CHECK(Mentions(report.hints, "holdfast-agent repair index"));
 }
 
-TEST_CASE("check: sizes that do not add up and files without a list") {
+TEST_CASE("check: wrong file sizes and files without a blob list are errors") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -336,11 +336,12 @@ TEST_CASE("check: sizes that do not add up and files without a list") {
   CHECK(Mentions(report.errors, "\"/b\": file has no list of blobs"));
 }
 
-TEST_CASE("check: damage that countless paths lead to is told in time") {
+TEST_CASE("check: damage reachable by countless paths is reported in finite time") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
-  // Each directory names the one below it ten times: a stranger can, and it is ten to the twelfth.
+  // Each directory contains the next one ten times, which makes 10^12 paths. A foreign program
+  // could write this.
   std::string below(64, 'a');
   for (int level = 0; level < 12; ++level) {
     std::string nodes;
@@ -361,22 +362,23 @@ TEST_CASE("check: damage that countless paths lead to is told in time") {
   CHECK(report.entries_affected == 1'000'000'000'000);
   CHECK(report.snapshots_affected == 1);
 
-  // Who asks for all is told of each path, or of a directory that it lies below.
-  std::uint64_t told = 0;
+  // The callback gets each path, or a directory above it.
+  std::uint64_t reported = 0;
   const CheckReport all = Unwrap(CheckRepository(*repository,
                                                  {.on_finding =
                                                       [&](const CheckFinding& finding) {
                                                         CHECK(finding.kind == Kind::kDirectory);
-                                                        ++told;
+                                                        ++reported;
                                                         return Result<void>();
                                                       }},
                                                  progress, {}));
   CHECK(all.entries_affected == 1'000'000'000'000);
-  CHECK(told > 9'000);
-  CHECK(told < 20'000);
+  CHECK(reported > 9'000);
+  CHECK(reported < 20'000);
 }
 
-TEST_CASE("check: every blob of a missing pack and every path that needs it is told, with ids") {
+TEST_CASE(
+    "check: every blob of a missing pack and every path that needs it is reported, with ids") {
   CheckFixture fixture;
   const Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
   std::set<Id> expected;
@@ -419,7 +421,7 @@ TEST_CASE("check: every blob of a missing pack and every path that needs it is t
                                                       {fixture.second, "/files/app/data/deep/b"}});
 }
 
-TEST_CASE("check: more paths than the report names are all told, and counted without") {
+TEST_CASE("check: paths that the report omits are counted, and the callback gets all of them") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -435,22 +437,22 @@ TEST_CASE("check: more paths than the report names are all told, and counted wit
   }
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
-  CHECK(report.errors.size() == 100);  // 50 of each snapshot
+  CHECK(report.errors.size() == 100);  // 50 for each snapshot
   CHECK(report.findings == 6000);
   CHECK(report.entries_affected == 6000);
   CHECK(report.snapshots_affected == 2);
 
-  std::set<std::pair<Id, std::string>> told;
+  std::set<std::pair<Id, std::string>> reported;
   const auto tell = [&](const CheckFinding& finding) -> Result<void> {
     CHECK(finding.blobs.size() == 1);
-    CHECK(finding.blobs.at(0).packs.empty());  // it is in none
-    told.emplace(*finding.snapshot, finding.path);
+    CHECK(finding.blobs.at(0).packs.empty());  // no pack has it
+    reported.emplace(*finding.snapshot, finding.path);
     return {};
   };
   Unwrap(CheckRepository(*repository, {.on_finding = tell}, progress, {}));
-  CHECK(told.size() == 6000);
+  CHECK(reported.size() == 6000);
 
-  // Whoever listens may end it.
+  // An error of the callback ends the check.
   const auto refuse = [](const CheckFinding&) { return Fail(ErrorCode::kNoSpace, "full"); };
   REQUIRE_FAILS(CheckRepository(*repository, {.on_finding = refuse}, progress, {}),
                 ErrorCode::kNoSpace, "full");
@@ -485,7 +487,8 @@ TEST_CASE("check: a file that needs very many lost blobs has several findings") 
   CHECK(report.entries_affected == 1);
 }
 
-TEST_CASE("check: a damaged directory leads to its pack and to what to do, without reading data") {
+TEST_CASE(
+    "check: a damaged directory is reported with its pack and a remedy, without reading data") {
   CheckFixture fixture;
   BlobLocation location;
   Id tree;
@@ -526,7 +529,7 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
     content.resize(content.size() / 2);
     Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
   };
-  // Opened before, and without an index yet.
+  // Opened before the damage, without an index yet.
   auto repository = Unwrap(Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage),
                                             fixture.password, {}, fixture.random, fixture.clock));
   Progress progress;
@@ -579,7 +582,7 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
   }
 }
 
-TEST_CASE("check: packs that no index names are a hint") {
+TEST_CASE("check: unindexed packs are a hint") {
   CheckFixture fixture;
   auto repository = fixture.Open();
   Bytes noise = RandomBytes(fixture.random, 100);
@@ -591,7 +594,7 @@ TEST_CASE("check: packs that no index names are a hint") {
                  "1 pack not in the index: left by an interrupted backup, or being written now"));
 }
 
-TEST_CASE("check: parts of the packs are all of them together") {
+TEST_CASE("check: the subsets of packs cover all packs") {
   CheckFixture fixture;
   auto repository = fixture.Open();
   for (int i = 0; i < 5; ++i) {
@@ -618,10 +621,10 @@ TEST_CASE("check: parts of the packs are all of them together") {
   }
 }
 
-TEST_CASE("check: a blob that another pack has whole is not lost") {
+TEST_CASE("check: a blob with an intact copy in another pack is not lost") {
   CheckFixture fixture;
   Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
-  // A writer that does not know the first copy stores a second one.
+  // A writer without the index stores a second copy.
   std::vector<std::pair<FileName, Bytes>> indexes;
   for (const FileInfo& file : fixture.Files(FileKind::kIndex)) {
     indexes.emplace_back(file.name, Unwrap(fixture.storage.Get(file.name, {})));
@@ -643,11 +646,11 @@ TEST_CASE("check: a blob that another pack has whole is not lost") {
   CHECK(Mentions(report.errors, "\"/files/app/data/a\""));
 }
 
-TEST_CASE("check: what a prune took away meanwhile is no damage") {
+TEST_CASE("check: packs that a prune removed during the check are not damage") {
   CheckFixture fixture;
   auto repository = fixture.Open();
-  // As prune does, between our look at the index and our look at the packs: the second snapshot is
-  // forgotten, what only it needed goes.
+  // Acts like a prune between the reads of the index and the packs: the second snapshot is
+  // forgotten, and the blobs that only it needed are removed.
   std::vector<PackContents> kept;
   class Pruning final : public testing::ForwardingStorage {
    public:
@@ -680,7 +683,7 @@ TEST_CASE("check: what a prune took away meanwhile is no damage") {
   CHECK(report.snapshots == 0);
 }
 
-TEST_CASE("check: a storage that fails is an error and no damage; stops when asked to") {
+TEST_CASE("check: a storage error is not damage, and a stop ends the check") {
   CheckFixture fixture;
   auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
   FaultyStorage& storage = *faulty;

@@ -1,5 +1,3 @@
-#include "common/repository/extract.h"
-
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 #include <mutex>
 
 #include "common/io/atomic_file.h"
+#include "common/repository/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/forwarding_storage.h"
@@ -17,7 +16,7 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// Counts what is read of packs, and fails the reads of them from one on.
+// Counts the bytes read from packs, and fails these reads from a given amount on.
 class MeasuredStorage final : public ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -34,7 +33,7 @@ class MeasuredStorage final : public ForwardingStorage {
   }
   std::size_t bytes = 0;
   std::size_t fail_after = SIZE_MAX;
-  std::string withheld;  // a pack that is there and not given
+  std::string withheld;  // a pack that exists but cannot be read
 
  private:
   std::mutex mutex_;
@@ -82,7 +81,7 @@ struct ExtractFixture : RepositoryFixture {
     bytes_unchanged_shown = progress.bytes_unchanged;
     return outcome;
   }
-  // What a dry run tells, e.g. "M data/etc/hosts".
+  // The output of a dry run, such as "M data/etc/hosts".
   std::vector<std::string> Changes(ExtractOptions options) {
     std::vector<std::string> changes;
     options.dry_run = true;
@@ -103,7 +102,7 @@ struct ExtractFixture : RepositoryFixture {
     REQUIRE(lstat(At(path).c_str(), &status) == 0);
     return status;
   }
-  // A file of the tree gets another content, but the size and the times that it had.
+  // Replaces a file's content, with the same size and times.
   void ReplaceUnseen(const std::string& path, std::string_view text) const {
     const struct stat before = Status(path);
     WriteText(At(path), text);
@@ -125,7 +124,7 @@ struct ExtractFixture : RepositoryFixture {
 
 constexpr std::uint64_t kItems = 11;  // with manifest.json
 
-TEST_CASE("extract: everything comes, small, large, with holes and with two names") {
+TEST_CASE("extract: all entries are restored: small, large, sparse and hard-linked") {
   ExtractFixture fixture;
   const ExtractOutcome outcome = Unwrap(fixture.Extract());
   CHECK(outcome.items == kItems);
@@ -143,7 +142,7 @@ TEST_CASE("extract: everything comes, small, large, with holes and with two name
   }
 }
 
-TEST_CASE("extract: what is equal is left alone, by metadata or by hashes") {
+TEST_CASE("extract: equal files are left alone, by metadata or by hashes") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   const std::vector<std::string> before = DescribeTree(fixture.out);
@@ -154,12 +153,12 @@ TEST_CASE("extract: what is equal is left alone, by metadata or by hashes") {
   for (const Overwrite overwrite : {Overwrite::kIfChanged, Overwrite::kAlways}) {
     const ExtractOutcome outcome = Unwrap(fixture.Extract({.overwrite = overwrite}));
     CHECK(outcome.items == kItems);
-    // A second name is not looked at by itself.
+    // A second name is not counted separately.
     CHECK(outcome.unchanged == kItems - 1);
     CHECK(outcome.bytes == 0);
     CHECK(fixture.bytes_shown > kBigBytes);
     CHECK(fixture.bytes_unchanged_shown == fixture.bytes_shown);
-    CHECK(fixture.storage_used.bytes < 10'000);  // directories alone
+    CHECK(fixture.storage_used.bytes < 10'000);  // only directories
     for (const auto& [path, old] : status) {
       INFO(path);
       CHECK(fixture.Status(path).st_ino == old.st_ino);
@@ -169,7 +168,7 @@ TEST_CASE("extract: what is equal is left alone, by metadata or by hashes") {
   }
 }
 
-TEST_CASE("extract: the four meanings of overwrite") {
+TEST_CASE("extract: the four overwrite modes") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   const auto prepare = [&] {
@@ -199,7 +198,7 @@ TEST_CASE("extract: the four meanings of overwrite") {
   }
 }
 
-TEST_CASE("extract: of a large file only the blobs are read that it lacks") {
+TEST_CASE("extract: only the missing blobs of a large file are read") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   {
@@ -212,10 +211,10 @@ TEST_CASE("extract: of a large file only the blobs are read that it lacks") {
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
   CHECK(outcome.bytes == kBigBytes);
   CHECK(fixture.storage_used.bytes < 9'000'000);
-  // The blobs that the file had did not come from the repository.
+  // The file's own blobs were not read from the repository.
   CHECK(fixture.bytes_unchanged_shown >= fixture.bytes_shown - 9'000'000);
   CHECK(fixture.bytes_unchanged_shown < fixture.bytes_shown);
-  // Longer or shorter files, too.
+  // The same for longer and shorter files.
   REQUIRE(truncate(fixture.At("data/srv/big").c_str(), 6'000'000) == 0);
   (void)Unwrap(fixture.Extract({.overwrite = Overwrite::kAlways}));
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
@@ -224,7 +223,7 @@ TEST_CASE("extract: of a large file only the blobs are read that it lacks") {
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
 }
 
-TEST_CASE("extract: attributes alone are set without touching the content") {
+TEST_CASE("extract: changed attributes are set without touching the content") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   REQUIRE(chmod(fixture.At("data/etc/hosts").c_str(), 0600) == 0);
@@ -242,7 +241,7 @@ TEST_CASE("extract: attributes alone are set without touching the content") {
   CHECK((fixture.Status("data/etc/hosts").st_mode & 07777U) == 0644);
 }
 
-TEST_CASE("extract: no symlink that lies there is followed") {
+TEST_CASE("extract: existing symlinks are never followed") {
   ExtractFixture fixture;
   const std::string victim = fixture.directory.path() + "/victim";
   REQUIRE_OK(MakeDirectories(victim));
@@ -250,20 +249,20 @@ TEST_CASE("extract: no symlink that lies there is followed") {
   const std::vector<std::string> before = DescribeTree(victim);
   REQUIRE_OK(MakeDirectories(fixture.At("data")));
 
-  // In place of a directory: refused, whatever is to become of what lies there.
+  // In place of a directory: refused in every mode.
   REQUIRE(symlink(victim.c_str(), fixture.At("data/etc").c_str()) == 0);
   for (const Overwrite overwrite : {Overwrite::kAlways, Overwrite::kIfChanged}) {
-    REQUIRE_FAILS(fixture.Extract({.overwrite = overwrite, .remove_others = true}),
+    REQUIRE_FAILS(fixture.Extract({.overwrite = overwrite, .delete_extraneous = true}),
                   ErrorCode::kDenied, "symlink");
     CHECK(DescribeTree(victim) == before);
   }
   REQUIRE_FAILS(fixture.Extract({.dry_run = true}), ErrorCode::kDenied, "symlink");
-  // What is never replaced is not entered either.
+  // With kNever the symlink is skipped, and not entered.
   CHECK(Unwrap(fixture.Extract({.overwrite = Overwrite::kNever})).skipped > 0);
   CHECK(DescribeTree(victim) == before);
   REQUIRE(unlink(fixture.At("data/etc").c_str()) == 0);
 
-  // In place of files: replaced, large and small, and what they name stays.
+  // In place of files: replaced, and the targets stay.
   REQUIRE_OK(MakeDirectories(fixture.At("data/etc")));
   REQUIRE_OK(MakeDirectories(fixture.At("data/srv")));
   for (const char* path : {"data/etc/hosts", "data/etc/link", "data/srv/big", "data/h1"}) {
@@ -271,14 +270,14 @@ TEST_CASE("extract: no symlink that lies there is followed") {
     REQUIRE(symlink((victim + "/hosts").c_str(), fixture.At(path).c_str()) == 0);
   }
   REQUIRE(symlink(victim.c_str(), fixture.At("data/extra").c_str()) == 0);
-  (void)Unwrap(fixture.Extract({.remove_others = true}));
+  (void)Unwrap(fixture.Extract({.delete_extraneous = true}));
   CHECK(DescribeTree(victim) == before);
   CHECK(fixture.Text("data/etc/hosts") == "127.0.0.1");
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
   CHECK_FALSE(fixture.Has("data/extra"));
 }
 
-TEST_CASE("extract: what has another name elsewhere is made anew, not changed") {
+TEST_CASE("extract: a file with other hard links is recreated, not modified") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   const std::string outside = fixture.directory.path() + "/outside";
@@ -300,7 +299,7 @@ TEST_CASE("extract: what has another name elsewhere is made anew, not changed") 
   }
 }
 
-TEST_CASE("extract: removes what the snapshot lacks, and nothing beside") {
+TEST_CASE("extract: removes entries that are not in the snapshot, and no others") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
   const auto prepare = [&] {
@@ -311,13 +310,13 @@ TEST_CASE("extract: removes what the snapshot lacks, and nothing beside") {
     }
   };
   prepare();
-  const std::vector<std::string> told = fixture.Changes({.remove_others = true});
+  const std::vector<std::string> changes = fixture.Changes({.delete_extraneous = true});
   for (const char* wanted : {"- extra", "- data/etc/more/", "- data/etc/x.conf", "- data/srv/x"}) {
-    CHECK(std::ranges::find(told, wanted) != told.end());
+    CHECK(std::ranges::find(changes, wanted) != changes.end());
   }
   CHECK(fixture.Has("extra"));
 
-  ExtractOutcome outcome = Unwrap(fixture.Extract({.remove_others = true}));
+  ExtractOutcome outcome = Unwrap(fixture.Extract({.delete_extraneous = true}));
   CHECK(outcome.removed == 6);
   for (const char* path : {"extra", "data/x.conf", "data/etc/x", "data/etc/more", "data/srv/x"}) {
     CHECK_FALSE(fixture.Has(path));
@@ -325,27 +324,28 @@ TEST_CASE("extract: removes what the snapshot lacks, and nothing beside") {
   CHECK(fixture.Has(".spare"));
   CHECK(fixture.Status("data/etc").st_mtim.tv_sec == 1'600'000'000);
 
-  prepare();  // below the paths that are restored
-  outcome = Unwrap(fixture.Extract({.paths = {"data/etc"}, .remove_others = true}));
+  prepare();  // only below the restored paths
+  outcome = Unwrap(fixture.Extract({.paths = {"data/etc"}, .delete_extraneous = true}));
   CHECK(outcome.removed == 3);
   CHECK((fixture.Has("extra") && fixture.Has("data/x.conf") && fixture.Has("data/srv/x")));
-  outcome = Unwrap(fixture.Extract({.paths = {"data/srv/big"}, .remove_others = true}));
+  outcome = Unwrap(fixture.Extract({.paths = {"data/srv/big"}, .delete_extraneous = true}));
   CHECK(outcome.removed == 0);
 
-  prepare();  // what a pattern selects, in each directory above what it restores
-  outcome = Unwrap(fixture.Extract({.include = {"*.conf"}, .remove_others = true}));
+  prepare();  // only matching entries, in each directory above restored ones
+  outcome = Unwrap(fixture.Extract({.include = {"*.conf"}, .delete_extraneous = true}));
   CHECK(outcome.removed == 2);
   CHECK((fixture.Has("extra") && fixture.Has("data/etc/x") && fixture.Has("data/etc/more")));
   CHECK_FALSE(fixture.Has("data/x.conf"));
 
   prepare();
-  outcome = Unwrap(fixture.Extract({.exclude = {"*.conf", "/data/srv"}, .remove_others = true}));
+  outcome =
+      Unwrap(fixture.Extract({.exclude = {"*.conf", "/data/srv"}, .delete_extraneous = true}));
   CHECK(
       (fixture.Has("data/x.conf") && fixture.Has("data/etc/x.conf") && fixture.Has("data/srv/x")));
   CHECK_FALSE((fixture.Has("extra") || fixture.Has("data/etc/more")));
 }
 
-TEST_CASE("extract: patterns select, and make only the directories on the way") {
+TEST_CASE("extract: patterns select entries, and only their parent directories are created") {
   ExtractFixture fixture;
   CHECK(Unwrap(fixture.Extract({.include = {"*.conf"}})).items == 1);
   CHECK(fixture.Text("data/etc/a.conf") == "a");
@@ -361,7 +361,7 @@ TEST_CASE("extract: patterns select, and make only the directories on the way") 
                 "is not a pattern");
 }
 
-TEST_CASE("extract: a dry run tells what would be, and does nothing") {
+TEST_CASE("extract: a dry run lists the changes, and does nothing") {
   ExtractFixture fixture;
   const std::string real = fixture.out;
   fixture.out = fixture.directory.path() + "/not/there";
@@ -382,7 +382,7 @@ TEST_CASE("extract: a dry run tells what would be, and does nothing") {
   REQUIRE(mkdir(fixture.At("data/etc/a.conf").c_str(), 0700) == 0);
   for (const char* path : {"data/etc", "data"}) SetTime(fixture.At(path), 1'600'000'000);
   const std::vector<std::string> before = DescribeTree(fixture.out);
-  const std::vector<std::string> changes = fixture.Changes({.remove_others = true});
+  const std::vector<std::string> changes = fixture.Changes({.delete_extraneous = true});
   CHECK(DescribeTree(fixture.out) == before);
   for (const char* wanted :
        {"- extra", "M data/etc/hosts", "M data/etc/link", "T data/etc/a.conf"}) {
@@ -391,17 +391,17 @@ TEST_CASE("extract: a dry run tells what would be, and does nothing") {
   }
 }
 
-TEST_CASE("extract: a directory with something in it gives way only when told so") {
+TEST_CASE("extract: a non-empty directory is replaced only on request") {
   ExtractFixture fixture;
   REQUIRE_OK(MakeDirectories(fixture.At("data/etc/hosts/mine")));
   REQUIRE_FAILS(fixture.Extract(), ErrorCode::kDenied, "is a directory that is not empty");
   REQUIRE_FAILS(fixture.Extract({.dry_run = true}), ErrorCode::kDenied, "not empty");
   CHECK(fixture.Has("data/etc/hosts/mine"));
-  (void)Unwrap(fixture.Extract({.remove_others = true}));
+  (void)Unwrap(fixture.Extract({.delete_extraneous = true}));
   CHECK(fixture.Text("data/etc/hosts") == "127.0.0.1");
 }
 
-TEST_CASE("extract: an interrupted one leaves no half file under its name, and is resumed") {
+TEST_CASE("extract: an interrupted run leaves no incomplete file under its name, and is resumed") {
   ExtractFixture fixture;
   fixture.storage_used.fail_after = 6'000'000;
   REQUIRE_FAILS(fixture.Extract(), ErrorCode::kUnavailable, "the line is dead");
@@ -422,7 +422,7 @@ TEST_CASE("extract: an interrupted one leaves no half file under its name, and i
   }
 }
 
-TEST_CASE("extract: what has no room is not begun") {
+TEST_CASE("extract: a file without enough space is not started") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
@@ -453,7 +453,7 @@ TEST_CASE("extract: what has no room is not begun") {
 
 TEST_CASE("extract: a large file with a damaged blob is named and left out") {
   ExtractFixture fixture;
-  // Of the blobs of "big" one that lies behind the middle of it.
+  // A blob from the second half of "big".
   const TreeNode node = Unwrap(static_cast<RepositoryView&>(*fixture.view).Need("data/srv/big"));
   const Id& lost = node.content.at(node.content.size() / 2);
   const BlobLocation location = *fixture.repository->Find(BlobType::kData, lost);
@@ -463,18 +463,18 @@ TEST_CASE("extract: a large file with a damaged blob is named and left out") {
   Unwrap(fixture.storage.Put(name, pack, PutMode::kReplace));
   WriteText(fixture.At("extra"), "x");
 
-  Result<ExtractOutcome> outcome = fixture.Extract({.remove_others = true});
+  Result<ExtractOutcome> outcome = fixture.Extract({.delete_extraneous = true});
 
   REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "1 of the snapshot's files and directories");
   REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "read \"data/srv/big\"");
   CHECK_FALSE(fixture.Has("data/srv/big"));
   CHECK(fixture.Text("data/etc/hosts") == "127.0.0.1");
-  CHECK(fixture.Has("extra"));  // where something is missing nothing is removed
+  CHECK(fixture.Has("extra"));  // nothing is removed if something is missing
   CHECK(DescribeTree(fixture.At("data/srv")).size() == 2);
 }
 
-// As packs that were moved to an archive class are not given.
-TEST_CASE("extract: what the storage does not give is named, and all else is written") {
+// For example packs in an archive storage class.
+TEST_CASE("extract: unreadable files are named, and all others are written") {
   ExtractFixture fixture;
   const auto pack_of = [&](const Id& id) {
     return fixture.repository->Find(BlobType::kData, id)->pack.Hex();
@@ -493,7 +493,7 @@ TEST_CASE("extract: what the storage does not give is named, and all else is wri
   }
   WriteText(fixture.At("extra"), "x");
 
-  const Result<ExtractOutcome> outcome = fixture.Extract({.remove_others = true});
+  const Result<ExtractOutcome> outcome = fixture.Extract({.delete_extraneous = true});
 
   for (const std::string& path : withheld) {
     INFO(path);

@@ -1,4 +1,4 @@
-// Directories whose tree blob is not held in memory, and those that lie very deep.
+// Directories too large to hold their tree in memory, and very deep ones.
 #include "common/repository/large_tree.h"
 
 #include <fcntl.h>
@@ -21,7 +21,7 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// Entries of two kilobytes, so that a large directory needs few.
+// Entries have two kilobytes, so that a large directory needs few.
 constexpr int kMany = 9'000;
 
 std::string NameOf(int number) { return fmt::format("entry-{:05}", number); }
@@ -38,7 +38,7 @@ Item LongItem(const std::string& directory, int number) {
   return LinkItem(directory + "/" + NameOf(number), LongNode(number).attributes.link_target);
 }
 
-// A builder with `count` entries, from 0 on.
+// A builder with `count` entries, starting at 0.
 TreeBuilder Built(int count, std::optional<Compression> compression) {
   TreeBuilder builder = compression ? TreeBuilder(*compression) : TreeBuilder();
   for (int i = 0; i < count; ++i) REQUIRE(builder.Add(LongNode(i)));
@@ -59,7 +59,7 @@ Result<std::vector<std::string>> Split(std::string_view text, std::size_t piece)
   return nodes;
 }
 
-TEST_CASE("large tree: a text is cut into its nodes wherever its pieces end") {
+TEST_CASE("large tree: text in pieces is split into its nodes wherever the pieces end") {
   const std::string text =
       R"( {"a":[{"nodes":[{"name":"no"}]}, "]}\"", 5],"b" : -1.5e3 ,"c":null,"nodes" : [)"
       R"({"name":"x","k":{"l":["}"]}} ,)"
@@ -75,7 +75,7 @@ TEST_CASE("large tree: a text is cut into its nodes wherever its pieces end") {
   REQUIRE(Unwrap(Split("{\"nodes\":null}", 3)).empty());
 }
 
-TEST_CASE("large tree: what is no list of nodes is corrupt") {
+TEST_CASE("large tree: malformed node lists are corrupt") {
   const std::string text =
       GENERATE(as<std::string>{}, "", "[]", "{", "{}", "{}}", R"({"nodes":[{}})",
                R"({"nodes":[{}{}]})", R"({"nodes":[{},]})", R"({"nodes":[,{}]})",
@@ -87,7 +87,7 @@ TEST_CASE("large tree: what is no list of nodes is corrupt") {
   REQUIRE_FAILS(Split(text, 100), ErrorCode::kCorrupt, "");
 }
 
-TEST_CASE("large tree: is the same as one that was built in memory") {
+TEST_CASE("large tree: its bytes equal those of a tree built in memory") {
   TreeBuilder small = Built(kMany, std::nullopt);
   TreeBuilder large = Built(kMany, Compression::kAuto);
   REQUIRE(large.is_large());
@@ -109,7 +109,7 @@ TEST_CASE("large tree: is the same as one that was built in memory") {
   REQUIRE(text == blob);
 }
 
-TEST_CASE("large tree: a name that comes late finds its place all the same") {
+TEST_CASE("large tree: a name out of order is still sorted in") {
   TreeBuilder expected = Built(kMany, std::nullopt);
   TreeNode late = LongNode(4);
   late.name = "entry-00004-late";
@@ -126,7 +126,7 @@ TEST_CASE("large tree: a name that comes late finds its place all the same") {
   REQUIRE(Unwrap(builder.Finish()) == Unwrap(expected.Finish()));
 }
 
-TEST_CASE("large tree: packed into pieces, a directory answers as one in memory does") {
+TEST_CASE("large tree: a directory packed in pieces works like one in memory") {
   const Id id = Unwrap(ParseId(std::string(64, '7')));
   const Directory plain = Unwrap(Directory::Parse(id, Unwrap(Built(500, std::nullopt).Finish())));
   Directory::Packer packer(id);
@@ -139,7 +139,7 @@ TEST_CASE("large tree: packed into pieces, a directory answers as one in memory 
   REQUIRE(packed->size() == plain.size());
   REQUIRE(packed->memory() < plain.memory() / 4);
   for (std::size_t i = 0; i < plain.size(); i += 7) {
-    const std::size_t far = plain.size() - 1 - i;  // now in this piece, now in that
+    const std::size_t far = plain.size() - 1 - i;  // alternates between pieces
     for (const std::size_t entry : {i, far}) {
       REQUIRE(packed->name(entry) == plain.name(entry));
       REQUIRE(packed->json(entry) == plain.json(entry));
@@ -152,7 +152,7 @@ TEST_CASE("large tree: packed into pieces, a directory answers as one in memory 
   REQUIRE_FALSE(packed->Find("f"));
 }
 
-TEST_CASE("large tree: what does not ascend is not packed") {
+TEST_CASE("large tree: unsorted entries are not packed") {
   Directory::Packer packer(Id{});
   packer.Add("b", "{}");
   packer.Add("a", "{}");
@@ -175,7 +175,7 @@ struct LargePart {
   Id tree;
 };
 
-TEST_CASE("large tree: is stored as one blob and read in pieces") {
+TEST_CASE("large tree: it is stored as one blob and read in pieces") {
   LargePart large;
   Repository& repository = *large.repository;
   REQUIRE(large.part.statistics.blobs.tree_blobs == 2);
@@ -193,11 +193,11 @@ TEST_CASE("large tree: is stored as one blob and read in pieces") {
   const Bytes blob = Unwrap(repository.LoadBlob(BlobType::kTree, large.tree));
   REQUIRE(Unwrap(Directory::Parse(large.tree, blob)).size() == kMany + 1);
   REQUIRE(Unwrap(LoadDirectory(repository, large.tree)).memory() < blob.size() / 2);
-  auto other = large.fixture.Open();  // so that it is known to be in the index of the storage
+  auto other = large.fixture.Open();  // shows that the blob is in the stored index
   REQUIRE(other->Find(BlobType::kTree, large.tree));
 }
 
-TEST_CASE("large tree: the same again is not stored again, and a visitor's error ends the visit") {
+TEST_CASE("large tree: an equal tree is not stored again, and a visitor's error ends the visit") {
   LargePart large;
   const std::size_t packs = large.fixture.CountFiles(FileKind::kPack);
   auto writer = PartWriter::Begin(*large.repository, {});
@@ -217,7 +217,7 @@ TEST_CASE("large tree: the same again is not stored again, and a visitor's error
   REQUIRE(count == 3);
 }
 
-TEST_CASE("large tree: damage is noticed before the first node is visited") {
+TEST_CASE("large tree: damage is detected before the first node is visited") {
   LargePart large;
   const BlobLocation location = *large.repository->Find(BlobType::kTree, large.tree);
   const FileName pack{FileKind::kPack, location.pack.Hex()};
@@ -239,7 +239,7 @@ TEST_CASE("large tree: damage is noticed before the first node is visited") {
   REQUIRE(count == 0);
 }
 
-TEST_CASE("large tree: a rehash stores a damaged one again, and the snapshots of it are whole") {
+TEST_CASE("large tree: a rehash stores a damaged tree again, and repairs its snapshots") {
   LargePart large;
   const Id old = Unwrap(Compose(*large.repository, {&large.part, 1}, ManifestOf("files", "app"),
                                 ComposeAs(*large.repository)));
@@ -253,7 +253,7 @@ TEST_CASE("large tree: a rehash stores a damaged one again, and the snapshots of
   auto repository = large.fixture.Open();
   const auto save_again = [&] {
     auto writer = PartWriter::Begin(*repository, {.known = KnownBlobs::kVerify});
-    // A second directory of the same entries has the same tree, which is stored once.
+    // A second directory with the same entries has the same tree, which is stored once.
     for (const std::string directory : {"d", "e"}) {
       REQUIRE_OK(writer->Add(DirectoryItem(directory)));
       for (int i = 0; i < kMany; ++i) REQUIRE_OK(writer->Add(LongItem(directory, i)));
@@ -262,12 +262,12 @@ TEST_CASE("large tree: a rehash stores a damaged one again, and the snapshots of
     return Unwrap(writer->Finish());
   };
 
-  const Part mended = save_again();
+  const Part repaired = save_again();
 
-  CHECK(mended.statistics.blobs.blobs_mended == 1);
-  CHECK(mended.statistics.blobs.tree_blobs == 2);  // and the top
+  CHECK(repaired.statistics.blobs.blobs_repaired == 1);
+  CHECK(repaired.statistics.blobs.tree_blobs == 2);  // and the top tree
   const Id made = Unwrap(
-      Compose(*repository, {&mended, 1}, ManifestOf("files", "app"), ComposeAs(*repository)));
+      Compose(*repository, {&repaired, 1}, ManifestOf("files", "app"), ComposeAs(*repository)));
   for (const Id& snapshot : {old, made}) {
     auto view = OpenView(*repository, snapshot);
     CHECK(Unwrap(ReadPath(*view, "d/zz-last")) == ToBytes("content"));
@@ -281,7 +281,7 @@ TEST_CASE("large tree: a rehash stores a damaged one again, and the snapshots of
         std::vector<std::string>{});
 }
 
-TEST_CASE("large tree: the statistics of the next part know what is the same") {
+TEST_CASE("large tree: the statistics of the next part count unchanged entries") {
   LargePart large;
   const Manifest manifest = ManifestOf("files", "app");
   const Id snapshot =
@@ -304,8 +304,8 @@ TEST_CASE("large tree: the statistics of the next part know what is the same") {
   REQUIRE(report.hints.empty());
 }
 
-// Directories called `name`, each in the one before, and a file in the last; the path is as long as
-// no system call takes it.
+// Creates nested directories called `name`, with a file in the last one. The whole path is too long
+// for system calls.
 void MakeDeep(const std::string& top, const std::string& name, int levels) {
   Fd directory = Unwrap(OpenFile(top, O_RDONLY | O_DIRECTORY));
   for (int i = 0; i < levels; ++i) {
@@ -361,19 +361,19 @@ struct DeepTree {
   std::unique_ptr<SnapshotView> view;
 };
 
-TEST_CASE("deep tree: ten thousand levels are saved, found again and checked") {
+TEST_CASE("deep tree: ten thousand levels are saved, found unchanged and checked") {
   constexpr int kLevels = 10'000;
   DeepTree deep("d", kLevels);
 
   const Part again = SaveTree(*deep.repository, deep.root, deep.view.get());
-  // Not the whole tree: others write to the directory of temporary files, which is above it.
+  // Fewer directories than in the tree: other processes write to the temporary directory above it.
   REQUIRE(again.statistics.directories_unmodified >= kLevels);
   REQUIRE(again.statistics.files_unmodified == 1);
   Progress progress;
   REQUIRE(Unwrap(CheckRepository(*deep.repository, {}, progress, {})).errors.empty());
 }
 
-TEST_CASE("deep tree: what lies deeper than any path can name is restored") {
+TEST_CASE("deep tree: levels below PATH_MAX are restored") {
   constexpr int kLevels = 300;
   const std::string name(40, 'n');
   DeepTree deep(name, kLevels);

@@ -25,7 +25,7 @@ using testing::RepositoryFixture;
 using testing::StorageCall;
 using testing::Unwrap;
 
-// The number of a process that has ended.
+// The pid of a process that has ended.
 std::uint32_t DeadPid() {
   const pid_t child = fork();
   if (child == 0) _exit(0);
@@ -34,7 +34,7 @@ std::uint32_t DeadPid() {
 }
 
 struct LockFixture : RepositoryFixture {
-  // Opens on a storage that can fail; `faults` stays valid with the repository.
+  // Opens a repository on a storage that can fail; `faults` is valid as long as the repository.
   LockFixture() {
     auto storage_with_faults =
         std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(storage));
@@ -51,7 +51,7 @@ struct LockFixture : RepositoryFixture {
   std::unique_ptr<Repository> repository;
 };
 
-// With a directory of this machine where locks are remembered.
+// With a local directory in which locks are recorded.
 struct RememberingFixture : LockFixture {
   LockOptions Remembering() const {
     LockOptions options = lock_options();
@@ -59,7 +59,7 @@ struct RememberingFixture : LockFixture {
     return options;
   }
   unsigned RemoveDead() { return Unwrap(RemoveOwnDeadLocks(*repository, Remembering())); }
-  // Of dead and living.
+  // Locks of dead and living processes.
   std::vector<Id> Remembered() const {
     std::vector<Id> remembered;
     for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
@@ -70,12 +70,12 @@ struct RememberingFixture : LockFixture {
   }
 
   TempDir directory = Unwrap(TempDir::Create("locks"));
-  OwnLocks own{directory.path(), repository->config().id};
+  LocalLocks own{directory.path(), repository->config().id};
 };
 
 LockHolder Stranger() { return {.host = "elsewhere", .user = "eve", .pid = 7, .uid = 5, .gid = 6}; }
 
-TEST_CASE("lock: an exclusive one suffers no other, and no other suffers it") {
+TEST_CASE("lock: an exclusive lock excludes all others") {
   LockFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
@@ -91,7 +91,7 @@ TEST_CASE("lock: an exclusive one suffers no other, and no other suffers it") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: is there while it is held and gone afterwards") {
+TEST_CASE("lock: exists while it is held, and is removed afterwards") {
   LockFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
@@ -105,7 +105,7 @@ TEST_CASE("lock: is there while it is held and gone afterwards") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
 }
 
-TEST_CASE("lock: several shared ones live together") {
+TEST_CASE("lock: several shared locks coexist") {
   LockFixture fixture;
   auto one = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   auto two = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
@@ -113,7 +113,7 @@ TEST_CASE("lock: several shared ones live together") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 2);
 }
 
-TEST_CASE("lock: an exclusive one keeps others out and is named") {
+TEST_CASE("lock: an exclusive lock keeps others out, and is named") {
   LockFixture fixture;
   const auto age = GENERATE(std::chrono::minutes(1), std::chrono::minutes(45));
   fixture.PutLock(true, Stranger(), age);
@@ -126,7 +126,7 @@ TEST_CASE("lock: an exclusive one keeps others out and is named") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: an exclusive one that appears at the same moment is seen at the second look") {
+TEST_CASE("lock: an exclusive lock taken at the same time is found by the second check") {
   LockFixture fixture;
   LockOptions options = fixture.lock_options();
   options.wait = [&](std::chrono::milliseconds time) {
@@ -135,10 +135,10 @@ TEST_CASE("lock: an exclusive one that appears at the same moment is seen at the
   };
 
   REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, options), ErrorCode::kBusy, "eve");
-  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);  // ours is gone again
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);  // ours was removed again
 }
 
-TEST_CASE("lock: for an exclusive one a shared one at the second look is enough to give way") {
+TEST_CASE("lock: an exclusive lock gives way to a shared one found by the second check") {
   LockFixture fixture;
   LockOptions options = fixture.lock_options();
   options.wait = [&](std::chrono::milliseconds) { fixture.PutLock(false, Stranger()); };
@@ -147,7 +147,7 @@ TEST_CASE("lock: for an exclusive one a shared one at the second look is enough 
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: a second look beside the work is waited for before anything is written") {
+TEST_CASE("lock: a second check in the background must pass before anything is written") {
   LockFixture fixture;
   std::promise<void> may_look;
   LockOptions options = fixture.lock_options();
@@ -169,7 +169,7 @@ TEST_CASE("lock: a second look beside the work is waited for before anything is 
       REQUIRE_FAILS(held.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
       REQUIRE_FAILS(confirmed.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
       REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kBusy, "eve");
-      // It is in nobody's way while its holder does not know yet; a tick waits for that.
+      // It stays until its holder has noticed. A tick waits for the check too.
       REQUIRE_FAILS(lock->Tick(), ErrorCode::kBusy, "eve");
       REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
     } else {
@@ -181,7 +181,7 @@ TEST_CASE("lock: a second look beside the work is waited for before anything is 
   REQUIRE(fixture.CountFiles(FileKind::kLock) == (has_rival ? 1U : 0U));
 }
 
-TEST_CASE("lock: where the storage is slow to take it the second look comes before all else") {
+TEST_CASE("lock: with a slow storage the second check comes before everything else") {
   class SlowStorage final : public testing::ForwardingStorage {
    public:
     SlowStorage(Storage& inner, testing::ManualClock& clock)
@@ -203,7 +203,7 @@ TEST_CASE("lock: where the storage is slow to take it the second look comes befo
   REQUIRE_FAILS(Lock::AcquireShared(*slow, options), ErrorCode::kBusy, "eve");
 }
 
-TEST_CASE("lock: an exclusive one stays exclusive when it is refreshed") {
+TEST_CASE("lock: an exclusive lock stays exclusive when refreshed") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
   const Id first = lock->id();
@@ -217,12 +217,12 @@ TEST_CASE("lock: an exclusive one stays exclusive when it is refreshed") {
   REQUIRE(locks[0].exclusive);
 }
 
-TEST_CASE("lock: stale ones are removed, those that somebody may hold stay") {
+TEST_CASE("lock: stale locks are removed, those that may be held stay") {
   LockFixture fixture;
   fixture.PutLock(true, Stranger());
   fixture.clock.Advance(std::chrono::minutes(31));
   auto held = Unwrap([&] {
-    // The stale one conflicts until it is removed.
+    // The stale lock conflicts until it is removed.
     REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.lock_options()),
                   ErrorCode::kBusy, "eve");
     CHECK(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 1);
@@ -251,7 +251,7 @@ TEST_CASE("lock: is refreshed every five minutes by a new file") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: counts as lost when it could not be refreshed for too long") {
+TEST_CASE("lock: is lost after too long without a refresh") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   fixture.faults->Set({.calls = {StorageCall::kPut}});
@@ -264,7 +264,7 @@ TEST_CASE("lock: counts as lost when it could not be refreshed for too long") {
   REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "injected");
 }
 
-TEST_CASE("lock: the time the machine slept counts, whichever clock noticed") {
+TEST_CASE("lock: time asleep counts, whichever clock noticed it") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
 
@@ -273,7 +273,7 @@ TEST_CASE("lock: the time the machine slept counts, whichever clock noticed") {
   REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "lost");
 }
 
-TEST_CASE("lock: an overdue one is taken back while its file is still there") {
+TEST_CASE("lock: an overdue lock is recovered while its file exists") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   fixture.clock.Jump(std::chrono::hours(2));
@@ -284,7 +284,7 @@ TEST_CASE("lock: an overdue one is taken back while its file is still there") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: one that somebody removed stays lost") {
+TEST_CASE("lock: a removed lock stays lost") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   fixture.clock.Jump(std::chrono::hours(2));
@@ -310,8 +310,8 @@ TEST_CASE("lock: a file that could not be removed is removed later") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-// In a container of its own, which shares this host's name, its number says nothing outside.
-TEST_CASE("lock: one whose process only seems to be gone stays until somebody says so") {
+// A container may have this host's name, but its pid means nothing outside.
+TEST_CASE("lock: a lock whose process only seems dead stays until it is removed explicitly") {
   RememberingFixture fixture;
   LockHolder elsewhere = LockHolder::Self();
   elsewhere.pid = DeadPid();
@@ -323,13 +323,13 @@ TEST_CASE("lock: one whose process only seems to be gone stays until somebody sa
   REQUIRE(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 1);
 }
 
-TEST_CASE("lock: what a process that died has left is removed, and nothing that somebody holds") {
+TEST_CASE("lock: locks of dead processes are removed, and held ones are not") {
   RememberingFixture fixture;
   const Id left = fixture.PutLock(true, LockHolder::Self());
-  (void)fixture.own.Remember(left);  // what it held of it went with the process
+  (void)fixture.own.Remember(left);  // drops the record's file lock, as if the process had died
   const Id never_written{{7}};
   (void)fixture.own.Remember(never_written);
-  const OwnLocks of_other_repository(fixture.directory.path(), std::string(64, 'a'));
+  const LocalLocks of_other_repository(fixture.directory.path(), std::string(64, 'a'));
   (void)of_other_repository.Remember(left);
   LockHolder elsewhere = LockHolder::Self();
   elsewhere.pid = DeadPid();
@@ -341,11 +341,11 @@ TEST_CASE("lock: what a process that died has left is removed, and nothing that 
 
   REQUIRE_FALSE(fixture.Exists(left));
   REQUIRE(fixture.Exists(alive));
-  REQUIRE(fixture.own.Left().empty());
-  REQUIRE(of_other_repository.Left() == std::vector<Id>{left});
+  REQUIRE(fixture.own.DeadLocks().empty());
+  REQUIRE(of_other_repository.DeadLocks() == std::vector<Id>{left});
 }
 
-TEST_CASE("lock: is remembered while it exists, whichever file it is") {
+TEST_CASE("lock: is recorded while it exists, under its current name") {
   RememberingFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));
@@ -360,7 +360,7 @@ TEST_CASE("lock: is remembered while it exists, whichever file it is") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
 }
 
-TEST_CASE("lock: one that could not be given back goes with those of the dead") {
+TEST_CASE("lock: a lock that could not be released is removed with those of dead processes") {
   RememberingFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));
@@ -374,7 +374,8 @@ TEST_CASE("lock: one that could not be given back goes with those of the dead") 
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
 }
 
-TEST_CASE("lock: so does one whose write failed when it was done") {
+TEST_CASE(
+    "lock: a lock whose write failed after its work is removed with those of dead processes") {
   RememberingFixture fixture;
   fixture.faults->Set({.calls = {StorageCall::kPut}, .after_the_work = true});
   REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.Remembering()),
@@ -387,7 +388,7 @@ TEST_CASE("lock: so does one whose write failed when it was done") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
 }
 
-TEST_CASE("lock: one that is known not to have been written is forgotten") {
+TEST_CASE("lock: a lock that was certainly not written is not recorded") {
   RememberingFixture fixture;
   fixture.faults->Set({.code = ErrorCode::kDenied, .calls = {StorageCall::kPut}});
 
@@ -397,7 +398,7 @@ TEST_CASE("lock: one that is known not to have been written is forgotten") {
   REQUIRE(fixture.Remembered().empty());
 }
 
-TEST_CASE("lock: is taken where it cannot be remembered, too") {
+TEST_CASE("lock: is taken even if it cannot be recorded") {
   RememberingFixture fixture;
   Unwrap(WriteFileAtomic(fixture.directory.path() + "/file", {}, 0600));
   LockOptions options = fixture.Remembering();
@@ -408,7 +409,7 @@ TEST_CASE("lock: is taken where it cannot be remembered, too") {
   REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, options)) == 0);
 }
 
-TEST_CASE("lock: one that somebody removed is lost at the next refresh") {
+TEST_CASE("lock: a lock removed by another process is lost at the next refresh") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
@@ -419,7 +420,7 @@ TEST_CASE("lock: one that somebody removed is lost at the next refresh") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
 }
 
-TEST_CASE("lock: who looks for its file knows at once that somebody removed it") {
+TEST_CASE("lock: Confirm notices at once that it was removed") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   REQUIRE_OK(lock->Confirm());
@@ -434,7 +435,7 @@ TEST_CASE("lock: who looks for its file knows at once that somebody removed it")
   REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "removed");
 }
 
-TEST_CASE("lock: is not looked for under the name that it had before a refresh") {
+TEST_CASE("lock: Confirm does not look for its name before a refresh") {
   struct Storage final : testing::ForwardingStorage {
     using ForwardingStorage::ForwardingStorage;
     Result<FileInfo> Stat(const FileName& name) override {
@@ -459,7 +460,7 @@ TEST_CASE("lock: is not looked for under the name that it had before a refresh")
   REQUIRE(lock->id() != first);
 }
 
-// From some moment on it does no more of one kind of work, until half an hour after its beginning.
+// From a given moment on one kind of call fails, until half an hour after construction.
 class AwayStorage final : public testing::ForwardingStorage {
  public:
   AwayStorage(Storage& inner, const Clock& clock)
@@ -485,7 +486,7 @@ class AwayStorage final : public testing::ForwardingStorage {
   std::pair<StorageCall, FileKind> away_{StorageCall::kCreate, FileKind::kConfig};
 };
 
-// A lock, and a storage that tries again for a quarter of an hour, which takes no time here.
+// A lock, and a storage that retries for a quarter of an hour, which takes no time here.
 struct Outlasting : RepositoryFixture {
   Outlasting() {
     auto inner = std::make_unique<AwayStorage>(storage, clock);
@@ -507,7 +508,7 @@ struct Outlasting : RepositoryFixture {
   std::unique_ptr<Lock> lock;
 };
 
-TEST_CASE("lock: what is tried again is not written any more once it is lost") {
+TEST_CASE("lock: a retried write is not done once the lock is lost") {
   Outlasting fixture;
   const Part part =
       testing::WritePart(*fixture.repository, testing::Items(testing::FileItem("data/f", "one")));
@@ -524,7 +525,7 @@ TEST_CASE("lock: what is tried again is not written any more once it is lost") {
   REQUIRE(fixture.CountFiles(kind) == before);
 }
 
-TEST_CASE("lock: what is tried again is not removed any more once it is lost") {
+TEST_CASE("lock: a retried removal is not done once the lock is lost") {
   Outlasting fixture;
   const Id snapshot = Unwrap(testing::TryWriteSnapshot(
       *fixture.repository, testing::Items(testing::FileItem("data/f", "one"))));
@@ -540,7 +541,7 @@ TEST_CASE("lock: what is tried again is not removed any more once it is lost") {
   REQUIRE(fixture.CountFiles(kind) == before);
 }
 
-TEST_CASE("lock: one that cannot be read is tried again, then an error that names it") {
+TEST_CASE("lock: an unreadable lock is read again, then named in an error") {
   LockFixture fixture;
   const FileName torn{FileKind::kLock, std::string(64, 'a')};
   Unwrap(fixture.storage.Put(torn, ToBytes("torn"), PutMode::kReplace));
@@ -553,7 +554,7 @@ TEST_CASE("lock: one that cannot be read is tried again, then an error that name
   REQUIRE(waited == std::chrono::seconds(35));
 }
 
-TEST_CASE("lock: an empty file is none") {
+TEST_CASE("lock: an empty file is ignored") {
   LockFixture fixture;
   Unwrap(fixture.storage.Put({FileKind::kLock, std::string(64, 'a')}, {}, PutMode::kReplace));
 

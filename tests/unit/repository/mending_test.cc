@@ -1,4 +1,4 @@
-// What is damaged is stored again, and damaged packs go.
+// Damaged blobs are stored again, and damaged packs are removed.
 
 #include <algorithm>
 
@@ -32,7 +32,7 @@ struct Mending : RepositoryFixture {
     return items;
   }
   Id Save() { return Unwrap(testing::TryWriteSnapshot(*Open(), Files())); }
-  // The pack that holds the data.
+  // Damages the pack with the data, and returns its id.
   Id Damage(Harm how) {
     auto repository = Open();
     std::optional<Id> pack;
@@ -63,7 +63,7 @@ struct Mending : RepositoryFixture {
   }
 };
 
-TEST_CASE("rehash: what the index has and no pack whole is stored again, and nothing else") {
+TEST_CASE("rehash: indexed blobs without an intact copy are stored again, and no others") {
   Mending mending;
   const Id snapshot = mending.Save();
   CHECK(mending.Rehash().data_blobs == 0);
@@ -73,8 +73,8 @@ TEST_CASE("rehash: what the index has and no pack whole is stored again, and not
 
   const BlobStatistics stored = mending.Rehash();
 
-  CHECK(stored.blobs_mended >= 1);
-  CHECK(stored.blobs_mended == stored.data_blobs);
+  CHECK(stored.blobs_repaired >= 1);
+  CHECK(stored.blobs_repaired == stored.data_blobs);
   if (how == Harm::kFlipped) CHECK(stored.data_blobs == 1);
   auto repository = mending.Open();
   const auto view = testing::OpenView(*repository, snapshot);
@@ -82,7 +82,7 @@ TEST_CASE("rehash: what the index has and no pack whole is stored again, and not
   CHECK(mending.Rehash().data_blobs == 0);
 }
 
-TEST_CASE("rehash: what was stored again stays when a prune takes the damaged copy or its pack") {
+TEST_CASE("rehash: a new copy stays when prune removes the damaged copy or its pack") {
   Mending mending;
   const Id snapshot = mending.Save();
   const auto how = GENERATE(Harm::kFlipped, Harm::kGone);
@@ -105,7 +105,7 @@ TEST_CASE("rehash: what was stored again stays when a prune takes the damaged co
   CHECK(mending.Check().errors == std::vector<std::string>{});
 }
 
-TEST_CASE("repair packs: what is whole is saved, and after a rehash nothing is wrong") {
+TEST_CASE("repair packs: intact blobs are saved, and after a rehash the repository is sound") {
   Mending mending;
   mending.Save();
   const auto how = GENERATE(Harm::kFlipped, Harm::kShort, Harm::kGone);
@@ -132,7 +132,7 @@ TEST_CASE("repair packs: what is whole is saved, and after a rehash nothing is w
   CHECK(after.packs_unreferenced == 0);
 }
 
-TEST_CASE("repair packs: what a rehash has stored again is not lost") {
+TEST_CASE("repair packs: blobs stored again by a rehash are not lost") {
   Mending mending;
   mending.Save();
   const Id pack = mending.Damage(GENERATE(Harm::kFlipped, Harm::kGone));
@@ -146,7 +146,7 @@ TEST_CASE("repair packs: what a rehash has stored again is not lost") {
   CHECK(mending.Check().errors.empty());
 }
 
-TEST_CASE("repair packs: a missing pack goes from the index by itself") {
+TEST_CASE("repair packs: repair index drops a missing pack") {
   Mending mending;
   mending.Save();
   mending.Damage(Harm::kGone);
@@ -156,7 +156,7 @@ TEST_CASE("repair packs: a missing pack goes from the index by itself") {
   CHECK(mending.Check().errors == std::vector<std::string>{});
 }
 
-TEST_CASE("repair packs: one that is nowhere is named, and nothing is changed") {
+TEST_CASE("repair packs: an unknown pack is named, and nothing is changed") {
   Mending mending;
   mending.Save();
   const std::size_t packs = mending.CountFiles(FileKind::kPack);
@@ -166,7 +166,7 @@ TEST_CASE("repair packs: one that is nowhere is named, and nothing is changed") 
   CHECK(mending.CountFiles(FileKind::kPack) == packs);
 }
 
-TEST_CASE("repair packs: a pack that the storage does not give stays as it is") {
+TEST_CASE("repair packs: a pack that the storage cannot return is left alone") {
   Mending mending;
   mending.Save();
   const Id pack = mending.Damage(Harm::kFlipped);
@@ -184,7 +184,7 @@ TEST_CASE("repair packs: a pack that the storage does not give stays as it is") 
   CHECK(mending.CountFiles(FileKind::kPack) == packs);
 }
 
-TEST_CASE("repair packs: a fault at any call loses nothing that is whole") {
+TEST_CASE("repair packs: a fault in any call loses no intact blob") {
   const bool after_the_work = GENERATE(false, true);
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {

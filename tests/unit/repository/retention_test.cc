@@ -1,5 +1,4 @@
-// What a policy keeps, by hand; thousands of lists are compared with stock restic in
-// tests/format/retention_test.cc.
+// Simple policies. tests/format/retention_test.cc compares thousands of lists with stock restic.
 #include "common/repository/retention.h"
 
 #include "tests/support/catch.h"
@@ -11,7 +10,7 @@ using testing::Unwrap;
 using Times = std::vector<std::string>;
 
 struct Snapshots {
-  // Newest first or not; named by their times.
+  // In any order; named by their times.
   explicit Snapshots(const Times& times) {
     for (const std::string& time : times) {
       SnapshotInfo info;
@@ -48,7 +47,7 @@ TEST_CASE("retention: an empty policy keeps everything") {
   CHECK(verdicts[1].keep);
 }
 
-TEST_CASE("retention: the newest of each day, as long as days are left") {
+TEST_CASE("retention: the newest of each day is kept, for the given number of days") {
   const Snapshots snapshots({"2026-01-01T08:00:00Z", "2026-01-01T20:00:00Z", "2026-01-02T08:00:00Z",
                              "2026-01-02T20:00:00Z"});
 
@@ -57,7 +56,7 @@ TEST_CASE("retention: the newest of each day, as long as days are left") {
   CHECK(snapshots.Kept({.last = kKeepAll}).size() == 4);
 }
 
-TEST_CASE("retention: the oldest stays as long as some of a count are left") {
+TEST_CASE("retention: the oldest is kept while the count is not used up") {
   const Snapshots snapshots({"2026-01-01T08:00:00Z", "2026-01-01T20:00:00Z", "2026-01-02T08:00:00Z",
                              "2026-01-02T20:00:00Z"});
   const auto oldest = [&](const RetentionPolicy& policy) {
@@ -71,12 +70,12 @@ TEST_CASE("retention: the oldest stays as long as some of a count are left") {
   CHECK(oldest({.daily = kKeepAll}) == Times{"oldest daily snapshot"});
   CHECK(oldest({.last = 4, .hourly = 4, .yearly = 2}) ==
         Times{"last snapshot", "hourly snapshot", "oldest yearly snapshot"});
-  // Of a period there is nothing left or not left: what lies in it.
+  // A period has no remaining count: it keeps what is inside.
   CHECK(oldest({.within_daily = CalendarPeriod{.days = 2}}) == Times{"oldest daily within 2d"});
   CHECK(oldest({.within_daily = CalendarPeriod{.days = 1}}).empty());
 }
 
-TEST_CASE("retention: a day is one of the clock that wrote the snapshot") {
+TEST_CASE("retention: days are in the time zone of each snapshot") {
   const Snapshots snapshots({"2026-01-01T23:30:00-01:00",  // the 2nd in UTC
                              "2026-01-02T01:00:00+00:00",  // a moment later
                              "2026-01-01T10:00:00+00:00"});
@@ -87,23 +86,24 @@ TEST_CASE("retention: a day is one of the clock that wrote the snapshot") {
 }
 
 TEST_CASE("retention: weeks are ISO weeks, also around New Year") {
-  // 2027-01-01 is a Friday: it lies in the last week of 2026.
+  // 2027-01-01 is a Friday in the last week of 2026.
   const Snapshots snapshots(
       {"2026-12-28T00:00:00Z", "2027-01-01T00:00:00Z", "2027-01-04T00:00:00Z"});
 
   CHECK(snapshots.Kept({.weekly = 2}) == Times{"2027-01-04T00:00:00Z", "2027-01-01T00:00:00Z"});
 }
 
-TEST_CASE("retention: periods reach back from the newest, by the calendar") {
+TEST_CASE("retention: periods go back from the newest snapshot, by the calendar") {
   const Snapshots snapshots({"2026-03-31T00:00:00Z", "2026-03-03T00:00:01Z", "2026-03-03T00:00:00Z",
                              "2031-01-01T00:00:00Z"});
 
-  // 31 February is 3 March. The one in the future is kept, and nothing is measured by it.
+  // 31 February is 3 March. The snapshot in the future is kept, but is not the reference.
   CHECK(snapshots.Kept({.within = CalendarPeriod{.months = 1}}) ==
         Times{"2031-01-01T00:00:00Z", "2026-03-31T00:00:00Z", "2026-03-03T00:00:01Z"});
 }
 
-TEST_CASE("retention: tags keep, all of one list together, and \"\" means none at all") {
+TEST_CASE(
+    "retention: a snapshot with all tags of a list is kept, and the empty tag means no tags") {
   Snapshots snapshots({"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"});
   snapshots.list[0].tags = {"a", "b"};
   snapshots.list[1].tags = {"a"};
@@ -113,37 +113,37 @@ TEST_CASE("retention: tags keep, all of one list together, and \"\" means none a
   CHECK(snapshots.Kept({.tags = {{"b"}, {"a"}}}).size() == 2);
 }
 
-TEST_CASE("retention: the floor keeps the newest good ones of each source") {
+TEST_CASE("retention: the floor keeps the newest good snapshots of each source") {
   Snapshots snapshots({"2026-01-04T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z",
                        "2026-01-01T00:00:00Z"});
   snapshots.list[0].is_partial = true;
   auto verdicts = snapshots.Apply({.last = 1});
   REQUIRE(verdicts[0].keep);
 
-  CHECK(KeepFloor(verdicts, 2) == 2);
+  CHECK(ApplyFloor(verdicts, 2) == 2);
 
   CHECK(verdicts[0].keep);
   CHECK(verdicts[1].keep);
   CHECK(verdicts[2].keep);
   CHECK_FALSE(verdicts[3].keep);
-  CHECK(KeepFloor(verdicts, 2) == 0);
+  CHECK(ApplyFloor(verdicts, 2) == 0);
 }
 
-TEST_CASE("retention: the floor counts neither invalid backups nor safety snapshots") {
+TEST_CASE("retention: invalid and safety snapshots do not count for the floor") {
   Snapshots snapshots({"2026-01-04T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z",
                        "2026-01-01T00:00:00Z"});
   snapshots.list[0].is_invalid = true;
   snapshots.list[1].is_safety = true;
   auto verdicts = snapshots.Apply({.tags = {{"none"}}});
 
-  CHECK(KeepFloor(verdicts, 1) == 1);
+  CHECK(ApplyFloor(verdicts, 1) == 1);
 
   CHECK_FALSE(verdicts[0].keep);
   CHECK_FALSE(verdicts[1].keep);
   CHECK(verdicts[2].keep);
 }
 
-TEST_CASE("retention: the newest safety snapshot of a source stays, the others for 30 days") {
+TEST_CASE("retention: the newest safety snapshot of a source is kept, the others for 30 days") {
   Snapshots snapshots({"2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-02-28T00:00:00Z",
                        "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"});
   for (std::size_t i : {0U, 1U, 2U, 3U}) {
@@ -164,7 +164,7 @@ TEST_CASE("retention: the newest safety snapshot of a source stays, the others f
   CHECK(judge("2027-01-01T00:00:00Z") == Times{"2026-02-28T00:00:00Z", "2026-01-01T00:00:00Z"});
 }
 
-TEST_CASE("retention: groups by what is asked for, without regard to order") {
+TEST_CASE("retention: snapshots are grouped by the given fields, and order does not matter") {
   Snapshots snapshots({"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"});
   snapshots.list[0].paths = {"/b", "/a"};
   snapshots.list[1].paths = {"/a", "/b"};
@@ -176,7 +176,7 @@ TEST_CASE("retention: groups by what is asked for, without regard to order") {
   REQUIRE_FAILS(ParseGrouping("host,age"), ErrorCode::kInvalidArgument, "age");
 }
 
-TEST_CASE("retention: periods are read and written, and nonsense is refused") {
+TEST_CASE("retention: periods are parsed and formatted, and invalid ones refused") {
   CHECK(Unwrap(ParseCalendarPeriod("1y5m7d2h")) ==
         CalendarPeriod{.years = 1, .months = 5, .days = 7, .hours = 2});
   CHECK(FormatCalendarPeriod(Unwrap(ParseCalendarPeriod("2h7d"))) == "7d2h");

@@ -15,7 +15,7 @@ namespace {
 
 using testing::Unwrap;
 
-// The other end of the protocol, as systemd holds it.
+// systemd's end of the protocol.
 class FakeSystemd {
  public:
   explicit FakeSystemd(const std::string& name) : socket_(::socket(AF_UNIX, SOCK_DGRAM, 0)) {
@@ -37,7 +37,7 @@ class FakeSystemd {
   Fd socket_;
 };
 
-TEST_CASE("notify: systemd hears each thing in its own words") {
+TEST_CASE("notify: each call sends systemd's message for it") {
   TempDir directory = Unwrap(TempDir::Create("notify"));
   NotifyEnvironment environment;
   environment.notify_socket = GENERATE(0, 1) == 0 ? directory.path() + "/socket"
@@ -59,7 +59,7 @@ TEST_CASE("notify: systemd hears each thing in its own words") {
   REQUIRE(systemd.Take() == "nothing");
 }
 
-TEST_CASE("notify: outside of systemd there is nobody to tell, and that is fine") {
+TEST_CASE("notify: without systemd all calls succeed and do nothing") {
   Notifier notifier = Unwrap(Notifier::Create({}));
   REQUIRE_FALSE(notifier.is_connected());
   REQUIRE_FALSE(notifier.watchdog_interval());
@@ -67,7 +67,7 @@ TEST_CASE("notify: outside of systemd there is nobody to tell, and that is fine"
   REQUIRE_OK(notifier.Watchdog());
 }
 
-TEST_CASE("notify: the watchdog is fed twice in systemd's time, by the process it means") {
+TEST_CASE("notify: the watchdog interval is half of systemd's, and only for the named process") {
   NotifyEnvironment environment{"@holdfast-nobody", "20000000", ""};
   REQUIRE(Unwrap(Notifier::Create(environment)).watchdog_interval() == std::chrono::seconds(10));
   environment.watchdog_pid = std::to_string(::getpid());
@@ -76,7 +76,7 @@ TEST_CASE("notify: the watchdog is fed twice in systemd's time, by the process i
   REQUIRE_FALSE(Unwrap(Notifier::Create(environment)).watchdog_interval());
 }
 
-TEST_CASE("notify: what systemd would not say is refused") {
+TEST_CASE("notify: invalid variables are refused") {
   REQUIRE_FAILS(Notifier::Create({"relative", "", ""}), ErrorCode::kInvalidArgument,
                 "NOTIFY_SOCKET=\"relative\"");
   REQUIRE_FAILS(Notifier::Create({"/" + std::string(200, 'x'), "", ""}),
@@ -87,19 +87,19 @@ TEST_CASE("notify: what systemd would not say is refused") {
                 "WATCHDOG_PID=\"-1\"");
 }
 
-TEST_CASE("notify: a socket where nobody listens is an error that says so") {
+TEST_CASE("notify: a socket without a listener is an error") {
   Notifier notifier = Unwrap(Notifier::Create({"/nowhere/socket", "", ""}));
   REQUIRE_FAILS(notifier.Ready("x"), ErrorCode::kUnavailable, "\"/nowhere/socket\"");
 }
 
-TEST_CASE("notify: a systemd that takes nothing holds nobody up") {
+TEST_CASE("notify: a systemd that does not read blocks no call") {
   NotifyEnvironment environment;
   environment.notify_socket = "@holdfast-deaf-" + std::to_string(::getpid());
   FakeSystemd systemd(environment.notify_socket);
   Notifier notifier = Unwrap(Notifier::Create(environment));
-  Result<void> told;
-  for (int i = 0; i < 10'000 && told; ++i) told = notifier.Watchdog();
-  REQUIRE_FAILS(told, ErrorCode::kTimedOut, "does not accept");
+  Result<void> sent;
+  for (int i = 0; i < 10'000 && sent; ++i) sent = notifier.Watchdog();
+  REQUIRE_FAILS(sent, ErrorCode::kTimedOut, "does not accept");
 }
 
 }  // namespace

@@ -43,13 +43,13 @@ TEST_CASE("logging: a line on stderr has time, level and run") {
                                    "2023-11-14T22:13:20Z info done"});
 }
 
-TEST_CASE("logging: a line for a person names the program, and no time and no run") {
+TEST_CASE("logging: a line for a person has the program's name, but no time or run") {
   static ManualClock clock;
   std::vector<std::string> lines;
   LogOptions options;
   options.target = LogTarget::kStderr;
   options.program = "holdfast-agent";
-  options.is_for_person = true;
+  options.is_interactive = true;
   options.write_line = [&lines](std::string_view line) { lines.emplace_back(line); };
 
   REQUIRE(SetUpLogging(options, clock) == LogTarget::kStderr);
@@ -59,7 +59,7 @@ TEST_CASE("logging: a line for a person names the program, and no time and no ru
   REQUIRE(lines == std::vector<std::string>{"holdfast-agent: warning: the disk is slow"});
 }
 
-TEST_CASE("logging: a person is warned once of what is tried again and again") {
+TEST_CASE("logging: people are warned only once of repeated retries") {
   static ManualClock clock;
   std::vector<std::string> lines;
   LogOptions options;
@@ -67,7 +67,7 @@ TEST_CASE("logging: a person is warned once of what is tried again and again") {
   options.write_line = [&lines](std::string_view line) { lines.emplace_back(line); };
   SetUpLogging(options, clock);
 
-  RetryLogForPeople log;
+  InteractiveRetryLog log;
   const Error refused(ErrorCode::kUnavailable, "connection refused");
   for (int i = 0; i < 3; ++i) log.Add(refused, std::chrono::seconds(1));
   log.Add(Error(ErrorCode::kUnavailable, "it stalls"), std::chrono::seconds(1));
@@ -79,7 +79,7 @@ TEST_CASE("logging: a person is warned once of what is tried again and again") {
   SetUpLogging(options, clock);
 }
 
-TEST_CASE("logging: the journal is chosen only when stderr is its stream") {
+TEST_CASE("logging: journald is chosen only if stderr is its stream") {
   static ManualClock clock;
   LogOptions options;
   options.write_line = [](std::string_view) {};
@@ -138,7 +138,7 @@ TEST_CASE("signals: the second one ends the process with 130") {
   REQUIRE(WEXITSTATUS(status) == 130);
 }
 
-TEST_CASE("signals: a reader that went away is an error of write, not the end") {
+TEST_CASE("signals: a closed pipe is an error of write, and does not end the process") {
   auto signals = Unwrap(StopOnSignals::Begin());
   std::array<int, 2> ends{};
   REQUIRE(::pipe(ends.data()) == 0);
@@ -152,7 +152,7 @@ TEST_CASE("signals: a reader that went away is an error of write, not the end") 
   REQUIRE(number == EPIPE);
 }
 
-TEST_CASE("signals: the reactions from before come back") {
+TEST_CASE("signals: the previous handlers are restored") {
   struct sigaction before {};
   struct sigaction after {};
   REQUIRE(::sigaction(SIGINT, nullptr, &before) == 0);

@@ -12,6 +12,7 @@
 #include "common/base/raw_buffer.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "common/storage/open_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

@@ -59,7 +59,7 @@ TEST_CASE("retry storage: waits grow from below a second to below a minute, at r
 
 TEST_CASE("retry storage: what never answered is given up sooner") {
   Scene scene;
-  scene.storage = scene.Make({.total_unanswered = 12s});
+  scene.storage = scene.Make({.total_before_first_answer = 12s});
   scene.faulty->Set({.last = 1 << 30});
   const Instant begin = scene.clock.Monotonic();
   REQUIRE_FAILS(scene.storage->Stat(Name(FileKind::kPack, 'a')), ErrorCode::kUnavailable, "tried ");
@@ -73,9 +73,9 @@ TEST_CASE("retry storage: what never answered is given up sooner") {
   CHECK(scene.clock.Monotonic() - again > 10min);
 }
 
-TEST_CASE("retry storage: each new try is told of before") {
+TEST_CASE("retry storage: each retry is announced") {
   Scene scene;
-  std::vector<std::string> told;
+  std::vector<std::string> notices;
   auto faulty = std::make_unique<FaultyStorage>(std::make_unique<MemoryStorage>());
   faulty->Set({.last = 2});
   RetryStorage storage(
@@ -83,11 +83,11 @@ TEST_CASE("retry storage: each new try is told of before") {
       [](std::chrono::nanoseconds) -> Result<void> { return {}; },
       [&](const Error& error, std::chrono::nanoseconds wait) {
         REQUIRE(wait < 2s);
-        told.push_back(error.message());
+        notices.push_back(error.message());
       });
   REQUIRE_OK(storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
-  REQUIRE(told.size() == 2);
-  REQUIRE_THAT(told[0], Catch::Contains("injected fault"));
+  REQUIRE(notices.size() == 2);
+  REQUIRE_THAT(notices[0], Catch::Contains("injected fault"));
 }
 
 TEST_CASE("retry storage: writes and removals go on while they may, and end with what forbids it") {
@@ -99,17 +99,19 @@ TEST_CASE("retry storage: writes and removals go on while they may, and end with
     return Fail(ErrorCode::kTimedOut, "not any more");  // which would be tried again otherwise
   };
   scene.faulty->Set({.last = 1});
-  REQUIRE_OK(scene.storage->PutWhile(name, Bytes(1), twice));
+  REQUIRE_OK(scene.storage->PutIfPermitted(name, Bytes(1), twice));
   REQUIRE(asked == 2);
   scene.faulty->Set({});
-  REQUIRE_FAILS(scene.storage->PutWhile(name, Bytes(1), twice), ErrorCode::kTimedOut, "not any");
+  REQUIRE_FAILS(scene.storage->PutIfPermitted(name, Bytes(1), twice), ErrorCode::kTimedOut,
+                "not any");
   REQUIRE(scene.faulty->matching() == 0);
   asked = 1;
-  REQUIRE_FAILS(scene.storage->RemoveWhile(name, twice), ErrorCode::kTimedOut, "not any more");
+  REQUIRE_FAILS(scene.storage->RemoveIfPermitted(name, twice), ErrorCode::kTimedOut,
+                "not any more");
   REQUIRE(scene.faulty->matching() == 1);
   scene.faulty->Set({.last = 1, .after_the_work = true});
   asked = 0;
-  REQUIRE_OK(scene.storage->RemoveWhile(name, twice));
+  REQUIRE_OK(scene.storage->RemoveIfPermitted(name, twice));
 }
 
 TEST_CASE("retry storage: it ends after a quarter of an hour and says how often it was tried") {
@@ -199,7 +201,7 @@ TEST_CASE("retry storage: a list that breaks off shows each file once") {
   REQUIRE(seen == "abc");
 }
 
-TEST_CASE("retry storage: the visitor's own trouble does not begin the list anew") {
+TEST_CASE("retry storage: an error of the visitor does not restart the list") {
   Scene scene;
   auto torn = std::make_unique<TornList>();
   TornList& inner = *torn;

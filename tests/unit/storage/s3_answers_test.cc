@@ -33,7 +33,7 @@ TEST_CASE("s3 answers: a page of a list has keys as they are, sizes and the way 
   REQUIRE(Unwrap(ParseListPage(List("<IsTruncated>false</IsTruncated>"))).files.empty());
 }
 
-TEST_CASE("s3 answers: a list that lacks something is corrupt") {
+TEST_CASE("s3 answers: an incomplete list is corrupt") {
   constexpr const char* kEnd = "<IsTruncated>false</IsTruncated>";
   for (const std::string& body :
        {std::string("<html/>"), std::string("[]"), List(""),
@@ -52,12 +52,12 @@ TEST_CASE("s3 answers: a list that lacks something is corrupt") {
   }
 }
 
-TEST_CASE("s3 answers: an error is told by its code, cut to what people can read") {
-  const AnsweredError error =
+TEST_CASE("s3 answers: an error is reported with its code, shortened and printable") {
+  const ResponseError error =
       ParseAnsweredError("<Error><Code>Slow\x1b[31mDown!</Code><Message>" +
                          std::string(1'000, 'm') + "</Message><Region>eu-west-1</Region></Error>");
   REQUIRE(error.code.empty());  // a control character: no XML
-  const AnsweredError good = ParseAnsweredError("<Error><Code>Slow-Down</Code><Message>" +
+  const ResponseError good = ParseAnsweredError("<Error><Code>Slow-Down</Code><Message>" +
                                                 std::string(1'000, 'm') + "</Message></Error>");
   REQUIRE(good.code == "SlowDown");
   REQUIRE(good.message.size() == 300);
@@ -66,10 +66,10 @@ TEST_CASE("s3 answers: an error is told by its code, cut to what people can read
 }
 
 ErrorCode CodeOf(int status, std::string code = "") {
-  return ErrorOfAnswer(status, {}, {.code = std::move(code)}).code();
+  return ErrorFromResponse(status, {}, {.code = std::move(code)}).code();
 }
 
-TEST_CASE("s3 answers: what may be tried again is told from what may not") {
+TEST_CASE("s3 answers: only temporary errors may be retried") {
   for (int status : {408, 429, 500, 502, 503, 504, 599})
     REQUIRE(CodeOf(status) == ErrorCode::kUnavailable);
   for (const char* code : {"SlowDown", "RequestTimeout", "InternalError"}) {
@@ -91,13 +91,13 @@ TEST_CASE("s3 answers: what may be tried again is told from what may not") {
   REQUIRE(CodeOf(403, "InvalidObjectState") == ErrorCode::kUnsupported);
 }
 
-TEST_CASE("s3 answers: a bucket elsewhere is told with where it is") {
+TEST_CASE("s3 answers: a bucket in another region is reported with its region") {
   for (int status : {301, 400}) {  // the latter is what HEAD is answered
-    REQUIRE_THAT(ErrorOfAnswer(status, {{"x-amz-bucket-region", "eu-west-1"}}, {}).hint(),
+    REQUIRE_THAT(ErrorFromResponse(status, {{"x-amz-bucket-region", "eu-west-1"}}, {}).hint(),
                  Catch::Contains("the bucket is in \"eu-west-1\": set `region`"));
   }
   REQUIRE_THAT(
-      ErrorOfAnswer(400, {}, {.code = "AuthorizationHeaderMalformed", .region = "r"}).hint(),
+      ErrorFromResponse(400, {}, {.code = "AuthorizationHeaderMalformed", .region = "r"}).hint(),
       Catch::Contains("the bucket is in \"r\""));
 }
 

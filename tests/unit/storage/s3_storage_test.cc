@@ -5,6 +5,7 @@
 
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
+#include "common/storage/open_storage.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
@@ -251,7 +252,7 @@ void WithStrange404s(const std::function<void(Scene&, const Call&, S3Fault)>& us
   }
 }
 
-// What a proxy answers while the server behind it is started anew, to whatever it is asked.
+// What a proxy answers to any request while its server restarts.
 TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
   WithStrange404s([](Scene& scene, const Call& call, S3Fault fault) {
     const Result<void> done = call.make(*scene.Open());
@@ -397,7 +398,7 @@ struct Keys {
   }
 };
 
-TEST_CASE("s3 storage: credentials that are over are found anew, without a try being lost") {
+TEST_CASE("s3 storage: expired credentials are renewed without using up a retry") {
   Keys keys;
   Scene scene;
   scene.settings.credentials = {.kind = CredentialKind::kFile, .file = keys.path};
@@ -449,7 +450,7 @@ TEST_CASE(
                 "SignatureDoesNotMatch");
 }
 
-TEST_CASE("s3 storage: a key that nobody knows and a region that is another's are told") {
+TEST_CASE("s3 storage: an unknown key and a wrong region are reported") {
   Scene scene({.region = "eu-west-1"});
   REQUIRE_FAILS(scene.Open()->Get(Name(FileKind::kKey, 'a'), {}), ErrorCode::kInvalidArgument,
                 "check `region`");
@@ -486,7 +487,7 @@ TEST_CASE("s3 storage: a list that no server sends is corrupt") {
                 ErrorCode::kCorrupt, "list \"locks\"");
 }
 
-TEST_CASE("s3 storage: who is told to stop stops") {
+TEST_CASE("s3 storage: a stop ends a call") {
   Scene scene;
   std::stop_source stop;
   const auto storage = Unwrap(S3Storage::Open(scene.server.url(), scene.settings,

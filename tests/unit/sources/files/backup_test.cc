@@ -8,7 +8,7 @@ using namespace holdfast::testing;  // NOLINT
 
 using Texts = std::vector<std::string>;
 
-TEST_CASE_METHOD(FilesFixture, "files: options that make no sense are refused") {
+TEST_CASE_METHOD(FilesFixture, "files: invalid options are refused") {
   values.Set("paths", Texts{});
   REQUIRE_FAILS(Open(), ErrorCode::kInvalidArgument, "at least one");
   values.Set("paths", Texts{"relative"});
@@ -22,7 +22,7 @@ TEST_CASE_METHOD(FilesFixture, "files: options that make no sense are refused") 
   REQUIRE_OK(Open());
 }
 
-TEST_CASE_METHOD(FilesFixture, "files: the manifest says what the snapshot is of") {
+TEST_CASE_METHOD(FilesFixture, "files: the manifest describes the source") {
   WriteText(live + "/f", "x");
   values.Set("paths", Texts{live + "/", top + "/none"});
   values.Set("exclude", Texts{"*.tmp"});
@@ -42,7 +42,7 @@ TEST_CASE_METHOD(FilesFixture, "files: the manifest says what the snapshot is of
   REQUIRE(manifest.missing[0].what == top + "/none");
 }
 
-TEST_CASE_METHOD(FilesFixture, "files: a source of which nothing is there fails by name") {
+TEST_CASE_METHOD(FilesFixture, "files: a source without any existing path fails and names it") {
   values.Set("paths", Texts{top + "/none"});
   auto source = Unwrap(Open());
   auto session = Unwrap(source->OpenBackup({}));
@@ -54,7 +54,7 @@ TEST_CASE_METHOD(FilesFixture, "files: a source of which nothing is there fails 
   REQUIRE(info.missing.size() == 1);
 }
 
-TEST_CASE_METHOD(FilesFixture, "files: probe counts, and names mount points") {
+TEST_CASE_METHOD(FilesFixture, "files: probe counts items and names mount points") {
   WriteText(live + "/f", "12345");
   values.Set("paths", Texts{live, "/proc"});
   SourceInfo info = Unwrap(Unwrap(Open())->Probe({}));
@@ -66,7 +66,7 @@ TEST_CASE_METHOD(FilesFixture, "files: probe counts, and names mount points") {
   REQUIRE(info.would_save.back().find(", 5 B") != std::string::npos);
 }
 
-TEST_CASE_METHOD(FilesFixture, "files: bytes are known before they are read") {
+TEST_CASE_METHOD(FilesFixture, "files: the total is known before anything is read") {
   WriteText(live + "/f", "12345");
   auto source = Unwrap(Open());
   auto session = Unwrap(source->OpenBackup({}));
@@ -75,7 +75,8 @@ TEST_CASE_METHOD(FilesFixture, "files: bytes are known before they are read") {
   REQUIRE(session->bytes_total() == 5);
 }
 
-TEST_CASE_METHOD(FilesFixture, "files: the total is what is there now, not what was last time") {
+TEST_CASE_METHOD(FilesFixture,
+                 "files: the total is the current one, not that of the previous snapshot") {
   WriteText(live + "/f", "12345");
   const std::unique_ptr<FakeSnapshotView> before = Save();
   before->the_manifest->parts = {{.node = "node", .bytes = 4711}};
@@ -85,7 +86,7 @@ TEST_CASE_METHOD(FilesFixture, "files: the total is what is there now, not what 
   REQUIRE(session->bytes_total() == 5);
 }
 
-TEST_CASE("all sources: kinds are found by name, once each") {
+TEST_CASE("all sources: each kind is found by its unique name") {
   std::set<std::string> names;
   for (const SourceKind& kind : AllSourceKinds()) {
     REQUIRE(names.insert(kind.kind).second);

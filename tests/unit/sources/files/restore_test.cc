@@ -27,7 +27,8 @@ struct Fixture : FilesFixture {
   }
 };
 
-TEST_CASE_METHOD(Fixture, "files restore: a directory is as it was, with nothing left beside it") {
+TEST_CASE_METHOD(Fixture,
+                 "files restore: a directory is restored, and nothing is left next to it") {
   MakeTree();
   Texts before = DescribeTree(live);
   auto view = Save();
@@ -40,7 +41,7 @@ TEST_CASE_METHOD(Fixture, "files restore: a directory is as it was, with nothing
   REQUIRE(changes.at(0) == "replaced " + live);
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: single files, links and what is gone come back") {
+TEST_CASE_METHOD(Fixture, "files restore: single files, links and deleted files are restored") {
   MakeTree();
   values.Set("paths", Texts{live + "/top", live + "/link", live + "/d/e/f"});
   auto view = Save();
@@ -62,7 +63,7 @@ TEST_CASE_METHOD(Fixture, "files restore: single files, links and what is gone c
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: what the snapshot leaves out is kept") {
+TEST_CASE_METHOD(Fixture, "files restore: entries excluded from the snapshot are kept") {
   MakeTree();
   values.Set("exclude", Texts{"*.log", "spool"});
   values.Set("skip_cache_dirs", true);
@@ -95,12 +96,12 @@ TEST_CASE_METHOD(Fixture, "files restore: what the snapshot leaves out is kept")
   REQUIRE(ReadText(live + "/d/spool/late") == "made in the old directory after it was staged");
   REQUIRE(ReadText(live + "/cache/entry") == "cached");
   REQUIRE_FALSE(Exists(live + "/new/dropped"));
-  REQUIRE_FALSE(Exists(live + "/new/a.log"));  // removed after it was brought: stays so
+  REQUIRE_FALSE(Exists(live + "/new/a.log"));  // deleted after it was carried over
   REQUIRE(Unwrap(filetree::ReadAttributes(live + "/d")).mtime.seconds == 1'000'000'000);
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: what could not be read then is not lost") {
+TEST_CASE_METHOD(Fixture, "files restore: a file that was unreadable at backup is not lost") {
   MakeTree();
   auto view = Save();
   view->nodes.erase("data" + live + "/top");
@@ -109,16 +110,16 @@ TEST_CASE_METHOD(Fixture, "files restore: what could not be read then is not los
   REQUIRE(ReadText(live + "/top") == "saved");
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: refused before anything is touched") {
+TEST_CASE_METHOD(Fixture, "files restore: refused before anything is changed") {
   MakeTree();
   auto view = Save();
   Texts before = DescribeTree(top);
 
-  SECTION("a path that is not configured any more") {
+  SECTION("a path that is no longer configured") {
     values.Set("paths", Texts{top + "/other"});
     REQUIRE_FAILS(Restore(*view), ErrorCode::kDenied, "no longer configured");
   }
-  SECTION("a snapshot that does not say its roots") {
+  SECTION("a snapshot without its roots") {
     view->the_manifest->details.clear();
     REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported,
                   "the snapshot does not record its paths");
@@ -141,7 +142,7 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is touched") {
   REQUIRE(journal.states.empty());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: a symlink in the place of a directory is not followed") {
+TEST_CASE_METHOD(Fixture, "files restore: a symlink in place of a directory is not followed") {
   REQUIRE_OK(MakeDirectories(live + "/d"));
   WriteText(live + "/d/f", "saved");
   values.Set("paths", Texts{live + "/d/f"});
@@ -165,7 +166,7 @@ TEST_CASE_METHOD(Fixture,
     view->extract_items_max = 2;
     REQUIRE_FAILS(Restore(*view), ErrorCode::kNoSpace, "no space");
   }
-  SECTION("what was staged is not what the snapshot has") {
+  SECTION("a staged file differs from the snapshot") {
     auto session = Unwrap(OpenRestore({view.get(), &journal}));
     Progress progress;
     REQUIRE_OK(session->Preflight({}));
@@ -187,7 +188,7 @@ TEST_CASE_METHOD(Fixture,
     REQUIRE_OK(session->Preflight({}));
     REQUIRE_OK(session->Stage(progress, {}));
   }
-  SECTION("stopped by request") {
+  SECTION("stopped on request") {
     auto session = Unwrap(OpenRestore({view.get(), &journal}));
     Progress progress;
     std::stop_source stop;
@@ -214,13 +215,13 @@ TEST_CASE_METHOD(Fixture, "files restore: one path is restored, and nothing outs
     REQUIRE(ReadText(live + "/top") == "broken");
     REQUIRE(changes.at(0) == "replaced " + live + "/d/e");
   }
-  SECTION("a file that is there") {
+  SECTION("an existing file") {
     REQUIRE_OK(Restore(*view, "data" + live + "/top"));
     REQUIRE(ReadText(live + "/top") == "saved");
     REQUIRE(Exists(live + "/d/e/new"));
     REQUIRE_FALSE(Exists(live + "/d/e/f"));
   }
-  SECTION("a file that is gone") {
+  SECTION("a deleted file") {
     REQUIRE_OK(Restore(*view, "data" + live + "/d/e/f"));
     REQUIRE(ReadText(live + "/d/e/f") == "saved");
     REQUIRE(Exists(live + "/d/e/new"));
@@ -238,7 +239,7 @@ TEST_CASE_METHOD(Fixture, "files restore: one path is restored, and nothing outs
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: of one path what the snapshot leaves out is kept") {
+TEST_CASE_METHOD(Fixture, "files restore: a restore of one path keeps excluded entries") {
   MakeTree();
   values.Set("exclude", Texts{"*.log"});
   auto view = Save();
@@ -251,7 +252,7 @@ TEST_CASE_METHOD(Fixture, "files restore: of one path what the snapshot leaves o
   REQUIRE_FALSE(Exists(live + "/d/e/new"));
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: a path that would touch others is refused") {
+TEST_CASE_METHOD(Fixture, "files restore: a path whose restore would affect others is refused") {
   MakeTree();
   auto view = Save();
   REQUIRE_OK(RemoveTree(live + "/d"));
@@ -269,7 +270,8 @@ TEST_CASE_METHOD(Fixture, "files restore: a path that would touch others is refu
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: a failure after the swap of one path is rolled back") {
+TEST_CASE_METHOD(Fixture,
+                 "files restore: a failed restore of one path is rolled back after the swap") {
   MakeTree();
   auto view = Save();
   BreakTree();
@@ -288,7 +290,7 @@ TEST_CASE_METHOD(Fixture, "files restore: a failure after the swap of one path i
   REQUIRE(IsClean());
 }
 
-// "replaced top file" for each change below the live directory, sorted.
+// Lines like "replaced top file" for each change below the live directory, sorted.
 Texts PreviewOf(Fixture& fixture, FakeSnapshotView& view, const std::string& path,
                 Texts* lines = nullptr) {
   auto session =
@@ -308,7 +310,7 @@ Texts PreviewOf(Fixture& fixture, FakeSnapshotView& view, const std::string& pat
   return changes;
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: a dry run says what would change, and changes nothing") {
+TEST_CASE_METHOD(Fixture, "files restore: a dry run lists the changes, and changes nothing") {
   MakeTree();
   values.Set("exclude", Texts{"*.log"});
   REQUIRE_OK(MakeDirectories(live + "/same"));
@@ -348,7 +350,7 @@ TEST_CASE_METHOD(Fixture, "files restore: a dry run says what would change, and 
   CHECK(PreviewOf(*this, *view, "").size() == 8);
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: without rights it is refused with a way out") {
+TEST_CASE_METHOD(Fixture, "files restore: without permission it is refused with a hint") {
   REQUIRE(chmod(top.c_str(), 0755) == 0);
   MakeTree();
   auto view = Save();
@@ -364,13 +366,13 @@ TEST_CASE_METHOD(Fixture, "files restore: without rights it is refused with a wa
 #ifdef HOLDFAST_CRASH_POINTS
 TEST_CASE("files restore: child", "[.]") {
   Fixture fixture(ChildDirectory());
-  auto view =
-      fixture.Save();  // what is there now: broken; its content is replaced by the saved one
+  // The broken state, in which one file gets its saved content again.
+  auto view = fixture.Save();
   for (auto& [path, node] : view->nodes) {
     if (path == "data" + fixture.live + "/top") node.content = ToBytes("saved!");
   }
   FileJournal journal(fixture.top + "/journal");
-  // The second scenario is of one file of the tree.
+  // The second scenario restores a single file.
   const bool is_path = Exists(fixture.top + "/path");
   auto session = Unwrap(
       fixture.OpenRestore({.snapshot = view.get(),
@@ -383,7 +385,8 @@ TEST_CASE("files restore: child", "[.]") {
   REQUIRE_OK(session->Commit());
 }
 
-TEST_CASE_METHOD(Fixture, "files restore: killed at any place it is done or undone afterwards") {
+TEST_CASE_METHOD(Fixture,
+                 "files restore: after a kill at any point the restore is done or undone") {
   std::string point = GENERATE(
       "restore.file.before_rename", "restore.file.after_rename", "restore.file.before_rename:2",
       "restore.directory.before_attributes", "swap.after_stage", "swap.before_first",

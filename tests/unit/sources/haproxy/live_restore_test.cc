@@ -19,7 +19,7 @@ using testing::Unwrap;
 using Texts = std::vector<std::string>;
 
 std::string SumOf(const Texts& entries) {
-  PatternSum sum;
+  PatternDigest sum;
   for (const std::string& entry : entries) sum.Add(entry);
   return HexEncode(sum.Digest());
 }
@@ -67,7 +67,7 @@ struct Rig {
       if (!files.contains(path)) return Fail(ErrorCode::kNotFound, path);
       return std::make_unique<testing::BytesReader>(ToBytes(files[path]));
     };
-    Result<void> done = PutBackLive(api, live, open, changes);
+    Result<void> done = RestoreRuntimeState(api, live, open, changes);
     asked = haproxy.asked();
     return done;
   }
@@ -80,12 +80,12 @@ struct Rig {
   FakeHaproxy::Answers answers;
   std::map<std::string, std::function<std::string()>> raw;
   std::map<std::string, std::string> files;
-  StoredLive live;
+  SavedRuntimeState live;
   LiveChanges changes;
   Texts asked;
 };
 
-TEST_CASE("haproxy live restore: what is as it was is not touched") {
+TEST_CASE("haproxy live restore: unchanged state is not touched") {
   Rig rig;
   rig.StoreMap({"k 1"});
   rig.StoreAcl({"x"});
@@ -95,7 +95,7 @@ TEST_CASE("haproxy live restore: what is as it was is not touched") {
   REQUIRE_FALSE(rig.WasAsked("prepare map #3"));
 }
 
-TEST_CASE("haproxy live restore: a map and a list in one step each") {
+TEST_CASE("haproxy live restore: a map and a list are replaced atomically") {
   Rig rig;
   rig.StoreMap({"k 2", "l two words"});
   rig.StoreAcl({"x", "y z"});
@@ -110,8 +110,7 @@ TEST_CASE("haproxy live restore: a map and a list in one step each") {
   REQUIRE(rig.WasAsked("commit acl @5 #1"));
 }
 
-TEST_CASE(
-    "haproxy live restore: a list that stands in the configuration, by its number and place") {
+TEST_CASE("haproxy live restore: an inline list is matched by its number and place") {
   Rig rig;
   const std::string place = "acl 'src' file 'h' line 2";
   rig.answers["show acl"] = "1 () " + place + ". curr_ver=0\n";
@@ -120,22 +119,22 @@ TEST_CASE(
       {"acl", "", "1/inline-acls/1", SumOf({"10.0.0.2"}), 1, place});
   rig.answers["show acl @5 #1"] = "0x1 10.0.0.2\n";
   rig.raw["add acl @5 #1 10.0.0.2"] = [] { return std::string("\n"); };
-  SECTION("it comes back") {
+  SECTION("it is restored") {
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.done == Texts{"acl #1 (" + place + ") has its former content in memory"});
     REQUIRE(rig.WasAsked("commit acl @5 #1"));
     return;
   }
   std::string why;
-  SECTION("it stands elsewhere") {
+  SECTION("it is at another place") {
     rig.live.workers[0].patterns[0].place = "acl 'src' file 'h' line 3";
     why = "HAProxy has no list at this place";
   }
-  SECTION("it is of another configuration") {
+  SECTION("it belongs to another configuration") {
     rig.live.is_of_other_configuration = true;
     why = "its configuration was no longer in any file";
   }
-  SECTION("HAProxy lets nobody set it") {
+  SECTION("HAProxy does not allow a change") {
     rig.answers["prepare acl #1"] = "This ACL is shared with a map containing samples.\n";
     why = "HAProxy began no transaction: This ACL is shared with a map containing samples.";
   }
@@ -146,7 +145,7 @@ TEST_CASE(
   REQUIRE_FALSE(rig.WasAsked("commit acl @5 #1"));
 }
 
-TEST_CASE("haproxy live restore: what was not taken whole never counts") {
+TEST_CASE("haproxy live restore: a partial replacement is never committed") {
   Rig rig;
   rig.StoreMap({"k 2"});
   rig.answers["clear map @4 #3"] = "";
@@ -154,7 +153,7 @@ TEST_CASE("haproxy live restore: what was not taken whole never counts") {
     rig.answers["add map @4 #3 <<\nk 2\n"] = "no room\n";
     REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "put map /a.map back: HAProxy says: no");
   }
-  SECTION("it took something else") {
+  SECTION("HAProxy stored something else") {
     rig.raw["add map @4 #3 <<\nk 2\n"] = [] { return std::string("\n"); };
     rig.answers["show map @4 #3"] = "0x1 k 3\n";
     REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "did not accept the saved entries");
@@ -163,22 +162,22 @@ TEST_CASE("haproxy live restore: what was not taken whole never counts") {
   REQUIRE_FALSE(rig.WasAsked("commit map @4 #3"));
 }
 
-TEST_CASE("haproxy live restore: where there are no transactions it is said") {
+TEST_CASE("haproxy live restore: missing support for transactions is an error") {
   Rig rig;
   rig.StoreMap({"k 2"});
   rig.answers.erase("prepare map #3");
   REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "HAProxy started no transaction:");
 }
 
-TEST_CASE("haproxy live restore: entries go out in pieces that HAProxy takes") {
+TEST_CASE("haproxy live restore: entries are sent in pieces of the size that HAProxy accepts") {
   Rig rig;
   Texts entries;
   for (int i = 0; i < 1000; ++i) entries.push_back(fmt::format("key-{} value {}", i, i));
   rig.StoreMap(entries);
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
   const RuntimeApi api = Unwrap(RuntimeApi::Open(rig.Path("s"), rig.clock, {}));
-  // All of it is refused, the first piece, too.
-  REQUIRE_FALSE(PutBackLive(
+  // Everything is refused, including the first piece.
+  REQUIRE_FALSE(RestoreRuntimeState(
       api, rig.live,
       [&](const std::string& path) -> Result<std::unique_ptr<ByteReader>> {
         return std::make_unique<testing::BytesReader>(ToBytes(rig.files[path]));
@@ -192,7 +191,7 @@ TEST_CASE("haproxy live restore: entries go out in pieces that HAProxy takes") {
   REQUIRE(added->size() > 3000);
 }
 
-TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be set") {
+TEST_CASE("haproxy live restore: rows of a table are set as far as HAProxy allows") {
   Rig rig;
   rig.StoreTable("ip", {"key=::1 use=0 exp=9 gpc0=2 gpc1=3 http_req_rate(10000)=4 server_key=-",
                         "key=::2 use=0 exp=9 gpc0=5 gpc1=0 http_req_rate(10000)=0 server_key=x"});
@@ -201,26 +200,26 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
   rig.raw["set table t key ::2 data.gpc0 5"] = [] { return std::string("\n"); };
   rig.answers["show table t key ::1"] = "# table: t, type: ip\n0x1: key=::1 use=0 gpc0=2\n";
   rig.answers["show table t key ::2"] = "# table: t, type: ip\n0x1: key=::2 use=0 gpc0=5\n";
-  SECTION("all is well") {
+  SECTION("all are set") {
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.done == Texts{"table t: 2 rows set"});
     REQUIRE(rig.changes.left ==
             Texts{"table t: cannot be set: gpc1 (Data type not stored in this table), "
                   "http_req_rate(10000), server_key"});
   }
-  SECTION("a row is not there afterwards, in a table that others write to") {
+  SECTION("a row is gone afterwards, in a table with other writers") {
     rig.answers["show table t key ::2"] = "# table: t, type: ip\n";
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.left.at(0) ==
             "table t: of the first 2 rows, 1 were gone right after they were set: the table is "
             "full, or they expired");
   }
-  SECTION("none is there afterwards") {
+  SECTION("all are gone afterwards") {
     rig.answers["show table t key ::1"] = rig.answers["show table t key ::2"] =
         "# table: t, type: ip\n";
     REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "none of the 2 rows that were read back");
   }
-  SECTION("a full table that drops nothing") {
+  SECTION("a full table that evicts nothing") {
     rig.raw["set table t key ::2 data.gpc0 5"] = [] {
       return std::string("Unable to allocate a new entry\n\n");
     };
@@ -228,7 +227,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
     REQUIRE(rig.changes.left.at(0) == "table t: it is full and did not accept 1 row");
   }
-  SECTION("a full table says nothing of fields") {
+  SECTION("a full table reveals nothing about fields") {
     for (const char* command : {"set table t key ::1 data.gpc0 2", "set table t key ::1"})
       rig.raw[command] = [] { return std::string("Unable to allocate a new entry\n\n"); };
     rig.answers["set table t key ::2 data.gpc1 0"] = "Data type not stored in this table\n";
@@ -236,7 +235,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
     REQUIRE(rig.WasAsked("set table t key ::2 data.gpc0 5"));
   }
-  SECTION("one is refused in between") {
+  SECTION("one in the middle is refused") {
     rig.raw["set table t key ::2 data.gpc0 5"] = [] {
       return std::string("Permission denied\n\n");
     };
@@ -244,13 +243,13 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
   }
 }
 
-TEST_CASE("haproxy live restore: what HAProxy has no place for is told") {
+TEST_CASE("haproxy live restore: state that HAProxy cannot accept is reported") {
   Rig rig;
   rig.live.workers[0].patterns.push_back({"map", "/gone.map", "1/maps/gone.map", SumOf({})});
   SECTION("another type") { rig.StoreTable("string", {"key=a use=0 gpc0=1"}); }
   SECTION("an empty table needs nothing") { rig.StoreTable("string", {}); }
-  SECTION("keys that no command can name") { rig.StoreTable("ip", {"key=a\\nb use=0 gpc0=1"}); }
-  SECTION("keys that HAProxy takes from traffic alone") {
+  SECTION("keys that no command can express") { rig.StoreTable("ip", {"key=a\\nb use=0 gpc0=1"}); }
+  SECTION("keys that only traffic can create") {
     rig.StoreTable("ip", {"key=0A use=0 gpc0=1", "key=0B use=0 gpc0=1"});
     rig.answers["set table t key 0A data.gpc0 1"] =
         "Inserting keys into tables of type binary from the CLI is not supported\n";
@@ -261,10 +260,10 @@ TEST_CASE("haproxy live restore: what HAProxy has no place for is told") {
   REQUIRE(rig.changes.left.size() == (rig.live.workers[0].tables[0].rows == 0 ? 1 : 2));
 }
 
-TEST_CASE("haproxy live restore: servers are compared by what one sets by hand") {
+TEST_CASE("haproxy live restore: servers are compared by the settings an operator can change") {
   const ServerState as_is{"b", "s1", "10.0.0.1", "80", 0, 1, 1};
   ServerState now = as_is;
-  now.admin_state = 0x24;  // set by the configuration, and by a name that was not found
+  now.admin_state = 0x24;  // set by the configuration, and by a failed name lookup
   REQUIRE(ServersThatDiffer({as_is}, {now}).empty());
   now = {"b", "s1", "10.0.0.2", "80", 0x08, 2, 1};
   REQUIRE(ServersThatDiffer({as_is}, {now}) ==
@@ -274,14 +273,14 @@ TEST_CASE("haproxy live restore: servers are compared by what one sets by hand")
   REQUIRE(ServersThatDiffer({as_is}, {}) == Texts{"server b/s1: does not exist"});
 }
 
-TEST_CASE("haproxy live restore: the index") {
+TEST_CASE("haproxy live restore: the index is parsed") {
   const std::string sum(64, 'a');
   const std::string text = fmt::format(
       R"({{"format_version":1,"workers":[{{"directory":"1","maps":[{{"file":"/a","path":"1/maps/a",)"
       R"("sha256":"{}"}}],"acls":[],"tables":[{{"name":"t","type":"ip","path":"1/tables/t",)"
       R"("rows":3}}]}}],"drift":[{{"object":"map"}}]}})",
       sum);
-  const StoredLive live = Unwrap(DecodeLive(text));
+  const SavedRuntimeState live = Unwrap(DecodeLive(text));
   REQUIRE(live.workers.size() == 1);
   REQUIRE(live.workers[0].patterns == std::vector<StoredPatterns>{{"map", "/a", "1/maps/a", sum}});
   REQUIRE(live.workers[0].tables == std::vector<StoredTable>{{"t", "ip", "1/tables/t", 3}});

@@ -1,21 +1,21 @@
-// Texts are those of HAProxy 2.6.12, but for what is broken on purpose.
+// Texts of HAProxy 2.6.12, except for those broken on purpose.
 #include "agent/sources/haproxy/live_texts.h"
 
-#include "agent/sources/haproxy/line_cutter.h"
+#include "agent/sources/haproxy/line_splitter.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::haproxy {
 namespace {
 
-TEST_CASE("haproxy live texts: what HAProxy says of itself") {
+TEST_CASE("haproxy live texts: show info") {
   const auto info =
       ParseInfo("Name: HAProxy\nNbthread: 2\nnode: a: b\nnothing\n: x\nName: other\n");
   REQUIRE(info == std::map<std::string, std::string>{
                       {"Name", "HAProxy"}, {"Nbthread", "2"}, {"node", "a: b"}});
 }
 
-TEST_CASE("haproxy live texts: the master's workers, without those that leave") {
+TEST_CASE("haproxy live texts: the master's current workers") {
   REQUIRE(
       ParseWorkers("#<PID>          <type>          <reloads>       <uptime>        <version>\n"
                    "7465            master          1 [failed: 0]   0d00h00m07s     2.6.12\n"
@@ -48,7 +48,7 @@ TEST_CASE("haproxy live texts: maps and ACLs") {
     REQUIRE_FALSE(PatternOf(other));
 }
 
-TEST_CASE("haproxy live texts: where a list of the configuration stands") {
+TEST_CASE("haproxy live texts: the place of an inline list") {
   REQUIRE(ParseListPlace("acl 'hdr' file 'h.cfg' line 23") == ListPlace{"hdr", "h.cfg", 23});
   REQUIRE(ParseListPlace("acl 'src' file '/a' line 1' line 2") ==
           ListPlace{"src", "/a' line 1", 2});
@@ -58,7 +58,7 @@ TEST_CASE("haproxy live texts: where a list of the configuration stands") {
     REQUIRE_FALSE(ParseListPlace(other));
 }
 
-TEST_CASE("haproxy live texts: a line of a file is loaded as HAProxy loads it") {
+TEST_CASE("haproxy live texts: a line of a file is parsed like HAProxy does") {
   REQUIRE(LoadedPattern("a 1\n", true) == "a 1");
   REQUIRE(LoadedPattern(" \tb\t  two words \t\r\n", true) == "b two words");
   REQUIRE(LoadedPattern("alone", true) == "alone ");
@@ -83,7 +83,7 @@ TEST_CASE("haproxy live texts: stick tables") {
     REQUIRE_FALSE(RowOf(other));
 }
 
-TEST_CASE("haproxy live texts: rows, and how they are said again") {
+TEST_CASE("haproxy live texts: rows are parsed and formatted") {
   using Fields = std::vector<std::pair<std::string, std::string>>;
   REQUIRE(
       ParseRow("key=::1 use=0 exp=9 gpc0=2 http_req_rate(10000)=4") ==
@@ -107,7 +107,7 @@ TEST_CASE("haproxy live texts: rows, and how they are said again") {
   REQUIRE_FALSE(EncodeCommandWord(std::string_view("a\0b", 3)));
 }
 
-TEST_CASE("haproxy live texts: servers by the names of columns") {
+TEST_CASE("haproxy live texts: server columns are found by name") {
   const auto servers = ParseServerStates(
       "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
       "srv_iweight srv_time_since_last_change srv_check_status srv_port\n"
@@ -127,19 +127,19 @@ TEST_CASE("haproxy live texts: servers by the names of columns") {
   REQUIRE_FALSE(ParseServerStates(""));
 }
 
-TEST_CASE("haproxy live texts: lines that arrive in pieces") {
+TEST_CASE("haproxy live texts: lines split over several reads") {
   std::vector<std::string> lines;
   const auto take = [&](std::string_view line) -> Result<void> {
     lines.emplace_back(line);
     return {};
   };
-  LineCutter cutter(5);
+  LineSplitter cutter(5);
   for (const char* piece : {"ab", "c\n\nd", "e", "\nf\ngh"}) REQUIRE_OK(cutter.Feed(piece, take));
   REQUIRE(lines == std::vector<std::string>{"abc", "", "de", "f"});
   REQUIRE(cutter.rest() == "gh");
   REQUIRE_OK(cutter.Feed("ijk", take));
   REQUIRE_FAILS(cutter.Feed("l", take), ErrorCode::kCorrupt, "longer than");
-  LineCutter other(5);
+  LineSplitter other(5);
   REQUIRE_FAILS(other.Feed("a\nb\n", [](auto) { return Fail(ErrorCode::kBusy, "x"); }),
                 ErrorCode::kBusy, "x");
 }
@@ -157,7 +157,7 @@ TEST_CASE("haproxy live texts: certificates") {
                           "Used"});
   REQUIRE(ParseCertificate("Unknown command\n") == LiveCertificate{});
 
-  // SHA-1 of "abc", as a certificate it would be.
+  // SHA-1 of "abc", as if it were a certificate.
   REQUIRE(FingerprintOfPem("-----BEGIN PRIVATE KEY-----\nx\n-----BEGIN CERTIFICATE-----\r\nYW\nJj\n"
                            "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n") ==
           "A9993E364706816ABA3E25717850C26C9CD0D89D");

@@ -1,4 +1,4 @@
-// The mock cluster answers few of the questions; with real brokers: tests/integration/kafka.
+// The mock cluster answers few of the requests. tests/integration/kafka uses real brokers.
 #include "agent/sources/kafka/cluster_state.h"
 
 #include "agent/sources/kafka/settings.h"
@@ -37,11 +37,11 @@ struct Cluster {
     return Settings().IsSaved(topic);
   }) {
     rdkafka::ClientOptions options = kafka.options();
-    // There is no controller, which is asked for configurations and ids.
+    // The mock has no controller, which answers requests for configurations and ids.
     options.time_limit = std::chrono::milliseconds(500);
     auto client = Unwrap(rdkafka::Client::Open(options));
     const std::vector<std::string> log_dirs = {log_dir};
-    return Unwrap(AskForTopics(*client, LogDirectories::Open(log_dirs), wants, {}));
+    return Unwrap(ReadTopics(*client, LogDirectories::Open(log_dirs), wants, {}));
   }
 
   MockCluster kafka{3};
@@ -49,7 +49,7 @@ struct Cluster {
   std::string log_dir = top.path() + "/data";
 };
 
-TEST_CASE("kafka state: files of a broker that is not in sync tell nothing") {
+TEST_CASE("kafka state: files of a broker that is not in sync are not used") {
   Cluster cluster;
   cluster.AddDirectory("orders-1");
   testing::WriteText(cluster.log_dir + "/orders-1/partition.metadata",
@@ -73,7 +73,7 @@ TEST_CASE("kafka state: files of a broker that is not in sync tell nothing") {
   REQUIRE_FALSE(IsInSync(LogDirectories::Open(log_dirs), state.cluster, "orders", 1));
 }
 
-TEST_CASE("kafka state: topics are saved but for the brokers' own") {
+TEST_CASE("kafka state: topics are saved, except the brokers' own") {
   Cluster cluster;
   cluster.AddDirectory("orders-1");
   cluster.AddDirectory("__consumer_offsets-0");
@@ -97,7 +97,7 @@ TEST_CASE("kafka state: topics are saved but for the brokers' own") {
                                    "configuration of topic \"orders\""});
 }
 
-TEST_CASE("kafka state: topics that are not wanted are nobody's business") {
+TEST_CASE("kafka state: unwanted topics are ignored") {
   Cluster cluster;
   cluster.AddDirectory("unwanted-0");
   const TopicsState state = cluster.Ask([](std::string_view topic) { return topic == "orders"; });
@@ -106,7 +106,7 @@ TEST_CASE("kafka state: topics that are not wanted are nobody's business") {
           std::vector<std::string>{"configuration of topic \"orders\""});
 }
 
-TEST_CASE("kafka state: a topic that has a directory and is not seen is missing") {
+TEST_CASE("kafka state: a topic with a directory that the cluster does not show is missing") {
   Cluster cluster;
   for (const char* name : {"hidden-0", "hidden-1", "orders-7", "__cluster_metadata-0",
                            "deleted-0.a9d3b7c8e1f54d6db2c1e0f9a8b7c6d5-delete"})
@@ -118,7 +118,7 @@ TEST_CASE("kafka state: a topic that has a directory and is not seen is missing"
   REQUIRE_THAT(state.missing[2].remedy, Catch::Contains("DESCRIBE"));
 }
 
-TEST_CASE("kafka state: of brokers' configuration what was set at run time is kept") {
+TEST_CASE("kafka state: of the brokers' configuration only run-time settings are saved") {
   const std::vector<rdkafka::Broker> brokers = {{1, "a", 9092}, {2, "b", 9093}, {3, "c", 9094}};
   const std::vector<ConfigEntry> entries = {
       {"authorizer.class.name", "x.Authorizer", ConfigSource::kFile},
@@ -142,7 +142,7 @@ TEST_CASE("kafka state: of brokers' configuration what was set at run time is ke
                                                    {3, "c", 9094, {}}});
   REQUIRE(read.defaults == Configs{{"min.insync.replicas", "2"}});
   REQUIRE(read.has_authorizer == true);
-  REQUIRE(read.was_told);
+  REQUIRE(read.was_reported);
   REQUIRE(read.missing == std::vector<Missing>{{"configuration of broker 3",
                                                 "cluster authorization failed", "let it"}});
   REQUIRE(WhatIsMissing(read.secrets) ==
@@ -150,7 +150,7 @@ TEST_CASE("kafka state: of brokers' configuration what was set at run time is ke
                                    "configuration ssl.key.password of all brokers"});
 }
 
-TEST_CASE("kafka state: whether there is an authorizer is known where a broker tells it") {
+TEST_CASE("kafka state: an authorizer is detected if a broker shows its configuration") {
   const std::vector<rdkafka::Broker> brokers = {{1, "a", 9092}};
   std::vector<rdkafka::OwnerConfigs> configs(1);
   REQUIRE_FALSE(ReadBrokerConfigs(brokers, configs).has_authorizer);
@@ -158,7 +158,7 @@ TEST_CASE("kafka state: whether there is an authorizer is known where a broker t
   REQUIRE(ReadBrokerConfigs(brokers, configs).has_authorizer == false);
 }
 
-TEST_CASE("kafka state: ACLs of kinds that librdkafka does not know are kept and missing") {
+TEST_CASE("kafka state: ACLs unknown to librdkafka are saved and named as missing") {
   const rdkafka::AclBinding known = {"TOPIC", "orders", "LITERAL", "User:anna",
                                      "*",     "READ",   "ALLOW"};
   rdkafka::AclBinding unknown = known;
@@ -171,7 +171,7 @@ TEST_CASE("kafka state: ACLs of kinds that librdkafka does not know are kept and
   REQUIRE(list.missing[0].what == "ACL ALLOW User:anna READ on UNKNOWN \"orders\"");
 }
 
-TEST_CASE("kafka state: what this librdkafka cannot do is said") {
+TEST_CASE("kafka state: limits of this librdkafka are listed") {
   rdkafka::Capabilities old;
   old.version = "2.0.2";
   REQUIRE(LibraryLimits(old).size() == 6);

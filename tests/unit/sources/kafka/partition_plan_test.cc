@@ -16,7 +16,7 @@ SegmentFacts FileOf(std::int64_t first, std::int64_t last) {
   return file;
 }
 
-// Offsets 0 to 299 in three files, of two leader epochs.
+// Offsets 0 to 299 in three files, with two leader epochs.
 PartitionDocument Saved() {
   PartitionDocument document;
   document.topic_id = "id";
@@ -41,11 +41,11 @@ PartitionPlan Plan(const PartitionFacts& now, const PartitionDocument& saved = S
   return PlanPartition(&saved, now);
 }
 
-TEST_CASE("partition plan: without a previous snapshot all is read") {
+TEST_CASE("partition plan: without a previous snapshot everything is read") {
   PartitionFacts now = Now();
   now.low = 20;
   const PartitionPlan plan = PlanPartition(nullptr, now);
-  REQUIRE(plan.anew.empty());
+  REQUIRE(plan.is_replanned.empty());
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 20);
   REQUIRE(plan.grows);
@@ -53,7 +53,7 @@ TEST_CASE("partition plan: without a previous snapshot all is read") {
   REQUIRE_FALSE(PlanPartition(nullptr, now).grows);
 }
 
-TEST_CASE("partition plan: what did not change is not read, nor compared") {
+TEST_CASE("partition plan: an unchanged partition is neither read nor compared") {
   const PartitionPlan plan = Plan(Now());
   REQUIRE(plan.has_kept);
   REQUIRE(plan.keep == 0);
@@ -63,7 +63,7 @@ TEST_CASE("partition plan: what did not change is not read, nor compared") {
   REQUIRE_FALSE(plan.lost);
 }
 
-TEST_CASE("partition plan: new records are read from where the last snapshot ended") {
+TEST_CASE("partition plan: new records are read from the end of the last snapshot") {
   PartitionFacts now = Now();
   now.last_stable = 320;
   now.high = 330;
@@ -74,7 +74,7 @@ TEST_CASE("partition plan: new records are read from where the last snapshot end
   REQUIRE_FALSE(plan.must_compare);
 }
 
-TEST_CASE("partition plan: where topic id or epochs are not known, the last record is compared") {
+TEST_CASE("partition plan: if the topic id or epochs are unknown, the last record is compared") {
   PartitionFacts now = Now();
   now.epochs.clear();
   REQUIRE(Plan(now).must_compare);
@@ -86,7 +86,7 @@ TEST_CASE("partition plan: where topic id or epochs are not known, the last reco
   REQUIRE(Plan(Now(), saved).must_compare);
 }
 
-TEST_CASE("partition plan: retention drops files, and trims the one that it has reached") {
+TEST_CASE("partition plan: retention drops files, and trims the file that it reached") {
   PartitionFacts now = Now();
   now.low = 100;
   REQUIRE(Plan(now).keep == 1);
@@ -100,12 +100,12 @@ TEST_CASE("partition plan: retention drops files, and trims the one that it has 
   REQUIRE_FALSE(Plan(now).lost);
 }
 
-TEST_CASE("partition plan: records that went before they were saved are a gap") {
+TEST_CASE("partition plan: records deleted before they were saved are a gap") {
   PartitionFacts now = Now();
   now.low = 350;
   now.last_stable = now.high = 400;
   const PartitionPlan plan = Plan(now);
-  REQUIRE(plan.anew.empty());
+  REQUIRE(plan.is_replanned.empty());
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 350);
   REQUIRE(plan.grows);
@@ -114,54 +114,55 @@ TEST_CASE("partition plan: records that went before they were saved are a gap") 
   REQUIRE(plan.lost->end == 350);
 }
 
-TEST_CASE("partition plan: a topic that was made again is read anew") {
+TEST_CASE("partition plan: a recreated topic is read from the start") {
   PartitionFacts now = Now();
   now.topic_id = "other";
   now.last_stable = now.high = 500;
   const PartitionPlan plan = Plan(now);
-  REQUIRE(plan.anew.find("recreated") != std::string::npos);
+  REQUIRE(plan.is_replanned.find("recreated") != std::string::npos);
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 0);
 }
 
-TEST_CASE("partition plan: a partition that became shorter is read anew") {
+TEST_CASE("partition plan: a partition that became shorter is read from the start") {
   PartitionFacts now = Now();
   now.last_stable = now.high = 299;
-  REQUIRE(Plan(now).anew.find("ends at offset 299") != std::string::npos);
+  REQUIRE(Plan(now).is_replanned.find("ends at offset 299") != std::string::npos);
 }
 
-TEST_CASE("partition plan: an unclean election is read anew, also when the log has grown since") {
+TEST_CASE(
+    "partition plan: after an unclean election everything is read, even if the log has grown") {
   PartitionFacts now = Now();
   now.last_stable = now.high = 400;
   now.epochs = {{0, 0}, {2, 150}, {3, 250}};  // 250 to 299 are other records now
-  REQUIRE(Plan(now).anew.find("epoch 3") != std::string::npos);
+  REQUIRE(Plan(now).is_replanned.find("epoch 3") != std::string::npos);
   now.epochs = {{0, 0}, {4, 100}};
-  REQUIRE_FALSE(Plan(now).anew.empty());
-  now.epochs = {{2, 200}, {4, 300}};  // Kafka forgets epochs below the low offset
+  REQUIRE_FALSE(Plan(now).is_replanned.empty());
+  now.epochs = {{2, 200}, {4, 300}};  // Kafka drops epochs below the low offset
   now.low = 200;
-  REQUIRE(Plan(now).anew.empty());
+  REQUIRE(Plan(now).is_replanned.empty());
 }
 
-TEST_CASE("partition plan: epochs say nothing about records that are gone") {
+TEST_CASE("partition plan: epochs do not matter for deleted records") {
   PartitionFacts now = Now();
   now.low = now.last_stable = now.high = 300;
   now.epochs = {{7, 300}};
-  REQUIRE(Plan(now).anew.empty());
+  REQUIRE(Plan(now).is_replanned.empty());
   REQUIRE_FALSE(Plan(now).must_compare);
 }
 
-TEST_CASE("partition plan: compacted topics are read anew, and what was one before") {
+TEST_CASE("partition plan: compacted topics, also former ones, are read from the start") {
   PartitionFacts now = Now();
   now.compacted = true;
   REQUIRE_FALSE(Plan(now).has_kept);
   REQUIRE(Plan(now).grows);
-  REQUIRE(Plan(now).anew.empty());
+  REQUIRE(Plan(now).is_replanned.empty());
   PartitionDocument saved = Saved();
   saved.compacted = true;
   REQUIRE_FALSE(Plan(Now(), saved).has_kept);
 }
 
-TEST_CASE("partition plan: without stored records nothing is taken for granted") {
+TEST_CASE("partition plan: without stored records nothing is assumed") {
   PartitionDocument saved = Saved();
   saved.files.clear();
   saved.last_record = {};
@@ -170,7 +171,7 @@ TEST_CASE("partition plan: without stored records nothing is taken for granted")
   REQUIRE(plan.grows);
 }
 
-TEST_CASE("partition plan: the epoch of an offset") {
+TEST_CASE("partition plan: the epoch of an offset is found") {
   const std::vector<EpochStart> epochs = {{1, 10}, {4, 20}};
   REQUIRE_FALSE(EpochAt(epochs, 9));
   REQUIRE(EpochAt(epochs, 10) == 1);

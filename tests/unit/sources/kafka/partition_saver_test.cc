@@ -21,10 +21,10 @@ using holdfast::testing::Unwrap;
 using rdkafka::testing::Content;
 using rdkafka::testing::MockCluster;
 
-// Borders within a few records, so that little data has many files.
+// Boundaries every few records, so that little data makes many files.
 constexpr Borders kSmall{.batch_bits = 7, .file_bits = 10};
 
-// One partition of a cluster in this process, and snapshots of it.
+// One partition of a mock cluster, and snapshots of it.
 class SaverScene {
  public:
   explicit SaverScene(const std::string& topic = "t") : partition_{topic, 0} {
@@ -47,7 +47,7 @@ class SaverScene {
     };
   }
 
-  // So many more records; each says which one it is.
+  // Writes `count` more records; each contains its number.
   void Write(int count) {
     std::vector<Content> records;
     for (int i = 0; i < count; ++i) {
@@ -61,7 +61,7 @@ class SaverScene {
     now_.last_stable = now_.high;
   }
 
-  // Saves the partition, on top of the last snapshot unless that is left out.
+  // Saves the partition, by default on top of the last snapshot.
   void Save(bool has_previous = true) {
     auto next = std::make_unique<FakeSnapshotView>();
     FakeSnapshotView* previous = has_previous ? snapshot_.get() : nullptr;
@@ -111,7 +111,7 @@ class SaverScene {
     return files;
   }
 
-  // Every record that is stored: "0 1 2".
+  // All stored records: "0 1 2".
   std::string Stored() {
     std::string text;
     RunTally tally;
@@ -139,8 +139,8 @@ class SaverScene {
     return text;
   }
 
-  // What a snapshot that knows nothing of the ones before has.
-  std::map<std::string, Bytes> FilesAnew() {
+  // The files of a snapshot without a previous one.
+  std::map<std::string, Bytes> ReplannedFiles() {
     SaverScene other(*this, 0);
     return other.Files();
   }
@@ -165,7 +165,7 @@ class SaverScene {
   std::uint64_t records_read_ = 0;
 
  private:
-  // The same cluster, saved from nothing.
+  // The same cluster, without a previous snapshot.
   SaverScene(SaverScene& other, int) : partition_(other.partition_), now_(other.now_) {
     tools_ = other.tools_;
     words_ = other.words_;
@@ -175,7 +175,7 @@ class SaverScene {
   }
 };
 
-TEST_CASE("partition saver: all records are there, and the document says so") {
+TEST_CASE("partition saver: all records are saved and counted in the document") {
   SaverScene scene;
   scene.Write(100);
   scene.Save();
@@ -197,7 +197,7 @@ TEST_CASE("partition saver: an empty partition has a document") {
   REQUIRE(scene.paths_ == std::vector<std::string>{"data/topics/t/0"});
 }
 
-TEST_CASE("partition saver: what did not change is not looked at") {
+TEST_CASE("partition saver: an unchanged partition is not read") {
   SaverScene scene;
   scene.Write(100);
   scene.Save();
@@ -210,7 +210,7 @@ TEST_CASE("partition saver: what did not change is not looked at") {
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 100));
 }
 
-TEST_CASE("partition saver: many small runs leave what one large one would") {
+TEST_CASE("partition saver: many small runs give the same files as one large run") {
   const bool fetches_small = GENERATE(false, true);
   SaverScene scene;
   scene.fetches_small_ = fetches_small;
@@ -222,12 +222,12 @@ TEST_CASE("partition saver: many small runs leave what one large one would") {
     REQUIRE(scene.records_read_ == static_cast<std::uint64_t>(1 + i % 7));
   }
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, written));
-  REQUIRE(scene.Files() == scene.FilesAnew());
+  REQUIRE(scene.Files() == scene.ReplannedFiles());
   // Closed files are reused, not read.
   REQUIRE(scene.snapshot_->files_reused + 1 >= static_cast<int>(scene.document_.files.size()) - 1);
 }
 
-TEST_CASE("partition saver: where epochs are not known the last record proves the history") {
+TEST_CASE("partition saver: if epochs are unknown, the last record proves the history") {
   const bool fetches_small = GENERATE(false, true);
   const bool grows = GENERATE(false, true);
   SaverScene scene;
@@ -250,7 +250,7 @@ TEST_CASE("partition saver: where epochs are not known the last record proves th
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, grows ? 45 : 40));
 }
 
-TEST_CASE("partition saver: an offset that is gone is another history") {
+TEST_CASE("partition saver: a missing last record means another history") {
   SaverScene scene;
   scene.now_.epochs.clear();
   scene.Write(40);
@@ -262,7 +262,7 @@ TEST_CASE("partition saver: an offset that is gone is another history") {
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 40));
 }
 
-TEST_CASE("partition saver: retention takes what it took, and no more") {
+TEST_CASE("partition saver: retention removes exactly the deleted records") {
   SaverScene scene;
   scene.Write(200);
   scene.Save();
@@ -273,13 +273,13 @@ TEST_CASE("partition saver: retention takes what it took, and no more") {
   scene.Save();
   REQUIRE(scene.Stored() == SaverScene::Numbers(77, grows ? 220 : 200));
   REQUIRE(scene.records_read_ == (grows ? 20U : 0U));
-  // One file was cut, those behind it are the same.
+  // One file was trimmed; those after it are unchanged.
   int others = 0;
   for (const auto& [path, content] : scene.Files()) others += before.contains(path) ? 0 : 1;
   REQUIRE(others <= (grows ? 4 : 1));
 }
 
-TEST_CASE("partition saver: retention within the last file") {
+TEST_CASE("partition saver: retention can reach the last file") {
   SaverScene scene;
   scene.Write(60);
   scene.Save();
@@ -292,7 +292,7 @@ TEST_CASE("partition saver: retention within the last file") {
   REQUIRE(scene.Stored() == SaverScene::Numbers(59, grows ? 110 : 60));
 }
 
-TEST_CASE("partition saver: records that went before they could be saved are a gap") {
+TEST_CASE("partition saver: records deleted before they could be saved are a gap") {
   SaverScene scene;
   scene.Write(60);
   scene.Save();
@@ -305,19 +305,18 @@ TEST_CASE("partition saver: records that went before they could be saved are a g
   REQUIRE(scene.document_.lost[0].end == 80);
 }
 
-TEST_CASE("partition saver: retention that overtakes the reader is a gap") {
+TEST_CASE("partition saver: records deleted while reading are a gap") {
   SaverScene scene;
   scene.Write(60);
   scene.now_.low = -1;
-  // The mock has only offsets from 0 on; that the next one is gone is told by an offset beyond its
-  // end.
+  // The mock only has offsets from 0 on. An offset beyond its end stands for a deleted one.
   scene.now_.low = 0;
   scene.Save();
-  scene.now_.last_stable = scene.now_.high = 90;  // 60 to 89 are not there
+  scene.now_.last_stable = scene.now_.high = 90;  // 60 to 89 do not exist
   scene.bounds_ = {.low = 90, .last_stable = 95, .high = 95, .error = std::nullopt};
   scene.Write(0);
   scene.now_.last_stable = scene.now_.high = 90;
-  scene.document_.end = 61;  // so that reading begins where there is nothing
+  scene.document_.end = 61;  // so that reading starts beyond the end
   scene.document_.last_stable = scene.document_.high = 61;
   scene.Save();
   REQUIRE(scene.document_.incomplete.empty());
@@ -327,7 +326,7 @@ TEST_CASE("partition saver: retention that overtakes the reader is a gap") {
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 60));
 }
 
-TEST_CASE("partition saver: a log that ends before its end is told") {
+TEST_CASE("partition saver: a log that ends too early is reported") {
   SaverScene scene;
   scene.Write(60);
   scene.Save();
@@ -341,7 +340,7 @@ TEST_CASE("partition saver: a log that ends before its end is told") {
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 60));
 }
 
-TEST_CASE("partition saver: an election while it was read is told") {
+TEST_CASE("partition saver: an election during the read is reported") {
   SaverScene scene;
   scene.Write(60);
   scene.before_reading_ = [&] { scene.epochs_after_ = {{0, 0}, {3, 30}}; };
@@ -354,7 +353,7 @@ TEST_CASE("partition saver: an election while it was read is told") {
   REQUIRE(scene.document_.incomplete.empty());
 }
 
-TEST_CASE("partition saver: a stored file that cannot be read is read from Kafka again") {
+TEST_CASE("partition saver: an unreadable stored file is read from Kafka again") {
   SaverScene scene;
   scene.Write(100);
   scene.Save();
@@ -367,10 +366,10 @@ TEST_CASE("partition saver: a stored file that cannot be read is read from Kafka
   REQUIRE(scene.warnings_.size() == 1);
   REQUIRE(scene.warnings_[0].find("cannot be read") != std::string::npos);
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
-  REQUIRE(scene.Files() == scene.FilesAnew());
+  REQUIRE(scene.Files() == scene.ReplannedFiles());
 }
 
-TEST_CASE("partition saver: a brokerless cluster ends what is read, not the backup") {
+TEST_CASE("partition saver: without brokers a partition is incomplete, but the backup continues") {
   SaverScene scene;
   scene.Write(100);
   scene.Save();
@@ -389,9 +388,9 @@ TEST_CASE("partition saver: a brokerless cluster ends what is read, not the back
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
 }
 
-TEST_CASE("partition saver: what cannot be asked for any more ends the partition, not the backup") {
+TEST_CASE("partition saver: an unreadable partition is incomplete, but the backup continues") {
   SaverScene scene;
-  scene.now_.epochs.clear();  // so that the last record has to be compared
+  scene.now_.epochs.clear();  // so that the last record is compared
   scene.Write(100);
   scene.Save();
   const std::string all = SaverScene::Numbers(0, 100);
@@ -401,12 +400,12 @@ TEST_CASE("partition saver: what cannot be asked for any more ends the partition
       },
       {});
   scene.tools_.fetcher = &closed;
-  SECTION("all that is stored stays") {
+  SECTION("everything stored is kept") {
     scene.Save();
     REQUIRE(scene.document_.end == 100);
     REQUIRE(scene.Stored() == all);
   }
-  SECTION("and where that cannot be read, no more is claimed than is there") {
+  SECTION("an unreadable stored file is not claimed") {
     scene.now_.low = 1;
     const SegmentFacts first = scene.document_.files.front();
     scene.snapshot_->nodes["data/topics/t/0/" + SegmentName(first.run.first_offset)].content.resize(
@@ -423,7 +422,7 @@ TEST_CASE("partition saver: what cannot be asked for any more ends the partition
   REQUIRE(scene.Stored() == SaverScene::Numbers(low, 100));
 }
 
-TEST_CASE("partition saver: a file that the repository has lost comes from Kafka again") {
+TEST_CASE("partition saver: a file lost by the repository is read from Kafka again") {
   SaverScene scene;
   scene.Write(100);
   scene.Save();

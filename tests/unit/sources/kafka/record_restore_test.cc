@@ -18,7 +18,7 @@ using rdkafka::testing::MockCluster;
 using rdkafka::testing::WriteNumbers;
 using Action = TargetTopic::Action;
 
-// A snapshot, and a cluster whose topics are there.
+// A snapshot, and a cluster that has its topics.
 struct RestoreScene {
   MockCluster kafka;
   StoredSnapshot snapshot;
@@ -27,9 +27,9 @@ struct RestoreScene {
   Progress progress;
   std::vector<StoredTopic> stored;
   CommittedByPartition committed;
-  std::string spoilt;
+  std::string modified;
 
-  // A topic of one partition: with these records in the snapshot, empty in the cluster.
+  // Adds a topic with one partition: with these records in the snapshot, empty in the cluster.
   void Hold(const std::string& topic, std::span<const Record> records) {
     snapshot.AddTopic(topic, 1);
     snapshot.AddRecords(topic, 0, records);
@@ -48,10 +48,10 @@ struct RestoreScene {
                            .progress = &progress},
                           stop);
     auto written = restore.Run(topics, committed);
-    spoilt = restore.spoilt();
+    modified = restore.modified();
     return written;
   }
-  // All records of a partition, as text, without their type.
+  // All records of a partition as texts, without their timestamp type.
   std::vector<std::string> Read(const std::string& topic, std::int32_t partition) {
     auto client = Unwrap(rdkafka::Client::Open(kafka.options()));
     const TopicPartition one{topic, partition};
@@ -64,7 +64,7 @@ struct RestoreScene {
   }
 };
 
-// As the records of a topic that begins with 0 and has no gaps.
+// The texts of these records in a topic that begins with 0 and has no gaps.
 std::vector<std::string> InPlace(std::span<const Record> records) {
   std::vector<std::string> texts;
   for (Record record : records) {
@@ -75,7 +75,7 @@ std::vector<std::string> InPlace(std::span<const Record> records) {
   return texts;
 }
 
-TEST_CASE("kafka record restore: every record comes back, and nothing else") {
+TEST_CASE("kafka record restore: all records are restored, and no others") {
   RestoreScene scene;
   const Partition one(
       1, {.records = 2000, .gaps = 5, .with_headers = false, .first_offset = 3'000'000'000});
@@ -102,7 +102,7 @@ TEST_CASE("kafka record restore: every record comes back, and nothing else") {
   CHECK(scene.progress.items == 4600);
 }
 
-TEST_CASE("kafka record restore: null, empty and odd records keep what they are") {
+TEST_CASE("kafka record restore: null, empty and unusual fields are preserved") {
   RestoreScene scene;
   TextRecords made;
   made.Add(0, "-", -1);
@@ -120,7 +120,7 @@ TEST_CASE("kafka record restore: null, empty and odd records keep what they are"
   CHECK(scene.Read("odd", 0) == InPlace(made.records));
 }
 
-TEST_CASE("kafka record restore: a timestamp of 0 becomes 1 only when asked for") {
+TEST_CASE("kafka record restore: a timestamp of 0 becomes 1 only on request") {
   RestoreScene scene;
   TextRecords made;
   made.Add(0, "v", 0);
@@ -133,7 +133,7 @@ TEST_CASE("kafka record restore: a timestamp of 0 becomes 1 only when asked for"
   CHECK(scene.Read("t", 0) == std::vector<std::string>{"0@1 null='v'"});
 }
 
-TEST_CASE("kafka record restore: only records before a time") {
+TEST_CASE("kafka record restore: only records before a given time are restored") {
   RestoreScene scene;
   const Partition made(3, {.records = 500, .with_headers = false});
   scene.Hold("t", made.records);
@@ -147,13 +147,13 @@ TEST_CASE("kafka record restore: only records before a time") {
   CHECK(scene.Read("t", 0) == InPlace(expected));
 }
 
-TEST_CASE("kafka record restore: what an interruption has left is resumed") {
+TEST_CASE("kafka record restore: an interrupted restore is resumed") {
   RestoreScene scene;
   scene.snapshot.AddTopic("t", 2);
   scene.kafka.CreateTopic("t", 2);
   const Partition made(4, {.records = 1000, .gaps = 10, .with_headers = false});
   const Partition other(5, {.records = 10, .with_headers = false});
-  // As much as there was when the first process died.
+  // The records that the first process wrote before it died.
   scene.snapshot.AddRecords("t", 0, std::span(made.records).first(377));
   scene.snapshot.AddRecords("t", 1, other.records);
   REQUIRE_OK(scene.Run());
@@ -174,7 +174,7 @@ TEST_CASE("kafka record restore: what an interruption has left is resumed") {
   CHECK(committed.PlaceOf(1'000'000) == 1000);
 }
 
-TEST_CASE("kafka record restore: what is not ours is not resumed") {
+TEST_CASE("kafka record restore: foreign records are not resumed") {
   RestoreScene scene;
   const Partition made(4, {.records = 100, .with_headers = false});
   scene.Hold("t", made.records);
@@ -182,16 +182,16 @@ TEST_CASE("kafka record restore: what is not ours is not resumed") {
 
   REQUIRE_FAILS(scene.Run(Action::kMake), ErrorCode::kAlreadyExists,
                 "is no longer empty: another client writes there");
-  CHECK(scene.spoilt.empty());
+  CHECK(scene.modified.empty());
   REQUIRE_FAILS(scene.Run(Action::kGoOn), ErrorCode::kAlreadyExists, "has other records");
-  CHECK(scene.spoilt == "t");
+  CHECK(scene.modified == "t");
   CHECK(scene.Read("t", 0).size() == 3);
 
   scene.snapshot.AddRecords("t", 0, std::span(made.records).first(2));
   REQUIRE_FAILS(scene.Run(Action::kGoOn), ErrorCode::kAlreadyExists, "has more records");
 }
 
-TEST_CASE("kafka record restore: what a broker refuses ends it, and names the topic") {
+TEST_CASE("kafka record restore: an error of the broker ends it, and names the topic") {
   RestoreScene scene;
   const Partition made(4, {.records = 100, .with_headers = false});
   scene.Hold("t", made.records);
@@ -202,7 +202,7 @@ TEST_CASE("kafka record restore: what a broker refuses ends it, and names the to
   CHECK(scene.Read("t", 0) == InPlace(made.records));
 }
 
-TEST_CASE("kafka record restore: leaders move in its midst") {
+TEST_CASE("kafka record restore: it continues after a leader change") {
   RestoreScene scene;
   const Partition made(4, {.records = 100, .with_headers = false});
   scene.Hold("t", made.records);
@@ -214,7 +214,7 @@ TEST_CASE("kafka record restore: leaders move in its midst") {
   CHECK(scene.Read("t", 0) == InPlace(made.records));
 }
 
-TEST_CASE("kafka record restore: ends when it is asked to") {
+TEST_CASE("kafka record restore: stops on request") {
   RestoreScene scene;
   const Partition made(4, {.records = 100, .with_headers = false});
   scene.Hold("t", made.records);
@@ -224,7 +224,7 @@ TEST_CASE("kafka record restore: ends when it is asked to") {
   REQUIRE_FAILS(scene.Run(Action::kMake, stop.get_token()), ErrorCode::kCancelled, "");
 }
 
-TEST_CASE("kafka read back: other records than were written are told") {
+TEST_CASE("kafka read back: differing records are reported") {
   MockCluster kafka;
   kafka.CreateTopic("t", 2);
   WriteNumbers(kafka.options(), {"t", 0}, 10);
@@ -248,7 +248,7 @@ TEST_CASE("kafka read back: other records than were written are told") {
     CHECK(read_back.failure());
   }
   {
-    // It begins where nothing is yet, and waits.
+    // Starts before the records exist, and waits for them.
     ReadBack read_back(open, clock);
     const auto id = read_back.Begin({"t", 0}, 10, 0);
     WriteNumbers(kafka.options(), {"t", 0}, 10);
@@ -256,7 +256,7 @@ TEST_CASE("kafka read back: other records than were written are told") {
     REQUIRE_OK(read_back.Finish({}));
   }
   {
-    // What does not come is not waited for without end.
+    // Missing records are not waited for forever.
     RecordRun more = run;
     more.records = 11;
     ReadBack read_back(open, clock, std::chrono::milliseconds(1));
@@ -264,7 +264,7 @@ TEST_CASE("kafka read back: other records than were written are told") {
     REQUIRE_FAILS(read_back.Finish({}), ErrorCode::kTimedOut, "1 of 11 records");
   }
   ReadBack unfinished(open, clock);
-  unfinished.Begin({"t", 1}, 10, 0);  // its end does not hang
+  unfinished.Begin({"t", 1}, 10, 0);  // its destructor does not hang
 }
 
 TEST_CASE("kafka group restore: each group gets its offsets, translated") {
@@ -296,7 +296,7 @@ TEST_CASE("kafka group restore: each group gets its offsets, translated") {
   CHECK(asked == std::vector<std::string>{"orders-0@5", "orders-1@6", "orders-1@9"});
 }
 
-TEST_CASE("kafka group restore: a group in use does not keep the others from theirs") {
+TEST_CASE("kafka group restore: a group in use does not affect the others") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   StoredSnapshot snapshot;
@@ -306,7 +306,7 @@ TEST_CASE("kafka group restore: a group in use does not keep the others from the
   const auto topics = Unwrap(ReadStoredTopics(snapshot.view, {}));
   auto client = Unwrap(rdkafka::Client::Open(kafka.options()));
   snapshot.AddGroup("d", {{"orders", 0, 6, -1, ""}});
-  std::set<std::string> done = {"d"};                          // by an earlier try
+  std::set<std::string> done = {"d"};                          // by an earlier attempt
   kafka.FailNext(rdkafka::testing::Api::kOffsetCommit, {25});  // UNKNOWN_MEMBER_ID
 
   const GroupOutcome outcome = Unwrap(CommitGroups(
@@ -320,7 +320,7 @@ TEST_CASE("kafka group restore: a group in use does not keep the others from the
   CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\" has active members"));
 }
 
-TEST_CASE("kafka group restore: a group that is refused does not keep the others from theirs") {
+TEST_CASE("kafka group restore: a refused group does not affect the others") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   StoredSnapshot snapshot;
@@ -343,7 +343,7 @@ TEST_CASE("kafka group restore: a group that is refused does not keep the others
   CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\""));
 }
 
-TEST_CASE("kafka group restore: offsets are exact where the last record is where it was") {
+TEST_CASE("kafka group restore: offsets are exact if the last record is at its old offset") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 5);
   StoredSnapshot snapshot;
@@ -353,12 +353,12 @@ TEST_CASE("kafka group restore: offsets are exact where the last record is where
   TextRecords later;
   later.Add(5, "9");
   snapshot.AddRecords("orders", 0, made.records);
-  snapshot.AddRecords("orders", 1, later.records);   // elsewhere
-  snapshot.AddRecords("orders", 2, made.records);    // more than there are
+  snapshot.AddRecords("orders", 1, later.records);   // at other offsets
+  snapshot.AddRecords("orders", 2, made.records);    // more than in the cluster
   WriteNumbers(kafka.options(), {"orders", 0}, 12);  // grown since
   WriteNumbers(kafka.options(), {"orders", 1}, 10);
   WriteNumbers(kafka.options(), {"orders", 2}, 9);
-  WriteNumbers(kafka.options(), {"orders", 3}, 1);  // of nothing; partition 4 is empty
+  WriteNumbers(kafka.options(), {"orders", 3}, 1);  // not in the snapshot; partition 4 is empty
   std::vector<GroupOffsetFacts> offsets;
   for (std::int32_t i = 0; i < 5; ++i) offsets.push_back({"orders", i, 7, -1, ""});
   snapshot.AddGroup("g", offsets);

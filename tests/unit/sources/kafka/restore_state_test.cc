@@ -14,7 +14,7 @@ using Use = RestoreStateFile::Use;
 RestoreState Example() {
   RestoreState state;
   state.things["orders"] = {.stage = Stage::kOurs, .was_there = true, .had = {{"a", "1"}}};
-  state.things["events"] = {.stage = Stage::kSpoilt, .was_there = true, .had = {}};
+  state.things["events"] = {.stage = Stage::kModified, .was_there = true, .had = {}};
   state.things["new"] = {};
   state.things["new"].end = 77;
   state.is_written = true;
@@ -23,7 +23,7 @@ RestoreState Example() {
   return state;
 }
 
-TEST_CASE("kafka restore state: comes back as it was") {
+TEST_CASE("kafka restore state: it decodes unchanged") {
   CHECK(Unwrap(DecodeRestoreState(EncodeRestoreState(Example()))) == Example());
   CHECK(Example().IsOurs("orders"));
   CHECK_FALSE(Example().IsOurs("events"));
@@ -33,7 +33,7 @@ TEST_CASE("kafka restore state: comes back as it was") {
     REQUIRE_FAILS(DecodeRestoreState(text), ErrorCode::kCorrupt, "form");
 }
 
-TEST_CASE("kafka restore state: is that of the same restore, until that is finished") {
+TEST_CASE("kafka restore state: it belongs to one restore until that is finished") {
   const TempDir directory = Unwrap(TempDir::Create("state"));
   const std::string path = directory.path() + "/kafka";
   {
@@ -53,7 +53,7 @@ TEST_CASE("kafka restore state: is that of the same restore, until that is finis
   CHECK_FALSE(Unwrap(RestoreStateFile::Open(path, "one", Use::kLook)).found());
 }
 
-TEST_CASE("kafka restore state: without a directory nothing is kept") {
+TEST_CASE("kafka restore state: without a directory nothing is stored") {
   auto file = Unwrap(RestoreStateFile::Open("", "one", Use::kRestore));
   CHECK_FALSE(file.is_kept());
   REQUIRE_OK(file.Save(Example()));

@@ -1,4 +1,4 @@
-// With real authorizers: tests/integration/kafka.
+// tests/integration/kafka uses real authorizers.
 #include "agent/sources/kafka/visibility.h"
 
 #include <librdkafka/rdkafka.h>
@@ -24,12 +24,12 @@ AclBinding Acl(const std::string& type, const std::string& name,
 std::vector<std::string> Asked(std::string_view type, const std::vector<AclBinding>& acls,
                                const std::vector<std::string>& seen, const NameScope& scope = {}) {
   std::vector<std::string> names;
-  for (const AskedName& entry : NamesToAskFor(type, acls, seen, "nobody", scope))
+  for (const ProbeName& entry : NamesToProbe(type, acls, seen, "nobody", scope))
     names.push_back(entry.name + " for " + entry.shown);
   return names;
 }
 
-TEST_CASE("visibility: asked for are a name that nobody has, and names of ACLs that are not seen") {
+TEST_CASE("visibility: an unused name is probed, and names in ACLs that are not listed") {
   const std::vector<AclBinding> acls = {Acl("TOPIC", "seen"),
                                         Acl("TOPIC", "hidden"),
                                         Acl("TOPIC", "hidden"),
@@ -48,7 +48,7 @@ TEST_CASE("visibility: asked for are a name that nobody has, and names of ACLs t
   REQUIRE(Asked("TOPIC", std::vector<AclBinding>(6'000, Acl("TOPIC", "x")), {}).size() == 2);
 }
 
-TEST_CASE("visibility: asked for is what is to be saved") {
+TEST_CASE("visibility: only names that would be saved are probed") {
   const std::vector<AclBinding> acls = {Acl("TOPIC", "orders.a"), Acl("TOPIC", "clicks"),
                                         Acl("TOPIC", "orders.b-", "PREFIXED"),
                                         Acl("TOPIC", "team-", "PREFIXED")};
@@ -61,17 +61,17 @@ TEST_CASE("visibility: asked for is what is to be saved") {
                                    "orders.b-nobody for topics \"orders.b-*\""});
 }
 
-TEST_CASE("visibility: how many names are asked for is bounded") {
+TEST_CASE("visibility: the number of probed names is bounded") {
   std::vector<AclBinding> acls;
   for (int i = 0; i < 6'000; ++i) acls.push_back(Acl("TOPIC", std::to_string(i)));
   REQUIRE(Asked("TOPIC", acls, {}).size() == 5'000);
 }
 
-TEST_CASE("visibility: a name that nobody has is a topic's, and another one each time") {
+TEST_CASE("visibility: an unused name is a valid topic name, and a new one each time") {
   testing::SeededRandom random;
-  const std::string name = NobodysName(random);
+  const std::string name = UnusedName(random);
   REQUIRE(name.size() == 33);
-  REQUIRE(name != NobodysName(random));
+  REQUIRE(name != UnusedName(random));
 }
 
 struct Asker {
@@ -86,7 +86,7 @@ struct Asker {
   MockCluster kafka;
 };
 
-TEST_CASE("visibility: topics that are refused by name are missing") {
+TEST_CASE("visibility: topics that are denied by name are missing") {
   Asker asker;
   constexpr int kRefused = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
   constexpr int kNone = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -118,7 +118,7 @@ TEST_CASE("visibility: topics that are refused by name are missing") {
   }
 }
 
-TEST_CASE("visibility: groups that are refused by name are missing") {
+TEST_CASE("visibility: groups that are denied by name are missing") {
   Asker asker;
   REQUIRE(asker.Groups({Acl("GROUP", "billing")}).empty());
   asker.kafka.FailNext(Api::kOffsetFetch, {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED});
@@ -128,7 +128,7 @@ TEST_CASE("visibility: groups that are refused by name are missing") {
   REQUIRE_THAT(missing[0].remedy, Catch::Contains("DESCRIBE on group \"*\""));
 }
 
-TEST_CASE("visibility: who a client is") {
+TEST_CASE("visibility: the principal of a client") {
   using rdkafka::Properties;
   REQUIRE(PrincipalOf({}) == "User:ANONYMOUS");
   REQUIRE(PrincipalOf({{"security.protocol", "SASL_SSL"}, {"sasl.username", "anna"}}) ==
@@ -138,28 +138,27 @@ TEST_CASE("visibility: who a client is") {
   REQUIRE(PrincipalOf({{"security.protocol", "ssl"}, {"ssl.keystore.location", "/c"}}).empty());
 }
 
-TEST_CASE("visibility: a list of ACLs without any is doubted unless something speaks for it") {
+TEST_CASE("visibility: an empty list of ACLs is doubted without further evidence") {
   const JavaProperties open = {{"super.users", "User:root; User:anna"},
                                {"allow.everyone.if.no.acl.found", "true"}};
   const JavaProperties closed = {{"super.users", "User:annabel"}};
   AclEvidence evidence;
   evidence.principal = "User:anna";
-  REQUIRE(DoubtThatThereAreNoAcls(evidence));
+  REQUIRE(CheckEmptyAclList(evidence));
   evidence.has_authorizer = true;
-  REQUIRE_THAT(DoubtThatThereAreNoAcls(evidence)->remedy,
-               Catch::Contains("DESCRIBE on the cluster"));
+  REQUIRE_THAT(CheckEmptyAclList(evidence)->remedy, Catch::Contains("DESCRIBE on the cluster"));
   evidence.server_properties = &closed;
-  REQUIRE(DoubtThatThereAreNoAcls(evidence));
+  REQUIRE(CheckEmptyAclList(evidence));
   SECTION("there is no authorizer") { evidence.has_authorizer = false; }
-  SECTION("another answer takes the same right") { evidence.may_describe_cluster = true; }
-  SECTION("it is a super user's") { evidence.server_properties = &open; }
-  SECTION("everybody may read them") {
+  SECTION("another request needs the same right") { evidence.may_describe_cluster = true; }
+  SECTION("the client is a super user") { evidence.server_properties = &open; }
+  SECTION("everyone may read them") {
     evidence.server_properties = &open;
     evidence.principal = "";
-    REQUIRE(DoubtThatThereAreNoAcls(evidence));
+    REQUIRE(CheckEmptyAclList(evidence));
     evidence.may_describe_configs = true;
   }
-  REQUIRE_FALSE(DoubtThatThereAreNoAcls(evidence));
+  REQUIRE_FALSE(CheckEmptyAclList(evidence));
 }
 
 TEST_CASE("visibility: a manifest names the first of many") {

@@ -11,7 +11,7 @@ using testing::Unwrap;
 
 Flags FlagsOf(const std::vector<std::string>& arguments) { return Flags::Parse(arguments); }
 
-TEST_CASE("prometheus facts: who keeps samples is told from who hands them on") {
+TEST_CASE("prometheus facts: servers are distinguished from agents and forwarding servers") {
   const ConfigFacts own;
   ConfigFacts sending;
   sending.remote_writes = 1;
@@ -39,7 +39,7 @@ TEST_CASE("prometheus facts: retention") {
   REQUIRE(RetentionText(both, std::nullopt) == "3d, 1GB");
   REQUIRE(RetentionText(both, ConfigFacts{}) == "3d, 1GB");
 
-  // What the configuration says goes before the flags, each by itself.
+  // The configuration overrides the flags, each value separately.
   const auto of = [](const std::string& retention) {
     return Unwrap(ReadConfigFacts("storage: {tsdb: {retention: " + retention + "}}\n", "/f"));
   };
@@ -55,7 +55,7 @@ TEST_CASE("prometheus facts: retention") {
   REQUIRE(ModeOf(both, sending) == Mode::kRemoteWriteOnly);
 }
 
-TEST_CASE("prometheus facts: of the configuration") {
+TEST_CASE("prometheus facts: those of the configuration") {
   const ConfigFacts facts =
       Unwrap(ReadConfigFacts("global:\n  external_labels: {cluster: prod, replica: "
                              "a}\nremote_write: [{url: x}, {url: y}]\n"
@@ -69,7 +69,7 @@ TEST_CASE("prometheus facts: of the configuration") {
   REQUIRE_FAILS(ReadConfigFacts("a: [", "/f"), ErrorCode::kInvalidArgument, "/f");
 }
 
-TEST_CASE("prometheus facts: a success with an error in it is none") {
+TEST_CASE("prometheus facts: an error in a successful response is an error") {
   REQUIRE(Unwrap(DataOf(R"({"status":"success","data":{"a":1}})")) == R"({"a":1})");
   REQUIRE_FAILS(DataOf(R"({"status":"error","error":"not ready"})"), ErrorCode::kUnavailable,
                 "not ready");
@@ -78,7 +78,7 @@ TEST_CASE("prometheus facts: a success with an error in it is none") {
     REQUIRE_FAILS(DataOf(wrong), ErrorCode::kCorrupt, "not the answer of a Prometheus:");
 }
 
-TEST_CASE("prometheus facts: a server is asked, and need not tell all") {
+TEST_CASE("prometheus facts: a server that does not answer every request is accepted") {
   testing::LoopbackHttp http([](const testing::ServedRequest& request) {
     if (request.target == "/p/api/v1/status/buildinfo")
       return testing::ServedAnswer{.body = R"({"status":"success","data":{"version":"2.42.0"}})"};
@@ -86,11 +86,11 @@ TEST_CASE("prometheus facts: a server is asked, and need not tell all") {
   });
   Settings settings;
   settings.url = http.url() + "/p";
-  const ServerFacts facts = Unwrap(AskServer(settings, {}));
+  const ServerFacts facts = Unwrap(QueryServer(settings, {}));
   REQUIRE(facts.version == "2.42.0");
   REQUIRE_FALSE(facts.corruptions);
   settings.url = http.url();
-  REQUIRE_FAILS(AskServer(settings, {}), ErrorCode::kNotFound, "404");
+  REQUIRE_FAILS(QueryServer(settings, {}), ErrorCode::kNotFound, "404");
 }
 
 }  // namespace

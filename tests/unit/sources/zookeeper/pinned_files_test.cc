@@ -44,7 +44,8 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("zookeeper files: the newest snapshot and the logs from the one that has its zxid") {
+TEST_CASE(
+    "zookeeper files: the newest snapshot is taken, with the logs from the one that has its zxid") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("snapshot.5", SnapshotOf());
@@ -61,14 +62,15 @@ TEST_CASE("zookeeper files: the newest snapshot and the logs from the one that h
   REQUIRE(files.logs()[1].file.attributes.size == LogOf(7, 9).bytes().size());
 }
 
-TEST_CASE("zookeeper files: real directories, logs apart or not, compressed or not") {
+TEST_CASE(
+    "zookeeper files: real directories, with and without a separate log directory or compression") {
   for (const char* version : {"38", "39", "39-gz", "39-snappy"}) {
     INFO(version);
     DataDirectory data;
     data.CopyReal(version);
     const PinnedFiles files = OpenIn(data);
     REQUIRE(files.snapshot().zxid == 0x2a);
-    // The log that has 0x2a, although the server began another one behind it.
+    // Includes the log with 0x2a, although the server started another one after it.
     REQUIRE(files.logs().size() == 2);
     REQUIRE(files.zxid() == 0x38);
     const TreeFacts facts = Unwrap(ReadTreeFacts(files.Tree(), {}));
@@ -84,10 +86,10 @@ TEST_CASE("zookeeper files: real directories, logs apart or not, compressed or n
   }
 }
 
-// The order. A server goes on between both steps: it ends the snapshot that it was writing, which
-// by then has parts of what it did last, and writes to its log. Whoever had looked at the logs
-// before the snapshots would now take a snapshot that his logs do not make whole.
-TEST_CASE("zookeeper files: logs are read after the snapshot was taken") {
+// Why the order matters: between the two steps the server continues. It finishes the snapshot that
+// it was writing, which then has parts of its latest transactions, and appends to its log. If the
+// logs were read before the snapshots, they would not cover such a snapshot.
+TEST_CASE("zookeeper files: logs are read after the snapshot was chosen") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
@@ -103,7 +105,7 @@ TEST_CASE("zookeeper files: logs are read after the snapshot was taken") {
   REQUIRE(files.is_covered());
 }
 
-TEST_CASE("zookeeper files: what is written later is read on, in new logs, too") {
+TEST_CASE("zookeeper files: later transactions are read too, also from new logs") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
@@ -120,7 +122,7 @@ TEST_CASE("zookeeper files: what is written later is read on, in new logs, too")
             log.file.attributes.size);
 }
 
-TEST_CASE("zookeeper files: a purge does not take away what was opened, and is outrun") {
+TEST_CASE("zookeeper files: open files survive a purge, and a lost race is repeated") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
@@ -130,7 +132,7 @@ TEST_CASE("zookeeper files: a purge does not take away what was opened, and is o
   REQUIRE(Unwrap(testing::ReadAll(*PinnedFiles::OpenContent(files.snapshot()))) == SnapshotOf());
   REQUIRE(Unwrap(ReadTreeFacts(files.Tree(), {})).zxid == 3);
 
-  // Both went between being listed and being opened, as newer ones came.
+  // Both were removed after the list and before the open, because newer ones exist.
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
   bool has_purged = false;
@@ -148,7 +150,7 @@ TEST_CASE("zookeeper files: a purge does not take away what was opened, and is o
   REQUIRE(newer.damages().empty());
 }
 
-TEST_CASE("zookeeper files: a torn snapshot gives way to an older one, and is told") {
+TEST_CASE("zookeeper files: a torn snapshot is replaced by an older one, and reported") {
   DataDirectory data;
   const Bytes whole = SnapshotOf(5);
   data.Write("snapshot.0", SnapshotOf());
@@ -165,7 +167,8 @@ TEST_CASE("zookeeper files: a torn snapshot gives way to an older one, and is to
                 ErrorCode::kCorrupt, "none of the 2 snapshots");
 }
 
-TEST_CASE("zookeeper files: a snapshot whose logs were never written gives way, too") {
+TEST_CASE(
+    "zookeeper files: a snapshot whose logs were never written is replaced by an older one too") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("snapshot.5", SnapshotOf(9));
@@ -178,14 +181,14 @@ TEST_CASE("zookeeper files: a snapshot whose logs were never written gives way, 
   REQUIRE_FALSE(OpenIn(data).is_covered());
 }
 
-TEST_CASE("zookeeper files: behind a damaged record nothing is taken") {
+TEST_CASE("zookeeper files: nothing after a damaged record is used") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   Bytes log = LogOf(1, 5).bytes();
   log[log.size() - 30] ^= 1;  // of the last record
   data.Write("log.1", log);
   REQUIRE(OpenIn(data).zxid() == 4);
-  REQUIRE(OpenIn(data).damages().empty());  // torn, as far as can be told
+  REQUIRE(OpenIn(data).damages().empty());  // looks like a torn end
 
   const Bytes more = LogOf(6, 6).bytes();
   log.insert(log.end(), more.begin() + 16, more.end());
@@ -198,17 +201,17 @@ TEST_CASE("zookeeper files: behind a damaged record nothing is taken") {
   REQUIRE_THAT(files.damages()[0], Catch::Contains("is damaged after 0x4"));
 }
 
-TEST_CASE("zookeeper files: missing transactions are told") {
+TEST_CASE("zookeeper files: missing transactions are reported") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
   data.Write("log.6", LogOf(6, 7).bytes());
   data.Write("log.8", LogOf(8, 9).bytes());
   REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x4 to 0x5 are missing"));
-  // A server would play it back over the hole.
+  // A server would replay it after the gap.
   REQUIRE(NamesOf(OpenIn(data)) == Names{"snapshot.0", "log.1"});
   REQUIRE(OpenIn(data).zxid() == 3);
-  // One that nothing was written to hides none.
+  // A log without transactions hides nothing.
   data.Write("log.1", LogOf(1, 0).bytes());
   REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x1 to 0x5 are missing"));
   data.Remove("log.1");
@@ -216,23 +219,23 @@ TEST_CASE("zookeeper files: missing transactions are told") {
   REQUIRE(NamesOf(OpenIn(data)) == Names{"snapshot.0"});
 }
 
-TEST_CASE("zookeeper files: a new leader begins a new epoch, and with it its own count") {
+TEST_CASE("zookeeper files: a new leader starts a new epoch with its own counter") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
   data.Write("log.100000001", LogOf(0x100000001, 0x100000002).bytes());
   REQUIRE(OpenIn(data).damages().empty());
   REQUIRE(OpenIn(data).zxid() == 0x100000002);
-  // What it began with was in a snapshot that is not there.
+  // It began after transactions in a snapshot that does not exist.
   data.Remove("log.100000001");
   data.Write("log.100000003", LogOf(0x100000003, 0x100000004).bytes());
   REQUIRE_THAT(OpenIn(data).damages().at(0),
                Catch::Contains("from 0x4 to 0x100000002 are missing"));
 }
 
-// A follower that was away for long is given the leader's tree, writes it down as a snapshot, and
-// goes on behind that: its older logs end before.
-TEST_CASE("zookeeper files: what a snapshot has is not missing from logs before it") {
+// A follower that was away for long gets the leader's tree, writes it as a snapshot and continues
+// from there. Its older logs end before that.
+TEST_CASE("zookeeper files: transactions in a snapshot are not missing from earlier logs") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   const Bytes torn = LogOf(1, 4).bytes();
@@ -245,7 +248,7 @@ TEST_CASE("zookeeper files: what a snapshot has is not missing from logs before 
   REQUIRE(files.zxid() == 12);
 }
 
-TEST_CASE("zookeeper files: a log without a header is left out, and read on before") {
+TEST_CASE("zookeeper files: a log without a header is skipped, and the previous one is continued") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
@@ -254,12 +257,12 @@ TEST_CASE("zookeeper files: a log without a header is left out, and read on befo
   data.Append("log.4", LogOf(4, 5).bytes());
   data.Write("log.6", {});
   REQUIRE_OK(files.Advance({}));
-  files.DropUnbegun();
+  files.DropEmptyLogs();
   REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1", "log.4"});
   REQUIRE(files.zxid() == 5);
 }
 
-TEST_CASE("zookeeper files: a log that is none names a way on") {
+TEST_CASE("zookeeper files: a malformed log is an error with a hint") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", AsBytes("no log of any kind, for long"));
@@ -268,7 +271,7 @@ TEST_CASE("zookeeper files: a log that is none names a way on") {
   REQUIRE_THAT(files.error().hint(), Catch::Contains("another member"));
 }
 
-TEST_CASE("zookeeper files: a server that never ran, or may not be read, is an error") {
+TEST_CASE("zookeeper files: a server that never ran and an unreadable directory are errors") {
   DataDirectory data;
   const auto open = [&](const std::string& path) {
     return PinnedFiles::Open({.data_dir = path, .log_dir = path}, {});
@@ -283,7 +286,7 @@ TEST_CASE("zookeeper files: a server that never ran, or may not be read, is an e
       ErrorCode::kCancelled, "");
 }
 
-TEST_CASE("zookeeper files: a log that was taken back while it was saved is noticed") {
+TEST_CASE("zookeeper files: a log that is rewritten while it is saved is detected") {
   DataDirectory data;
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());

@@ -5,7 +5,7 @@
 
 namespace holdfast::zookeeper {
 
-TEST_CASE("zookeeper words: what a server says of itself") {
+TEST_CASE("zookeeper words: a server's answer is parsed") {
   const ServerAnswer answer = testing::Unwrap(ParseServerAnswer(
       "Zookeeper version: 3.9.4-7246445ec281f3dbf53dc54e970c914f39713903, built on 2025-08-19 UTC\n"
       "Latency min/avg/max: 0/0.0/0\nReceived: 1\nSent: 0\nConnections: 1\nOutstanding: 0\n"
@@ -30,8 +30,8 @@ TEST_CASE("zookeeper words: addresses") {
   }
 }
 
-TEST_CASE("zookeeper words: where nobody listens") {
-  REQUIRE_FAILS(AskServer({"127.0.0.1", "1"}), ErrorCode::kUnavailable, "127.0.0.1:1");
+TEST_CASE("zookeeper words: a refused connection is an error") {
+  REQUIRE_FAILS(QueryServer({"127.0.0.1", "1"}), ErrorCode::kUnavailable, "127.0.0.1:1");
 }
 
 }  // namespace holdfast::zookeeper

@@ -59,11 +59,11 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("zookeeper stage: a data directory as the snapshot has it") {
   Staging staging;
-  const MethodOutcome told =
+  const MethodOutcome outcome =
       Unwrap(staging.Stage({{"stage_data_dir", staging.data}, {"member", "3"}}));
-  REQUIRE_THAT(told.lines.at(0), Catch::Contains("after 0x38, 44 nodes"));
-  REQUIRE_THAT(told.lines.at(1), Catch::Contains("digest"));
-  REQUIRE(told.warnings.empty());
+  REQUIRE_THAT(outcome.lines.at(0), Catch::Contains("after 0x38, 44 nodes"));
+  REQUIRE_THAT(outcome.lines.at(1), Catch::Contains("digest"));
+  REQUIRE(outcome.warnings.empty());
   REQUIRE(staging.NamesIn(staging.data) == Names{"myid", "version-2"});
   REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"log.1", "log.2b", "snapshot.2a"});
   REQUIRE(AsText(Unwrap(ReadWholeFile(staging.data + "/myid"))) == "3\n");
@@ -94,13 +94,13 @@ TEST_CASE("zookeeper stage: logs apart") {
   REQUIRE(staging.FactsIn(staging.data, logs).zxid == 0x38);
 }
 
-TEST_CASE("zookeeper stage: a tree that is not what ZooKeeper had is told") {
+TEST_CASE("zookeeper stage: a tree that differs from that of ZooKeeper is reported") {
   Staging staging;
   staging.Write("snapshot.2a", RealFile("38/snapshot.2a"));
-  const MethodOutcome told = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
-  REQUIRE_THAT(told.lines.at(0), Catch::Contains("after 0x38"));
-  REQUIRE_THAT(told.lines.at(1), !Catch::Contains("digest"));
-  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("digest differs from the one"));
+  const MethodOutcome outcome = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
+  REQUIRE_THAT(outcome.lines.at(0), Catch::Contains("after 0x38"));
+  REQUIRE_THAT(outcome.lines.at(1), !Catch::Contains("digest"));
+  REQUIRE_THAT(outcome.warnings.at(0), Catch::Contains("digest differs from the one"));
 }
 
 // The files are whole, and a server that knows the type plays them back.
@@ -112,9 +112,9 @@ TEST_CASE("zookeeper stage: a transaction of a type that is not known is no obst
   const Bytes more = testing::TestLog().Add(0x39, kNewType, {}).bytes();
   log.insert(log.end(), more.begin() + 16, more.end());
   staging.Write("log.2b", std::move(log));
-  const MethodOutcome told = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
-  REQUIRE_THAT(told.lines.at(0), Catch::EndsWith("after 0x39"));
-  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("node count and digest are not known"));
+  const MethodOutcome outcome = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
+  REQUIRE_THAT(outcome.lines.at(0), Catch::EndsWith("after 0x39"));
+  REQUIRE_THAT(outcome.warnings.at(0), Catch::Contains("node count and digest are not known"));
   REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"log.1", "log.2b", "snapshot.2a"});
 }
 

@@ -1,4 +1,4 @@
-#include "agent/jobs/items_ahead.h"
+#include "agent/jobs/prefetcher.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -17,7 +17,7 @@ using testing::Unwrap;
 struct Reading {
   std::size_t bytes_ahead = 1;   // 0: cannot be read ahead
   std::thread::id read_by = {};  // none: was not read ahead
-  bool is_used = false;          // all else of the item is over
+  bool is_used = false;          // the item is finished
 };
 
 class FakeReader final : public ByteReader {
@@ -25,7 +25,7 @@ class FakeReader final : public ByteReader {
   explicit FakeReader(Reading& reading) : reading_(reading) {}
   ~FakeReader() override { reading_.is_used = true; }
   Result<std::size_t> Read(std::span<std::uint8_t>) override { return std::size_t{0}; }
-  std::size_t BytesAhead() const override { return reading_.bytes_ahead; }
+  std::size_t ReadAheadBytes() const override { return reading_.bytes_ahead; }
   void ReadAhead() override {
     HF_CHECK(reading_.read_by == std::thread::id());
     reading_.read_by = std::this_thread::get_id();
@@ -35,7 +35,7 @@ class FakeReader final : public ByteReader {
   Reading& reading_;
 };
 
-// Gives an item for each reading, and then the end, or an error.
+// Returns an item for each reading, and then the end or an error.
 class ListSession final : public BackupSession {
  public:
   explicit ListSession(std::vector<Reading> all) : readings(std::move(all)) {}
@@ -79,13 +79,13 @@ class ListSession final : public BackupSession {
   mutable std::mutex mutex_;
   mutable std::condition_variable has_asked_;
   std::size_t asked_ = 0;
-  std::thread::id asked_by_;  // one thread, whichever it is
+  std::thread::id asked_by_;  // always the same thread
 };
 
-TEST_CASE("items ahead: all come in their order, read by other threads before") {
+TEST_CASE("prefetcher: all items come in order, read by other threads") {
   ListSession session{std::vector<Reading>(1000)};
   Progress progress;
-  ItemsAhead items(session, 3, progress);
+  Prefetcher items(session, 3, progress);
   std::set<std::thread::id> threads;
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     const std::optional<Item> item = Unwrap(items.Next());
@@ -100,12 +100,13 @@ TEST_CASE("items ahead: all come in their order, read by other threads before") 
   REQUIRE_FALSE(threads.contains(std::this_thread::get_id()));
 }
 
-TEST_CASE("items ahead: what cannot be read ahead is used before the session goes on") {
+TEST_CASE(
+    "prefetcher: an item that cannot be read ahead is finished before the session continues") {
   std::vector<Reading> readings(200);
   for (std::size_t i = 0; i < readings.size(); i += 7) readings[i].bytes_ahead = 0;
   ListSession session{std::move(readings)};
   Progress progress;
-  ItemsAhead items(session, 2, progress);
+  Prefetcher items(session, 2, progress);
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     REQUIRE(Unwrap(items.Next())->path == fmt::format("{:05}", i));
     const bool is_ahead = session.readings[i].read_by != std::thread::id();
@@ -114,12 +115,12 @@ TEST_CASE("items ahead: what cannot be read ahead is used before the session goe
   REQUIRE_FALSE(Unwrap(items.Next()).has_value());
 }
 
-TEST_CASE("items ahead: so much is kept, and no more") {
+TEST_CASE("prefetcher: the number and size of prefetched items are bounded") {
   const std::size_t bytes = GENERATE(std::size_t{1}, std::size_t{1} << 20U);
-  const std::size_t most = std::min(ItemsAhead::kItemsMax, ItemsAhead::kBytesMax / bytes);
+  const std::size_t most = std::min(Prefetcher::kItemsMax, Prefetcher::kBytesMax / bytes);
   ListSession session{std::vector<Reading>(1000, Reading{.bytes_ahead = bytes})};
   Progress progress;
-  ItemsAhead items(session, 2, progress);
+  Prefetcher items(session, 2, progress);
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     REQUIRE(Unwrap(items.Next()).has_value());
     if (i == 0) session.WaitUntilAsked(most);
@@ -127,38 +128,38 @@ TEST_CASE("items ahead: so much is kept, and no more") {
   }
 }
 
-TEST_CASE("items ahead: who waits for one gets it, though the session has no more yet") {
+TEST_CASE("prefetcher: an available item is returned without waiting for the next one") {
   ListSession session{std::vector<Reading>(2, Reading{.bytes_ahead = 0})};
   Progress progress;
-  ItemsAhead items(session, 2, progress);
+  Prefetcher items(session, 2, progress);
   for (int i = 0; i < 2; ++i) REQUIRE(Unwrap(items.Next()).has_value());
   REQUIRE_FALSE(Unwrap(items.Next()).has_value());
 }
 
-TEST_CASE("items ahead: an error comes after what the session gave before it") {
+TEST_CASE("prefetcher: an error comes after the items before it") {
   ListSession session{std::vector<Reading>(3)};
   session.failure = Error(ErrorCode::kUnavailable, "gone");
   Progress progress;
-  ItemsAhead items(session, 2, progress);
+  Prefetcher items(session, 2, progress);
   for (int i = 0; i < 3; ++i) REQUIRE(Unwrap(items.Next()).has_value());
   REQUIRE_FAILS(items.Next(), ErrorCode::kUnavailable, "gone");
   REQUIRE_FAILS(items.Next(), ErrorCode::kUnavailable, "gone");
 }
 
-TEST_CASE("items ahead: with one reader nothing is read before it is asked for") {
+TEST_CASE("prefetcher: with one reader nothing is read ahead") {
   ListSession session{std::vector<Reading>(3)};
   Progress progress;
-  ItemsAhead items(session, 1, progress);
+  Prefetcher items(session, 1, progress);
   (void)Unwrap(items.Next());
   REQUIRE(session.asked() == 1);
   REQUIRE(session.readings[0].read_by == std::thread::id());
 }
 
-TEST_CASE("items ahead: how much there will be is asked again with each") {
+TEST_CASE("prefetcher: the total is updated with each item") {
   const unsigned readers = GENERATE(1U, 2U);
   ListSession session{std::vector<Reading>(300)};
   Progress progress;
-  ItemsAhead items(session, readers, progress);
+  Prefetcher items(session, readers, progress);
   (void)Unwrap(items.Next());
   REQUIRE(progress.bytes_total >= 100);
   REQUIRE(progress.bytes_total < 30'000);
@@ -167,11 +168,11 @@ TEST_CASE("items ahead: how much there will be is asked again with each") {
   REQUIRE(progress.bytes_total == 30'000);
 }
 
-TEST_CASE("items ahead: may be given up at any time") {
+TEST_CASE("prefetcher: can be destroyed at any time") {
   for (std::size_t used : {0, 1, 63, 200}) {
     ListSession session{std::vector<Reading>(1000)};
     Progress progress;
-    ItemsAhead items(session, 4, progress);
+    Prefetcher items(session, 4, progress);
     for (std::size_t i = 0; i < used; ++i) REQUIRE(Unwrap(items.Next()).has_value());
     REQUIRE(session.asked() >= used);
   }

@@ -1,10 +1,10 @@
-// The listening side that all servers of this room share: a ROUTER behind CURVE, and the thread
-// that answers for who comes in. No other room includes this header.
+// The listening side that all servers of this room share: a ROUTER socket with CURVE, and a thread
+// that decides which peers are admitted. No other room includes this header.
 //
-// That thread serves ZAP (rfc.zeromq.org/spec/27): it exists before the socket listens, and the
-// process aborts when it ends unasked, for CURVE alone would let everybody in. Everything else
-// happens on the one thread that owns the Door. It also watches the connections, because ZeroMQ
-// neither limits nor closes them: one too many, and one that says nothing, is cut.
+// That thread serves ZAP (rfc.zeromq.org/spec/27). It starts before the socket listens, and the
+// process aborts if it ends unexpectedly, because CURVE alone admits everybody. Everything else
+// runs on the thread that owns the Listener. ZeroMQ neither limits nor closes connections, so the
+// owner's thread closes silent ones and those beyond the limit.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@
 
 namespace holdfast::bus {
 
-struct DoorOptions {
+struct ListenerOptions {
   std::string endpoint;
   CurveKeys keys;
   std::size_t message_bytes_max = 0;
@@ -35,49 +35,49 @@ struct DoorOptions {
   int send_queue = 32;      // messages per peer
   int receive_queue = 256;  // messages per peer
   std::chrono::milliseconds handshake_max{10'000};
-  // A connection must have brought its first message by then.
+  // A connection must have sent its first message by then.
   std::chrono::milliseconds silence_max{30'000};
-  // It is closed at that time even if it has spoken.
-  bool is_for_one_word = false;
+  // Close it at that time even if it has sent a message.
+  bool is_single_message = false;
 };
 
-// What the thread says to a key.
+// The ZAP thread's decision about a key.
 struct Verdict {
   enum class Kind : std::uint8_t {
     kAdmit,
-    kRefuse,  // ZAP 400: the client is told and tries no more by itself
-    kLater,   // ZAP 300: the client is not told and tries again
+    kRefuse,  // ZAP 400: the client is notified and does not retry by itself
+    kLater,   // ZAP 300: the client is not notified and retries
   };
   Kind kind = Kind::kRefuse;
-  std::string user_id;  // comes back with every message of this connection
+  std::string user_id;  // attached to every message of this connection
 };
 
-struct DoorCounters {
+struct ListenerCounters {
   std::uint64_t admitted = 0;
   std::uint64_t refused = 0;
-  std::uint64_t put_off = 0;      // told to come later
-  std::uint64_t turned_away = 0;  // one connection too many
-  std::uint64_t silent = 0;       // said nothing
+  std::uint64_t deferred = 0;     // kLater
+  std::uint64_t over_limit = 0;   // beyond connections_max
+  std::uint64_t silent = 0;       // closed without a message
   std::uint64_t malformed = 0;    // messages of more than one frame
   std::uint64_t connections = 0;  // now
 };
 
-// One of a door's connections. Descriptors are used again, numbers are not.
+// One connection of a listener. Descriptors are reused, numbers are not.
 struct ConnectionId {
   int fd = -1;
   std::uint64_t number = 0;
   bool operator==(const ConnectionId&) const = default;
 };
 
-// The open connections, as a monitor socket tells of them.
+// The open connections, as reported by a monitor socket.
 class Connections {
  public:
-  explicit Connections(const DoorOptions& options)
+  explicit Connections(const ListenerOptions& options)
       : connections_max_(options.connections_max),
         silence_max_(options.silence_max),
-        is_for_one_word_(options.is_for_one_word) {}
+        is_single_message_(options.is_single_message) {}
 
-  // Connections are cut only when they lead to this port.
+  // Only connections to this port are closed.
   void set_port(std::uint16_t port) { port_ = port; }
   void Accepted(int fd, Instant now);
   void Disconnected(int fd) {
@@ -86,16 +86,17 @@ class Connections {
   }
   // How many have closed so far.
   std::uint64_t closed() const { return closed_; }
-  // A message came by this descriptor.
+  // A message arrived on this descriptor.
   ConnectionId Spoke(int fd);
-  // Cuts what has been silent for too long; when to look again, nullopt when nothing can be due.
+  // Closes connections that were silent for too long. Returns when to check again; nullopt if none
+  // can become due.
   std::optional<Instant> CutSilent(Instant now);
-  // Shuts the connection down, if it is still there. ZeroMQ has no call for it; what it closed a
-  // moment ago and the kernel gave out again can at worst be another peer's, which connects again.
+  // Shuts the connection down if it is still open. ZeroMQ has no call for this. If ZeroMQ has just
+  // closed the descriptor and the kernel has reused it, this cuts another peer, which reconnects.
   void Cut(ConnectionId connection) const;
-  // False once it is known to be closed.
+  // False once the connection is known to be closed.
   bool IsOpen(ConnectionId connection) const;
-  void Count(DoorCounters& counters) const;
+  void Count(ListenerCounters& counters) const;
 
  private:
   struct Connection {
@@ -109,27 +110,27 @@ class Connections {
 
   const std::size_t connections_max_;
   const std::chrono::milliseconds silence_max_;
-  const bool is_for_one_word_;
+  const bool is_single_message_;
   std::unordered_map<int, Connection> open_;
-  std::deque<Silent> silent_;  // by time: the limit is the same for all
+  std::deque<Silent> silent_;  // oldest first: all have the same limit
   std::uint64_t accepted_ = 0;
   std::uint64_t closed_ = 0;
-  std::uint64_t turned_away_ = 0;
+  std::uint64_t over_limit_ = 0;
   std::uint64_t cut_silent_ = 0;
   std::uint16_t port_ = 0;
 };
 
-class Door {
+class Listener {
  public:
-  // Called on the door's thread, which serves every handshake: it must not wait for anything.
+  // Called on the listener's thread, which serves every handshake; must not wait for anything.
   using Admit = std::function<Verdict(const CurvePublicKey& key)>;
 
-  // kInvalidArgument where this process may not open as many files as there may be connections.
-  static Result<std::unique_ptr<Door>> Open(const DoorOptions& options, Admit admit);
-  // For Open() alone.
-  Door(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
-       WakeFlag stop, Fd ready, const DoorOptions& options, Admit admit);
-  ~Door();
+  // kInvalidArgument if this process may not open enough files for connections_max.
+  static Result<std::unique_ptr<Listener>> Open(const ListenerOptions& options, Admit admit);
+  // Use Open().
+  Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
+           WakeFlag stop, Fd ready, const ListenerOptions& options, Admit admit);
+  ~Listener();
 
   struct Message {
     std::string routing_id;
@@ -139,7 +140,7 @@ class Door {
   };
   // nullopt: the deadline has passed, Wake() was called, or only malformed messages came.
   Result<std::optional<Message>> Receive(Instant deadline);
-  // Never waits. kBusy: the peer takes nothing more; kUnavailable: it is gone.
+  // Never waits. kBusy: the peer does not read; kUnavailable: it is gone.
   Result<void> Send(std::string_view routing_id, ByteView bytes);
   void Cut(ConnectionId connection) const { connections_.Cut(connection); }
   bool IsOpen(ConnectionId connection) const { return connections_.IsOpen(connection); }
@@ -147,17 +148,17 @@ class Door {
   std::uint64_t closed() const { return connections_.closed(); }
 
   const std::string& endpoint() const { return endpoint_; }
-  // The endpoint as this machine reaches it.
+  // The endpoint as reachable from this host.
   std::string LocalEndpoint() const;
   int fd() const { return ready_.get(); }
   void Wake() const { wake_.Raise(); }
-  DoorCounters counters() const;
+  ListenerCounters counters() const;
 
  private:
-  Result<void> Listen(const DoorOptions& options);
+  Result<void> Listen(const ListenerOptions& options);
   void Serve() noexcept;
   void AnswerZap();
-  // When the next connection may have been silent for too long.
+  // Returns when the next connection may have been silent for too long.
   Result<std::optional<Instant>> TakeEvents();
 
   Context context_;
@@ -172,7 +173,7 @@ class Door {
   std::string endpoint_;
   std::atomic<std::uint64_t> admitted_{0};
   std::atomic<std::uint64_t> refused_{0};
-  std::atomic<std::uint64_t> put_off_{0};
+  std::atomic<std::uint64_t> deferred_{0};
   std::uint64_t malformed_ = 0;
   std::jthread thread_;
 };

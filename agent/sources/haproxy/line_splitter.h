@@ -1,4 +1,4 @@
-// Cuts text that arrives in pieces into lines.
+// Splits text that arrives in pieces into lines.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +10,15 @@
 
 namespace holdfast::haproxy {
 
-class LineCutter {
+class LineSplitter {
  public:
   using Sink = std::function<Result<void>(std::string_view line)>;  // without its line feed
 
-  explicit LineCutter(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
+  explicit LineSplitter(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
 
-  // kCorrupt for a line beyond the limit, or the sink's error.
+  // kCorrupt for a line that is longer than the limit, or the sink's error.
   Result<void> Feed(std::string_view piece, const Sink& sink);
-  // What came after the last line feed.
+  // What follows the last line feed.
   const std::string& rest() const { return pending_; }
 
  private:

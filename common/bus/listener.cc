@@ -1,4 +1,4 @@
-#include "common/bus/door.h"
+#include "common/bus/listener.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,14 +21,14 @@ constexpr int kKeepaliveIdleSeconds = 60;
 constexpr int kKeepaliveIntervalSeconds = 20;
 constexpr int kKeepaliveCount = 3;
 constexpr const char* kZapEndpoint = "inproc://zeromq.zap.01";
-// Version, request id, domain, address, routing id, mechanism, the client's key.
+// Version, request id, domain, address, routing id, mechanism, client key.
 constexpr std::size_t kZapRequestFrames = 7;
-// Files that a program has open besides its connections.
+// Open files besides the connections.
 constexpr std::size_t kOtherFiles = 256;
-// How many malformed messages one call of Receive() may swallow before its caller gets the word.
+// Malformed messages that one Receive() may drop before it returns.
 constexpr int kMalformedAtOnce = 64;
 
-// ZeroMQ spins on accept(2) once there are no descriptors left, so there must be enough of them.
+// ZeroMQ spins on accept(2) when it runs out of descriptors, so there must be enough.
 Result<void> RaiseFileLimit(std::size_t connections_max) {
   const rlim_t needed = connections_max + kOtherFiles;
   struct rlimit limit {};
@@ -46,11 +46,11 @@ Result<void> RaiseFileLimit(std::size_t connections_max) {
       fmt::format("set LimitNOFILE={} in the service's unit, or allow fewer connections", needed));
 }
 
-Result<void> Configure(Socket& router, const DoorOptions& options) {
+Result<void> Configure(Socket& router, const ListenerOptions& options) {
   HF_TRY(SetCurveServer(router, options.keys));
   HF_TRY(router.SetMessageBytesMax(options.message_bytes_max));
-  // A message to a peer that is gone or full is an error, and a routing id belongs to whoever came
-  // first.
+  // Sending to a peer that is gone or full is an error, and a routing id stays with its first
+  // owner.
   HF_TRY(router.Set(ZMQ_ROUTER_MANDATORY, 1));
   HF_TRY(router.Set(ZMQ_ROUTER_HANDOVER, 0));
   HF_TRY(router.Set(ZMQ_SNDHWM, options.send_queue));
@@ -59,9 +59,9 @@ Result<void> Configure(Socket& router, const DoorOptions& options) {
   HF_TRY(router.Set(ZMQ_BACKLOG, kBacklog));
   bool is_ipv6 =
       options.endpoint.starts_with("tcp://*:") || options.endpoint.starts_with("tcp://[");
-  HF_TRY(router.Set(ZMQ_IPV6, is_ipv6 ? 1 : 0));  // then for both families
-  // No ZMQ_HEARTBEAT_IVL: its timers cost the square of the number of peers. The kernel's do
-  // instead.
+  HF_TRY(router.Set(ZMQ_IPV6, is_ipv6 ? 1 : 0));  // accept both families
+  // No ZMQ_HEARTBEAT_IVL: its timers cost the square of the number of peers. TCP keepalive replaces
+  // it.
   HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE, 1));
   HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE_IDLE, kKeepaliveIdleSeconds));
   HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE_INTVL, kKeepaliveIntervalSeconds));
@@ -81,7 +81,7 @@ Result<Fd> EpollOf(std::initializer_list<int> fds) {
   return epoll;
 }
 
-// 0 where there is none.
+// 0 if it has none.
 std::uint16_t PortOf(std::string_view endpoint) {
   std::string_view digits = endpoint.substr(endpoint.rfind(':') + 1);
   std::uint16_t port = 0;
@@ -93,7 +93,7 @@ std::uint16_t LocalPortOf(int fd) {
   struct sockaddr_storage address {};
   socklen_t size = sizeof(address);
   if (::getsockname(fd, reinterpret_cast<struct sockaddr*>(&address), &size) != 0) return 0;
-  std::uint16_t port = 0;  // at the same place for both families
+  std::uint16_t port = 0;  // at the same offset in both families
   static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port));
   if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return 0;
   std::memcpy(&port,
@@ -108,7 +108,7 @@ void Connections::Accepted(int fd, Instant now) {
   ConnectionId connection{fd, ++accepted_};
   open_[fd] = {connection.number, false};
   if (open_.size() > connections_max_) {
-    ++turned_away_;
+    ++over_limit_;
     Cut(connection);
     return;
   }
@@ -127,7 +127,7 @@ std::optional<Instant> Connections::CutSilent(Instant now) {
     const Silent& oldest = silent_.front();
     auto it = open_.find(oldest.connection.fd);
     if (it == open_.end() || it->second.number != oldest.connection.number) continue;
-    if (it->second.has_spoken && !is_for_one_word_) continue;
+    if (it->second.has_spoken && !is_single_message_) continue;
     if (oldest.until > now) return oldest.until;
     if (!it->second.has_spoken) ++cut_silent_;
     Cut(oldest.connection);
@@ -145,14 +145,14 @@ void Connections::Cut(ConnectionId connection) const {
     (void)::shutdown(connection.fd, SHUT_RDWR);
 }
 
-void Connections::Count(DoorCounters& counters) const {
-  counters.turned_away = turned_away_;
+void Connections::Count(ListenerCounters& counters) const {
+  counters.over_limit = over_limit_;
   counters.silent = cut_silent_;
   counters.connections = open_.size();
 }
 
-Door::Door(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
-           WakeFlag stop, Fd ready, const DoorOptions& options, Admit admit)
+Listener::Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
+                   WakeFlag stop, Fd ready, const ListenerOptions& options, Admit admit)
     : context_(std::move(context)),
       router_(std::move(router)),
       zap_(std::move(zap)),
@@ -165,7 +165,7 @@ Door::Door(Context context, Socket router, Socket zap, SocketMonitor monitor, Wa
   thread_ = std::jthread([this] { Serve(); });
 }
 
-Result<std::unique_ptr<Door>> Door::Open(const DoorOptions& options, Admit admit) {
+Result<std::unique_ptr<Listener>> Listener::Open(const ListenerOptions& options, Admit admit) {
   HF_TRY(RaiseFileLimit(options.connections_max));
   HF_ASSIGN(Context context, Context::Create());
   HF_ASSIGN(Socket zap, Socket::Open(context, ZMQ_REP));
@@ -177,26 +177,26 @@ Result<std::unique_ptr<Door>> Door::Open(const DoorOptions& options, Admit admit
   HF_ASSIGN(WakeFlag wake, WakeFlag::Create());
   HF_ASSIGN(WakeFlag stop, WakeFlag::Create());
   HF_ASSIGN(Fd ready, EpollOf({router.fd(), monitor.fd(), wake.fd()}));
-  auto door = std::make_unique<Door>(std::move(context), std::move(router), std::move(zap),
-                                     std::move(monitor), std::move(wake), std::move(stop),
-                                     std::move(ready), options, std::move(admit));
-  HF_TRY(door->Listen(options));
-  return door;
+  auto listener = std::make_unique<Listener>(std::move(context), std::move(router), std::move(zap),
+                                             std::move(monitor), std::move(wake), std::move(stop),
+                                             std::move(ready), options, std::move(admit));
+  HF_TRY(listener->Listen(options));
+  return listener;
 }
 
-Result<void> Door::Listen(const DoorOptions& options) {
+Result<void> Listener::Listen(const ListenerOptions& options) {
   HF_TRY(router_.Bind(options.endpoint));
   HF_ASSIGN(endpoint_, router_.LastEndpoint());
   connections_.set_port(PortOf(endpoint_));
   return {};
 }
 
-Door::~Door() {
+Listener::~Listener() {
   stop_.Raise();
   thread_.join();
 }
 
-std::string Door::LocalEndpoint() const {
+std::string Listener::LocalEndpoint() const {
   for (std::string_view anywhere : {"tcp://0.0.0.0:", "tcp://[::]:"}) {
     if (endpoint_.starts_with(anywhere))
       return fmt::format("tcp://127.0.0.1:{}", PortOf(endpoint_));
@@ -204,15 +204,15 @@ std::string Door::LocalEndpoint() const {
   return endpoint_;
 }
 
-Result<std::optional<Door::Message>> Door::Receive(Instant deadline) {
+Result<std::optional<Listener::Message>> Listener::Receive(Instant deadline) {
   for (int swallowed = 0; swallowed < kMalformedAtOnce;) {
     HF_ASSIGN(Socket::Message message, router_.Receive(2));
-    // After the message: the news of its connection is older than the message, and here by now.
+    // After the message: its connection was reported earlier, and that event has arrived by now.
     HF_ASSIGN(std::optional<Instant> look_again, TakeEvents());
     if (!message.frames.empty()) {
       const Frame& last = message.frames.back();
       ConnectionId connection = connections_.Spoke(last.source_fd());
-      if (message.frames.size() == 2 && !message.too_long) {  // a routing id and the message itself
+      if (message.frames.size() == 2 && !message.too_long) {  // routing id and message
         return Message{std::string(AsText(message.frames.front().Copy())), last.Property("User-Id"),
                        connection, last.Copy()};
       }
@@ -229,7 +229,7 @@ Result<std::optional<Door::Message>> Door::Receive(Instant deadline) {
   return std::nullopt;
 }
 
-Result<std::optional<Instant>> Door::TakeEvents() {
+Result<std::optional<Instant>> Listener::TakeEvents() {
   for (;;) {
     HF_ASSIGN(std::optional<SocketEvent> event, monitor_.Receive());
     if (!event) return connections_.CutSilent(SteadyNow());
@@ -238,23 +238,23 @@ Result<std::optional<Instant>> Door::TakeEvents() {
   }
 }
 
-Result<void> Door::Send(std::string_view routing_id, ByteView bytes) {
+Result<void> Listener::Send(std::string_view routing_id, ByteView bytes) {
   std::array<ByteView, 2> frames = {AsBytes(routing_id), bytes};
   return router_.Send(frames);
 }
 
-DoorCounters Door::counters() const {
-  DoorCounters counters;
+ListenerCounters Listener::counters() const {
+  ListenerCounters counters;
   connections_.Count(counters);
   counters.admitted = admitted_;
   counters.refused = refused_;
-  counters.put_off = put_off_;
+  counters.deferred = deferred_;
   counters.malformed = malformed_;
   return counters;
 }
 
-// noexcept: whatever ends this thread unasked ends the process, before anybody unknown comes in.
-void Door::Serve() noexcept {
+// noexcept: if this thread fails, the process ends before an unknown peer is admitted.
+void Listener::Serve() noexcept {
   for (;;) {
     std::array<Waiting, 2> what = {Waiting{zap_.handle()}, Waiting{nullptr, stop_.fd()}};
     HF_CHECK(WaitFor(what, std::nullopt).has_value());
@@ -263,12 +263,12 @@ void Door::Serve() noexcept {
   }
 }
 
-void Door::AnswerZap() {
+void Listener::AnswerZap() {
   Result<Socket::Message> request = zap_.Receive(kZapRequestFrames);
   HF_CHECK(request.has_value());
   if (request->frames.empty()) return;
   CurvePublicKey key{};
-  // Only libzmq itself can reach this socket, so a request of another shape is a bug.
+  // Only libzmq can reach this socket, so a request in another format is a bug.
   HF_CHECK(request->frames.size() == kZapRequestFrames && !request->too_long);
   HF_CHECK(AsText(request->frames[5].Copy()) == "CURVE");
   Bytes client = request->frames[6].Copy();
@@ -281,7 +281,7 @@ void Door::AnswerZap() {
   if (verdict.kind == Verdict::Kind::kLater) status = "300";
   std::string_view user_id =
       verdict.kind == Verdict::Kind::kAdmit ? verdict.user_id : std::string_view();
-  ++(status == "200" ? admitted_ : status == "300" ? put_off_ : refused_);
+  ++(status == "200" ? admitted_ : status == "300" ? deferred_ : refused_);
   Bytes request_id = request->frames[1].Copy();
   std::array<ByteView, 6> reply = {AsBytes("1.0"), request_id,       AsBytes(status),
                                    AsBytes(""),    AsBytes(user_id), AsBytes("")};

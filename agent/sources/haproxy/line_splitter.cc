@@ -1,10 +1,10 @@
-#include "agent/sources/haproxy/line_cutter.h"
+#include "agent/sources/haproxy/line_splitter.h"
 
 #include "common/base/format.h"
 
 namespace holdfast::haproxy {
 
-Result<void> LineCutter::Feed(std::string_view piece, const Sink& sink) {
+Result<void> LineSplitter::Feed(std::string_view piece, const Sink& sink) {
   while (!piece.empty()) {
     const std::size_t feed = piece.find('\n');
     pending_ += piece.substr(0, feed);

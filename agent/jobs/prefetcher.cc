@@ -1,4 +1,4 @@
-#include "agent/jobs/items_ahead.h"
+#include "agent/jobs/prefetcher.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,23 +6,23 @@
 namespace holdfast::jobs {
 namespace {
 
-// Threads that meet once for so many items cost less than once for each: one half is made while the
-// other is used.
-constexpr std::size_t kBatchItems = ItemsAhead::kItemsMax / 2;
-constexpr std::size_t kBatchBytes = ItemsAhead::kBytesMax / 2;
+// Synchronising once per batch costs less than once per item. One half is filled while the other is
+// used.
+constexpr std::size_t kBatchItems = Prefetcher::kItemsMax / 2;
+constexpr std::size_t kBatchBytes = Prefetcher::kBytesMax / 2;
 
 }  // namespace
 
-ItemsAhead::~ItemsAhead() {
+Prefetcher::~Prefetcher() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-Result<std::optional<Item>> ItemsAhead::Next() {
+Result<std::optional<Item>> Prefetcher::Next() {
   if (readers_ <= 1) return Ask();
   if (threads_.empty()) BeginThreads();
   if (given_.empty()) Fetch();
   if (given_.empty()) {
-    HF_TRY(*end_);  // nobody changes it any more
+    HF_TRY(*end_);  // final once set
     return std::optional<Item>();
   }
   std::unique_ptr<Ahead> first = std::move(given_.front());
@@ -36,8 +36,9 @@ Result<std::optional<Item>> ItemsAhead::Next() {
   return std::optional<Item>(std::move(first->item));
 }
 
-// REQUIRES: given_ is empty, so that all that it was made of is used. Leaves it so at the end.
-void ItemsAhead::Fetch() {
+// Takes the next batch. REQUIRES: given_ is empty, i.e. the previous batch is used up. given_ stays
+// empty only at the session's end.
+void Prefetcher::Fetch() {
   std::unique_lock lock(mutex_);
   items_ -= std::exchange(given_items_, 0);
   bytes_ -= std::exchange(given_bytes_, 0);
@@ -52,21 +53,21 @@ void ItemsAhead::Fetch() {
   given_items_ = given_.size();
 }
 
-Result<std::optional<Item>> ItemsAhead::Ask() {
+Result<std::optional<Item>> Prefetcher::Ask() {
   Result<std::optional<Item>> item = session_.Next();
   progress_.bytes_total = session_.bytes_total();
   if (item && *item && resume_ != nullptr) resume_->Mark(**item);
   return item;
 }
 
-void ItemsAhead::BeginThreads() {
+void Prefetcher::BeginThreads() {
   for (unsigned i = 0; i < readers_; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { ReadAhead(stop); });
   }
   threads_.emplace_back([this](const std::stop_token& stop) { AskAhead(stop); });
 }
 
-void ItemsAhead::AskAhead(const std::stop_token& stop) {
+void Prefetcher::AskAhead(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const auto may_go_on = [this] { return !is_barred_ && items_ < kItemsMax && bytes_ < kBytesMax; };
   while (!end_ && room_.wait(lock, stop, may_go_on) && !stop.stop_requested()) {
@@ -81,8 +82,9 @@ void ItemsAhead::AskAhead(const std::stop_token& stop) {
   }
 }
 
-// Up to so many, until they take so many bytes. Returns the session's end.
-std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_max,
+// Prefetches up to `items_max` items and about `bytes_max` bytes. Returns the session's outcome if
+// it has ended.
+std::optional<Result<void>> Prefetcher::AskSome(Batch& batch, std::size_t items_max,
                                                 std::size_t bytes_max,
                                                 const std::stop_token& stop) {
   std::size_t bytes = 0;
@@ -94,7 +96,7 @@ std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_
     ahead->item = **std::move(item);
     const auto* content = std::get_if<std::unique_ptr<ByteReader>>(&ahead->item.content);
     if (content != nullptr && *content != nullptr) {
-      const std::size_t content_bytes = (*content)->BytesAhead();
+      const std::size_t content_bytes = (*content)->ReadAheadBytes();
       ahead->is_barrier = content_bytes == 0;
       if (!ahead->is_barrier && !ahead->item.was_saved) {
         ahead->bytes = content_bytes;
@@ -114,7 +116,7 @@ std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_
 }
 
 // REQUIRES: mutex_ is held.
-void ItemsAhead::Publish(Batch batch) {
+void Prefetcher::Publish(Batch batch) {
   for (std::unique_ptr<Ahead>& ahead : batch) {
     ++items_;
     bytes_ += ahead->bytes;
@@ -126,7 +128,7 @@ void ItemsAhead::Publish(Batch batch) {
   come_.notify_one();
 }
 
-void ItemsAhead::ReadAhead(const std::stop_token& stop) {
+void Prefetcher::ReadAhead(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (work_.wait(lock, stop, [this] { return !to_read_.empty(); }) && !stop.stop_requested()) {
     Ahead& ahead = *to_read_.front();
