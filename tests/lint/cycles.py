@@ -3,28 +3,12 @@ b.h includes a.h, and the two still cannot be understood, moved or tested apart.
 
 from tree import Tree, includes
 
-# Cycles that still exist, each by the first of its files. This list only shrinks.
-KNOWN: set[str] = {
-    "agent/cli/agent_program",
-    "agent/jobs/method_choice",
-    "common/database/connection",
-    "common/filetree/roots",
-    "common/kafka/client",
-    "common/repository/blob_index",
-    "common/repository/check",
-    "common/repository/directory_cache",
-    "common/repository/extract",
-    "common/storage/limited_storage",
-    "controller/cli/program",
-}
-
 
 def stem(name: str) -> str:
     return name.removesuffix(".h").removesuffix(".cc")
 
 
 def graph(tree: Tree) -> dict[str, set[str]]:
-    """Stem -> the stems that it includes."""
     arrows: dict[str, set[str]] = {}
     for name in tree.sources():
         arrows.setdefault(stem(name), set()).update(
@@ -36,7 +20,6 @@ def graph(tree: Tree) -> dict[str, set[str]]:
 
 
 def components(arrows: dict[str, set[str]]) -> list[list[str]]:
-    """The strongly connected components of more than one node, each sorted (Tarjan 1972, without recursion)."""
     found: list[list[str]] = []
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -72,7 +55,6 @@ def components(arrows: dict[str, set[str]]) -> list[list[str]]:
 
 
 def shortest_cycle(arrows: dict[str, set[str]], start: str) -> list[str]:
-    """A shortest way from `start` back to it, both ends included."""
     came_from = {start: start}
     queue = [start]
     for node in queue:
@@ -89,14 +71,10 @@ def shortest_cycle(arrows: dict[str, set[str]], start: str) -> list[str]:
     return []
 
 
-def check(tree: Tree, known: set[str] = KNOWN) -> list[str]:
+def check(tree: Tree) -> list[str]:
     arrows = graph(tree)
-    found = components(arrows)
     findings = []
-    for members in found:
-        if members[0] not in known:
-            path = " -> ".join(shortest_cycle(arrows, members[0]))
-            findings.append(f"{members[0]}.h:1: include cycle: {path}; move what both need into a third file")
-    for name in sorted(known - {members[0] for members in found}):
-        findings.append(f"tests/lint/cycles.py:1: {name} is in no cycle any more; remove it from KNOWN")
+    for members in components(arrows):
+        path = " -> ".join(shortest_cycle(arrows, members[0]))
+        findings.append(f"{members[0]}.h:1: include cycle: {path}; move what both need into a third file")
     return findings

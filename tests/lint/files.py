@@ -1,4 +1,4 @@
-"""Checks over files as such: words, headers, dead files, references to documents, scripts, crash points."""
+"""Checks of files: words, headers, dead files, references to documents, named tests, scripts, crash points."""
 
 import fnmatch
 import posixpath
@@ -7,9 +7,9 @@ import subprocess
 
 from tree import Tree, includes
 
-# The rules themselves, and what tests them, name what they forbid.
+# The rules and their tests quote what they forbid.
 _ABOUT_RULES = ("tests/lint/",)
-# What strangers might write, word by word.
+# Input for decoders, as others might write it.
 _OF_STRANGERS = ("tests/fuzz/corpus/",)
 
 WORDS = [
@@ -40,8 +40,7 @@ def check_words(tree: Tree) -> list[str]:
 
 
 def check_headers(tree: Tree) -> list[str]:
-    """A header opens with what a reader needs to know, and guards itself. (That each compiles alone is the
-    target `header_check`.)"""
+    """A header begins with a comment, and has an include guard. (The target `header_check` compiles each one alone.)"""
     findings = []
     for name in tree.sources():
         if not name.endswith(".h"):
@@ -77,11 +76,11 @@ def check_dead_files(tree: Tree) -> list[str]:
     for name in tree.texts:
         base = posixpath.basename(name)
         if name.endswith(".cc") and not listed(name):
-            findings.append(f"{name}:1: is in no CMake target")
+            findings.append(f"{name}:1: no CMake target contains it")
         elif name.endswith(".h") and name not in included:
-            findings.append(f"{name}:1: is included by nobody")
+            findings.append(f"{name}:1: no file includes it")
         elif re.fullmatch(r"test_\w+\.py", base) and not listed(name):
-            findings.append(f"{name}:1: is run by no CMakeLists.txt")
+            findings.append(f"{name}:1: no CMakeLists.txt runs it")
     return findings
 
 
@@ -101,16 +100,16 @@ def _anchors(text: str) -> set[str]:
 
 
 def check_references(tree: Tree) -> list[str]:
-    """Links in documents lead somewhere, and so do the documents that code names."""
+    """Links in documents, and names of documents in code, have existing targets."""
     findings = []
     folders = {posixpath.dirname(name) for name in tree.texts}
     folders |= {posixpath.dirname(folder) for folder in folders}
 
     def problem(target: str, anchor: str) -> str | None:
         if posixpath.basename(target).removesuffix(".md") == "KIND":
-            return None  # docs/sources/KIND.md stands for one of each kind
+            return None  # docs/sources/KIND.md means the page of each kind
         if target not in tree.texts and target.rstrip("/") not in folders:
-            return f'"{target}" is not there'
+            return f'"{target}" does not exist'
         if anchor and target.endswith(".md") and anchor not in _anchors(tree.texts[target]):
             return f'"{target}" has no heading "{anchor}"'
         return None
@@ -138,8 +137,30 @@ def check_references(tree: Tree) -> list[str]:
     return findings
 
 
+def check_named_tests(tree: Tree) -> list[str]:
+    """The pages in tests/ name only tests that exist: "a Catch2 test case" and `test_of_python`."""
+    known = set()
+    for name, text in tree.texts.items():
+        if name.startswith("tests/") and name.endswith(".cc"):
+            for literals in re.findall(r'\bTEST_CASE\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', text):
+                known.add("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals)))
+        elif name.startswith("tests/") and name.endswith(".py"):
+            known.add(posixpath.basename(name).removesuffix(".py"))
+            known.update(re.findall(r"^\s*def (test_\w+)", text, re.MULTILINE))
+    findings = []
+    for name, text in tree.texts.items():
+        if not (name.startswith("tests/") and name.endswith(".md")):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            quoted = re.findall(r'"(\w[\w ]*: [^"*]+)"', line)
+            for test in quoted + re.findall(r"`(?:\w+\.)?(test_\w+)`", line):
+                if test not in known:
+                    findings.append(f'{name}:{number}: there is no test "{test}"')
+    return findings
+
+
 def check_scripts(tree: Tree) -> list[str]:
-    """Shell scripts parse, Python compiles, what has a #! can be executed."""
+    """Shell scripts parse, Python compiles, and files with a #! are executable."""
     findings = []
     for name, text in tree.texts.items():
         first = text.split("\n", 1)[0]
@@ -155,12 +176,12 @@ def check_scripts(tree: Tree) -> list[str]:
             except SyntaxError as error:
                 findings.append(f"{name}:{error.lineno}: {error.msg}")
         if first.startswith("#!") and name in tree.modes and not tree.modes[name] & 0o100:
-            findings.append(f"{name}:1: has a #! and cannot be executed (chmod 755)")
+            findings.append(f"{name}:1: has a #! but is not executable (chmod 755)")
     return findings
 
 
 def check_crash_points(tree: Tree) -> list[str]:
-    """Every name in the list is passed somewhere, and every place has its name in the list."""
+    """The list of crash points and the CrashPoint() calls have the same names."""
     header = "common/base/crash_point.h"
     if header not in tree.texts:
         return []
@@ -174,5 +195,5 @@ def check_crash_points(tree: Tree) -> list[str]:
                 used.add(point)
                 if point not in listed:
                     findings.append(f'{name}:{number}: "{point}" is not in {header}')
-    findings += [f'{header}:1: no code passes "{point}"' for point in sorted(listed - used)]
+    findings += [f'{header}:1: no code calls CrashPoint with "{point}"' for point in sorted(listed - used)]
     return findings

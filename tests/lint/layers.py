@@ -1,39 +1,73 @@
-"""Who may know whom. Dependencies point one way: to lower ranks, and within a rank only along an arrow that is
-listed. docs/architecture.md draws the same."""
+"""Which room may include which. Dependencies point one way: to lower ranks, and within a rank only along the listed
+arrows."""
 
 import re
 
 from tree import Tree, includes, room_of, rooms_in_cmake, source_of
 
-RANKS = {
-    "common/base": 0,
-    "proto": 1,
-    "common/io": 1,
-    "common/crypto": 1,
-    "common/config": 1,
-    "common/stream": 1,
-    "common/storage": 1,
-    "common/database": 1,
-    "common/filetree": 2,
-    "common/repository": 2,
-    "common/service": 2,
-    "common/cli": 2,
-    "common/trust": 2,
-    "common/audit": 2,
-    "common/bus": 2,
-    "common/kafka": 2,
-    "agent/sources": 3,
-    "agent/settings": 3,
-    "agent/kind_table": 4,
-    "agent/core": 4,
-    "agent/journal": 4,
-    "agent/jobs": 4,
-    "controller/core": 4,
-    "controller/catalog": 4,
-    "agent/cli": 5,
-    "agent/daemon": 5,
-    "controller/cli": 5,
-    "controller/daemon": 5,
+# Room -> its rank, and what it holds. docs/architecture.md has the same table; `python3 tests/lint/layers.py` prints it.
+ROOMS = {
+    "common/base": (0, "results and errors, time, bytes, ids, log, the names of orders and states"),
+    "proto": (1, "the messages between operators, controller and agents"),
+    "common/io": (1, "files, locks between processes, child processes, HTTP: the operating system"),
+    "common/crypto": (1, "hashes, signatures, encryption, key derivation"),
+    "common/config": (1, "YAML into typed settings, with errors that name file, line and column"),
+    "common/stream": (1, "the values that flow everywhere: item, attributes, manifest, snapshot view"),
+    "common/storage": (1, "immutable files by name, in a directory or in S3; retries of temporary errors"),
+    "common/database": (1, "SQLite: connections, statements, schema versions, copies of a live database"),
+    "common/filetree": (2, "walks trees with all metadata, writes them safely, exchanges live and staged ones"),
+    "common/repository": (2, "restic's format: chunks, packs, index, trees, snapshots, locks, check"),
+    "common/kafka": (2, "a Kafka cluster: its brokers and topics, its configuration, reading and writing records"),
+    "common/service": (2, "signals, logging set-up, systemd"),
+    "common/cli": (2, "what all command lines share: terminal, tables, exit codes, progress"),
+    "common/trust": (2, "who may give which orders: envelopes, the root document, the checks of a plan, "
+                        "freshness, signed reports, key files"),
+    "common/audit": (2, "the bytes of each audit event, and their hash as the leaf of a Merkle tree"),
+    "common/bus": (2, "encrypted connections between controller, agents and operators, with limits for each peer"),
+    "agent/sources": (3, "one folder per kind of service"),
+    "agent/settings": (3, "`agent.yaml` and `policy.yaml`, typed"),
+    "agent/kind_table": (4, "a build tool: writes what the kinds declare, for the operators' program and for "
+                            "[a page](restore-methods.md)"),
+    "agent/core": (4, "what an agent decides: which plans it accepts, what runs when, what it reports; no I/O"),
+    "agent/journal": (4, "what must survive a crash of the agent or of its restore helper"),
+    "agent/jobs": (4, "jobs that connect a source with the repository; no other room does"),
+    "controller/core": (4, "what the controller decides: runs, sessions with agents, drafts, joins; no I/O"),
+    "controller/catalog": (4, "the controller's durable memory, with the audit of every change"),
+    "agent/cli": (5, "the agent's verbs, with text and JSON output"),
+    "agent/daemon": (5, "the agent as a process, and the restore helper"),
+    "controller/cli": (5, "the operators' verbs: they query the controller, and decode and compare each order "
+                          "themselves before they sign it"),
+    "controller/daemon": (5, "the controller as a process: files, sockets and the loop around the core"),
+}
+RANKS = {room: rank for room, (rank, _) in ROOMS.items()}
+# Where a reader begins: the header whose first comment describes the room, and what the room must not know.
+FIRST_HEADERS = {
+    "common/base": "result.h",
+    "common/io": "fd.h",
+    "common/crypto": "seal.h",
+    "common/config": "schema.h",
+    "common/stream": "item.h",
+    "common/storage": "storage.h",
+    "common/database": "connection.h",
+    "common/filetree": "walker.h",
+    "common/repository": "repository.h",
+    "common/kafka": "client.h",
+    "common/service": "signals.h",
+    "common/cli": "terminal.h",
+    "common/trust": "plan_verifier.h",
+    "common/audit": "event.h",
+    "common/bus": "bus_server.h",
+    "agent/sources": "source.h",
+    "agent/settings": "settings.h",
+    "agent/core": "agent_core.h",
+    "agent/journal": "journal.h",
+    "agent/jobs": "job_context.h",
+    "controller/core": "controller_core.h",
+    "controller/catalog": "catalog.h",
+    "agent/cli": "agent_verb.h",
+    "agent/daemon": "agent_daemon.h",
+    "controller/cli": "operator_verb.h",
+    "controller/daemon": "controller_daemon.h",
 }
 WITHIN_A_RANK = {
     ("common/storage", "common/io"),
@@ -47,19 +81,19 @@ WITHIN_A_RANK = {
     ("agent/journal", "agent/core"),
     ("controller/catalog", "controller/core"),
 }
-# Arrows that point down and are forbidden all the same, with the reason.
+# Includes that point to a lower rank and are forbidden nevertheless, with the reason.
 FORBIDDEN = {
-    ("agent/sources", "common/repository"): "sources see only common/stream, so that they fit any repository",
-    ("agent/sources", "common/storage"): "sources see only common/stream, so that they fit any repository",
-    ("common/filetree", "common/storage"): "a file tree knows no repository",
+    ("agent/sources", "common/repository"): "sources see only common/stream, so that they work with any repository",
+    ("agent/sources", "common/storage"): "sources see only common/stream, so that they work with any repository",
+    ("common/filetree", "common/storage"): "a file tree does not depend on a repository",
 } | {
-    (core, room): "a core decides, and does nothing itself"
+    (core, room): "a core only decides; it does no I/O"
     for core in ("agent/core", "controller/core")
     for room in ("common/io", "common/storage", "common/database", "common/bus", "common/service",
                  "common/cli", "common/filetree", "common/repository", "common/kafka")
 }
 
-# Which headers of others may be shown where: (pattern, library, rooms, also in any .cc?).
+# Where headers of libraries may be included: (pattern, library, rooms, also in any .cc?).
 THIRD_PARTY = [
     (r"openssl/", "OpenSSL", {"common/crypto"}, False),
     (r"curl/", "libcurl", {"common/io"}, False),
@@ -80,7 +114,7 @@ THIRD_PARTY = [
 
 
 def reason_against(room: str, other: str) -> str | None:
-    """Why `room` may not know `other`; None when it may."""
+    """Why `room` may not include `other`; None if it may."""
     if room == other:
         return None
     if other not in RANKS:
@@ -88,12 +122,50 @@ def reason_against(room: str, other: str) -> str | None:
     if room not in RANKS:
         return f"the room {room} has no rank yet (tests/lint/layers.py)"
     if room.split("/")[0] + other.split("/")[0] in ("agentcontroller", "controlleragent"):
-        return "agent and controller know each other by the protocol alone"
+        return "agent and controller share only the protocol"
     if (room, other) in FORBIDDEN:
         return FORBIDDEN[(room, other)]
     if RANKS[other] < RANKS[room] or (room, other) in WITHIN_A_RANK:
         return None
     return f"{other} (rank {RANKS[other]}) is not below {room} (rank {RANKS[room]})"
+
+
+ARCHITECTURE = "docs/architecture.md"
+
+
+def table() -> list[str]:
+    """The rooms by rank, as Markdown. Rooms that wrap a library name it."""
+    libraries: dict[str, list[str]] = {}
+    for _, library, rooms, in_any_source in THIRD_PARTY:
+        for room in rooms:
+            if not in_any_source:
+                libraries.setdefault(room, []).append(library)
+    rows = ["| rank | room | holds | begin with | the only room with |", "|---|---|---|---|---|"]
+    for room, (rank, holds) in sorted(ROOMS.items(), key=lambda item: item[1][0]):
+        first = f"`{FIRST_HEADERS[room]}`" if room in FIRST_HEADERS else ""
+        cells = [str(rank), f"`{room}`", holds, first, ", ".join(libraries.get(room, []))]
+        rows.append("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|")
+    return rows
+
+
+def check_first_headers(tree: Tree) -> list[str]:
+    """Each room of C++ has a header that describes it in 5 to 16 lines, with the words "this room"."""
+    findings = []
+    for room in ROOMS:
+        if not any(name.startswith(room + "/") and name.endswith(".h") for name in tree.texts):
+            continue
+        header = f"{room}/{FIRST_HEADERS.get(room, '')}"
+        comment = re.match(r"(?://.*\n)*", tree.texts.get(header, ""))[0]
+        if not 5 <= comment.count("\n") <= 16 or "this room" not in comment.lower():
+            findings.append(f"{header}:1: begins with no comment of 5 to 16 lines that describes \"this room\"")
+    return findings
+
+
+def check_architecture(tree: Tree) -> list[str]:
+    """The page of the architecture shows the rooms as they are ranked here."""
+    lines = tree.texts.get(ARCHITECTURE, "").splitlines()
+    missing = [row for row in table() if row not in lines]
+    return [f'{ARCHITECTURE}:1: has no row "{row}"; python3 tests/lint/layers.py prints the table' for row in missing]
 
 
 def _is_program(name: str) -> bool:
@@ -109,11 +181,11 @@ def check_includes(tree: Tree) -> list[str]:
                 continue
             if source_of(header) not in tree.texts:
                 findings.append(
-                    f'{name}:{line}: "{header}" is no file of the project; name it from the root, or use <>'
+                    f'{name}:{line}: "{header}" is not a file of the project; write its path from the root, or use <>'
                 )
                 continue
             if not _is_program(name):
-                continue  # tests may know everything
+                continue  # tests may include everything
             if not _is_program(header):
                 findings.append(f'{name}:{line}: programs do not include "{header}"')
                 continue
@@ -135,7 +207,7 @@ def check_links(tree: Tree) -> list[str]:
             continue
         for link in links:
             if link not in folder_of:
-                findings.append(f"{where}: LINKS names {link}, which is no room")
+                findings.append(f"{where}: LINKS names {link}, which is not a room")
             elif reason := reason_against(folder, folder_of[link]):
                 findings.append(f"{where}: LINKS {link}: {reason}")
         own = [name for name in tree.sources() if room_of(name) == folder]
@@ -156,7 +228,7 @@ def check_links(tree: Tree) -> list[str]:
 
 
 def check_third_party(tree: Tree) -> list[str]:
-    """Types of other projects stay in the one room that wraps them."""
+    """Only the room that wraps a library includes its headers."""
     findings = []
     for name in tree.sources():
         is_test = name.startswith("tests/")
@@ -169,10 +241,14 @@ def check_third_party(tree: Tree) -> list[str]:
                 allowed = (
                     room_of(name) in rooms
                     or (in_any_source and name.endswith(".cc"))
-                    # A test may look at what a room does with a second pair of eyes.
+                    # A test may use the library to check what a room does.
                     or (is_test and name.endswith((".cc", "_contract.h")))
                 )
                 if not allowed:
                     where = ", ".join(sorted(rooms)) or "a .cc file"
                     findings.append(f"{name}:{line}: <{header}>: {library} belongs in {where}")
     return findings
+
+
+if __name__ == "__main__":
+    print("\n".join(table()))

@@ -16,6 +16,8 @@ from tree import Tree
 CHECKS = {
     "layers": layers.check_includes,
     "links": layers.check_links,
+    "first_headers": layers.check_first_headers,
+    "architecture": layers.check_architecture,
     "cycles": cycles.check,
     "third_party": layers.check_third_party,
     "calls": calls.check,
@@ -23,6 +25,7 @@ CHECKS = {
     "headers": files.check_headers,
     "dead_files": files.check_dead_files,
     "references": files.check_references,
+    "named_tests": files.check_named_tests,
     "scripts": files.check_scripts,
     "crash_points": files.check_crash_points,
     "wording": wording.check,

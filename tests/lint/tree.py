@@ -1,4 +1,4 @@
-"""The files that the checks look at, and C++ without its comments and texts."""
+"""The project's text files, and C++ without its comments and strings."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Where each kind of token begins; whichever matches first at a place wins.
+# The kinds of tokens; the first alternative that matches at a position wins.
 _TOKENS = re.compile(
     r'(?P<raw>(?:u8|[uUL])?R"(?P<mark>[^()\\\s]*)\(.*?\)(?P=mark)")'
     r"|(?P<line>//(?:\\\n|[^\n])*)"
@@ -19,7 +19,7 @@ _TOKENS = re.compile(
 
 
 class Tree:
-    """The project's text files by path: what git knows, and what is new and not ignored."""
+    """The project's text files by path: those that git tracks, and new ones that it does not ignore."""
 
     def __init__(self, texts: dict[str, str], modes: dict[str, int] | None = None):
         self.texts = dict(sorted(texts.items()))
@@ -53,19 +53,19 @@ class Tree:
 
 
 def room_of(name: str) -> str:
-    """agent/sources/etcd/snapshot.cc lies in the room agent/sources; all of proto/ is one room."""
+    """The first two folders: agent/sources/etcd/backup.cc is in the room agent/sources. All of proto/ is one room."""
     if name.startswith("proto/"):
         return "proto"
     return "/".join(name.split("/")[:2])
 
 
 def source_of(header: str) -> str:
-    """The file that a header of the project is made from: itself, or the .proto of a .pb.h."""
+    """The file that a header is generated from: the .proto of a .pb.h; otherwise the header itself."""
     return header.removesuffix(".pb.h") + ".proto" if header.endswith(".pb.h") else header
 
 
 def includes(text: str) -> list[tuple[int, str, str]]:
-    """(line, opening mark, header) of each #include."""
+    """(line, opening quote, header) of each #include."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)

@@ -34,7 +34,7 @@ MARKERS = [
         "name the person or program",
     ),
     (r"\bwhom\b", "name the person or program"),
-    (r"\bnobody\b", '"no one", or name who does not'),
+    (r"(?<!user )(?<!user `)\bnobody\b", '"no one", or name who does not'),
     (r"\bneither(?=[.,;:)]|$)", '"nor does ...", "also not"'),
     (r"\bshall\b", '"must", or present tense'),
     (r"\b[Ss]uch(?=[.,;:)]|$| (?:is|are|was|were|has|have|goes?|that)\b)", "name the noun"),
