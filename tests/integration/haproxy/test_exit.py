@@ -200,7 +200,7 @@ class Live(LiveCase):
         self.assertIn("no runtime state", done.stderr)
         edge.haproxy.start()
         edge.backup()
-        edge.config.write_text(edge.config.read_text().replace("level admin", "level user").replace("v1", "v2"))
+        edge.config.write_text(re.sub(r"\bv1\b", "v2", edge.config.read_text().replace("level admin", "level user")))
         edge.haproxy.reload()
         files, workers = edge.contents(), edge.haproxy.workers()
         for arguments, said in (

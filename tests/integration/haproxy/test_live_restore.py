@@ -1,5 +1,6 @@
 """Runtime changes of HAProxy are restored in place, under load, or nothing changes at all."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -130,7 +131,7 @@ class LiveRestore(LiveCase):
         """A snapshot whose configuration gives its socket only level user: the new worker refuses table rows."""
         current = edge.config.read_text()
         self.say(edge, "set table names key lost data.gpc0 9")
-        edge.config.write_text(current.replace("level admin", "level user").replace("v2", "v3"))
+        edge.config.write_text(re.sub(r"\bv2\b", "v3", current.replace("level admin", "level user")))
         weaker = edge.backup()["snapshot"]
         edge.config.write_text(current)
         return weaker
