@@ -1,8 +1,7 @@
 // Files are created without a name if the file system supports it, otherwise under a temporary
 // name.
 //
-// This program defines its own openat and linkat, which simulate such file systems if a test wants
-// it.
+// This program defines its own openat and linkat, so that tests can simulate both cases.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,7 +18,7 @@
 namespace holdfast::testing {
 namespace {
 
-// Errors for creating a nameless file, and for naming it; 0: no error.
+// errno values for creating a nameless file and for naming it; 0: no error.
 int g_nameless = 0;
 int g_naming = 0;
 
@@ -86,21 +85,21 @@ struct Fixture {
   }
 };
 
-TEST_CASE_METHOD(Fixture, "file writer: what is not whole has no name") {
+TEST_CASE_METHOD(Fixture, "file writer: an incomplete file has no name") {
   REQUIRE_FALSE(WritesUnderAName());
 }
 
-TEST_CASE_METHOD(Fixture, "file writer: a file system that makes no files without a name") {
+TEST_CASE_METHOD(Fixture, "file writer: uses a temporary name if nameless files are unsupported") {
   g_nameless = GENERATE(EOPNOTSUPP, EISDIR, EINVAL);
   REQUIRE(WritesUnderAName());
 }
 
-TEST_CASE_METHOD(Fixture, "file writer: a file system that cannot name them later, or no /proc") {
-  g_naming = GENERATE(ENOENT, EPERM, EOPNOTSUPP);
+TEST_CASE_METHOD(Fixture, "file writer: uses a temporary name if a nameless file cannot be named") {
+  g_naming = GENERATE(ENOENT, EPERM, EOPNOTSUPP);  // ENOENT: /proc is not mounted
   REQUIRE(WritesUnderAName());
 }
 
-TEST_CASE_METHOD(Fixture, "file writer: one that cannot be named is not there, and told") {
+TEST_CASE_METHOD(Fixture, "file writer: a failure to name a file is reported and leaves no file") {
   REQUIRE_FALSE(WritesUnderAName());
   g_naming = ENOSPC;
   auto file = Unwrap(writer.Begin("full"));

@@ -41,7 +41,7 @@ void RequireAgain(OperationScene& scene, const Operation& operation, MemoryStora
   (void)scene.RequireSnapshots(left, operation.forgets);
 }
 
-TEST_CASE("operation faults: an honest storage's error at any call does no harm") {
+TEST_CASE("operation faults: an error reported by the storage at any call does no harm") {
   struct Case {
     const char* name;
     ErrorCode code;
@@ -76,7 +76,7 @@ TEST_CASE("operation faults: an honest storage's error at any call does no harm"
   }
 }
 
-TEST_CASE("operation faults: a machine that goes down at any call loses nothing that existed") {
+TEST_CASE("operation faults: a crash at any call loses no existing data") {
   Runs runs;
   for (const Operation& operation : kOperations) {
     Fault fault;
@@ -127,7 +127,7 @@ std::vector<std::string> FollowHints(OperationScene& scene, MemoryStorage& left)
     REQUIRE(loaded.error().code() == ErrorCode::kCorrupt);
     gone.push_back("index");
   }
-  // A missing index file is noticed only by blobs that are in no pack.
+  // The only sign of a missing index file is that the check reports blobs in no pack.
   if (!scene.Check(left).empty()) {
     REQUIRE_OK(RunRepairIndex(scene, std::make_unique<BorrowedStorage>(left)));
   }
@@ -161,7 +161,7 @@ TEST_CASE("operation faults: a file whose content is lost in a power failure is 
 
 // No order of writes helps against a disk that loses one write but keeps later ones. It must not
 // harm the data of other writes, and it must be noticed.
-TEST_CASE("operation faults: a backup whose write the disk loses is named, and no other") {
+TEST_CASE("operation faults: if the disk loses a write, only the affected backup is reported") {
   Runs runs;
   for (const bool is_torn : {true, false}) {
     Fault fault;
@@ -246,7 +246,7 @@ class LockLoser final : public ForwardingStorage {
   std::vector<std::string> changed_later_;
 };
 
-TEST_CASE("operation faults: without its lock, a process writes and removes nothing more") {
+TEST_CASE("operation faults: a process that lost its lock writes and removes nothing more") {
   Runs runs;
   OperationScene& scene = runs.scene;
   for (const Operation& operation : kOperations) {

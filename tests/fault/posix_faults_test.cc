@@ -211,7 +211,7 @@ std::function<int(const std::string&)> At(std::string words, int number, bool on
   };
 }
 
-TEST_CASE("posix faults: a file is durable before it has its name, its name before put returns") {
+TEST_CASE("posix faults: a file is durable before it is named, and its name before put returns") {
   Place place;
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
   const std::string pack = "data/aa/" + kName;
@@ -224,7 +224,7 @@ TEST_CASE("posix faults: a file is durable before it has its name, its name befo
                                "rename new " + key + "-tmp " + key, "sync keys"});
 }
 
-TEST_CASE("posix faults: so it is where the file system cannot rename without replacing") {
+TEST_CASE("posix faults: a put is also durable on a file system without RENAME_NOREPLACE") {
   Place place;
   REQUIRE_OK(place.Put(kKey, PutMode::kCreate, At("rename new", EINVAL)));
   const std::string key = "keys/" + kName;
@@ -233,7 +233,7 @@ TEST_CASE("posix faults: so it is where the file system cannot rename without re
                                "unlink " + key + "-tmp", "sync keys"});
 }
 
-// The first of several faults that applies.
+// Returns the errno of the first fault that applies.
 std::function<int(const std::string&)> AnyOf(
     std::vector<std::function<int(const std::string&)>> faults) {
   return [=](const std::string& call) mutable {
@@ -246,7 +246,7 @@ std::function<int(const std::string&)> AnyOf(
 
 const FileName kConfig{FileKind::kConfig, ""};
 
-TEST_CASE("posix faults: a file system without hard links also keeps existing files") {
+TEST_CASE("posix faults: without hard links, a create still never replaces an existing file") {
   for (const int number : {EPERM, EOPNOTSUPP, ENOSYS, EMLINK}) {
     INFO(number);
     Place place;
@@ -272,7 +272,7 @@ TEST_CASE("posix faults: a file system without hard links also keeps existing fi
   }
 }
 
-TEST_CASE("posix faults: of two that make the config where there are no hard links one succeeds") {
+TEST_CASE("posix faults: without hard links, only one of two concurrent config creates succeeds") {
   Place place;
   PosixStorage other(place.root);
   bool has_other_tried = false;
@@ -292,7 +292,7 @@ TEST_CASE("posix faults: of two that make the config where there are no hard lin
   place.RequireWhole(kConfig);
 }
 
-TEST_CASE("posix faults: if the last step fails without hard links, no config exists") {
+TEST_CASE("posix faults: without hard links, no config exists if the last step fails") {
   Place place;
   REQUIRE_FAILS(
       place.Put(kConfig, PutMode::kCreate,
@@ -302,8 +302,8 @@ TEST_CASE("posix faults: if the last step fails without hard links, no config ex
   REQUIRE_OK(place.Put(kConfig, PutMode::kCreate));
 }
 
-// The answer of a file server was lost, and the call was repeated.
-TEST_CASE("posix faults: what was done the first time is done") {
+// The file server executed the call, but its answer was lost, and the call was repeated.
+TEST_CASE("posix faults: a put succeeds if the answer to its rename or link was lost") {
   struct Case {
     std::vector<std::string> refused;
     const char* call;
@@ -330,7 +330,7 @@ TEST_CASE("posix faults: what was done the first time is done") {
   }
 }
 
-TEST_CASE("posix faults: what somebody else made is his") {
+TEST_CASE("posix faults: a create fails if another writer's file exists, and keeps that file") {
   Place place;
   REQUIRE_OK(place.storage.Put(kKey, Bytes(1), PutMode::kCreate));
   for (const auto& fault : {At("rename new", 0), At("rename new", EINVAL)}) {
@@ -343,7 +343,7 @@ TEST_CASE("posix faults: what somebody else made is his") {
                 "data/aa");
 }
 
-TEST_CASE("posix faults: a directory that was missing is durable with what it holds") {
+TEST_CASE("posix faults: a missing directory is created and durable before the file is written") {
   Place place;
   Unwrap(RemoveTree(place.root + "/data"));
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
@@ -354,7 +354,7 @@ TEST_CASE("posix faults: a directory that was missing is durable with what it ho
                                "rename " + pack + "-tmp " + pack, "sync data/aa"});
 }
 
-TEST_CASE("posix faults: a new place for a repository is durable") {
+TEST_CASE("posix faults: the directories of a new repository are durable") {
   Place place;
   Unwrap(RemoveTree(place.root));
   REQUIRE_OK(place.Watched({}, [&] { return place.storage.Create(); }));
@@ -370,7 +370,7 @@ TEST_CASE("posix faults: a new place for a repository is durable") {
   CHECK(at("sync .") < end);
 }
 
-TEST_CASE("posix faults: what was removed stays so") {
+TEST_CASE("posix faults: a removal is durable when it returns, and a failed sync is an error") {
   Place place;
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
   REQUIRE_OK(place.Watched({}, [&] { return place.storage.Remove(kPack); }));
@@ -433,7 +433,7 @@ TEST_CASE("posix faults: any failed call of a put is reported, and no partial fi
   }
 }
 
-// As in all programs, but waiting takes no time.
+// Retries for up to 5 seconds. Waiting only advances the clock.
 struct Retried {
   RetryStorage Over(Storage& storage) {
     return RetryStorage(std::make_unique<BorrowedStorage>(storage),
@@ -447,7 +447,7 @@ struct Retried {
   SeededRandom random;
 };
 
-TEST_CASE("posix faults: a put that is tried again is durable when it returns") {
+TEST_CASE("posix faults: a retried put is durable when it returns") {
   for (const PutMode mode : {PutMode::kCreate, PutMode::kReplace}) {
     const FileName& name = mode == PutMode::kCreate ? kKey : kPack;
     const std::string path = FilePath(name);
@@ -472,7 +472,7 @@ TEST_CASE("posix faults: a put that is tried again is durable when it returns") 
   }
 }
 
-TEST_CASE("posix faults: calls are retried after a file server was restarted") {
+TEST_CASE("posix faults: a read is retried if the file handle is stale") {
   Place place;
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
   Retried retried;
@@ -487,9 +487,9 @@ TEST_CASE("posix faults: calls are retried after a file server was restarted") {
   }
 }
 
-TEST_CASE("posix faults: so does the storage that an address names") {
+TEST_CASE("posix faults: a storage opened by its URL also retries") {
   Place place;
-  std::stop_source stop;  // stops as soon as the waiting begins
+  std::stop_source stop;  // stopped at the first wait
   std::vector<std::string> notices;
   auto storage = Unwrap(OpenStorage({"file:" + place.root}, stop.get_token(),
                                     [&](const Error& error, std::chrono::nanoseconds) {

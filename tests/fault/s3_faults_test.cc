@@ -82,14 +82,14 @@ constexpr S3Fault kPassing[] = {
     S3Fault::kErrorIn200, S3Fault::kShortRange,    S3Fault::kNotFoundPage, S3Fault::kNotFound,
 };
 
-TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
+TEST_CASE("s3 faults: a single failure of any request does not fail the operation") {
   OperationScene scene;
   for (std::size_t i = 0; i < std::size(kOperations); ++i) {
     const Operation& operation = kOperations[i];
     bool was_hit = true;
     for (int request = 1; was_hit; ++request) {
       REQUIRE(request < 300);
-      // Every fault meets every kind of request, without running all combinations.
+      // Varies the fault by request and operation instead of running all combinations.
       const S3Fault fault =
           kPassing[(static_cast<std::size_t>(request) + 3 * i) % std::size(kPassing)];
       INFO(operation.name << ", request " << request << ", fault " << static_cast<int>(fault));
@@ -103,7 +103,7 @@ TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
   }
 }
 
-TEST_CASE("s3 faults: a service that fails from any request on loses nothing that existed") {
+TEST_CASE("s3 faults: a service that fails from any request on loses no existing data") {
   OperationScene scene;
   for (const Operation& operation : kOperations) {
     const S3Fault faults[] = {S3Fault::kSlowDown,   S3Fault::kHangUp,  S3Fault::kErrorIn200,
@@ -126,7 +126,7 @@ TEST_CASE("s3 faults: a service that fails from any request on loses nothing tha
   }
 }
 
-// At worst, a list or a file of it is treated as missing.
+// If they were, a list or one of its files would seem to be missing.
 TEST_CASE("s3 faults: a proxy's own 404s are never mistaken for missing files") {
   OperationScene scene;
   for (const Operation& operation : kOperations) {
@@ -144,11 +144,11 @@ TEST_CASE("s3 faults: a proxy's own 404s are never mistaken for missing files") 
   }
 }
 
-TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing they need") {
+TEST_CASE("s3 faults: a prune that cannot list or read snapshots removes none of their data") {
   OperationScene scene;
   const Operation& prune = kOperations[2];
   REQUIRE(std::string(prune.name) == "prune");
-  // The list, the first snapshot, the second snapshot, all of them.
+  // Fails the list, the first snapshot, the second snapshot, or all requests.
   const std::pair<int, int> requests[] = {{1, 4}, {2, 5}, {3, 6}, {1, 1 << 30}};
   for (const auto& [first, last] : requests) {
     INFO("requests " << first << " to " << last);
@@ -159,8 +159,8 @@ TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing the
   }
 }
 
-// E.g. by a lifecycle rule. Nothing is damaged, and all of it can be restored from the archive.
-TEST_CASE("s3 faults: packs that lie in an archive class are named, and nothing is done to them") {
+// E.g. a lifecycle rule archives packs. They are intact and can be restored from the archive.
+TEST_CASE("s3 faults: packs in an archive storage class are reported and left unchanged") {
   OperationScene scene;
   Service service(scene);
   const auto before = service.server.files();
@@ -200,7 +200,7 @@ TEST_CASE("s3 faults: packs that lie in an archive class are named, and nothing 
   REQUIRE(service.server.files() == before);
 }
 
-TEST_CASE("s3 faults: with a clock that is wrong everything works") {
+TEST_CASE("s3 faults: all operations work with a wrong clock") {
   OperationScene scene;
   for (const std::chrono::seconds skew : {-86'400s, 3600s}) {
     for (const Operation& operation : kOperations) {
@@ -212,7 +212,7 @@ TEST_CASE("s3 faults: with a clock that is wrong everything works") {
   }
 }
 
-TEST_CASE("s3 faults: credentials that end in the middle are an error, and do no harm") {
+TEST_CASE("s3 faults: credentials that expire during an operation are an error and do no harm") {
   for (const Operation& operation : kOperations) {
     OperationScene scene;
     bool was_done = false;

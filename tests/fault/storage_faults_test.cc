@@ -24,7 +24,7 @@ struct FaultFixture : RepositoryFixture {
     clock.Advance(std::chrono::hours(1));
   }
 
-  // A complete backup as by the agent: open, lock, read, write, compose.
+  // A complete backup, as the agent makes it: open, lock, read, write, compose.
   Result<Id> Backup(std::unique_ptr<Storage> storage_of_run) {
     HF_ASSIGN(std::unique_ptr<Repository> repository,
               Repository::Open(std::move(storage_of_run), password, {}, random, clock));
@@ -89,7 +89,7 @@ std::uint64_t FailEachCall(const Fault& fault) {
     std::size_t snapshots = fixture.CheckAll();
     if (done) REQUIRE(snapshots == 2);
     if (!done && !fault.after_the_work) REQUIRE(snapshots == 1);
-    // It works again afterwards.
+    // The next backup succeeds.
     if (!done) {
       REQUIRE_OK(fixture.Backup(std::make_unique<BorrowedStorage>(fixture.storage)));
       REQUIRE(fixture.CheckAll() == snapshots + 1);
@@ -98,7 +98,7 @@ std::uint64_t FailEachCall(const Fault& fault) {
   }
 }
 
-TEST_CASE("storage faults: an error of any call leaves no half snapshot") {
+TEST_CASE("storage faults: an error at any call leaves no partial snapshot") {
   for (ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kNoSpace}) {
     Fault fault;
     fault.code = code;
@@ -106,14 +106,14 @@ TEST_CASE("storage faults: an error of any call leaves no half snapshot") {
   }
 }
 
-TEST_CASE("storage faults: an answer that was lost leaves a whole snapshot or none") {
+TEST_CASE("storage faults: a lost answer leaves a complete snapshot or none") {
   Fault fault;
   fault.calls = {StorageCall::kPut, StorageCall::kRemove};
   fault.after_the_work = true;
   REQUIRE(FailEachCall(fault) > 4);
 }
 
-TEST_CASE("storage faults: a torn pack is garbage and nothing else") {
+TEST_CASE("storage faults: a torn pack is only unused data") {
   Fault fault;
   fault.calls = {StorageCall::kPut};
   fault.kind = FileKind::kPack;
@@ -121,7 +121,7 @@ TEST_CASE("storage faults: a torn pack is garbage and nothing else") {
   REQUIRE(FailEachCall(fault) >= 2);
 }
 
-TEST_CASE("storage faults: a storage that is full from some point on") {
+TEST_CASE("storage faults: a storage that is full from any write on leaves no partial snapshot") {
   for (std::uint64_t first = 1; first < 8; ++first) {
     FaultFixture fixture;
     FaultyStorage faulty(std::make_unique<BorrowedStorage>(fixture.storage));
@@ -139,7 +139,7 @@ TEST_CASE("storage faults: a storage that is full from some point on") {
   }
 }
 
-TEST_CASE("storage faults: extraction fails clearly and never in silence") {
+TEST_CASE("storage faults: an extraction reports an error at any call") {
   FaultFixture fixture;
   FaultyStorage faulty(std::make_unique<BorrowedStorage>(fixture.storage));
   auto repository = fixture.OpenOn(std::make_unique<BorrowedStorage>(faulty));

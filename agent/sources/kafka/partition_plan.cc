@@ -42,7 +42,7 @@ std::optional<std::int32_t> EpochAt(const std::vector<EpochStart>& epochs, std::
 
 PartitionPlan Replan(const PartitionFacts& now, std::string why) {
   PartitionPlan plan;
-  plan.is_replanned = std::move(why);
+  plan.reread_reason = std::move(why);
   plan.read_from = now.low;
   plan.grows = now.last_stable > now.low;
   return plan;

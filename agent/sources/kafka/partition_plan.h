@@ -24,7 +24,7 @@ struct PartitionFacts {
 struct PartitionPlan {
   // Why the previous files cannot be used; empty if they can, if there are no files, or if
   // compacted.
-  std::string is_replanned;
+  std::string reread_reason;
   // The first file of the previous snapshot with records that still exist. With `trims`, it begins
   // below the partition's low offset and loses the records below it.
   std::size_t keep = 0;

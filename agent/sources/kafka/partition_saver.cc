@@ -215,9 +215,9 @@ Result<std::optional<Item>> PartitionSaver::Next() {
 
 Result<void> PartitionSaver::Begin() {
   if (work_.plan.must_compare) HF_TRY(Compare());
-  if (!work_.plan.is_replanned.empty())
+  if (!work_.plan.reread_reason.empty())
     warnings_.push_back(fmt::format("{} is saved again from the start: {}", NameOf(work_.partition),
-                                    work_.plan.is_replanned));
+                                    work_.plan.reread_reason));
   if (work_.plan.lost) document_.lost.push_back(*work_.plan.lost);
   read_to_ = work_.plan.read_from;
   fed_to_ = work_.now.low;

@@ -204,8 +204,7 @@ TEST_CASE("agent command line: mistakes in `forget`") {
   wrong({"--keep-last", "1", "--retry-lock", "10"}, "--retry-lock: \"10\"");
 }
 
-TEST_CASE(
-    "agent command line: the error of a mistake knows its verb and whether JSON was requested") {
+TEST_CASE("agent command line: a usage error keeps the verb and whether JSON was requested") {
   ParsedAgentLine parsed = Parse({"config", "show", "--json", "--what"});
 
   REQUIRE(parsed.json);

@@ -83,8 +83,7 @@ TEST_CASE("operator command line: a mistyped command or option gets a suggestion
                  Contains("see `holdfast backup --help`"));
 }
 
-TEST_CASE(
-    "operator command line: the error of a mistake knows its verb and whether JSON was requested") {
+TEST_CASE("operator command line: a usage error keeps the verb and whether JSON was requested") {
   const ParsedOperatorLine parsed = ParseOperatorLine({"run", "show", "--what", "--json"}, 80);
   CHECK(parsed.globals.json);
   CHECK(parsed.verb_name == "run show");

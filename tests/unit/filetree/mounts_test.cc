@@ -69,7 +69,7 @@ TEST_CASE("mounts: a mount on demand hides only paths below its mount point") {
           host.Path("units/mnt-share.mount"));
 }
 
-TEST_CASE("mounts: mounted entries hide nothing, and neither do unreadable tables") {
+TEST_CASE("mounts: mounted entries and unreadable tables hide nothing") {
   Host host;
   host.Write("mountinfo",
              "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n"

@@ -12,12 +12,12 @@ namespace {
 using namespace std::chrono_literals;
 using testing::Unwrap;
 
-TEST_CASE("adaptive limit: congestion halves it once in a second, success brings it back slowly") {
+TEST_CASE("adaptive limit: congestion halves it at most once a second, success raises it slowly") {
   testing::ManualClock clock;
   AdaptiveLimit limit(8, clock);
 
   limit.Congested();
-  limit.Congested();  // of the same moment
+  limit.Congested();  // at the same time
   REQUIRE(limit.allowed() == 4);
   clock.Advance(1s);
   limit.Congested();

@@ -22,7 +22,7 @@ std::string SignatureOf(const HttpHeaders& headers) {
   return authorization->substr(authorization->rfind('=') + 1);
 }
 
-// The credentials of all examples in AWS's documentation.
+// The credentials of all examples in the AWS documentation.
 Credentials Example(std::string secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY") {
   return {.access_key_id = "AKIAIOSFODNN7EXAMPLE", .secret_access_key = Secret(std::move(secret))};
 }
@@ -98,7 +98,7 @@ TEST_CASE("aws signer: another service and region are signed as in the documenta
           "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
 }
 
-// Of AWS's test suite for signers ("get-vanilla" and its kin).
+// From the AWS Signature Version 4 test suite ("get-vanilla" and similar).
 struct SuiteExample {
   AwsSigner signer{"us-east-1", "service"};
   SignedRequest request{
@@ -109,7 +109,7 @@ struct SuiteExample {
   }
 };
 
-TEST_CASE("aws signer: the suite's plain request and its unsorted query") {
+TEST_CASE("aws signer: the test suite's plain request and unsorted query are signed as expected") {
   SuiteExample example;
   REQUIRE(example.Signature() ==
           "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
@@ -119,7 +119,7 @@ TEST_CASE("aws signer: the suite's plain request and its unsorted query") {
           "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
 }
 
-TEST_CASE("aws signer: a token of a session is sent and signed") {
+TEST_CASE("aws signer: a session token is sent and signed") {
   S3Example example;
   Credentials session = Example();
   session.session_token = Secret("token");
@@ -134,7 +134,7 @@ TEST_CASE("aws signer: a token of a session is sent and signed") {
                                "x-amz-security-token,"));
 }
 
-TEST_CASE("aws signer: another day or another secret gives another key") {
+TEST_CASE("aws signer: another day or secret results in another signature") {
   S3Example example;
   const SignedRequest request{
       .method = "GET", .headers = example.Headers(kEmptyHash), .payload_hash = kEmptyHash};
@@ -145,7 +145,7 @@ TEST_CASE("aws signer: another day or another secret gives another key") {
   REQUIRE(SignatureOf(example.signer.Sign(request, Example(), example.now)) == first);
 }
 
-TEST_CASE("aws signer: what is no letter or digit is encoded once, in upper case") {
+TEST_CASE("aws signer: characters other than letters and digits are encoded once, in upper case") {
   REQUIRE(EncodePath("/a b/\xc3\xa9+$~-._") == "/a%20b/%C3%A9%2B%24~-._");
   REQUIRE(EncodeComponent("data/3f") == "data%2F3f");
   // Sorted by the encoded name, then by value: "a%21" before "a0".

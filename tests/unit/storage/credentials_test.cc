@@ -17,7 +17,7 @@ using testing::ServedAnswer;
 using testing::ServedRequest;
 using testing::Unwrap;
 
-// Hands out what the test puts in, and counts.
+// Returns what the test sets, and counts the loads.
 class ScriptedSource final : public CredentialSource {
  public:
   struct Script {
@@ -52,7 +52,7 @@ struct Cached {
   std::string Id() { return Unwrap(cache.Get({})).access_key_id; }
 };
 
-TEST_CASE("credentials: what does not expire is asked for once") {
+TEST_CASE("credentials: credentials that do not expire are loaded once") {
   Cached cached;
   cached.Offer("one");
   REQUIRE(cached.Id() == "one");
@@ -61,7 +61,7 @@ TEST_CASE("credentials: what does not expire is asked for once") {
   REQUIRE(cached.script.loads == 1);
 }
 
-TEST_CASE("credentials: they are renewed five minutes before they expire") {
+TEST_CASE("credentials: renewed five minutes before they expire") {
   Cached cached;
   cached.Offer("one", 60min);
   REQUIRE(cached.Id() == "one");
@@ -82,7 +82,7 @@ TEST_CASE("credentials: if renewing fails, the old ones are used until they expi
 
   cached.clock.Advance(56min);
   REQUIRE(cached.Id() == "one");
-  REQUIRE(cached.Id() == "one");  // does not ask again at once
+  REQUIRE(cached.Id() == "one");  // is not retried at once
   REQUIRE(cached.script.loads == 2);
   cached.clock.Advance(31s);
   REQUIRE(cached.Id() == "one");
@@ -91,7 +91,7 @@ TEST_CASE("credentials: if renewing fails, the old ones are used until they expi
   REQUIRE_FAILS(cached.cache.Get({}), ErrorCode::kUnavailable, "credentials of a script: nobody");
 }
 
-TEST_CASE("credentials: what the server refused is asked for again") {
+TEST_CASE("credentials: credentials that the server rejected are loaded again") {
   Cached cached;
   cached.Offer("one", 60min);
   const Credentials one = Unwrap(cached.cache.Get({}));
@@ -99,12 +99,12 @@ TEST_CASE("credentials: what the server refused is asked for again") {
 
   cached.cache.Distrust(one);
   REQUIRE(cached.Id() == "two");
-  cached.cache.Distrust(one);  // another thread was refused, too, and comes late
+  cached.cache.Distrust(one);  // another thread's rejection arrives late
   REQUIRE(cached.Id() == "two");
   REQUIRE(cached.script.loads == 2);
 }
 
-TEST_CASE("credentials: none anywhere says where they were looked for") {
+TEST_CASE("credentials: if none are found the error names the places searched") {
   const TempDir home = Unwrap(TempDir::Create("credentials"));
   ManualClock clock;
   CredentialSettings settings;
@@ -129,7 +129,7 @@ struct Files {
   }
 };
 
-TEST_CASE("credentials: those of the environment precede all others that are not configured") {
+TEST_CASE("credentials: without configuration, the environment takes precedence") {
   CredentialSettings settings;
   settings.variables = {
       {"AWS_ACCESS_KEY_ID", "AKIA1"}, {"AWS_SECRET_ACCESS_KEY", "s1"}, {"AWS_SESSION_TOKEN", "t1"}};
@@ -143,7 +143,7 @@ TEST_CASE("credentials: those of the environment precede all others that are not
   REQUIRE_FAILS(Find(settings), ErrorCode::kInvalidArgument, "without its secret access key");
 }
 
-TEST_CASE("credentials: keys of the configuration lie in a file, white space around them dropped") {
+TEST_CASE("credentials: configured keys are read from a file without surrounding white space") {
   Files files;
   CredentialSettings settings{.kind = CredentialKind::kKeys,
                               .access_key_id = "AKIA2",
@@ -158,7 +158,7 @@ TEST_CASE("credentials: keys of the configuration lie in a file, white space aro
   REQUIRE(odd.error().Text().find("hush") == std::string::npos);
 }
 
-TEST_CASE("credentials: a section of a shared file counts, and no line of it is ever shown") {
+TEST_CASE("credentials: reads one section of a shared file and never shows a line of it") {
   constexpr std::string_view kText =
       "# comment\n[default]\naws_access_key_id = AKIA3\r\naws_secret_access_key=s/3+=\n"
       "; other\n[ backup ]\naws_access_key_id=AKIA4\naws_secret_access_key = s4\n"
@@ -179,7 +179,7 @@ TEST_CASE("credentials: a section of a shared file counts, and no line of it is 
   }
 }
 
-TEST_CASE("credentials: a shared file that is named must be there, another may be missing") {
+TEST_CASE("credentials: a configured shared file must exist, the default one may be missing") {
   Files files;
   CredentialSettings settings{.kind = CredentialKind::kFile,
                               .file = files.directory.path() + "/none"};
@@ -218,7 +218,7 @@ TEST_CASE("credentials: instance metadata is requested with a session token") {
                       "GET /latest/meta-data/iam/security-credentials/backup%20role"});
 }
 
-TEST_CASE("credentials: a machine without metadata has none, unless they were asked for") {
+TEST_CASE("credentials: missing instance metadata is skipped unless it is configured") {
   LoopbackHttp server([](const ServedRequest&) -> ServedAnswer { return {.status = 404}; });
   CredentialSettings settings;
   settings.variables = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url()}};
@@ -229,7 +229,7 @@ TEST_CASE("credentials: a machine without metadata has none, unless they were as
   REQUIRE_FAILS(Find(settings), ErrorCode::kUnavailable, "127.0.0.1:1");
 }
 
-TEST_CASE("credentials: metadata that lack something are refused") {
+TEST_CASE("credentials: incomplete metadata is refused") {
   REQUIRE_FAILS(ParseMetadataCredentials("<html>"), ErrorCode::kCorrupt,
                 "did not answer with a JSON object");
   REQUIRE_FAILS(ParseMetadataCredentials("[1]"), ErrorCode::kCorrupt,
@@ -243,7 +243,7 @@ TEST_CASE("credentials: metadata that lack something are refused") {
                 ErrorCode::kCorrupt, "incomplete");
 }
 
-TEST_CASE("credentials: a web identity's token is exchanged, in the body") {
+TEST_CASE("credentials: a web identity token is exchanged in the request body") {
   Files files;
   std::string body;
   LoopbackHttp server([&](const ServedRequest& request) -> ServedAnswer {

@@ -16,7 +16,7 @@ using testing::Unwrap;
 const FileName kPack{FileKind::kPack, std::string(64, 'a')};
 const FileName kLock{FileKind::kLock, std::string(64, 'b')};
 
-// 1,000 bytes a second in, 2,000 out; time passes when somebody waits.
+// Reads 2,000 bytes a second and writes 1,000. Waiting advances the clock.
 struct Limited {
   testing::ManualClock clock;
   std::chrono::nanoseconds waited{0};
@@ -31,7 +31,7 @@ struct Limited {
                          }};
 };
 
-TEST_CASE("limited storage: content takes its time, in and out") {
+TEST_CASE("limited storage: limits reads and writes") {
   Limited limited;
 
   Unwrap(limited.storage.Put(kPack, Bytes(500), PutMode::kReplace));

@@ -44,7 +44,7 @@ struct Directory {
   PosixStorage storage{root};
 };
 
-TEST_CASE("posix storage: files lie where restic's local layout has them") {
+TEST_CASE("posix storage: files have the paths of restic's local layout") {
   REQUIRE(FilePath({FileKind::kConfig, ""}) == "config");
   REQUIRE(FilePath(Name(FileKind::kPack, 'a')) == "data/aa/" + std::string(64, 'a'));
   REQUIRE(FilePath(Name(FileKind::kKey, 'a')) == "keys/" + std::string(64, 'a'));
@@ -53,7 +53,7 @@ TEST_CASE("posix storage: files lie where restic's local layout has them") {
   REQUIRE_FALSE(IsValidName({FileKind::kConfig, "x"}));
 }
 
-TEST_CASE("posix storage: only its owner may touch a new repository") {
+TEST_CASE("posix storage: only the owner has access to a new repository") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   REQUIRE_OK(directory.storage.Put({FileKind::kConfig, ""}, Bytes(1), PutMode::kCreate));
@@ -65,7 +65,7 @@ TEST_CASE("posix storage: only its owner may touch a new repository") {
   REQUIRE(ModeOf(directory.root + "/" + FilePath(Name(FileKind::kPack, 'a'))) == 0400);
 }
 
-TEST_CASE("posix storage: a config that its group may read opens what follows to the group") {
+TEST_CASE("posix storage: if the config is readable by its group, new files are too") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   REQUIRE_OK(directory.storage.Put({FileKind::kConfig, ""}, Bytes(1), PutMode::kCreate));
@@ -79,7 +79,7 @@ TEST_CASE("posix storage: a config that its group may read opens what follows to
   REQUIRE(ModeOf(directory.root + "/" + FilePath(Name(FileKind::kPack, 'a'))) == 0440);
 }
 
-TEST_CASE("posix storage: content of any size and place in memory comes back as it was") {
+TEST_CASE("posix storage: content of any size and alignment is stored unchanged") {
   Directory directory;
   Unwrap(directory.storage.Create());
   testing::SeededRandom random;
@@ -95,7 +95,7 @@ TEST_CASE("posix storage: content of any size and place in memory comes back as 
   }
 }
 
-TEST_CASE("posix storage: a missing subdirectory is made, a missing top is not") {
+TEST_CASE("posix storage: creates a missing subdirectory but not a missing root") {
   Directory directory;
   REQUIRE_FAILS(directory.storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace),
                 ErrorCode::kNotFound, "mounted");
@@ -106,7 +106,7 @@ TEST_CASE("posix storage: a missing subdirectory is made, a missing top is not")
   REQUIRE(CountVisits(directory.storage, FileKind::kLock) == 1);
 }
 
-TEST_CASE("posix storage: names of others are no files of the repository") {
+TEST_CASE("posix storage: files with other names are not listed") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   const std::string name(64, 'a');
@@ -121,7 +121,7 @@ TEST_CASE("posix storage: names of others are no files of the repository") {
   REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
 }
 
-TEST_CASE("posix storage: what writers that died have left goes, and nothing else") {
+TEST_CASE("posix storage: removes the temporary files of dead writers and nothing else") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   const std::string name(64, 'a');
@@ -161,7 +161,7 @@ TEST_CASE("posix storage: what writers that died have left goes, and nothing els
     return directory.storage.RemoveLeftovers(search, permit);
   };
 
-  // What was written to a moment ago may still be.
+  // A recently modified file may still be written to.
   REQUIRE(Unwrap(remove({.before = now - std::chrono::hours(1)})).files == 0);
   const Leftovers counted = Unwrap(remove({.before = all.before, .only_count = true}));
   REQUIRE(counted.files == left.size());
@@ -177,7 +177,7 @@ TEST_CASE("posix storage: what writers that died have left goes, and nothing els
   REQUIRE(Unwrap(remove(all)).files == 0);
 }
 
-TEST_CASE("posix storage: no temporary file stays when a put fails") {
+TEST_CASE("posix storage: a failed put leaves no temporary file") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   REQUIRE_OK(directory.storage.Put(Name(FileKind::kKey, 'a'), Bytes(1), PutMode::kCreate));
@@ -189,8 +189,8 @@ TEST_CASE("posix storage: no temporary file stays when a put fails") {
   REQUIRE(std::distance(begin(entries), end(entries)) == 1);
 }
 
-// A limit on the size of files stops a write in its middle as a full disk does.
-TEST_CASE("posix storage: a write that finds no room fails whole and says what to do") {
+// A file size limit stops a write in the middle, like a full disk.
+TEST_CASE("posix storage: a write without enough space leaves no file and says what to do") {
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   rlimit before{};
@@ -205,15 +205,15 @@ TEST_CASE("posix storage: a write that finds no room fails whole and says what t
   (void)std::signal(SIGXFSZ, old_handler);
 
   REQUIRE_FAILS(put, ErrorCode::kNoSpace, "free space");
-  // The temporary name of a file tells an operator nothing.
+  // The name of the temporary file is no help to an operator.
   REQUIRE_THAT(put.error().message(),
                Catch::StartsWith("write to \"") && !Catch::Contains("-tmp-"));
   REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
   REQUIRE(std::filesystem::is_empty(directory.root + "/data/aa"));
 }
 
-TEST_CASE("posix storage: a directory without the right to write is refused with a hint") {
-  if (geteuid() == 0) return;  // root may always write; the suite also runs without root
+TEST_CASE("posix storage: a directory without write permission is refused with a hint") {
+  if (geteuid() == 0) return;  // root can always write; the suite also runs as another user
   Directory directory;
   REQUIRE_OK(directory.storage.Create());
   REQUIRE(chmod((directory.root + "/locks").c_str(), 0500) == 0);
@@ -223,7 +223,7 @@ TEST_CASE("posix storage: a directory without the right to write is refused with
   REQUIRE(chmod((directory.root + "/locks").c_str(), 0700) == 0);
 }
 
-TEST_CASE("storage url: what is named opens, what is not understood says what would be") {
+TEST_CASE("storage url: opens known schemes, and an error shows the expected form") {
   REQUIRE(Unwrap(OpenStorage({"file:/srv/backup"}))->location() == "file:/srv/backup");
   REQUIRE_FAILS(OpenStorage({"file:backup"}), ErrorCode::kInvalidArgument, "absolute path");
   REQUIRE_FAILS(OpenStorage({"/srv/backup"}), ErrorCode::kInvalidArgument,

@@ -39,7 +39,7 @@ struct Scene {
   }
 };
 
-TEST_CASE("retry storage: waits grow from below a second to below a minute, at random") {
+TEST_CASE("retry storage: waits grow from under a second to under a minute, at random") {
   Scene scene;
   scene.faulty->Set({.last = 12});
 
@@ -53,11 +53,11 @@ TEST_CASE("retry storage: waits grow from below a second to below a minute, at r
     sum += wait;
     limit = std::min<std::chrono::nanoseconds>(limit * 2, 60s);
   }
-  REQUIRE(sum > 60s);   // not all of them tiny
-  REQUIRE(sum < 363s);  // nor without jitter
+  REQUIRE(sum > 60s);   // not all tiny
+  REQUIRE(sum < 363s);  // and with jitter
 }
 
-TEST_CASE("retry storage: what never answered is given up sooner") {
+TEST_CASE("retry storage: gives up sooner if the server never answered") {
   Scene scene;
   scene.storage = scene.Make({.total_before_first_answer = 12s});
   scene.faulty->Set({.last = 1 << 30});
@@ -90,13 +90,13 @@ TEST_CASE("retry storage: each retry is announced") {
   REQUIRE_THAT(notices[0], Catch::Contains("injected fault"));
 }
 
-TEST_CASE("retry storage: writes and removals go on while they may, and end with what forbids it") {
+TEST_CASE("retry storage: writes and removals are retried only while permitted") {
   Scene scene;
   const FileName name = Name(FileKind::kIndex, 'a');
   unsigned asked = 0;
   const Permit twice = [&]() -> Result<void> {
     if (++asked <= 2) return {};
-    return Fail(ErrorCode::kTimedOut, "not any more");  // which would be tried again otherwise
+    return Fail(ErrorCode::kTimedOut, "not any more");  // retried if the storage returned it
   };
   scene.faulty->Set({.last = 1});
   REQUIRE_OK(scene.storage->PutIfPermitted(name, Bytes(1), twice));
@@ -114,7 +114,7 @@ TEST_CASE("retry storage: writes and removals go on while they may, and end with
   REQUIRE_OK(scene.storage->RemoveIfPermitted(name, twice));
 }
 
-TEST_CASE("retry storage: it ends after a quarter of an hour and says how often it was tried") {
+TEST_CASE("retry storage: ends after 15 minutes and reports the number of tries") {
   Scene scene;
   scene.faulty->Set({.code = ErrorCode::kTimedOut});
   const Result<void> put =
@@ -125,14 +125,14 @@ TEST_CASE("retry storage: it ends after a quarter of an hour and says how often 
   REQUIRE(scene.clock.Monotonic().time_since_epoch() > 13min);
 }
 
-TEST_CASE("retry storage: there is a second try however long the first one took") {
+TEST_CASE("retry storage: tries twice however long the first try took") {
   Scene scene;
   scene.storage = scene.Make({.total = 0s});
   scene.faulty->Set({.last = 1});
   REQUIRE_OK(scene.storage->Put(Name(FileKind::kPack, 'a'), Bytes(1), PutMode::kReplace));
 }
 
-TEST_CASE("retry storage: what will be the same next time is not tried again") {
+TEST_CASE("retry storage: permanent errors are not retried") {
   Scene scene;
   for (ErrorCode code : {ErrorCode::kDenied, ErrorCode::kNotFound, ErrorCode::kNoSpace,
                          ErrorCode::kCorrupt, ErrorCode::kCancelled}) {
@@ -143,22 +143,22 @@ TEST_CASE("retry storage: what will be the same next time is not tried again") {
   REQUIRE(scene.waits.empty());
 }
 
-TEST_CASE("retry storage: a create whose answer was lost is our own, and no other's") {
+TEST_CASE("retry storage: a create whose answer was lost succeeds only if the content is ours") {
   Scene scene;
   const FileName config{FileKind::kConfig, ""};
   scene.faulty->Set({.calls = {StorageCall::kPut}, .last = 1, .after_the_work = true});
   REQUIRE_OK(scene.storage->Put(config, ToBytes("ours"), PutMode::kCreate));
 
-  // Somebody else's file is found at the second try.
+  // The second try finds another writer's file.
   scene.faulty->Set({.calls = {StorageCall::kPut}, .last = 1});
   REQUIRE_FAILS(scene.storage->Put(config, ToBytes("other"), PutMode::kCreate),
                 ErrorCode::kAlreadyExists, "");
-  // And at the first one the same content is no excuse: nothing was lost.
+  // At the first try, equal content does not help: no answer was lost.
   REQUIRE_FAILS(scene.storage->Put(config, ToBytes("ours"), PutMode::kCreate),
                 ErrorCode::kAlreadyExists, "");
 }
 
-TEST_CASE("retry storage: a removal whose answer was lost is done") {
+TEST_CASE("retry storage: a removal whose answer was lost succeeds") {
   Scene scene;
   const FileName lock = Name(FileKind::kLock, 'a');
   REQUIRE_OK(scene.storage->Put(lock, Bytes(1), PutMode::kReplace));
@@ -167,7 +167,7 @@ TEST_CASE("retry storage: a removal whose answer was lost is done") {
   REQUIRE_FAILS(scene.storage->Remove(lock), ErrorCode::kNotFound, "");
 }
 
-// Fails in the middle of a list.
+// The first two lists fail in the middle.
 class TornList final : public Storage {
  public:
   std::string location() const override { return "torn:"; }
@@ -189,7 +189,7 @@ class TornList final : public Storage {
   int lists = 0;
 };
 
-TEST_CASE("retry storage: a list that breaks off shows each file once") {
+TEST_CASE("retry storage: an interrupted list visits each file once") {
   Scene scene;
   RetryStorage storage(std::make_unique<TornList>(), {}, scene.clock, scene.random,
                        [](std::chrono::nanoseconds) -> Result<void> { return {}; });
@@ -215,7 +215,7 @@ TEST_CASE("retry storage: an error of the visitor does not restart the list") {
   REQUIRE(inner.lists == 1);
 }
 
-TEST_CASE("retry storage: waiting for real ends at once when it is to stop") {
+TEST_CASE("retry storage: a stop ends the wait at once") {
   std::stop_source stop;
   REQUIRE_OK(PauseUntilStopped(stop.get_token())(1ns));
   stop.request_stop();

@@ -13,7 +13,7 @@ std::string List(std::string_view inner) {
          std::string(inner) + "</ListBucketResult>";
 }
 
-TEST_CASE("s3 answers: a page of a list has keys as they are, sizes and the way to the next") {
+TEST_CASE("s3 answers: a list page has decoded keys, sizes and the continuation token") {
   const ListPage page = Unwrap(ParseListPage(
       List("<EncodingType>url</EncodingType><Contents><Key>a%2Fb+c%C3%A9</Key><Size>7</Size>"
            "</Contents><Contents><Key>d</Key><Size>18446744073709551615</Size></Contents>"
@@ -25,7 +25,7 @@ TEST_CASE("s3 answers: a page of a list has keys as they are, sizes and the way 
   REQUIRE(page.files[1].size == UINT64_MAX);
   REQUIRE(page.next == "1/+=");
 
-  // A server that did not encode says so by leaving the element out.
+  // A server that did not encode the keys omits EncodingType.
   REQUIRE(Unwrap(ParseListPage(List("<Contents><Key>a%2Fb+c</Key><Size>7</Size></Contents>"
                                     "<IsTruncated>false</IsTruncated>")))
               .files[0]
@@ -56,7 +56,7 @@ TEST_CASE("s3 answers: an error is reported with its code, shortened and printab
   const ResponseError error =
       ParseAnsweredError("<Error><Code>Slow\x1b[31mDown!</Code><Message>" +
                          std::string(1'000, 'm') + "</Message><Region>eu-west-1</Region></Error>");
-  REQUIRE(error.code.empty());  // a control character: no XML
+  REQUIRE(error.code.empty());  // a control character is not valid XML
   const ResponseError good = ParseAnsweredError("<Error><Code>Slow-Down</Code><Message>" +
                                                 std::string(1'000, 'm') + "</Message></Error>");
   REQUIRE(good.code == "SlowDown");
@@ -92,7 +92,7 @@ TEST_CASE("s3 answers: only temporary errors may be retried") {
 }
 
 TEST_CASE("s3 answers: a bucket in another region is reported with its region") {
-  for (int status : {301, 400}) {  // the latter is what HEAD is answered
+  for (int status : {301, 400}) {  // HEAD gets 400
     REQUIRE_THAT(ErrorFromResponse(status, {{"x-amz-bucket-region", "eu-west-1"}}, {}).hint(),
                  Catch::Contains("the bucket is in \"eu-west-1\": set `region`"));
   }
@@ -101,7 +101,7 @@ TEST_CASE("s3 answers: a bucket in another region is reported with its region") 
       Catch::Contains("the bucket is in \"r\""));
 }
 
-TEST_CASE("s3 answers: ranges and dates are read in the one form that they have") {
+TEST_CASE("s3 answers: Content-Range and dates are accepted in one form only") {
   const auto range = ParseContentRange("bytes 5-9/100");
   REQUIRE(range);
   REQUIRE((range->first == 5 && range->last == 9 && range->total == 100));

@@ -34,7 +34,7 @@ struct Scene {
   testing::SeededRandom random;
   S3Server server;
   Settings settings;
-  // Short where a stalled server is to be given up; else a busy machine would look like one.
+  // Short in tests of a stalled server; otherwise long, because a busy machine looks stalled.
   std::chrono::milliseconds stall_timeout = 30s;
   int waits = 0;
 
@@ -47,7 +47,7 @@ struct Scene {
     return Unwrap(S3Storage::Open(server.url(prefix), settings,
                                   {.clock = &clock, .stall_timeout = stall_timeout}));
   }
-  // Gives up after three tries.
+  // Gives up after three retries.
   std::unique_ptr<Storage> OpenRetrying() {
     return std::make_unique<RetryStorage>(Open(), RetryPolicy{}, clock, random,
                                           [this](std::chrono::nanoseconds time) -> Result<void> {
@@ -58,7 +58,7 @@ struct Scene {
   }
 };
 
-TEST_CASE("s3 storage: a server that never answered is given up soon, with the cause") {
+TEST_CASE("s3 storage: gives up soon on a server that never answers, and reports the cause") {
   Scene scene;
   const auto open = [&](std::string url) {
     return Unwrap(
@@ -66,7 +66,7 @@ TEST_CASE("s3 storage: a server that never answered is given up soon, with the c
   };
   REQUIRE_FAILS(open("s3:http://127.0.0.1:1/backups")->Stat(kConfigName), ErrorCode::kUnavailable,
                 "connection refused");
-  // Otherwise the server answers that the client's clock is wrong, and has answered.
+  // Otherwise the server rejects the request because of the clock, and that is an answer.
   scene.clock.Advance(SystemClock().Now() - scene.clock.Now());
   scene.server.Break(S3Fault::kStall);
   const auto stalled = open(scene.server.url("p"))->Stat(kConfigName);
@@ -74,7 +74,7 @@ TEST_CASE("s3 storage: a server that never answered is given up soon, with the c
   REQUIRE_THAT(stalled.error().message(), Catch::Matches(".*sent nothing for [0-9.]+m?s.*"));
 }
 
-TEST_CASE("s3 storage: files lie below the prefix as restic lays them out") {
+TEST_CASE("s3 storage: files have the paths of restic's layout under the prefix") {
   Scene scene;
   const auto storage = scene.Open("a/b");
   REQUIRE(storage->location() == scene.server.url("a/b"));
@@ -88,7 +88,7 @@ TEST_CASE("s3 storage: files lie below the prefix as restic lays them out") {
   REQUIRE(scene.server.violations().empty());
 }
 
-TEST_CASE("s3 storage: what others put below the prefix is no file of the repository") {
+TEST_CASE("s3 storage: other objects under the prefix are not listed") {
   Scene scene;
   const auto storage = scene.Open();
   const std::string id(64, 'a');
@@ -104,7 +104,7 @@ TEST_CASE("s3 storage: what others put below the prefix is no file of the reposi
   }
 }
 
-TEST_CASE("s3 storage: a missing bucket is made, in its region") {
+TEST_CASE("s3 storage: creates a missing bucket in the configured region") {
   for (const char* region : {"us-east-1", "eu-west-1"}) {
     Scene scene({.region = region, .has_bucket = false});
     scene.settings.region = region;
@@ -117,7 +117,7 @@ TEST_CASE("s3 storage: a missing bucket is made, in its region") {
   }
 }
 
-TEST_CASE("s3 storage: connections are kept and used again") {
+TEST_CASE("s3 storage: connections are reused") {
   Scene scene;
   const auto storage = scene.Open();
   for (int i = 0; i < 20; ++i) {
@@ -126,7 +126,7 @@ TEST_CASE("s3 storage: connections are kept and used again") {
   REQUIRE(scene.server.connections() == 1);
 }
 
-TEST_CASE("s3 storage: a pack whose content is not what its name says does not get in") {
+TEST_CASE("s3 storage: a pack whose content does not match its name is not stored") {
   Scene scene;
   const auto storage = scene.Open();
   REQUIRE_FAILS(storage->Put(Name(FileKind::kPack, 'a'), ToBytes("x"), PutMode::kReplace),
@@ -135,7 +135,7 @@ TEST_CASE("s3 storage: a pack whose content is not what its name says does not g
   REQUIRE(scene.server.files().empty());
 }
 
-// One call of each kind, that must do its work.
+// One call of each kind; reads check their result.
 struct Call {
   const char* name;
   std::function<Result<void>(Storage&)> make;
@@ -191,7 +191,7 @@ void Fill(Scene& scene) {
   }
 }
 
-TEST_CASE("s3 storage: every fault at every request is got over, and nothing is done twice") {
+TEST_CASE("s3 storage: recovers from any fault at any request, and does nothing twice") {
   for (S3Fault fault :
        {S3Fault::kSlowDown, S3Fault::kInternalError, S3Fault::kBadGateway, S3Fault::kHangUp,
         S3Fault::kAnswerLost, S3Fault::kTwice, S3Fault::kCutBody, S3Fault::kErrorIn200,
@@ -215,7 +215,7 @@ TEST_CASE("s3 storage: every fault at every request is got over, and nothing is 
   }
 }
 
-TEST_CASE("s3 storage: a server that says nothing is given up, and asked again") {
+TEST_CASE("s3 storage: a stalled request is abandoned and retried") {
   for (const Call& call : Calls()) {
     INFO(call.name);
     Scene scene;
@@ -228,7 +228,7 @@ TEST_CASE("s3 storage: a server that says nothing is given up, and asked again")
   }
 }
 
-TEST_CASE("s3 storage: a server that stays broken is an error that says what was asked, where") {
+TEST_CASE("s3 storage: the error for a server that stays broken names the request and the server") {
   Scene scene;
   scene.server.Break(S3Fault::kSlowDown);
   const Result<Bytes> got = scene.OpenRetrying()->Get(Name(FileKind::kKey, 'a'), {});
@@ -238,8 +238,8 @@ TEST_CASE("s3 storage: a server that stays broken is an error that says what was
   REQUIRE_FAILS(got, ErrorCode::kUnavailable, "503 SlowDown");
 }
 
-// Each call to a server that has files and answers all with a 404 that does not say what is
-// missing.
+// Runs `use` for each call, with a server that has files but answers every request with a 404 that
+// does not say what is missing.
 void WithStrange404s(const std::function<void(Scene&, const Call&, S3Fault)>& use) {
   for (const S3Fault fault : {S3Fault::kNotFoundPage, S3Fault::kNotFound}) {
     for (const Call& call : Calls()) {
@@ -253,7 +253,7 @@ void WithStrange404s(const std::function<void(Scene&, const Call&, S3Fault)>& us
 }
 
 // What a proxy answers to any request while its server restarts.
-TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
+TEST_CASE("s3 storage: a 404 that does not say what is missing does not mean absent") {
   WithStrange404s([](Scene& scene, const Call& call, S3Fault fault) {
     const Result<void> done = call.make(*scene.Open());
     REQUIRE_FAILS(done, ErrorCode::kUnavailable, "404");
@@ -268,7 +268,7 @@ TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
   });
 }
 
-TEST_CASE("s3 storage: where nothing but 404s comes from the beginning, the URL is wrong") {
+TEST_CASE("s3 storage: nothing but 404s from the start means a wrong URL") {
   WithStrange404s([](Scene& scene, const Call& call, S3Fault fault) {
     const auto storage = scene.OpenRetrying();
 
@@ -277,7 +277,7 @@ TEST_CASE("s3 storage: where nothing but 404s comes from the beginning, the URL 
     REQUIRE_FAILS(done, ErrorCode::kInvalidArgument, "404");
     REQUIRE_THAT(done.error().hint(), Catch::Contains("the URL"));
     REQUIRE(scene.waits == 3);
-    // For the next thing it is asked once; and when S3 answers after all, it is S3.
+    // The next call is tried once. After an answer from S3, such 404s are retried.
     REQUIRE_FAILS(call.make(*storage), ErrorCode::kInvalidArgument, "404");
     REQUIRE(scene.waits == 3);
     scene.server.Mend();
@@ -287,7 +287,7 @@ TEST_CASE("s3 storage: where nothing but 404s comes from the beginning, the URL 
   });
 }
 
-TEST_CASE("s3 storage: a list that stops at a page is no list") {
+TEST_CASE("s3 storage: a list that fails at a later page is an error") {
   Scene scene({.page_size = 1});
   Fill(scene);
   scene.server.Break(S3Fault::kNotFoundPage, "GET", "continuation-token", 2);
@@ -301,7 +301,7 @@ TEST_CASE("s3 storage: a list that stops at a page is no list") {
   REQUIRE(seen == 2);
 }
 
-TEST_CASE("s3 storage: that a file is not there is asked for where the answer has a body") {
+TEST_CASE("s3 storage: absence is confirmed with a request whose answer has a body") {
   Scene scene;
   Fill(scene);
   const auto storage = scene.Open();
@@ -310,7 +310,7 @@ TEST_CASE("s3 storage: that a file is not there is asked for where the answer ha
   REQUIRE_FAILS(storage->Remove(absent), ErrorCode::kNotFound, "NoSuchKey");
   REQUIRE_FAILS(storage->Get(absent, {}), ErrorCode::kNotFound, "NoSuchKey");
 
-  // Also of a file of no bytes, of which there is no first one to ask for.
+  // Also for an empty file, which has no first byte to request.
   scene.server.PutFile("p/" + FilePath(absent), "");
   for (const FileName& present : {Name(FileKind::kLock, 'a'), absent}) {
     scene.server.Break(S3Fault::kNotFound, "HEAD", "", 1, 1);
@@ -324,7 +324,7 @@ TEST_CASE("s3 storage: that a file is not there is asked for where the answer ha
   }
 }
 
-TEST_CASE("s3 storage: a bucket that was there is not believed to be gone") {
+TEST_CASE("s3 storage: a bucket that was seen is not reported as missing") {
   Scene scene;
   Fill(scene);
   const auto list = [](Storage& storage) {
@@ -335,8 +335,8 @@ TEST_CASE("s3 storage: a bucket that was there is not believed to be gone") {
   REQUIRE_OK(list(*storage));
   REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchBucket");
   scene.server.Mend();
-  SECTION("once it gave something") { REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a'))); }
-  SECTION("or said that a file is not in it") {
+  SECTION("after a successful call") { REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a'))); }
+  SECTION("after an answer that a file is missing") {
     REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchKey");
   }
   scene.server.Break(S3Fault::kNoBucket);
@@ -347,7 +347,7 @@ TEST_CASE("s3 storage: a bucket that was there is not believed to be gone") {
   }
 }
 
-TEST_CASE("s3 storage: what is tried again goes over a new connection") {
+TEST_CASE("s3 storage: a retry uses a new connection") {
   Scene scene;
   const auto storage = scene.Open();
   REQUIRE_FAILS(storage->Stat(kConfigName), ErrorCode::kNotFound, "");
@@ -357,7 +357,7 @@ TEST_CASE("s3 storage: what is tried again goes over a new connection") {
   REQUIRE(scene.server.connections() == 2);
 }
 
-TEST_CASE("s3 storage: a server that is asked too much is asked less") {
+TEST_CASE("s3 storage: sends fewer requests to an overloaded server") {
   Scene scene;
   scene.settings.connections = 8;
   const auto storage = scene.Open();
@@ -373,13 +373,13 @@ TEST_CASE("s3 storage: a server that is asked too much is asked less") {
   REQUIRE(storage->connections_allowed() == 2);
 }
 
-TEST_CASE("s3 storage: a clock that is wrong is put right by the server's") {
+TEST_CASE("s3 storage: a wrong clock is corrected by the server's") {
   for (const std::chrono::seconds skew : {-93'600s, -1'200s, 2'400s, 31'536'000s}) {
     Scene scene({.clock_skew = skew});
     const auto storage = scene.Open();
-    // Also where the refusal has no body that says why.
+    // HEAD, whose answer has no body, is corrected too.
     REQUIRE_FAILS(storage->Stat(kConfigName), ErrorCode::kNotFound, "");
-    REQUIRE(scene.server.requests() == 3);  // HEAD refused, HEAD, and the GET that says why
+    REQUIRE(scene.server.requests() == 3);  // rejected HEAD, HEAD, and the GET for the reason
     REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
     REQUIRE(scene.server.requests() == 4);
   }
@@ -408,19 +408,19 @@ TEST_CASE("s3 storage: expired credentials are renewed without using up a retry"
   const auto storage = scene.Open();
   REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
 
-  SECTION("where the answer says so") {
+  SECTION("if the answer says so") {
     keys.Write("ASIA2", "two", "t2");
     scene.server.SetKey("ASIA2", {.secret = "two", .token = "t2"});
     scene.clock.Advance(2h);
     REQUIRE_OK(storage->Get(Name(FileKind::kLock, 'a'), {}));
   }
-  SECTION("where it is an answer without a body") {
+  SECTION("if the answer has no body") {
     keys.Write("ASIA2", "two", "t2");
     scene.server.SetKey("ASIA2", {.secret = "two", .token = "t2"});
     scene.server.RemoveKey("ASIA1");
     REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
   }
-  SECTION("and where there are no others it is an error that is not tried again") {
+  SECTION("if there are no others the error is not retried") {
     scene.clock.Advance(2h);
     const int before = scene.server.requests();
     REQUIRE_FAILS(storage->Get(Name(FileKind::kLock, 'a'), {}), ErrorCode::kDenied, "ExpiredToken");
@@ -428,7 +428,7 @@ TEST_CASE("s3 storage: expired credentials are renewed without using up a retry"
   }
 }
 
-TEST_CASE("s3 storage: no error shows a secret, not even when the server does") {
+TEST_CASE("s3 storage: no error shows a secret, even if the server's answer does") {
   Scene scene;
   const auto storage = scene.Open();
   const Result<Bytes> missing = storage->Get(Name(FileKind::kKey, 'a'), {});
@@ -440,8 +440,7 @@ TEST_CASE("s3 storage: no error shows a secret, not even when the server does") 
   REQUIRE(denied.error().Text().find("hush-hush") == std::string::npos);
 }
 
-TEST_CASE(
-    "s3 storage: why a look at a file is refused is found out, though the refusal says nothing") {
+TEST_CASE("s3 storage: the reason for a rejected HEAD or DELETE is determined") {
   Scene scene;
   scene.settings.credentials.variables["AWS_SECRET_ACCESS_KEY"] = "hush-hush";
   const auto storage = scene.Open();
@@ -460,7 +459,7 @@ TEST_CASE("s3 storage: an unknown key and a wrong region are reported") {
                 "does not know the access key id");
 }
 
-TEST_CASE("s3 storage: MD5 is sent to a bucket that wants it, and to no other") {
+TEST_CASE("s3 storage: MD5 is sent only to a bucket that requires it") {
   Scene plain;
   REQUIRE_OK(plain.Open()->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
   REQUIRE(plain.server.requests() == 1);
@@ -469,17 +468,17 @@ TEST_CASE("s3 storage: MD5 is sent to a bucket that wants it, and to no other") 
   const auto storage = locked.Open();
   REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
   REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'b'), Bytes(1), PutMode::kReplace));
-  REQUIRE(locked.server.requests() == 3);  // it learned that from the first refusal
+  REQUIRE(locked.server.requests() == 3);  // learned from the first rejection
 }
 
-TEST_CASE("s3 storage: a server that does not know ranges is not tried for ever") {
+TEST_CASE("s3 storage: a server without range support is not retried") {
   Scene scene;
   scene.server.PutFile("p/" + FilePath(PackOf("x")), std::string(1'000'000, 'x'));
   scene.server.Break(S3Fault::kWholeFile);
   REQUIRE_FAILS(scene.OpenRetrying()->Get(PackOf("x"), {2, 6}), ErrorCode::kUnsupported, "ranges");
 }
 
-TEST_CASE("s3 storage: a list that no server sends is corrupt") {
+TEST_CASE("s3 storage: an impossible list is corrupt") {
   Scene scene;
   scene.server.Break(S3Fault::kHostileList);
   REQUIRE_FAILS(scene.OpenRetrying()->List(FileKind::kLock,

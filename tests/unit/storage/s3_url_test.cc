@@ -11,7 +11,7 @@ Place At(std::string_view url, const Settings& settings = {}) {
   return Unwrap(ParsePlace(url, settings));
 }
 
-TEST_CASE("s3 url: host, bucket and prefix are named by one URL") {
+TEST_CASE("s3 url: one URL names host, bucket and prefix") {
   const Place place = At("s3:https://minio.example:9000/backups/a/b c/");
   REQUIRE(place.endpoint == "https://minio.example:9000");
   REQUIRE(place.host == "minio.example:9000");
@@ -24,22 +24,21 @@ TEST_CASE("s3 url: host, bucket and prefix are named by one URL") {
 
   REQUIRE(At("s3:http://[::1]:9000/b").endpoint == "http://[::1]:9000");
   REQUIRE(At("s3:http://h/b").prefix.empty());
-  REQUIRE(At("s3:minio.example/b/p").endpoint ==
-          "https://minio.example");  // as stock restic has it
+  REQUIRE(At("s3:minio.example/b/p").endpoint == "https://minio.example");  // like stock restic
 }
 
-TEST_CASE("s3 url: the port that everybody expects is left out, as clients leave it out") {
+TEST_CASE("s3 url: the default port is omitted") {
   REQUIRE(At("s3:https://h:443/b").host == "h");
   REQUIRE(At("s3:http://h:80/b").host == "h");
   REQUIRE(At("s3:http://h:443/b").host == "h:443");
 }
 
-TEST_CASE("s3 url: AWS gets the bucket in the host's name, others in the path") {
+TEST_CASE("s3 url: the bucket goes into the host name at AWS, otherwise into the path") {
   const Place place = At("s3:https://s3.eu-central-1.amazonaws.com/my-backups/prod");
   REQUIRE(place.host == "my-backups.s3.eu-central-1.amazonaws.com");
   REQUIRE(place.base_path.empty());
   REQUIRE(place.PathOf("prod/config") == "/prod/config");
-  // One certificate covers one level of names.
+  // A wildcard certificate covers one level of names.
   REQUIRE(At("s3:https://s3.amazonaws.com/my.backups").base_path == "/my.backups");
   REQUIRE(At("s3:https://s3.amazonaws.com/b-1", {.style = Style::kPath}).host ==
           "s3.amazonaws.com");
@@ -49,7 +48,8 @@ TEST_CASE("s3 url: AWS gets the bucket in the host's name, others in the path") 
                 ErrorCode::kInvalidArgument, "style: path");
 }
 
-TEST_CASE("s3 url: the region is what is configured, else what the host or a variable says") {
+TEST_CASE(
+    "s3 url: the region comes from the configuration, the host or a variable, in this order") {
   const std::string aws = "s3:https://s3.eu-west-3.amazonaws.com/bucket";
   REQUIRE(At(aws).region == "eu-west-3");
   REQUIRE(At(aws, {.region = "x"}).region == "x");
@@ -62,7 +62,7 @@ TEST_CASE("s3 url: the region is what is configured, else what the host or a var
   REQUIRE(At(aws, settings).region == "eu-west-3");
 }
 
-TEST_CASE("s3 url: what cannot be meant is refused with the form that can") {
+TEST_CASE("s3 url: an invalid URL is refused with the expected form") {
   for (const char* url :
        {"s3:", "s3:https://", "s3:https:///b", "s3://bucket/p", "s3:ftp://h/b", "s3:https://h",
         "s3:https://h/", "s3:https://h//p", "s3:https://h/b//p", "s3:https://h/b/../p",

@@ -7,7 +7,7 @@ namespace holdfast::s3 {
 namespace {
 using testing::Unwrap;
 
-TEST_CASE("xml: an answer of S3 is read with its attributes dropped and its entities resolved") {
+TEST_CASE("xml: parses an S3 answer, drops attributes and resolves entities") {
   const XmlElement root =
       Unwrap(ParseXml("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- a list -->\n"
                       "<List xmlns=\"http://s3.example/\" xmlns:x='y'><Name>b</Name><x:Empty/>"
@@ -23,7 +23,7 @@ TEST_CASE("xml: an answer of S3 is read with its attributes dropped and its enti
   REQUIRE(root.TextOf("Nothing").empty());
 }
 
-TEST_CASE("xml: what is not well formed is corrupt, and so is what S3 never sends") {
+TEST_CASE("xml: malformed documents and constructs that S3 never sends are corrupt") {
   for (const char* text : {"",
                            "  ",
                            "a",
@@ -65,7 +65,7 @@ std::string Nested(std::size_t depth) {
   return text;
 }
 
-TEST_CASE("xml: hostile depths and counts end in an error before they cost anything") {
+TEST_CASE("xml: excessive depths and counts fail early") {
   REQUIRE_OK(ParseXml(Nested(kXmlDepthMax)));
   REQUIRE_FAILS(ParseXml(Nested(kXmlDepthMax + 1)), ErrorCode::kCorrupt,
                 "elements nested too deeply");

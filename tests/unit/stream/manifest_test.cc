@@ -37,7 +37,7 @@ Manifest FullManifest() {
   return manifest;
 }
 
-TEST_CASE("manifest: comes back as it was") {
+TEST_CASE("manifest: round trip") {
   CHECK(Unwrap(DecodeManifest(EncodeManifest(FullManifest()))) == FullManifest());
   Manifest least;
   least.kind = "files";
@@ -45,14 +45,14 @@ TEST_CASE("manifest: comes back as it was") {
   CHECK(Unwrap(DecodeManifest(EncodeManifest(least))) == least);
 }
 
-TEST_CASE("manifest: is JSON for people, version first") {
+TEST_CASE("manifest: is readable JSON with the version first") {
   std::string json = EncodeManifest(FullManifest());
   CHECK(json.starts_with("{\n  \"format_version\": 1,\n  \"holdfast_version\": \"0.1.0\""));
   CHECK(json.ends_with("}\n"));
   CHECK_THAT(json, Catch::Contains("\"cut_time\": \"2026-11-21T03:45:26.106664116Z\""));
 }
 
-TEST_CASE("manifest: bytes that are no UTF-8 do not spoil it") {
+TEST_CASE("manifest: invalid UTF-8 is replaced") {
   Manifest manifest = FullManifest();
   manifest.missing = {{"/etc/caf\xe9", "gone\xff", ""}};
   manifest.checksums = {{"data/\xfe", "x"}};
@@ -63,18 +63,18 @@ TEST_CASE("manifest: bytes that are no UTF-8 do not spoil it") {
   CHECK(back.checksums.begin()->first == "data/\ufffd");
 }
 
-TEST_CASE("manifest: unknown fields pass, newer formats do not") {
+TEST_CASE("manifest: unknown fields are ignored, newer formats are refused") {
   std::string json = EncodeManifest(FullManifest());
   std::string more = "{\"future\": {\"x\": [1, null]}, " + json.substr(1);
   CHECK(Unwrap(DecodeManifest(more)) == FullManifest());
   std::string newer = json;
   newer.replace(newer.find(": 1,"), 4, ": 2,");
   REQUIRE_FAILS(DecodeManifest(newer), ErrorCode::kUnsupported, "newer Holdfast");
-  // However different the rest is.
+  // The other fields do not matter.
   REQUIRE_FAILS(DecodeManifest(R"({"format_version":99,"kind":7})"), ErrorCode::kUnsupported, "99");
 }
 
-TEST_CASE("manifest: a malformed one is refused") {
+TEST_CASE("manifest: a malformed manifest is refused") {
   const std::string kBad[] = {
       "",
       "x",

@@ -27,7 +27,7 @@ struct Tar {
   }
 };
 
-// All entries with their contents, or why not.
+// Returns all entries with their contents.
 Result<std::vector<std::pair<TarEntry, std::string>>> ReadTar(std::string_view text) {
   TarReader reader([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
     const std::size_t count = std::min({buffer.size(), text.size(), std::size_t{777}});
@@ -49,7 +49,7 @@ Result<std::vector<std::pair<TarEntry, std::string>>> ReadTar(std::string_view t
   }
 }
 
-TEST_CASE("tar reader: what was written comes back") {
+TEST_CASE("tar reader: reads what the writer wrote") {
   Tar tar;
   const std::string name = std::string(90, 'd') + "/" + std::string(150, '\xfe');
   Attributes link = Tar::Of(NodeType::kSymlink);
@@ -81,12 +81,12 @@ TEST_CASE("tar reader: what was written comes back") {
   CHECK(entries[5].first.type == '6');
 }
 
-TEST_CASE("tar reader: what is cut short anywhere is an error") {
+TEST_CASE("tar reader: an archive cut short anywhere is an error") {
   Tar tar;
   REQUIRE_OK(tar.writer.Begin("f", Tar::Of(NodeType::kFile, 700), {.comment = "c"}));
   REQUIRE_OK(tar.writer.Data(AsBytes(std::string(700, 'x'))));
   REQUIRE_OK(tar.writer.Finish());
-  const std::size_t end = 5 * 512 + 1024;  // two headers, a record, two blocks; two of zeros
+  const std::size_t end = 5 * 512 + 1024;  // 2 headers, 1 record, 2 data blocks; 2 zero blocks
   for (std::size_t length = 0; length < end; length += 64) {
     REQUIRE_FAILS(ReadTar(std::string_view(tar.text).substr(0, length)), ErrorCode::kCorrupt,
                   "cut short");
@@ -94,7 +94,7 @@ TEST_CASE("tar reader: what is cut short anywhere is an error") {
   REQUIRE_OK(ReadTar(std::string_view(tar.text).substr(0, end)));
 }
 
-// A header with other bytes in it, and its checksum right again.
+// Replaces bytes of a header and corrects its checksum.
 std::string Changed(std::string text, std::size_t at, std::string_view bytes) {
   text.replace(at, bytes.size(), bytes);
   std::fill_n(text.begin() + 148, 8, ' ');
@@ -104,7 +104,7 @@ std::string Changed(std::string text, std::size_t at, std::string_view bytes) {
   return text;
 }
 
-TEST_CASE("tar reader: what is no archive of ours is refused") {
+TEST_CASE("tar reader: other formats and damaged archives are refused") {
   Tar tar;
   REQUIRE_OK(tar.writer.Begin("f", Tar::Of(NodeType::kFile, 3)));
   REQUIRE_OK(tar.writer.Data(AsBytes("xyz")));
@@ -127,7 +127,7 @@ TEST_CASE("tar reader: what is no archive of ours is refused") {
   REQUIRE_FAILS(ReadTar(short_end), ErrorCode::kCorrupt, "the archive continues after its end");
 }
 
-TEST_CASE("tar reader: what an error shows of an archive is short") {
+TEST_CASE("tar reader: errors show only a short part of the archive") {
   Tar tar;
   const std::string long_name(5'000'000, 'p');
   REQUIRE_OK(tar.writer.Begin(long_name, Tar::Of(NodeType::kFile, 3)));
@@ -139,7 +139,7 @@ TEST_CASE("tar reader: what an error shows of an archive is short") {
   REQUIRE(read.error().message().size() < 1000);
 }
 
-TEST_CASE("tar reader: records that lie are refused") {
+TEST_CASE("tar reader: malformed records are refused") {
   for (const char* records : {"9 path=a\n12 size=12x\n", "0 a=b\n", "99 a=b\n", "7 a=b", "x a=b\n",
                               "5 ab\n", "18446744073709551616 a=b\n", "22 GNU.sparse.major=1\n",
                               "29 size=99999999999999999999\n"}) {

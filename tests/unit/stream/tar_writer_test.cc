@@ -1,4 +1,4 @@
-// What tar's own programs make of it: tests/integration/cli/test_repository.py.
+// For tests with real tar programs see tests/integration/cli/test_repository.py.
 #include "common/stream/tar_writer.h"
 
 #include "tests/support/catch.h"
@@ -25,7 +25,7 @@ struct Archive {
   }
 };
 
-TEST_CASE("tar: a file is a header, its bytes and what fills the block") {
+TEST_CASE("tar: a file is a header, its content and padding") {
   Archive archive;
   REQUIRE_OK(archive.writer.Begin("a/b", Archive::File(3)));
   REQUIRE_OK(archive.writer.Data(AsBytes("xy")));
@@ -48,7 +48,7 @@ TEST_CASE("tar: a file is a header, its bytes and what fills the block") {
   CHECK(archive.text.find_first_not_of('\0', 515) == std::string::npos);
 }
 
-TEST_CASE("tar: what does not fit a header stands in records before it") {
+TEST_CASE("tar: values that do not fit a header go to records before it") {
   Archive archive;
   Attributes attributes = Archive::File(0);
   attributes.mtime = {-2, 750'000'000};
@@ -67,7 +67,7 @@ TEST_CASE("tar: what does not fit a header stands in records before it") {
   CHECK_THAT(records, Catch::Contains("30 SCHILY.xattr.user.note=x=\n\n"));
 }
 
-TEST_CASE("tar: a file must have what its size says") {
+TEST_CASE("tar: a file's content must match its size") {
   Archive archive;
   REQUIRE_OK(archive.writer.Begin("a", Archive::File(3)));
   REQUIRE_FAILS(archive.writer.Data(AsBytes("wxyz")), ErrorCode::kCorrupt, "more than its size");

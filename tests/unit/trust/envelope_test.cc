@@ -104,7 +104,7 @@ TEST_CASE("envelope: a megabyte of empty signatures is refused") {
                 "500,000 signatures");
 }
 
-TEST_CASE("envelope: sizes are checked before anything is decoded") {
+TEST_CASE("envelope: sizes are checked before decoding") {
   SeededRandom random;
   auto key = crypto::SigningKey::Generate(random);
   Bytes largest(PayloadBytesMax(PayloadType::kFresh));
@@ -149,7 +149,7 @@ TEST_CASE("messages: unknown fields and values are refused at any depth") {
   REQUIRE_FAILS(DecodeMessage(EncodeMessage(document), "root document", out), ErrorCode::kCorrupt,
                 "unknown value 9 of \"role\"");
 
-  // keys (9) of two bytes: field 15, varint 1.
+  // keys (9), two bytes long: field 15, varint 1.
   const Bytes nested = {0x4a, 0x02, 0x78, 0x01};
   REQUIRE_FAILS(DecodeMessage(nested, "root document", out), ErrorCode::kCorrupt,
                 "unknown field 15 in \"RoleKey\"");

@@ -175,7 +175,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
          order = Concatenate(order, Field(7, ToBytes("target")));
          plan.clear_order();
          Bytes payload = trust::EncodeMessage(plan);
-         Bytes field = {0xda, 0x01, static_cast<std::uint8_t>(order.size())};  // 27
+         Bytes field = {0xda, 0x01, static_cast<std::uint8_t>(order.size())};  // field 27
          payload = Concatenate(payload, Concatenate(field, order));
          return PlanScene::SignPayload(payload, {&scene.fixture.controller, &scene.fixture.anna});
        }});

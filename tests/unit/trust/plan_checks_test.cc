@@ -197,7 +197,7 @@ TEST_CASE("plan checks: an accepted plan stays known, also when it would now be 
   REQUIRE(scene.Check(scene.WithAnna(scene.Backup())).known_already);
 }
 
-TEST_CASE("plan checks: a second verifier has its own memory") {
+TEST_CASE("plan checks: a second verifier has a separate record of plans") {
   PlanScene scene;
   Bytes envelope = scene.WithAnna(scene.Restore());
   scene.Remember(scene.Check(envelope));

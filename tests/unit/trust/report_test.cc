@@ -34,7 +34,7 @@ TEST_CASE("report: signed reports verify, and each contains the hash of the prev
   REQUIRE(two.report.previous() == AsText(one.hash));
 }
 
-TEST_CASE("report: only the agent's own signature counts") {
+TEST_CASE("report: only the agent's signature is accepted") {
   TrustFixture fixture;
   crypto::SigningKey agent = crypto::SigningKey::Generate(fixture.random);
   Bytes envelope = Unwrap(SignReport(AcceptedReport(1, nullptr), agent)).envelope;

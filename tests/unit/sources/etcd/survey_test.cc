@@ -38,8 +38,10 @@ TEST_CASE("endpoint choice: unsuitable endpoints are skipped and named") {
   }
   SECTION("a learner") { reports[0].status.is_learner = true; }
   SECTION("without a leader") { reports[0].status.leader = 0; }
-  SECTION("far below the index of another") { reports[1].status.raft_index = 20'000; }
-  SECTION("far below its own index") { reports[0].status.raft_applied_index = 4'000; }
+  SECTION("with a much lower index than another") { reports[1].status.raft_index = 20'000; }
+  SECTION("with an applied index far below its own index") {
+    reports[0].status.raft_applied_index = 4'000;
+  }
   SECTION("corrupt") { reports[0].alarms = {{1, AlarmType::kCorrupt}}; }
   reports[1].status.raft_applied_index = reports[1].status.raft_index;
 

@@ -62,7 +62,7 @@ TEST_CASE("haproxy inline lists: unchanged lists are not reported") {
   rig.Hold(3, 4, "src_conn_rate", {"11:"});
   rig.Hold(4, 5, "hdr", {});
   rig.Hold(5, 3, "method", {"POST"});      // likewise, next to a configured one
-  rig.Hold(6, 2, "src", {"127.0.0.1/8"});  // likewise, beside one of the configuration
+  rig.Hold(6, 2, "src", {"127.0.0.1/8"});  // likewise, next to a configured one
   REQUIRE(rig.Differences().empty());
   SECTION("one of several on a line") {
     rig.live[2] = {};

@@ -235,7 +235,7 @@ TEST_CASE("haproxy live restore: rows of a table are set as far as HAProxy allow
     REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
     REQUIRE(rig.WasAsked("set table t key ::2 data.gpc0 5"));
   }
-  SECTION("one in the middle is refused") {
+  SECTION("a row in the middle is refused") {
     rig.raw["set table t key ::2 data.gpc0 5"] = [] {
       return std::string("Permission denied\n\n");
     };

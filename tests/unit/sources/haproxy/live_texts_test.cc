@@ -1,4 +1,4 @@
-// Texts of HAProxy 2.6.12, except for those broken on purpose.
+// Output of HAProxy 2.6.12, except where it is damaged on purpose.
 #include "agent/sources/haproxy/live_texts.h"
 
 #include "agent/sources/haproxy/line_splitter.h"

@@ -180,7 +180,7 @@ TEST_CASE("discovery: if etcd's environment is unreadable, its unit's files are 
                                        Catch::Contains("CAP_SYS_PTRACE"));
 }
 
-TEST_CASE("discovery: for etcd with a configuration file nothing else counts") {
+TEST_CASE("discovery: a configuration file of etcd overrides flags and environment") {
   FakeProcesses machine;
   const std::string file = machine.Write(
       "etcd.yaml",

@@ -106,7 +106,7 @@ TEST_CASE("host processes: paths in a container start at its root, and cannot es
   REQUIRE(process.SeesAsWeDo("/etc/there/for/neither"));
 }
 
-TEST_CASE("host processes: a container is recognized by its control group if by nothing else") {
+TEST_CASE("host processes: a control group alone identifies a container") {
   FakeProcesses machine;
   machine.Run({.pid = 9, .command = {"etcd"}, .cgroup = "0::/system.slice/docker-8a1f.scope\n"});
   const LocalProcess process = machine.Read(9);

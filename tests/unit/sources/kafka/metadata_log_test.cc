@@ -145,7 +145,7 @@ TEST_CASE("metadata log: a log without its beginning or a snapshot is reported")
     REQUIRE_THAT(Unwrap(MetadataLog::Open(broker.path)).Doubt(),
                  Catch::Contains(", after the snapshot's end at 4"));
   }
-  SECTION("a snapshot where it begins") {
+  SECTION("a snapshot that ends where it begins") {
     broker.TakeSnapshot(5, 0);
     REQUIRE(Unwrap(MetadataLog::Open(broker.path)).Doubt().empty());
   }

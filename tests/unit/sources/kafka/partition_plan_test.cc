@@ -45,7 +45,7 @@ TEST_CASE("partition plan: without a previous snapshot everything is read") {
   PartitionFacts now = Now();
   now.low = 20;
   const PartitionPlan plan = PlanPartition(nullptr, now);
-  REQUIRE(plan.is_replanned.empty());
+  REQUIRE(plan.reread_reason.empty());
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 20);
   REQUIRE(plan.grows);
@@ -105,7 +105,7 @@ TEST_CASE("partition plan: records deleted before they were saved are a gap") {
   now.low = 350;
   now.last_stable = now.high = 400;
   const PartitionPlan plan = Plan(now);
-  REQUIRE(plan.is_replanned.empty());
+  REQUIRE(plan.reread_reason.empty());
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 350);
   REQUIRE(plan.grows);
@@ -119,7 +119,7 @@ TEST_CASE("partition plan: a recreated topic is read from the start") {
   now.topic_id = "other";
   now.last_stable = now.high = 500;
   const PartitionPlan plan = Plan(now);
-  REQUIRE(plan.is_replanned.find("recreated") != std::string::npos);
+  REQUIRE(plan.reread_reason.find("recreated") != std::string::npos);
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 0);
 }
@@ -127,7 +127,7 @@ TEST_CASE("partition plan: a recreated topic is read from the start") {
 TEST_CASE("partition plan: a partition that became shorter is read from the start") {
   PartitionFacts now = Now();
   now.last_stable = now.high = 299;
-  REQUIRE(Plan(now).is_replanned.find("ends at offset 299") != std::string::npos);
+  REQUIRE(Plan(now).reread_reason.find("ends at offset 299") != std::string::npos);
 }
 
 TEST_CASE(
@@ -135,19 +135,19 @@ TEST_CASE(
   PartitionFacts now = Now();
   now.last_stable = now.high = 400;
   now.epochs = {{0, 0}, {2, 150}, {3, 250}};  // 250 to 299 are other records now
-  REQUIRE(Plan(now).is_replanned.find("epoch 3") != std::string::npos);
+  REQUIRE(Plan(now).reread_reason.find("epoch 3") != std::string::npos);
   now.epochs = {{0, 0}, {4, 100}};
-  REQUIRE_FALSE(Plan(now).is_replanned.empty());
+  REQUIRE_FALSE(Plan(now).reread_reason.empty());
   now.epochs = {{2, 200}, {4, 300}};  // Kafka drops epochs below the low offset
   now.low = 200;
-  REQUIRE(Plan(now).is_replanned.empty());
+  REQUIRE(Plan(now).reread_reason.empty());
 }
 
 TEST_CASE("partition plan: epochs do not matter for deleted records") {
   PartitionFacts now = Now();
   now.low = now.last_stable = now.high = 300;
   now.epochs = {{7, 300}};
-  REQUIRE(Plan(now).is_replanned.empty());
+  REQUIRE(Plan(now).reread_reason.empty());
   REQUIRE_FALSE(Plan(now).must_compare);
 }
 
@@ -156,7 +156,7 @@ TEST_CASE("partition plan: compacted topics, also former ones, are read from the
   now.compacted = true;
   REQUIRE_FALSE(Plan(now).has_kept);
   REQUIRE(Plan(now).grows);
-  REQUIRE(Plan(now).is_replanned.empty());
+  REQUIRE(Plan(now).reread_reason.empty());
   PartitionDocument saved = Saved();
   saved.compacted = true;
   REQUIRE_FALSE(Plan(Now(), saved).has_kept);

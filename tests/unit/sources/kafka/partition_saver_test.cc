@@ -140,7 +140,7 @@ class SaverScene {
   }
 
   // The files of a snapshot without a previous one.
-  std::map<std::string, Bytes> ReplannedFiles() {
+  std::map<std::string, Bytes> FilesOfFullBackup() {
     SaverScene other(*this, 0);
     return other.Files();
   }
@@ -222,7 +222,7 @@ TEST_CASE("partition saver: many small runs give the same files as one large run
     REQUIRE(scene.records_read_ == static_cast<std::uint64_t>(1 + i % 7));
   }
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, written));
-  REQUIRE(scene.Files() == scene.ReplannedFiles());
+  REQUIRE(scene.Files() == scene.FilesOfFullBackup());
   // Closed files are reused, not read.
   REQUIRE(scene.snapshot_->files_reused + 1 >= static_cast<int>(scene.document_.files.size()) - 1);
 }
@@ -366,7 +366,7 @@ TEST_CASE("partition saver: an unreadable stored file is read from Kafka again")
   REQUIRE(scene.warnings_.size() == 1);
   REQUIRE(scene.warnings_[0].find("cannot be read") != std::string::npos);
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
-  REQUIRE(scene.Files() == scene.ReplannedFiles());
+  REQUIRE(scene.Files() == scene.FilesOfFullBackup());
 }
 
 TEST_CASE("partition saver: without brokers a partition is incomplete, but the backup continues") {

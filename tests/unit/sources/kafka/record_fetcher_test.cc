@@ -186,7 +186,7 @@ class ScriptedReader final : public rdkafka::Reader {
  public:
   struct Script {
     std::deque<std::vector<ReadEvent>>
-        // Of the next calls; nothing arrives in a call whose list is empty.
+        // Events for each of the next calls. An empty list means that nothing arrives.
         events;
     std::vector<std::chrono::milliseconds> waits;
     std::set<rdkafka::TopicPartition> under_way;

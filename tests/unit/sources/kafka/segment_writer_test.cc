@@ -23,7 +23,7 @@ std::map<std::int64_t, Bytes> BatchesOf(const WrittenFiles& files) {
   return batches;
 }
 
-// The first common key. Both end alike, so there is one unless one of them is empty.
+// The first common key. Both end with the same key, so one exists unless either is empty.
 template <typename Map>
 std::int64_t FirstCommon(const Map& one, const Map& other) {
   for (const auto& [offset, value] : other)
@@ -207,7 +207,7 @@ TEST_CASE("segment writer: batches and files have the target size, whatever the 
   REQUIRE(bytes / files.size() < 50'000);
 }
 
-TEST_CASE("segment writer: works with sizes of real partitions, from nothing to 8 MB") {
+TEST_CASE("segment writer: works with sizes of real partitions, from empty to 8 MB") {
   const Partition small(21, {.records = 300, .content_max = 1000});
   const Partition medium(22, {.records = 300, .content_max = 200'000, .first_offset = 300});
   const Partition large(23,

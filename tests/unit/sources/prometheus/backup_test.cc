@@ -19,7 +19,7 @@ Texts BlockPaths(int number) {
   return {top + "/chunks/000001", top + "/index", top + "/meta.json", top + "/tombstones"};
 }
 
-TEST_CASE("prometheus backup: logs from the newest checkpoint on, blocks, and nothing else") {
+TEST_CASE("prometheus backup: saves blocks, logs from the newest checkpoint on, and nothing else") {
   DataDirectory data;
   FakeSnapshotView view;
   const Manifest manifest = Unwrap(data.Save(view));

@@ -20,7 +20,7 @@ std::string AtNul(const std::vector<std::string>& words) {
 
 }  // namespace
 
-TEST_CASE("zookeeper process: the one started with this configuration is found") {
+TEST_CASE("zookeeper process: the server started with this configuration is found") {
   DataDirectory data;
   const std::string proc = data.top() + "/proc";
   const std::string config = data.top() + "/zoo.cfg";

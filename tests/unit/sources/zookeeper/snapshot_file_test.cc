@@ -24,7 +24,7 @@ const TestSnapshot kSmall = {.nodes = {{.path = ""}, {.path = "/a", .data = "1"}
 
 }  // namespace
 
-TEST_CASE("zookeeper snapshot: real ones are read") {
+TEST_CASE("zookeeper snapshot: real snapshots are read") {
   for (const std::string version : {"38", "39"}) {
     INFO(version);
     std::map<std::string, std::optional<std::string>> nodes;

@@ -57,7 +57,7 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("zookeeper stage: a data directory as the snapshot has it") {
+TEST_CASE("zookeeper stage: creates a data directory with the snapshot's content") {
   Staging staging;
   const MethodOutcome outcome =
       Unwrap(staging.Stage({{"stage_data_dir", staging.data}, {"member", "3"}}));
@@ -71,7 +71,7 @@ TEST_CASE("zookeeper stage: a data directory as the snapshot has it") {
                 "move version-2 aside");
 }
 
-TEST_CASE("zookeeper stage: the tree as it was after an earlier transaction") {
+TEST_CASE("zookeeper stage: restores the tree as of an earlier transaction") {
   Staging staging;
   REQUIRE_OK(staging.Stage({{"stage_data_dir", staging.data}, {"until_zxid", "0x2d"}}));
   const TreeFacts facts = staging.FactsIn(staging.data, staging.data);
@@ -84,7 +84,7 @@ TEST_CASE("zookeeper stage: the tree as it was after an earlier transaction") {
   REQUIRE(staging.NamesIn(first + "/version-2") == Names{"log.1", "snapshot.2a"});
 }
 
-TEST_CASE("zookeeper stage: logs apart") {
+TEST_CASE("zookeeper stage: logs go to a separate directory") {
   Staging staging;
   const std::string logs = staging.temp.path() + "/logs";
   REQUIRE_OK(staging.Stage({{"stage_data_dir", staging.data}, {"stage_data_log_dir", logs}}));
@@ -103,12 +103,12 @@ TEST_CASE("zookeeper stage: a tree that differs from that of ZooKeeper is report
   REQUIRE_THAT(outcome.warnings.at(0), Catch::Contains("digest differs from the one"));
 }
 
-// The files are whole, and a server that knows the type plays them back.
-TEST_CASE("zookeeper stage: a transaction of a type that is not known is no obstacle") {
+// The files are complete, and a server that knows the type replays them.
+TEST_CASE("zookeeper stage: accepts a transaction of an unknown type") {
   constexpr std::int32_t kNewType = 999;
   Staging staging;
   Bytes log = RealFile("39/log.2b");
-  log.resize(log.size() - 64);  // what it was made larger by before it is written
+  log.resize(log.size() - 64);  // cut off the preallocated bytes
   const Bytes more = testing::TestLog().Add(0x39, kNewType, {}).bytes();
   log.insert(log.end(), more.begin() + 16, more.end());
   staging.Write("log.2b", std::move(log));
@@ -118,7 +118,7 @@ TEST_CASE("zookeeper stage: a transaction of a type that is not known is no obst
   REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"log.1", "log.2b", "snapshot.2a"});
 }
 
-TEST_CASE("zookeeper stage: what cannot be made leaves nothing") {
+TEST_CASE("zookeeper stage: a failure leaves no files") {
   Staging staging;
   const auto stage = [&](const std::string& until) {
     return staging.Stage({{"stage_data_dir", staging.data}, {"until_zxid", until}});

@@ -28,7 +28,7 @@ NodeStat At(std::int64_t zxid) {
 
 }  // namespace
 
-TEST_CASE("zookeeper tree: digest and count are those of the real server") {
+TEST_CASE("zookeeper tree: digest and count match those of the real server") {
   for (const std::string version : {"38", "39", "39-gz", "39-snappy"}) {
     INFO(version);
     const std::string ending = version.size() > 2 ? "." + version.substr(3) : "";
@@ -43,7 +43,7 @@ TEST_CASE("zookeeper tree: digest and count are those of the real server") {
         files.logs.push_back(Opening(RealFile(version + log)));
       const TreeFacts facts = Unwrap(ReadTreeFacts(files, {}));
       REQUIRE(facts.zxid == 0x38);
-      REQUIRE(facts.nodes == 44);  // as `srvr` said it
+      REQUIRE(facts.nodes == 44);  // as reported by `srvr`
       REQUIRE(facts.logged.has_value());
       REQUIRE(facts.logged->zxid == 0x38);
       REQUIRE(facts.logged->digest == facts.digest);
@@ -52,7 +52,7 @@ TEST_CASE("zookeeper tree: digest and count are those of the real server") {
   }
 }
 
-TEST_CASE("zookeeper tree: a log that is not the snapshot's own is noticed") {
+TEST_CASE("zookeeper tree: another server's log is detected") {
   TreeFiles files;
   files.snapshot = Opening(RealFile("39/snapshot.2a"));
   files.snapshot_zxid = 0x2a;
@@ -60,13 +60,13 @@ TEST_CASE("zookeeper tree: a log that is not the snapshot's own is noticed") {
   REQUIRE(Unwrap(ReadTreeFacts(files, {})).first_difference == 0x2b);
 }
 
-TEST_CASE("zookeeper tree: without a log it is the snapshot's") {
+TEST_CASE("zookeeper tree: without a log it is the snapshot's tree") {
   TestSnapshot snapshot{.nodes = {{.path = ""}, {.path = "/a", .data = "1", .stat = At(3)}}};
   const TreeFacts facts = FactsOf(snapshot, 3);
   REQUIRE(facts.zxid == 3);
   REQUIRE(facts.nodes == 3);
   REQUIRE_FALSE(facts.logged.has_value());
-  // What ZooKeeper keeps for itself counts, and has no part in the digest.
+  // ZooKeeper's own nodes are counted but are not part of the digest.
   snapshot.nodes.push_back({.path = "/zookeeper", .stat = At(1)});
   const std::uint64_t digest = FactsOf(snapshot, 3).digest;
   REQUIRE(digest != facts.digest);
@@ -75,7 +75,7 @@ TEST_CASE("zookeeper tree: without a log it is the snapshot's") {
   REQUIRE(FactsOf(snapshot, 3).nodes == 5);
 }
 
-TEST_CASE("zookeeper tree: what a fuzzy snapshot has already is done once") {
+TEST_CASE("zookeeper tree: transactions already in a fuzzy snapshot apply once") {
   TestLog log;
   log.Add(4, 1, TestLog::Create("/a", "1", false, 1));
   log.Add(5, 1, TestLog::Create("/b", "2", false, 2));
@@ -84,7 +84,8 @@ TEST_CASE("zookeeper tree: what a fuzzy snapshot has already is done once") {
   const TreeFacts exact = FactsOf({.nodes = {{.path = ""}}}, 3, log);
   REQUIRE(exact.nodes == 4);
 
-  // Taken from 3 on while all of that went on: with the root as it was then, or was at the end.
+  // The snapshot was started at zxid 3 while these transactions ran. It has the root's state either
+  // as of then or as of the end.
   const TestNode a{.path = "/a", .data = "3", .stat = At(7)};
   const TestNode b{.path = "/b", .data = "2", .stat = At(5)};
   TestNode root{.path = ""};
@@ -92,11 +93,12 @@ TEST_CASE("zookeeper tree: what a fuzzy snapshot has already is done once") {
   root.stat.cversion = 3;
   root.stat.pzxid = 7;
   REQUIRE(FactsOf({.nodes = {root, a, b}}, 3, log).nodes == 4);
-  // Its own record of /a being made the second time had gone before.
+  // The snapshot has the root's state after the second creation of /a, but not /a itself.
   REQUIRE(FactsOf({.nodes = {root, b}}, 6, log).digest == exact.digest);
 }
 
-TEST_CASE("zookeeper tree: a session's nodes go with it, named or not") {
+TEST_CASE(
+    "zookeeper tree: closing a session deletes its nodes, whether the record lists them or not") {
   NodeStat owned = At(2);
   owned.owner = 77;
   const TestSnapshot snapshot{.nodes = {{.path = ""},
@@ -115,7 +117,7 @@ TEST_CASE("zookeeper tree: a session's nodes go with it, named or not") {
   REQUIRE(FactsOf(snapshot, 3, unnamed).digest == facts.digest);
 }
 
-TEST_CASE("zookeeper tree: a refused multi changes nothing") {
+TEST_CASE("zookeeper tree: a failed multi changes nothing") {
   TestLog log;
   log.Add(4, 14,
           TestLog::Multi(
@@ -125,7 +127,7 @@ TEST_CASE("zookeeper tree: a refused multi changes nothing") {
   REQUIRE(FactsOf({.nodes = {{.path = ""}}}, 3, log).nodes == 4);
 }
 
-TEST_CASE("zookeeper tree: digests are compared from where the snapshot is no longer fuzzy") {
+TEST_CASE("zookeeper tree: digests are compared once the snapshot is no longer fuzzy") {
   TestLog log;
   testing::JuteText wrong = TestLog::Create("/a", "1", false, 1);
   wrong.Int(2).Long(1);
@@ -134,7 +136,7 @@ TEST_CASE("zookeeper tree: digests are compared from where the snapshot is no lo
   REQUIRE(FactsOf(snapshot, 3, log).first_difference == 4);
   snapshot.digest = ZxidDigest{.zxid = 5, .version = 2, .digest = 1};
   REQUIRE_FALSE(FactsOf(snapshot, 3, log).first_difference.has_value());
-  // Of a leader that had just been elected, from before its snapshot.
+  // A newly elected leader writes a digest with a zxid before its snapshot's.
   snapshot.digest->zxid = 2;
   REQUIRE(FactsOf(snapshot, 3, log).first_difference == 4);
 }

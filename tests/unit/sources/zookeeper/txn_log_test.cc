@@ -42,7 +42,7 @@ TestLog Two() {
 
 }  // namespace
 
-TEST_CASE("zookeeper log: real ones are read to their last record") {
+TEST_CASE("zookeeper log: real logs are read to the last record") {
   for (const std::string version : {"38", "39"}) {
     INFO(version);
     const Bytes file = RealFile(version + "/log.2b");
@@ -58,7 +58,7 @@ TEST_CASE("zookeeper log: real ones are read to their last record") {
   }
 }
 
-TEST_CASE("zookeeper log: it can be resumed where it ended") {
+TEST_CASE("zookeeper log: reading resumes where it ended") {
   const Bytes file = RealFile("39/log.2b");
   const LogPosition all = Unwrap(ReadRecords(file)).position;
   for (const std::size_t bytes :
@@ -104,7 +104,7 @@ TEST_CASE("zookeeper log: a damaged record before others is distinguished from a
   REQUIRE(read.position.last_zxid == 5);
   REQUIRE(read.end == LogEnd::kDamaged);
 
-  // A hole, as a power cut leaves where pages were not written in order.
+  // A hole, as after a power loss when pages were not written in order.
   Bytes hole = whole;
   std::fill(hole.begin() + static_cast<std::ptrdiff_t>(read.position.bytes),
             hole.begin() + static_cast<std::ptrdiff_t>(first_end), std::uint8_t{0});
@@ -119,7 +119,7 @@ TEST_CASE("zookeeper log: a damaged record before others is distinguished from a
           2);
 }
 
-TEST_CASE("zookeeper log: one that was just made has nothing in it") {
+TEST_CASE("zookeeper log: a newly created log is empty") {
   for (const std::size_t bytes : {0, 4, 16, 5000}) {
     const ReadLog read = Unwrap(ReadRecords(Bytes(bytes, 0)));
     REQUIRE(read.position.bytes == 0);
@@ -135,7 +135,7 @@ TEST_CASE("zookeeper log: one that was just made has nothing in it") {
                 "version 3");
 }
 
-TEST_CASE("zookeeper log: what transactions do") {
+TEST_CASE("zookeeper log: decodes the operations of transactions") {
   const auto decode = [](std::int32_t type, const JuteText& body) -> Result<Txn> {
     static Bytes bytes;
     JuteText record;
@@ -156,7 +156,7 @@ TEST_CASE("zookeeper log: what transactions do") {
   REQUIRE(made.operations[0].acl == std::vector<AclEntry>{{31, "world", "anyone"}});
   REQUIRE_FALSE(made.digest.has_value());
 
-  JuteText oldest;  // as 3.3 wrote it
+  JuteText oldest;  // as written by 3.3
   oldest.Text("/b").Null().Int(0).Bool(false);
   const Txn old = Unwrap(decode(1, oldest));
   REQUIRE(old.operations[0].version == -1);
@@ -165,7 +165,7 @@ TEST_CASE("zookeeper log: what transactions do") {
   JuteText with_digest = TestLog::SetData("/", "x", 3);
   with_digest.Int(2).Long(42);
   const Txn set = Unwrap(decode(5, with_digest));
-  REQUIRE(set.operations[0].path.empty());  // the root has two names
+  REQUIRE(set.operations[0].path.empty());  // the root's path is either "" or "/"
   REQUIRE(set.digest == ZxidDigest{.zxid = 5, .version = 2, .digest = 42});
 
   const Txn multi = Unwrap(decode(14, TestLog::Multi({{5, TestLog::SetData("/a", "1", 1)},
