@@ -55,7 +55,7 @@ class Alone:
         if done.code != 0:
             raise Failed(f"{command} ended with {done.code}:\n{done.stderr}")
 
-    def run(self) -> None:
+    def play(self) -> None:
         self.back_up()
         self.break_all()
         self.bring_back()

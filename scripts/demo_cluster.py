@@ -34,7 +34,7 @@ class Cluster:
         self.agents: dict[str, Process] = {}
         self.run = ""
 
-    def run(self) -> None:
+    def play(self) -> None:
         self.make()
         self.join()
         self.back_up()

@@ -28,11 +28,11 @@ def run(directory: Path, printer: Printer) -> None:
     entries = len(scan(services.app("node-1")))
     printer.say(f"one directory per node: {entries} entries with hard links, holes, odd names, attributes and a setuid file")
     cluster = Cluster(printer, services)
-    cluster.run()
+    cluster.play()
     cluster.stop()
 
     printer.part("One node: the same agent, without a controller")
-    Alone(printer, services).run()
+    Alone(printer, services).play()
     services.stop()
 
 
