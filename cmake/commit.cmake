@@ -1,13 +1,13 @@
 # Writes a source file that names the commit of a source tree. Runs in every build; the file keeps its time unless the
-# commit has changed, so that nothing is compiled again.
+# commit has changed, so that nothing is recompiled.
 #
 #   cmake -DSOURCE=DIR -DOUTPUT=FILE [-DCOMMIT=TEXT] -P commit.cmake
 #
-# COMMIT replaces what Git says, for source trees without it.
+# COMMIT replaces Git's answer, for source trees without Git.
 set(commit "${COMMIT}")
 find_program(GIT git)
 if(NOT commit AND GIT)
-  # An archive may lie inside another project's work tree. The owner of the tree may be another user.
+  # The source tree may be inside another project's work tree, and another user may own it.
   set(git "${GIT}" -c "safe.directory=${SOURCE}" -C "${SOURCE}")
   execute_process(COMMAND ${git} rev-parse --show-toplevel OUTPUT_VARIABLE top
     OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)

@@ -1,5 +1,5 @@
-# librdkafka, as target `librdkafka`: the system's, or the one in HOLDFAST_LIBRDKAFKA_ROOT (`scripts/services librdkafka`
-# makes one), which what links it then finds by its run path.
+# librdkafka, as target `librdkafka`: the system's, or the one in HOLDFAST_LIBRDKAFKA_ROOT, which
+# `scripts/services librdkafka` builds. Programs find the latter through their run path.
 if(HOLDFAST_LIBRDKAFKA_ROOT)
   find_library(HOLDFAST_LIBRDKAFKA rdkafka REQUIRED
     PATHS ${HOLDFAST_LIBRDKAFKA_ROOT}/lib NO_DEFAULT_PATH NO_CACHE)

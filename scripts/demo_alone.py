@@ -10,7 +10,7 @@ from demo_services import KEYS, Services
 from demo_printer import Failed, Printer
 from lib import Agent, differences, run, scan, service_program, write_config
 
-# The agent looks for etcdctl and haproxy where it looks for every program.
+# The agent finds etcdctl and haproxy in PATH.
 PATH = {
     "PATH": ":".join(
         [str(Path(service_program(name, "x")).parent) for name in ("etcd", "haproxy", "restic")]

@@ -16,7 +16,7 @@ from lib.processes import Process
 
 _PASSPHRASE = "correct horse"
 _CUT_WITHIN_MS = 50
-# Of the last node: its backups take seconds, long enough to kill the controller during one.
+# For the last node: its backups take seconds, long enough to kill the controller during one.
 _READ_MIB_S = 40
 
 
@@ -65,7 +65,7 @@ class Cluster:
         return ended.text
 
     def asked(self, *words: str) -> dict:
-        """The same question as JSON, for the demo's checks."""
+        """The JSON answer to a command, for the demo's checks."""
         argv = [str(BUILD / "bin" / "holdfast"), *words, "--json"]
         return json.loads(run(argv, env={"HOME": str(self.anna)}).stdout)
 
@@ -93,7 +93,7 @@ class Cluster:
         wait_until("the controller's answer", lambda: self.asked("status"))
 
     def _carry_keys(self) -> None:
-        """Does what `init` prints. Everything is on one machine here, so free loopback ports are used."""
+        """Follows the instructions that `init` prints. Everything is on one machine, so it uses free loopback ports."""
         made = self.host / "prod"
         shutil.move(made / "controller", self.host / "etc")
         (self.anna / ".config").mkdir()
@@ -147,7 +147,7 @@ class Cluster:
         self.anna_types("source", "list")
 
     def _write_policy(self, node: str) -> None:
-        """What may be restored on the node. node-3 has no policy.yaml: no restores, only backups."""
+        """Writes which restores the node allows. node-3 gets no policy.yaml: no restores, only backups."""
         roots = {"staging": str(self.services.home(node) / "staging")}
         policies = {
             "node-1": {"restore": "in-place", "restore_roots": roots},

@@ -40,7 +40,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, lambda number, _frame: sys.exit(128 + number))
     started = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
-    tempfile.tempdir = str(directory)  # nothing is left anywhere else
+    tempfile.tempdir = str(directory)  # so that nothing is left elsewhere
     printer = Printer({str(directory): "$D"})
     print(f"{BOLD}Holdfast{PLAIN}: back up services on their nodes while they run, and restore them.")
     print(f"The demo uses only {directory} (shown as $D) and loopback.")

@@ -22,7 +22,7 @@ BOLD, DIM, GREEN, RED, PLAIN = (
 )
 _INDENT = "     "
 _PROSE = 96
-_WIDTH = 120  # where the demo's own output is no terminal
+_WIDTH = 120  # if the demo's own output is not a terminal
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
@@ -179,7 +179,7 @@ def _speak(argv: list[str], directory: Path, env: dict[str, str], seconds: int):
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns(), 0, 0))
             os.chdir(directory)
-            # What Screen understands, whatever the demo itself runs in.
+            # Screen understands this terminal, whatever the demo itself runs in.
             os.execvpe(argv[0], argv, {**os.environ, "TERM": "xterm", **env})
         finally:
             os._exit(127)

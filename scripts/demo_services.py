@@ -1,4 +1,4 @@
-"""What runs on the demo's nodes: three members of etcd, a HAProxy, and a directory on each."""
+"""The services on the demo's nodes: three members of etcd, a HAProxy, and a directory per node."""
 
 import os
 import random
@@ -44,7 +44,7 @@ class Services:
         self.etcd.stop()
 
     def sources(self, node: str, *, endpoints: list[str] | None = None) -> list[dict]:
-        """The sources of the node, for agent.yaml; `endpoints`: only these of etcd."""
+        """The node's sources for agent.yaml. `endpoints`: those of etcd, by default all."""
         etcd = self.etcd.source("main", ca=str(self.directory / "ca" / "ca.pem"))
         etcd |= {"endpoints": endpoints} if endpoints else {}
         files = {"kind": "files", "name": "app", "paths": [str(self.app(node))]}
@@ -97,11 +97,11 @@ class Services:
         try:
             os.setxattr(tree.path("app.conf"), "user.owner", b"team-a")
         except OSError:
-            pass  # a file system without attributes
+            pass  # the file system has no extended attributes
         tree.stamp()
 
     def spoil_app(self, node: str) -> None:
-        """A hundred files deleted, others altered, rights changed."""
+        """Deletes a hundred files and a symlink, overwrites other files, and changes a mode."""
         chance = random.Random(1)
         names = sorted(self.app(node).glob("data/*/*.bin"))
         for name in chance.sample(names, 100):
@@ -112,7 +112,7 @@ class Services:
         (self.app(node) / "current").unlink()
 
     def spoil_haproxy(self) -> None:
-        """No certificate, an empty map, and a configuration that haproxy refuses."""
+        """Deletes the certificate, empties the map, and makes the configuration invalid."""
         (self.etc / "site.pem").unlink()
         (self.etc / "greetings.map").write_text("")
         self.config.write_text(self.config.read_text().replace("frontend tls", "frontend plain tls ???"))

@@ -1,7 +1,7 @@
-"""What the repository engine takes beside its peers (repository.py), what grows with a repository (large.py), what
-the bus takes (fleet.py), what Kafka's source takes beside bare loops (kafka.py), and what services feel of being saved
-and restored (sources.py). Started by scripts/bench; never part of a test run. Numbers of one run are within about a
-tenth.
+"""Benchmarks: the repository engine compared with restic and rustic (repository.py), large indexes and directories
+(large.py), the bus and large clusters (fleet.py), the Kafka source compared with plain loops (kafka.py), and the effect
+of backups and restores on a service's clients (sources.py). scripts/bench runs them; no test does. Results vary by
+about a tenth from run to run.
 """
 
 import argparse
@@ -34,7 +34,7 @@ BUS_ROWS = {
 
 
 def bus(rounds: int, nodes: int = 200) -> None:
-    """The transport alone: server and nodes on this machine, the nodes' own CPU time included in the seconds."""
+    """Only the transport. Server and nodes share this machine, so the seconds include the nodes' CPU time."""
     program = places.BUILD / "tests" / "bus_bench"
     taken = []
     for _ in range(rounds):

@@ -1,7 +1,7 @@
-"""What a cluster of 200 nodes takes, and what a run costs beside the standalone verb: the half of `bench bus` with
-real programs. A controller, an agent process for each node, CURVE between them; the agents are tests/bench/null_agent,
-which knows one kind of source that saves a few zeros. All of them share this machine, so the seconds of a run contain
-the CPU time of all agents together.
+"""The cost of a cluster of 200 nodes, and the overhead of a run over the standalone verb: the half of `bench bus` with
+real programs. They are a controller and an agent process per node, connected by CURVE. The agents are
+tests/bench/null_agent, whose only kind of source saves a few zeros. All share this machine, so the seconds of a run
+include the CPU time of all agents.
 """
 
 import json
@@ -84,7 +84,7 @@ class Fleet:
                 [self._agent(), "run", "--config", str(configs[node])], cluster.directory / f"{node}.log"))
         wait_until("all agents connected", self._all_connected, 300)
         connected = time.monotonic() - started
-        # Each opens the repository once as it starts, which scrypt makes expensive on purpose.
+        # Each agent opens its repository once at start, which scrypt makes expensive on purpose.
         wait_until("the agents at rest", self._at_rest, 600)
         return [Row("all agents started and connected, s", connected),
                 Row("agents' CPU until they are at rest, s each", self._agents_cpu() / len(self.agents))]
@@ -153,7 +153,7 @@ class Fleet:
         ]
 
     def watch(self) -> list[Row]:
-        """While every node saves slowly and says so each second."""
+        """Measures the controller while every node runs a slow backup and reports progress each second."""
         cluster = self.cluster
         run_id = cluster.json("backup", "null/slow", "--no-wait")["runs"][0]["run"]
 
@@ -199,7 +199,7 @@ class Fleet:
 
 
 def overhead(directory: Path, rounds: int) -> list[Row]:
-    """One etcd, saved by the standalone verb and by a run in turns; both find the same state."""
+    """One etcd, saved in turns by the standalone verb and by a run, each after the same number of changes."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     etcd = EtcdCluster(directory / "etcd", "etcd").start()

@@ -1,9 +1,10 @@
-"""The Kafka source beside librdkafka alone and beside the engine alone, in one run: `scripts/bench kafka`.
+"""Compares the Kafka source with librdkafka alone and with the engine alone: `scripts/bench kafka`.
 
-A broker on this machine, with all it has in the page cache, so that three programs want the processors at once: the
-broker, librdkafka and the engine. A backup is measured beside a loop that consumes the same records and drops them
-(kafka_bench.cc), and beside the backup of files that hold the same bytes; a restore beside a loop that produces as many
-records like these. Each round runs all of them, another one first each time. Printed as it stands in docs/performance.md; what is not as promised is marked.
+The broker runs on this machine and has all data in the page cache, so broker, librdkafka and engine compete for the
+CPUs. A backup is compared with a loop that consumes and drops the same records (kafka_bench.cc), and with a backup of
+files that hold the same bytes. A restore is compared with a loop that produces as many records of the same form. Each
+round runs all of them and starts with a different one. Prints tables like those in docs/performance.md and marks
+results that miss a promise.
 """
 
 import os
@@ -20,7 +21,7 @@ from lib.places import SERVICES
 from repository import Holdfast, Taken, measure, tool
 
 RECORD_BYTES = 1000
-PROMISED_SPEED = 0.8  # of the slower one of those beside it
+PROMISED_SPEED = 0.8  # relative to the slower program that it is compared with
 PROMISED_MB = 256
 PROMISED_IDLE_SECONDS = 10
 WIDE_TOPICS = 3
@@ -28,7 +29,7 @@ WIDE_PARTITIONS = 500
 NARROW_TOPICS = 1500
 IDLE_RECORDS = 10
 
-# As Kafka's own scripts start a broker, not as tests do, who want it to be there soon.
+# The options of Kafka's own scripts. Tests use others, which start a broker faster.
 JAVA = {"KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_JVM_PERFORMANCE_OPTS": "-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20"}
 
 CONSUME, FILES, KAFKA = "consume and drop", "backup of the same as files", "backup"
@@ -86,7 +87,7 @@ class KafkaBench:
         self.throughput("plain", {}, {}, random=1.0)
 
     def zstd(self) -> None:
-        # The producer compresses, and the broker keeps it as it comes.
+        # The producer compresses, and the broker stores its batches unchanged.
         self.throughput("zstd", {"compression.codec": "zstd"}, {"compression.type": "producer"}, random=0.2)
 
     def throughput(self, name: str, properties: dict, config: dict, *, random: float) -> None:
@@ -145,14 +146,14 @@ class KafkaBench:
         return rows
 
     def stored(self) -> Saving:
-        """A repository that has the records."""
+        """Backs up the records; returns the agent with its repository."""
         program = Saving(self.directory, "stored", self.source())
         program.reset()
         program.call(program.backup())
         return program
 
     def stored_files(self) -> Path:
-        """What a snapshot has of the records, in the page cache."""
+        """Restores the records' files from a snapshot and reads them into the page cache."""
         program = self.stored()
         files = self.directory / "stored-files"
         program.call(program.argv("restore", "latest:kafka/main", "--to", str(files)))
@@ -211,7 +212,7 @@ class KafkaBench:
                 for number in range(IDLE_RECORDS)
             )
 
-    # -- what came of it
+    # -- results
 
     @staticmethod
     def show(title: str, rows: dict[str, list[Row]], size: int = 0) -> None:

@@ -1,6 +1,6 @@
-"""What grows with a repository: `scripts/bench index` opens an index of ten million blobs, one process per line
-(index_bench.cc); `scripts/bench directory` saves and restores a million files in one directory. Printed
-as it stands in docs/performance.md; what is not as promised is marked.
+"""Large repositories: `scripts/bench index` opens an index of ten million blobs, each time in a new process
+(index_bench.cc); `scripts/bench directory` saves and restores a million files in one directory. Prints tables like
+those in docs/performance.md and marks results that miss a promise.
 """
 
 import json
@@ -22,7 +22,7 @@ PROMISED_MB = 400
 
 
 def index(directory: Path, rounds: int, blobs: int = BLOBS) -> None:
-    """Takes 1.3 GB of disk while it runs."""
+    """Needs 1.3 GB of disk space while it runs."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as place:
 
@@ -59,7 +59,7 @@ def index(directory: Path, rounds: int, blobs: int = BLOBS) -> None:
 
 
 def _make_files(root: Path) -> None:
-    """Files of some bytes, no two alike."""
+    """Creates files of a few bytes, all different."""
     root.mkdir(parents=True)
     parent = os.open(root, os.O_DIRECTORY)
     for number in range(FILES):
@@ -81,7 +81,7 @@ def one_directory(directory: Path, rounds: int) -> None:
     table = Table(f"{FILES} files in one directory, median of {rounds}")
     program = Holdfast(directory, data)
     target = directory / "restored"
-    shutil.rmtree(target, ignore_errors=True)  # of a run that was ended
+    shutil.rmtree(target, ignore_errors=True)  # left by an interrupted run
     for number in range(rounds):
         program.reset()
         program.call(program.init())

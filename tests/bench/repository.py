@@ -1,10 +1,10 @@
-"""The repository engine beside stock restic and rustic, on the same data, in one run: `scripts/bench repository`.
+"""Compares the repository engine with stock restic and rustic on the same data: `scripts/bench repository`.
 
-Every line is the median of the rounds; in each round the programs run one after the other, the first of them another
-one each time. Data are in the page cache before anybody reads them, what is written is synced before the next program
-begins, repositories lie on one disk, peers keep no cache. Verification and encryption are on, everything else is each
-program's default. All have the same password, of a person; only for etcd's line `repository init` makes one, as it does
-by default. Prints Markdown, as it stands in docs/performance.md.
+Each line is the median of the rounds. In each round the programs run one after another and start with a different one.
+Data are in the page cache before a program reads them, and output is synced before the next program starts. All
+repositories are on one disk, and the peers use no cache. Verification and encryption are on; everything else is each
+program's default. All use the same password, as a person would choose it; only for etcd, `repository init`
+generates one, as it does by default. Prints tables like those in docs/performance.md.
 """
 
 import json
@@ -27,7 +27,7 @@ from lib.processes import Process
 PASSWORD = "secret"
 LATENCY_MILLISECONDS = 20
 SNAPSHOTS = 200
-PROMISED_PART = 55  # per cent that a backup stores that goes on after one that was killed at a half
+PROMISED_PART = 55  # per cent of a whole backup that may be stored after a backup killed halfway
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Taken:
 
 
 def measure(argv: list[str], env: dict[str, str]) -> Taken:
-    """Runs to the end; fails with all that was said if it fails."""
+    """Runs a command. If it fails, exits with its output."""
     with tempfile.TemporaryFile() as output:
         started = time.monotonic()
         child = subprocess.Popen(argv, stdout=output, stderr=output, env={**os.environ, **env})
@@ -192,7 +192,7 @@ class Rustic(Program):
 
 @dataclass
 class Table:
-    """What was measured: work -> program -> rounds."""
+    """Measurements: work -> program -> rounds."""
 
     title: str
     rounds: dict[str, dict[str, list[Taken]]] = field(default_factory=dict)
@@ -230,7 +230,7 @@ class RepositoryBench:
         directory.mkdir(parents=True, exist_ok=True)
 
     def data(self, name: str, *words: str) -> Path:
-        """Made once, and read into the page cache."""
+        """Creates the data if they do not exist, and reads them into the page cache."""
         data = self.directory / f"data-{name}"
         if not data.is_dir():
             print(f"bench: making the data of {name}", file=sys.stderr, flush=True)
@@ -248,10 +248,10 @@ class RepositoryBench:
                 work(programs[(number + i) % len(programs)])
 
     def main_work(self, name: str, data: Path) -> None:
-        """First and unchanged backup; restore and check, with the repository where the backup left it: in the page cache,
-        but for what Holdfast writes past it; and from the disk."""
+        """Measures a first and an unchanged backup. Then restore and check, once with the repository as the backup left
+        it (in the page cache, except what Holdfast writes around the cache) and once from the disk."""
         table = Table(f"{name}, median of {self.rounds}")
-        # Many are removed when all is measured: ext4 makes new files the slower the more went just before.
+        # Many files are removed only after all measurements: ext4 creates files more slowly after mass deletions.
         restored = self.directory / "restored"
         restored.mkdir()
         are_many = sum(path.is_file() for path in data.rglob("*")) > 1000
@@ -274,7 +274,7 @@ class RepositoryBench:
                 table.add(title, program, taken)
                 began = time.monotonic()
                 os.sync()
-                if title.startswith("restore"):  # Holdfast syncs by itself, its peers leave it to the kernel
+                if title.startswith("restore"):  # Holdfast syncs; its peers leave that to the kernel
                     durable = replace(taken, seconds=taken.seconds + time.monotonic() - began)
                     table.add(f"{title}, until it is durable", program, durable)
             table.repositories[program.name] = megabytes(program.repository)
@@ -288,7 +288,7 @@ class RepositoryBench:
         shutil.rmtree(restored)
 
     def prune(self) -> None:
-        """200 snapshots of a tree of which a fiftieth changes each time; every second one is forgotten."""
+        """Prunes after every second of 200 snapshots was forgotten. A fiftieth of the tree changes between them."""
         data = self.directory / "data-prune"
         shutil.rmtree(data, ignore_errors=True)
         run([tool("bench_data"), "small", str(data), "10000"])
@@ -317,7 +317,7 @@ class RepositoryBench:
         table.show()
 
     def etcd(self) -> None:
-        """A database of about 1 GB: durable in the repository, against `etcdctl snapshot save` into a plain file."""
+        """Saves a database of about 1 GB durably in the repository, compared with `etcdctl snapshot save` to a file."""
         cluster = EtcdCluster(self.directory / "etcd", "etcd").start()
         cluster.fill(400_000, value_bytes=2000)
         table = Table(f"etcd, a database of 1 GB, median of {self.rounds}")
@@ -347,7 +347,7 @@ class RepositoryBench:
         table.show()
 
     def s3(self) -> None:
-        """`big` into a MinIO that is 20 ms away."""
+        """Backs up `big` to a MinIO with 20 ms of latency."""
         data = self.data("big", "large", "16", "128")
         table = Table(f"big to MinIO, {LATENCY_MILLISECONDS} ms away, median of {self.rounds}")
 
@@ -379,7 +379,7 @@ class RepositoryBench:
         table.show()
 
     def verification(self) -> None:
-        """What `extra_verify` costs: the first backup of `big` with and without."""
+        """The cost of `extra_verify`: the first backup of `big` with and without it."""
         data = self.data("big", "large", "16", "128")
         table = Table(f"first backup of big, with and without extra_verify, median of {self.rounds}")
         program = Holdfast(self.directory, data)
@@ -394,7 +394,7 @@ class RepositoryBench:
         table.show()
 
     def stages(self) -> None:
-        """What each stage costs by itself."""
+        """The cost of each stage alone."""
         print("\n### stages, seconds of one core per GiB of content\n")
         print("| stage | random | log |\n|---|---:|---:|")
         printed = run([tool("stage_bench"), str(self.directory)], timeout=1800).stdout
@@ -402,7 +402,7 @@ class RepositoryBench:
             print(f"| {stage['stage']} | {stage['random']:.2f} | {stage['log']:.2f} |", flush=True)
 
     def scaling(self) -> None:
-        """Cores, files, bytes: ours alone."""
+        """How backups scale with cores, files and bytes. Without peers."""
         table = Table("scaling, one round each")
         everything = sorted(os.sched_getaffinity(0))
         cases = [
@@ -425,7 +425,7 @@ class RepositoryBench:
         table.show()
 
     def interrupted(self) -> None:
-        """A first backup of 20 GiB, killed at half: how much the next one stores again."""
+        """Kills a first backup of 20 GiB halfway, and measures how much the next one stores."""
         data = self.data("large-20", "large", "160", "128")
         size = sum(file.stat().st_size for file in data.iterdir())
         program = Holdfast(self.directory, data)
@@ -448,7 +448,7 @@ class RepositoryBench:
 
     @staticmethod
     def _kill_backup(argv: list[str], after_bytes: int) -> int:
-        """Kills it at the first progress line with that many bytes; returns the number reported."""
+        """Kills the backup at the first progress line with that many bytes; returns the number reported."""
         with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
             for line in child.stderr:
                 progress = json.loads(line) if line.startswith("{") else {}
@@ -475,7 +475,7 @@ def show_machine(versions: list[str]) -> None:
 
 
 USUAL_PARTS = ("big", "small", "prune", "etcd", "s3", "verification", "stages")
-ALONE = ("verification", "stages", "scaling", "interrupted")  # without a peer beside it
+ALONE = ("verification", "stages", "scaling", "interrupted")  # not compared with peers
 PARTS = (*USUAL_PARTS, "scaling", "interrupted")
 
 

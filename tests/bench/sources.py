@@ -20,25 +20,25 @@ from repository import drop_from_page_cache, measure, tool
 REQUESTS = 20_000
 
 ZNODES = 1_000_000
-ZNODE_BYTES = 420  # of data: about 500 with what a snapshot has of a node beside them
+ZNODE_BYTES = 420  # of data; a node takes about 500 in a snapshot
 WRITES_PER_SECOND = 2_000
 WRITERS = 40
 ROUNDS = 7
 SLOW_MIB_S = 20
-WARM_UP_SECONDS = 30  # until Java has compiled what it needs
+WARM_UP_SECONDS = 30  # until Java has compiled the hot code
 REST_SECONDS = 3
-PROMISED_LATENCY = 1.25  # of the baseline's
+PROMISED_LATENCY = 1.25  # relative to the baseline
 PROMISED_READ_SECONDS = 3
 
 BLOCKS = 88
 BLOCK_SECONDS = 7200
 BLOCK_SERIES = 1000
-BLOCK_SAMPLES = 3000  # of each series: 25 MB, as they do not compress
+BLOCK_SAMPLES = 3000  # per series: 25 MB per block, because the samples do not compress
 SCRAPES = 10
 
 
 def haproxy(directory: Path, rounds: int) -> None:
-    """Restores in place of files and of what only the process knew, while it is asked all the time."""
+    """Restores files and runtime state in place under continuous requests."""
     seconds, requests, failed = [], 0, 0
     for _ in range(rounds):
         shutil.rmtree(directory, ignore_errors=True)
@@ -71,7 +71,7 @@ def haproxy(directory: Path, rounds: int) -> None:
 
 @dataclass
 class Writes:
-    """How long writes took, by when they were due; seconds of the monotonic clock."""
+    """When each write was due and how long it took, in seconds; `due` is of the monotonic clock."""
 
     due: list[float]
     took: list[float]
@@ -110,7 +110,7 @@ class LargeEnsemble:
             shutil.copy(made, place)
         made.unlink()
         self.zookeeper.start()
-        # It took a snapshot when it was elected.
+        # The leader took a snapshot when it was elected.
         self.number = self.zookeeper.leader()
         self.member = self.zookeeper.members[self.number]
 
@@ -118,7 +118,7 @@ class LargeEnsemble:
         return {"kind": "zookeeper", "config": str(self.member.config)}
 
     def read(self) -> list[str]:
-        """What our reader says of the member's files, the seconds first."""
+        """The output of our reader for the member's files, in words. The first is the duration in seconds."""
         return run([tool("zookeeper_bench"), "read", str(self.member.data_dir), str(self.member.log_dir)]).stdout.split()
 
     def writers(self, output: Path) -> subprocess.Popen:
@@ -129,15 +129,15 @@ class LargeEnsemble:
 
 
 class Meanwhile:
-    """What is done while writes go on. Each returns when it began and ended."""
+    """What runs during the writes. Each method returns when it began and ended."""
 
     def __init__(self, ensemble: LargeEnsemble, program: Saving):
         self.ensemble = ensemble
         self.program = program
-        self.seconds = 0.0  # that the last backup took, and so what it is compared with
+        self.seconds = 0.0  # duration of the last fast backup, which nothing() copies
 
     def backup(self, **options) -> tuple[float, float]:
-        """Into an empty repository, as all is new then."""
+        """Backs up into an empty repository, so that everything is new."""
         self.program.source = self.ensemble.source() | {"name": "main"} | options
         self.program.reset()
         begin = time.monotonic()
@@ -158,7 +158,7 @@ class Meanwhile:
         return begin, time.monotonic()
 
     def idle_loops(self) -> tuple[float, float]:
-        """An endless loop per processor, in the idle scheduling class."""
+        """Runs an endless loop per processor in the idle scheduling class."""
         argv = ["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"]
         loops = [subprocess.Popen(argv) for _ in range(os.cpu_count() or 1)]
         try:
@@ -169,7 +169,7 @@ class Meanwhile:
                 loop.wait()
 
     def rounds(self, count: int) -> list[dict[str, tuple[float, float]]]:
-        """Each of them in every round, each time another one first."""
+        """Runs each of them in every round, and starts each round with a different one."""
         self.fast_backup()
         works = {"baseline": self.nothing, "backup": self.fast_backup, "slow": self.slow_backup, "loops": self.idle_loops}
         rounds = []
@@ -184,7 +184,7 @@ class Meanwhile:
 
 
 def zookeeper(directory: Path, _rounds: int) -> None:
-    """Writes to an ensemble while a member is saved, and without; and our reader alone."""
+    """Writes to an ensemble with and without a backup of a member. Also measures our reader alone."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     ensemble = LargeEnsemble(directory)
@@ -245,7 +245,7 @@ def show_zookeeper(rounds: list[dict[str, tuple[float, float]]], writes: Writes)
 
 
 def ulid(number: int) -> str:
-    """Any that no other block has."""
+    """A different one for each number."""
     letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     return "01" + "".join(random.Random(number).choices(letters, k=24))
 
@@ -303,8 +303,8 @@ def cached_pages(files: list[Path]) -> int:
 
 
 def counted_backup(program: Saving) -> tuple[dict, int]:
-    """What the source's report says, and the bytes that the process read by the kernel's count: of whatever file."""
-    argv = [*program.backup(), "--json"]  # with progress as errors, line by line
+    """The source's report, and the bytes that the process read from any file, as counted by the kernel."""
+    argv = [*program.backup(), "--json"]  # progress goes to stderr
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     report = child.stdout.read()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -315,7 +315,7 @@ def counted_backup(program: Saving) -> tuple[dict, int]:
 
 
 def prometheus(directory: Path, _rounds: int) -> None:
-    """What a second backup reads of blocks that the first one has."""
+    """Measures how much a second backup reads of blocks that the first one saved."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     endpoint = MetricsEndpoint()
@@ -334,7 +334,7 @@ def prometheus(directory: Path, _rounds: int) -> None:
         wait_until("more scrapes", lambda: endpoint.turns > 2 * SCRAPES)
         new = blocks.add()
         before = -1
-        while before != cached_pages(closed):  # what the server maps stays
+        while before != cached_pages(closed):  # pages that the server has mapped stay
             for block in blocks.made[:-1]:
                 drop_from_page_cache(block)
             before = cached_pages(closed)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""kill -9 of a controller, an agent and a composer at every named place of a backup, in 20 runs at once.
+"""Kills a controller, an agent or a composer with SIGKILL at every crash point of a backup, during 20 concurrent runs.
 
-The one that is to die is started with HOLDFAST_CRASH_POINT; 20 runs are ordered, of an etcd of three members and of
-19 sources of files on three nodes; when it is dead, the other side is killed, too, and both are started again. Then
-    - every run is over within 60 seconds, and well where its node was never killed;
-    - a run has at most one snapshot of a source, and the catalog names exactly those that the repository has;
-    - the next run over everything is done, no lock stays, and stock restic finds nothing wrong with the repository.
+The process to be killed runs with HOLDFAST_CRASH_POINT. The test orders 20 runs: of an etcd with three members and of
+19 file sources on three nodes. When the process has died, the test kills the other side too and restarts both. Then
+    - every run ends within 60 seconds, with success if its node was not killed;
+    - a run has at most one snapshot of a source, and the catalog lists exactly the snapshots in the repository;
+    - the next run of all sources succeeds, no lock is left, and stock restic finds no errors in the repository.
 
     cluster_crash_points.py SCENARIO     save | compose | journal | catalog | list
 """
@@ -30,7 +30,7 @@ SECONDS_TO_THE_END = 60
 # An agent killed while writing a snapshot keeps its lock this long, because the write may still complete.
 SECONDS_TO_LAND = 60
 
-# Crash points, and at which passing to crash; the first passings of many runs are close together.
+# Crash points, and the passings at which to crash. With many runs, the first passings are close together.
 SCENARIOS: dict[str, dict[str, list[int]]] = {
     "save": {
         "repository.lock.after_put": [1],  # consecutive tasks share their lock
@@ -53,7 +53,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "database.after_commit": [2, 8, 25],
     },
     "catalog": {
-        # Messages that arrive together are committed together: twenty runs take some forty commits.
+        # Messages that arrive together are committed together: twenty runs take about forty commits.
         "database.before_commit": [2, 6, 25],
         "database.after_commit": [1, 4, 14],
     },
@@ -156,7 +156,7 @@ class ClusterCrashes(Case):
         def all_over() -> bool:
             known = {one["run"]: one for one in self.cluster.json("run", "list", "--limit", "0")["runs"]}
             self.assertLessEqual(set(runs), set(known))
-            # Runs that were recorded before the controller could answer count, too.
+            # Includes runs that the controller recorded but died before confirming.
             views.update((run, view) for run, view in known.items() if run not in self.runs)
             return all(view["ended"] for view in views.values())
 
@@ -216,22 +216,22 @@ class ClusterCrashes(Case):
 
 
 class Save(ClusterCrashes):
-    def test_an_agent_that_saves(self) -> None:
+    def test_runs_end_after_an_agent_dies_while_saving(self) -> None:
         self.walk("save")
 
 
 class Compose(ClusterCrashes):
-    def test_a_composer(self) -> None:
+    def test_runs_end_after_the_composer_dies(self) -> None:
         self.walk("compose")
 
 
 class Journal(ClusterCrashes):
-    def test_an_agent_that_records(self) -> None:
+    def test_runs_end_after_an_agent_dies_at_a_journal_commit(self) -> None:
         self.walk("journal")
 
 
 class Catalog(ClusterCrashes):
-    def test_a_controller_that_records(self) -> None:
+    def test_runs_end_after_the_controller_dies_at_a_catalog_commit(self) -> None:
         self.walk("catalog")
 
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""kill -9 at every named crash point, in the real program.
+"""Kills the real program with SIGKILL at every crash point.
 
-The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself by SIGKILL there. Afterwards
-    - `restic unlock` clears what locks are left, and `restic check --read-data` finds nothing;
-    - every snapshot that was there before comes back identical;
-    - a snapshot that the killed run made is whole, or not there;
-    - a restore in place is, after the next start of the agent, wholly done or wholly undone.
-Every name in common/base/crash_point.h must have been reached by at least one scenario.
+The program runs with HOLDFAST_CRASH_POINT=NAME or NAME:k and kills itself there. Afterwards
+    - `restic unlock` removes all remaining locks, and `restic check --read-data` finds no errors;
+    - every earlier snapshot restores identically;
+    - a snapshot of the killed run is complete or does not exist;
+    - after the agent's next start, a restore in place is either complete or undone.
+A scenario, or a test named in ELSEWHERE, must reach every name in common/base/crash_point.h.
 
-    crash_points.py SCENARIO     init | backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget |
-                                 key_add | passwd | prune | repair_index | repair_packs | copy | import | save_services |
-                                 restore_services | list
+    crash_points.py SCENARIO     init | backup | compose | restore_to | in_place_files | in_place_haproxy | rollback |
+                                 forget | key_add | passwd | prune | repair_index | repair_packs | copy | import |
+                                 save_services | restore_services | list
 """
 
 import hashlib
@@ -99,7 +99,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     "compose": _COMPOSING,
     "restore_to": _EXTRACTING | {"repository.lock.after_put": [1]},
     "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
-    # Runtime state is saved, ready for the reload, loaded, restored.
+    # Runtime state is saved, prepared for the reload, loaded, restored.
     "in_place_haproxy": _SWAPPING | {"haproxy.live.handover": [1, 2, 3, 4]},
     "rollback": {"swap.rollback": [1, 2]},
     "forget": {"repository.lock.after_put": [1], "jobs.forget.after_remove": [1, 2]},
@@ -143,7 +143,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "jobs.part.after_save": [1, 2, 3, 4],
         "repository.snapshot.after_put": [3],
     },
-    # Logs, then the snapshot, into the places of a member that has a dataLogDir.
+    # First the logs, then the snapshot, for a member with a dataLogDir.
     "restore_services": {
         "zookeeper.stage.swap": [1, 2, 3],
         "zookeeper.znode.after_create": [1, 3],
@@ -274,7 +274,7 @@ class FilesCrashes(Crashes):
 
 
 class Backup(FilesCrashes):
-    def test_backup(self) -> None:
+    def test_killed_backup_loses_no_snapshot(self) -> None:
         self.keep()
 
         def body(point: str, passing: int) -> None:
@@ -308,7 +308,7 @@ class Backup(FilesCrashes):
 class Compose(Crashes):
     """One process saves parts of three nodes and composes their snapshot. It is killed and resumes from its journal."""
 
-    def test_compose(self) -> None:
+    def test_killed_composer_resumes_from_its_journal(self) -> None:
         template = self.directory / "template"
         nodes = ["n1", "n2", "n3"]
         ring = Ring(self.directory / "work", nodes, self.directory / "cache")
@@ -351,7 +351,7 @@ class Compose(Crashes):
 
 
 class RestoreTo(FilesCrashes):
-    def test_restore_to(self) -> None:
+    def test_killed_restore_changes_neither_repository_nor_live_tree(self) -> None:
         self.keep()
 
         def body(point: str, passing: int) -> None:
@@ -383,7 +383,7 @@ class InPlace(FilesCrashes):
 
 
 class InPlaceFiles(InPlace):
-    def test_in_place(self) -> None:
+    def test_killed_restore_in_place_is_done_or_undone(self) -> None:
         self.keep()
 
         def body(point: str, passing: int) -> None:
@@ -401,7 +401,7 @@ class InPlaceFiles(InPlace):
 
 
 class Rollback(InPlace):
-    def test_killed_again_while_it_is_undone(self) -> None:
+    def test_killed_rollback_is_completed_at_the_next_start(self) -> None:
         self.keep()
 
         def body(point: str, passing: int) -> None:
@@ -415,7 +415,7 @@ class Rollback(InPlace):
 
 
 class Forget(FilesCrashes):
-    def test_forget(self) -> None:
+    def test_killed_forget_removes_the_oldest_first(self) -> None:
         """The oldest snapshots go first, so the remaining ones are the newest."""
         made = [self.first]
         made += [self.agent.json("backup", "files/app")["sources"][0]["snapshot"] for _ in range(3)]
@@ -438,7 +438,7 @@ class Forget(FilesCrashes):
 
 
 class Passwd(FilesCrashes):
-    def test_passwd(self) -> None:
+    def test_killed_passwd_leaves_a_valid_password_file(self) -> None:
         """The password file opens the repository at any moment. The old password works until the new one does."""
         self.keep()
 
@@ -465,8 +465,8 @@ class Passwd(FilesCrashes):
 
 
 class RepairIndex(FilesCrashes):
-    def test_repair_index(self) -> None:
-        """Two index files are damaged, and one is gone."""
+    def test_killed_index_repair_can_be_repeated(self) -> None:
+        """Two index files are damaged, and one is missing."""
         for version in ("third", "fourth"):
             self._write(version)
             self.agent.run("backup", "files/app")
@@ -491,8 +491,8 @@ class RepairIndex(FilesCrashes):
 
 
 class Prune(FilesCrashes):
-    def test_prune(self) -> None:
-        """A snapshot between two others is forgotten, and the last one needs a part of its packs."""
+    def test_killed_prune_loses_nothing_and_can_be_repeated(self) -> None:
+        """The second of three snapshots is forgotten. The last one needs a part of its packs."""
         self.agent.run("backup", "files/app")
         for path in sorted(self.live.rglob("*"))[::4]:
             if path.is_file() and not path.is_symlink():
@@ -521,7 +521,7 @@ class Prune(FilesCrashes):
 
 
 class Init(Crashes):
-    def test_init(self) -> None:
+    def test_killed_init_can_be_repeated(self) -> None:
         """After a crash, `init` works again once the key is removed, as the error says. A finished repository opens."""
         work = self.directory / "work"
 
@@ -547,7 +547,7 @@ class Init(Crashes):
 
 
 class KeyAdd(FilesCrashes):
-    def test_key_add(self) -> None:
+    def test_killed_key_add_can_be_repeated(self) -> None:
         """The new key's password file remains, and finally opens the repository."""
         other = self.work / "other-password"
         self.keep()
@@ -568,7 +568,7 @@ class KeyAdd(FilesCrashes):
 
 
 class RepairPacks(FilesCrashes):
-    def test_repair_packs(self) -> None:
+    def test_killed_pack_repair_loses_no_data(self) -> None:
         """Intact packs lose no data."""
         self.agent.run("backup", "files/app")
         last = self.snapshots()[-1]
@@ -594,7 +594,7 @@ class RepairPacks(FilesCrashes):
 
 
 class Copy(FilesCrashes):
-    def test_copy(self) -> None:
+    def test_killed_copy_is_finished_by_the_next(self) -> None:
         self.agent.run("backup", "files/app")
         originals = dict(zip(self.snapshots(), (self.old, self.new), strict=True))
         there = Restic(self.work / "offsite", self.work / "password", self.directory / "cache")
@@ -627,7 +627,7 @@ class Copy(FilesCrashes):
 
 
 class Import(FilesCrashes):
-    def test_import(self) -> None:
+    def test_killed_import_can_be_repeated(self) -> None:
         """Imports an archive of a snapshot whose data is gone from the repository."""
         self.agent.run("export", self.first, "--to", str(self.work))
         (archive,) = self.work.glob("*.tar.zst")
@@ -695,7 +695,7 @@ class InPlaceHaproxy(Crashes):
         weights = [int(words[7]) for words in servers if words[3:4] == ["s1"]]
         return get(self.edge.port)[1], *map(int, rows), *weights
 
-    def test_in_place(self) -> None:
+    def test_killed_restore_in_place_leaves_matching_files_and_runtime_state(self) -> None:
         known = {"v1": ("v1 one", 1, 1), "v2": ("v2 two", 2, 2)}
 
         def body(point: str, passing: int) -> None:
@@ -725,7 +725,7 @@ class InPlaceHaproxy(Crashes):
 
 
 class Services(Crashes):
-    """An agent that saves one service of each kind. The services run all the time."""
+    """An agent that saves four services, which keep running."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -771,7 +771,7 @@ class Services(Crashes):
 
 
 class SaveServices(Services):
-    def test_save(self) -> None:
+    def test_killed_backup_leaves_only_intact_snapshots(self) -> None:
         self.save_all()
         with self.zookeeper.client() as client:
             client.create("/later", b"x")
@@ -816,9 +816,9 @@ class SaveServices(Services):
 
 
 class RestoreServices(Services):
-    """An unfinished restore leaves nothing, or the same command resumes it."""
+    """A killed restore leaves nothing, or the same command resumes it."""
 
-    def test_restore(self) -> None:
+    def test_killed_restore_leaves_nothing_or_can_be_resumed(self) -> None:
         with self.zookeeper.client() as client:
             client.fill(create(f"/app{name}", name.encode()) for name in ("", "/a", "/b", "/c"))
         for number in range(4):
@@ -837,7 +837,7 @@ class RestoreServices(Services):
         places = [directory / "version-2" for directory in (log, data)]
         arguments = ["restore", self.saved["zookeeper"], "--stage-data-dir", str(data), "--stage-data-log-dir", str(log)]
         self.crash(point, passing, *arguments)
-        # Logs first: a server does not start from logs alone.
+        # Logs come first, because a server does not start from logs alone.
         self.assertEqual([place.exists() for place in places], [passing > 1, passing > 2])
         if passing > 1:
             self.assertIn("already exists", self.agent.run(*arguments, expect=None).stderr)

@@ -1,4 +1,4 @@
-"""Parts of two and of three nodes, composed into one snapshot, and read by stock restic."""
+"""Parts of two or three nodes are composed into one snapshot, which stock restic reads."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Compose(Case):
             saved = top / "members" / node / "files" / str(own).lstrip("/")
             self.assertEqual(differences(scan(own), scan(saved)), [], node)
 
-    def test_parts_of_several_nodes(self) -> None:
+    def test_parts_of_several_nodes_become_one_snapshot(self) -> None:
         for nodes in (["n1", "n2"], ["n1", "n2", "n3"]):
             with self.subTest(len(nodes)):
                 ring, snapshot = self.compose(nodes)
@@ -58,7 +58,7 @@ class Compose(Case):
                 self.assertEqual(entry["bytes"], sum(file["size"] for file in files))
                 self.assertGreater(entry["bytes_added"], 20 * 120_000)
 
-    def test_a_second_composer_and_the_next_run(self) -> None:
+    def test_composing_again_gives_the_same_snapshot_and_a_new_run_another(self) -> None:
         ring, snapshot = self.compose(["n1", "n2", "n3"])
         sealed = (ring.directory / "state" / "sealed").read_bytes()
         self.assertEqual(hashlib.sha256(sealed).hexdigest(), snapshot)

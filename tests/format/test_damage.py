@@ -28,7 +28,7 @@ class Damage(Case):
         # Without a cache, so that restic reads only the repository.
         self.restic = Restic(self.repository, self.password, self.directory / "cache", arguments=("--no-cache",))
         self.restic.init_cheaply()
-        # Content of one snapshot, of all, with several names, and a file of many blobs.
+        # Content of one snapshot and of all, content with several names, and a file of many blobs.
         self.tree.file("kept", b"in all of them\n")
         self.tree.file("deep/er/kept", b"in all of them\n")
         self.tree.random_file("large", 12 << 20, seed=1)
@@ -47,7 +47,7 @@ class Damage(Case):
         index = [self.restic.cat("index", one) for one in self.names("index")]
         self.packs = {pack["id"]: pack["blobs"] for one in index for pack in one["packs"]}
 
-    # --- the repository and what is done to it
+    # --- the repository and its damage
 
     def names(self, folder: str) -> list[str]:
         return sorted(path.name for path in (self.repository / folder).iterdir())
@@ -150,7 +150,7 @@ class Damage(Case):
 
     # --- the tests
 
-    def test_a_damaged_pack(self) -> None:
+    def test_damaged_pack_is_reported_as_by_restic(self) -> None:
         for path in self.packs_of("data"):
             with self.spoiled(path, flip_at(3)):
                 ours = self.findings("--read-data")
@@ -164,7 +164,7 @@ class Damage(Case):
                 self.assertEqual(self.by_pack(ours, path.name), self.affected(ours))
                 self.assertNotEqual(self.affected(ours), set())
 
-    def test_a_missing_pack(self) -> None:
+    def test_missing_pack_is_reported_as_by_restic(self) -> None:
         for path in self.packs_of("data"):
             with self.spoiled(path, lambda content: None):
                 # Without --read-data: stock restic retries reads of missing files for minutes.
@@ -178,7 +178,7 @@ class Damage(Case):
                     self.assertEqual(self.affected(ours), self.needing(blobs))
                     self.assertEqual(self.by_pack(ours, path.name), self.affected(ours))
 
-    def test_a_damaged_pack_of_directories(self) -> None:
+    def test_damaged_tree_pack_is_reported_as_by_restic(self) -> None:
         for path in self.packs_of("tree"):
             with self.spoiled(path, flip_at(3)):
                 theirs = self.named_by_restic(self.packs, "--read-data")
@@ -191,7 +191,7 @@ class Damage(Case):
                     self.assertEqual(self.named(ours, "blob"), blobs)
                     self.assertEqual(self.affected(ours), lost)
 
-    def test_a_damaged_index(self) -> None:
+    def test_damaged_index_is_reported_as_by_restic(self) -> None:
         names = self.names("index")
         self.assertGreater(len(names), 1)
         for name in names:
@@ -203,7 +203,7 @@ class Damage(Case):
                 self.assertEqual(self.lost(), {(one, path) for one, all in self.healthy.items() for path in all})
                 self.assertEqual(self.restored(self.snapshots[0], by_us=True), {})
 
-    def test_a_damaged_snapshot(self) -> None:
+    def test_damaged_snapshot_is_reported_as_by_restic(self) -> None:
         for name in self.snapshots:
             with self.spoiled(self.repository / "snapshots" / name, flip_at(2)):
                 ours = self.findings("--read-data")
@@ -213,7 +213,7 @@ class Damage(Case):
                 # This snapshot is lost entirely, the others not at all.
                 self.assertEqual(self.lost(), {(name, path) for path in self.healthy[name]})
 
-    def test_a_truncated_key(self) -> None:
+    def test_truncated_key_is_reported_as_by_restic(self) -> None:
         (first,) = self.names("keys")
         other = self.directory / "other-password"
         other.write_text("another secret\n")

@@ -18,7 +18,7 @@ SNAPSHOTS = ("first", "second")
 
 
 def entries(text: str) -> dict[str, str]:
-    """Path -> expected entry, both in the form of expect.py."""
+    """Path -> the rest of its line, in the form of expect.py."""
     return {path: rest for rest, _, path in (line.rpartition(" ") for line in text.splitlines())}
 
 
@@ -65,11 +65,11 @@ class Frozen(Case):
         found = entries(describe(top)) if top.is_dir() else {}
         expected = entries((golden / f"{SNAPSHOTS[number]}.txt").read_text())
         shutil.rmtree(target)
-        # Regular files only: stock restic 0.14 does not restore everything about the others.
+        # Regular files only: stock restic 0.14 does not restore all attributes of other entries.
         files = {path: rest.split() for path, rest in expected.items() if rest.startswith("file")}
         return {path for path, rest in files.items() if found.get(path, "").split()[-1:] != rest[-1:]}
 
-    def test_healthy(self) -> None:
+    def test_undamaged_copies_pass_every_check_and_restore(self) -> None:
         for golden in sorted(HERE.glob("*/about.json")):
             golden = golden.parent
             with self.subTest(golden.name):
@@ -82,7 +82,7 @@ class Frozen(Case):
                     for by_us in (False, True):
                         self.assertEqual(self.wrong_after(golden, about, number, by_us=by_us), set())
 
-    def test_damaged(self) -> None:
+    def test_damage_is_reported_as_by_restic(self) -> None:
         for golden in sorted(HERE.glob("*/about.json")):
             golden = golden.parent
             about = json.loads((golden / "about.json").read_text())
@@ -107,8 +107,7 @@ class Frozen(Case):
             self.assertIn(name[:8], ours.stdout + ours.stderr)
             return
         if damage["says"] == "file" and damage["file"].startswith("index/"):
-            # Neither program finds more before the index is rebuilt; then all data is back. 3: damage was found and
-            # named.
+            # Neither program finds more before the index is rebuilt; then all data is back. 3: damage was found.
             self.agent.run("repository", "repair", "index", expect=3 if damage["do"] == "flip" else 0)
             self.restic.check()
             for number in range(2):
@@ -148,7 +147,7 @@ def _unescape(match: re.Match) -> str:
 
 
 def as_shown(path: str) -> str:
-    """JSON cannot hold bytes that are not UTF-8."""
+    """The path as our check shows it: JSON cannot hold bytes that are not UTF-8."""
     return unquote_to_bytes(path).decode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""A directory of a million entries, which is one blob of some hundred megabytes: stock restic finds no fault in it."""
+"""A directory of a million entries is one blob of hundreds of megabytes. Stock restic finds no errors in it."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ ENTRIES = 1_000_000
 
 
 class Million(Case):
-    def test_one_directory(self) -> None:
+    def test_directory_of_a_million_entries_passes_our_check_and_restics(self) -> None:
         place = make_directory(self, memory=3 << 30)
         many = place / "tree" / "many"
         many.mkdir(parents=True)

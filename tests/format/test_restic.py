@@ -1,5 +1,5 @@
-"""Stock restic and we in each other's repositories: both back up, both restore, both check, and the same
-directory gives the same tree blobs. With the restic of today, and with Debian 12's."""
+"""Holdfast and stock restic, the current one and Debian 12's, use each other's repositories: both back up, restore and
+check, and the same directory gives the same tree blobs."""
 
 import json
 import os
@@ -152,15 +152,15 @@ class Both(Case):
         self.restic_restores(by_restic, "")
         self.restic_restores(by_us, "files/tree/data")
 
-    def test_ours_first(self) -> None:
+    def test_both_use_our_repository(self) -> None:
         self.ours("init")
         self.alternate()
 
-    def test_restic_first(self) -> None:
+    def test_both_use_a_repository_of_restic(self) -> None:
         self.restic("init", "--repository-version", "2")
         self.alternate()
 
-    def test_restic_tends_what_we_wrote(self) -> None:
+    def test_forget_prune_tag_and_index_rebuild_by_restic_keep_our_snapshots(self) -> None:
         """After forget and prune by stock restic, our other snapshots are intact and backups continue."""
         self.ours("init")
         first = self.ours_backup()
@@ -190,7 +190,7 @@ class Both(Case):
         self.assertNotIn("/zeros", self.restic("ls", rewritten["id"]))
         self.check()
 
-    def test_what_restic_cannot_keep(self) -> None:
+    def test_entries_that_restic_cannot_preserve_are_restored(self) -> None:
         """Entries that only we preserve; stock restic finds no errors in them."""
         tree = Tree(self.source)
         (self.source / "zeros").unlink()  # replaced by a file with a hole
@@ -233,16 +233,16 @@ class Both(Case):
 
 class BothWithAnOldOne(Both):
     service = "restic"
-    link_target = b'<&>"\\\x01\xe2\x80\xa8'  # its Go encodes \b and \f differently
+    link_target = b'<&>"\\\x01\xe2\x80\xa8'  # its Go version encodes \b and \f differently
     test_restic_rewrites_what_we_wrote = None  # unsupported
     test_reuse = None  # tests only our program
 
-    def test_the_largest_packs_of_restic(self) -> None:
-        """Of 128 MiB, with chunks of 8 MiB among theirs: we read them, and take of them what we have, too. (A restic
-        of today shares blobs out among several packs at a time, and would need a lot more of them.)"""
+    def test_largest_packs_of_restic_are_read(self) -> None:
+        """restic writes packs of 128 MiB with chunks of up to 8 MiB. We read them and reuse their blobs. (Current
+        restic fills several packs at a time and would need much more data.)"""
         tree = Tree(self.source)
         tree.random_file("large", 140 << 20, seed=4)
-        tree.file("even", b"\xaa" * (24 << 20))  # has no place to cut
+        tree.file("even", b"\xaa" * (24 << 20))  # no chunk boundary, so chunks have the maximum size
         tree.stamp()
         self.restic("init", "--repository-version", "2")
         self.restic("backup", "--pack-size", "128", str(self.source))

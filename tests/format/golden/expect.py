@@ -1,9 +1,9 @@
-"""What a directory must be once it is restored, one line an entry, by ascending path:
+"""The entries that a restored directory must have, one per line, sorted by path:
 
     TYPE MODE MTIME SIZE CONTENT PATH
 
 TYPE is file, dir, link or fifo. MTIME is in nanoseconds. CONTENT is the SHA-256 of a file, the target of a link, or
-"-". Targets and paths are percent-encoded. A link has neither mode nor size that would mean something.
+"-". Targets and paths are percent-encoded. A link has the mode "-"; only files have a size other than 0.
 """
 
 import hashlib

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Creates a frozen repository with two snapshots, and a list of what each must restore to. Run once per writer and version;
-the result is never created again (README.md).
+"""Creates a frozen repository with two snapshots, and for each a list of the entries that it must restore. Run once per
+writer and version; the result is never created again (README.md).
 
     make.py restic  RESTIC_0_14  NAME
     make.py holdfast HOLDFAST_AGENT NAME
 
-writes tests/format/golden/NAME: `repository/`, `password`, `first.txt` and `second.txt` (expect.py says in which
-form), and `about.json`. Does not need root. The source is in /tmp/holdfast-golden, which must not exist.
+writes tests/format/golden/NAME: `repository/`, `password`, `first.txt` and `second.txt` (expect.py describes them), and
+`about.json`. Does not need root. The source is in /tmp/holdfast-golden, which must not exist.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What all scripts in scripts/exit have in common: they report errors to the operator."""
+"""Every script in scripts/exit reports a source without a snapshot."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ SCRIPTS = ROOT / "scripts" / "exit"
 
 
 class WaysOut(Case):
-    def test_a_source_that_no_snapshot_is_of(self) -> None:
+    def test_source_without_a_snapshot_is_named(self) -> None:
         agent = Agent(write_config(self.directory, [{"kind": "files", "name": "app", "paths": [str(self.directory)]}]))
         agent.run("repository", "init")
         restic = Path(service_program("restic", "restic")).parent

@@ -45,7 +45,7 @@ class Notes(Lists):
         self.assertTrue(lines[0].endswith("  NOTE"), lines)
         self.assertTrue(lines[1].endswith(f"  keep  {note}"), lines)
 
-    def test_restic_sets_a_note(self) -> None:
+    def test_note_set_by_restic_is_listed(self) -> None:
         self.agent.run("backup")
         self.restic.run("tag", "--add", "note:set by hand")
         self.assertEqual([one["note"] for one in self.listed()], ["set by hand"])
@@ -68,7 +68,7 @@ class Counts(Lists):
                 # `stats` counts a file with two names once, like `restic stats`.
                 self.assertEqual(stats["bytes"], backup["bytes"] - len((self.tree / "a").read_text()))
 
-    def test_the_tables_show_the_same(self) -> None:
+    def test_tables_of_backup_and_list_show_the_same_counts(self) -> None:
         self.agent.run("backup")
         shown = {}
         for verb in ("backup", "list"):

@@ -1,5 +1,5 @@
-"""The verbs of `holdfast-agent repository` on a repository shared with stock restic: each verb's effect, and an
-operator's mistakes with it."""
+"""The verbs of `holdfast-agent repository` on a repository shared with stock restic: what each does, and an operator's
+mistakes with it."""
 
 import hashlib
 import io
@@ -72,7 +72,7 @@ class Verbs(Base):
 
 
 class Forget(Verbs):
-    def test_by_policy_and_by_name_with_the_floor_below(self) -> None:
+    def test_forget_by_policy_and_by_name_respects_the_floor(self) -> None:
         made = [self.backup(f"{number}") for number in range(4)]
         policy = ["forget", "--keep-last", "1", "--min-keep", "2"]
 
@@ -96,14 +96,14 @@ class Forget(Verbs):
         self.restic.run("prune")
         self.restic.check()
 
-    def test_of_what_stock_restic_made(self) -> None:
+    def test_forget_removes_snapshots_of_restic(self) -> None:
         for _ in range(3):
             self.restic.backup(str(self.tree))
         done = self.do("forget", "--keep-last", "1", "--allow-below-floor")
         self.assertEqual(done["forgotten"], 2)
         self.assertEqual(len(self.ids()), 1)
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.backup()
         self.wrong(2, "nothing to forget", arguments=["forget"])
         self.wrong(2, "snapshots and a policy exclude each other", arguments=["forget", "x", "--keep-last", "1"])
@@ -114,10 +114,10 @@ class Forget(Verbs):
 
 class Locks(Verbs):
     def hold(self) -> None:
-        """Holds a lock of a live process."""
+        """Starts a backup, which holds a lock."""
         self.start_long_backup()
 
-    def test_are_listed_and_removed(self) -> None:
+    def test_locks_are_listed_and_removed(self) -> None:
         self.hold()
         lock = self.do("lock", "list")["locks"][0]
         self.assertEqual((lock["exclusive"], lock["stale"]), (False, False))
@@ -128,7 +128,7 @@ class Locks(Verbs):
         self.assertEqual(self.do("unlock", "--remove-all")["removed"], 1)
         self.assertEqual(self.do("lock", "list")["locks"], [])
 
-    def test_a_dead_one_of_restic_goes_and_a_live_one_stays(self) -> None:
+    def test_unlock_removes_only_stale_locks_of_restic(self) -> None:
         # The backup waits for standard input and holds its lock.
         child = subprocess.Popen(
             [str(service_program("restic", "restic")), "--repo", str(self.repository)]
@@ -146,7 +146,7 @@ class Locks(Verbs):
         self.assertTrue(self.do("lock", "list")["locks"][0]["stale"])
         self.assertEqual(self.do("unlock")["removed"], 1)
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(2, "--all", arguments=["unlock", "--all"])
         self.wrong(2, "--retry-lock", arguments=["forget", "--keep-last", "1", "--retry-lock", "5"])
         both = ["--repository-url", "file:x", "--password-file", "p", "--repository", "main"]
@@ -158,7 +158,7 @@ class Keys(Verbs):
         done = Restic(self.repository, password, self.directory / "cache").run("snapshots", expect=None)
         return done.returncode == 0
 
-    def test_another_password_and_its_end(self) -> None:
+    def test_added_password_opens_until_its_key_is_removed(self) -> None:
         other = self.directory / "emergency"
         added = self.do("key", "add", "--new-password-file", str(other))
         self.assertTrue(added["password_made"])
@@ -177,7 +177,7 @@ class Keys(Verbs):
         self.assertTrue(self.opens(self.password))
         self.restic.check()
 
-    def test_a_new_password_takes_the_place_of_the_old(self) -> None:
+    def test_passwd_replaces_the_password(self) -> None:
         old = self.secret("old", self.password.read_text())
         self.password.chmod(0o400)
 
@@ -196,7 +196,7 @@ class Keys(Verbs):
         self.assertTrue(self.opens(self.password))
         self.restic.check()
 
-    def test_of_stock_restic(self) -> None:
+    def test_keys_of_restic_are_listed_and_removed(self) -> None:
         other = self.directory / "other"
         other.write_text("of restic\n")
         self.restic.run("key", "add", "--new-password-file", str(other))
@@ -208,7 +208,7 @@ class Keys(Verbs):
         self.do("key", "remove", theirs["id"])
         self.assertFalse(self.opens(other))
 
-    def test_in_stock_restics_hands(self) -> None:
+    def test_restic_removes_our_key_and_changes_our_password(self) -> None:
         added = self.do("key", "add", "--new-password-file", str(self.directory / "ours"))["added"]
         self.restic.run("key", "remove", added[:8])
         self.assertFalse(self.opens(self.directory / "ours"))
@@ -222,7 +222,7 @@ class Keys(Verbs):
         self.backup()
         self.restic.check()
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(1, "no key begins", "keys of the repository: ", arguments=["key", "remove", "zz"])
         self.wrong(2, "--new-password-file", arguments=["key", "add"])
         missing = str(self.directory / "missing")
@@ -249,7 +249,7 @@ class Numbers(Verbs):
         (self.tree / "deep" / "b").unlink()
         self.restic.backup(str(self.tree))
 
-    def test_info(self) -> None:
+    def test_info_counts_the_files(self) -> None:
         info = self.do("info")
         self.assertEqual(info["version"], 2)
         self.assertEqual(info["id"], self.restic.cat("config", "")["id"])
@@ -260,7 +260,7 @@ class Numbers(Verbs):
         self.assertLess(info["oldest"], info["newest"])
         self.assertIn("format: restic, version 2", self.agent.run("repository", "info").stdout)
 
-    def test_stats_are_those_of_restic(self) -> None:
+    def test_stats_equal_those_of_restic(self) -> None:
         one = self.ids()[-1]
         for mode in ("restore-size", "files-by-contents", "blobs-per-file", "raw-data"):
             for snapshots in ([], [one]):
@@ -276,7 +276,7 @@ class Numbers(Verbs):
         self.assertEqual(self.do("stats")["snapshots"], 4)
         self.assertIn("restore-size of 4 snapshots", self.agent.run("repository", "stats").stdout)
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(2, "unknown mode", arguments=["stats", "--mode", "size"])
         self.wrong(1, "0123", arguments=["stats", "0123"])
         self.wrong(2, "configured: main", arguments=["info", "--repository", "other"])
@@ -294,7 +294,7 @@ class Browsing(Verbs):
         self.theirs = self.restic_backup()
         self.inside = f"data{self.tree}"
 
-    def test_ls(self) -> None:
+    def test_ls_lists_the_same_entries_as_restic(self) -> None:
         listed = self.do("ls", self.theirs, "--recursive")
         lines = [json.loads(line) for line in self.restic.run("ls", "--json", self.theirs).stdout.splitlines()]
         nodes = [line for line in lines if line.get("struct_type") == "node"]
@@ -316,7 +316,7 @@ class Browsing(Verbs):
         self.assertIn("/link -> a\n", text)
         self.assertEqual(len(self.do("ls", self.ours, self.inside + "/a")["entries"]), 1)
 
-    def test_paths_are_typed_as_they_were_saved(self) -> None:
+    def test_original_paths_are_accepted(self) -> None:
         here = str(self.tree)
         self.assertEqual(self.do("ls", self.ours, here)["entries"], self.do("ls", self.ours, self.inside)["entries"])
         self.assertEqual(self.agent.run("dump", self.ours, f"{here}/a").stdout, "alpha\n")
@@ -336,7 +336,7 @@ class Browsing(Verbs):
                    arguments=["restore", self.ours, "--to", str(self.directory / "none"), "--path", here,
                               "--strip", "90"])
 
-    def test_dump(self) -> None:
+    def test_dump_writes_a_file_or_a_tar_archive(self) -> None:
         done = self.agent.run("repository", "dump", self.ours, f"{self.inside}/a")
         self.assertEqual(done.stdout, "alpha\n")
         for snapshot, path in ((self.ours, self.inside), (self.theirs, str(self.tree)), (self.ours, "/")):
@@ -372,7 +372,7 @@ class Browsing(Verbs):
                     self.assertIn("hint: --to FILE", done.stderr)
                 os.close(ours)
 
-    def test_find(self) -> None:
+    def test_find_matches_names_paths_trees_and_blobs(self) -> None:
         found = self.do("find", "long*")["matches"]
         self.assertEqual({match["snapshot"] for match in found}, {self.ours, self.theirs})
         self.assertEqual(len(found), 2)
@@ -393,7 +393,7 @@ class Browsing(Verbs):
         )
         self.assertIn("nothing found in 2 snapshots", self.agent.run("repository", "find", "none").stdout)
 
-    def test_diff_is_that_of_restic(self) -> None:
+    def test_diff_equals_that_of_restic(self) -> None:
         (self.tree / "a").write_text("other\n")
         (self.tree / "link").unlink()
         (self.tree / "link").mkdir()
@@ -418,7 +418,7 @@ class Browsing(Verbs):
         self.assertIn("M   ", text)
         self.assertRegex(text, r"files +1 new +\d removed +1 changed")
 
-    def test_what_can_be_read_is_shown_before_damage(self) -> None:
+    def test_ls_shows_readable_entries_despite_damage(self) -> None:
         (self.tree / "a").write_text("so that the directory is written anew\n")
         last = self.backup()
         deep = self.restic.cat("snapshot", self.ours)["tree"]
@@ -435,7 +435,7 @@ class Browsing(Verbs):
         self.assertIn(f"{self.inside}/a", [entry["path"] for entry in done.document["entries"]])
         self.assertIn("deep", done.document["error"]["message"])
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(1, "nothing/here", arguments=["ls", self.ours, "nothing/here"])
         self.wrong(2, "PATH is missing", arguments=["dump", self.ours])
         self.wrong(2, "expected --to FILE", arguments=["dump", self.ours, "/", "--json"])
@@ -448,7 +448,7 @@ class Browsing(Verbs):
 
 
 class Mending(Verbs):
-    def test_the_index_is_rebuilt(self) -> None:
+    def test_missing_and_damaged_index_files_are_rebuilt(self) -> None:
         made = [self.backup(str(number)) for number in range(3)]
         indexes = sorted((self.repository / "index").iterdir())
         indexes[0].unlink()
@@ -471,18 +471,18 @@ class Mending(Verbs):
         self.assertFalse(self.do("repair", "index", "--read-all-packs")["index_files_written"])
         self.assertEqual(self.ids(), made)
 
-    def test_what_stock_restic_left(self) -> None:
+    def test_index_of_a_restic_repository_is_rebuilt(self) -> None:
         self.restic.backup(str(self.tree))
         for path in (self.repository / "index").iterdir():
             path.unlink()
         self.do("repair", "index")
         self.restic.check()
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(2, "repair", arguments=["repair"])
         self.wrong(2, "--all", arguments=["repair", "index", "--all"])
 
-    def test_parts_of_the_packs_are_all_of_them_together(self) -> None:
+    def test_subsets_of_read_data_cover_all_packs(self) -> None:
         for number in range(6):
             self.backup(str(number))
         packs = len([path for path in (self.repository / "data").rglob("*") if path.is_file()])
@@ -522,7 +522,7 @@ class Mending(Verbs):
             self.agent.run("restore", snapshot, "--to", str(to))
         return next(path for path in to.rglob("a")).read_text()
 
-    def test_what_a_missing_pack_had_comes_back_from_the_source(self) -> None:
+    def test_content_of_a_missing_pack_is_restored_from_the_source(self) -> None:
         old = self.backup("content of long ago\n")
         self.agent.json("backup", "--note", "the same again")
         self.pack_of("content of long ago\n").unlink()
@@ -559,7 +559,7 @@ class Mending(Verbs):
         self.restic.check()
         self.assertEqual(self.restored(old), "content of long ago\n")
 
-    def test_mistakes_about_packs(self) -> None:
+    def test_wrong_pack_ids_and_options_are_refused(self) -> None:
         self.backup()
         self.wrong(2, "is not the id of a pack", arguments=["repair", "packs", "0123"])
         self.wrong(1, "neither in the index", arguments=["repair", "packs", "0" * 64])
@@ -592,7 +592,7 @@ class Copying(Verbs):
     def copy(self, *arguments: str) -> dict:
         return self.do("copy", "--repository", "main", "--to", "offsite", *arguments)
 
-    def test_all_of_both_tools_and_only_once(self) -> None:
+    def test_snapshots_of_both_tools_are_copied_once(self) -> None:
         Tree(self.tree).random_file("big", 40 << 20)
         ours = [self.backup(str(number)) for number in range(3)]
         theirs = self.restic_backup()
@@ -624,13 +624,13 @@ class Copying(Verbs):
         again = self.copy()
         self.assertEqual([entry["state"] for entry in again["snapshots"]], ["present"] * 4)
         self.assertEqual((again["data_blobs"], again["tree_blobs"], again["bytes_stored"]), (0, 0, 0))
-        # Stock restic agrees: it copies nothing in either direction.
+        # Stock restic recognises the copies as well. In the other direction there is nothing to copy either.
         self.there.run("copy", "--from-repo", str(self.repository), "--from-password-file", str(self.password))
         self.assertEqual(len(self.there.snapshots()), 4)
         back = self.do("copy", "--repository", "offsite", "--to", "main")
         self.assertEqual([entry["state"] for entry in back["snapshots"]], ["present"] * 4)
 
-    def test_by_name_by_source_and_by_url(self) -> None:
+    def test_copy_by_name_by_source_and_by_url(self) -> None:
         first, second = self.backup("1"), self.backup("2")
         theirs = self.restic_backup()
         done = self.copy(first[:10], first)
@@ -671,7 +671,7 @@ class Copying(Verbs):
         self.assertEqual(len(self.there.snapshots()), 1)
         self.assertEqual(self.copy()["bytes_stored"], 0)
 
-    def test_what_is_lost_is_named_and_the_rest_copied(self) -> None:
+    def test_lost_data_is_named_and_other_snapshots_are_copied(self) -> None:
         bad = self.backup("of one alone")
         good = self.backup("of the other")
         blob = self.damage("of one alone")
@@ -695,7 +695,7 @@ class Copying(Verbs):
         # If the only requested snapshot fails: 1.
         self.assertEqual(set(copy(1, bad)), {bad})
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.backup()
         self.wrong(2, "no target; expected --to NAME, or --to-url with --to-password-file", arguments=["copy"])
         self.wrong(2, "no repository \"nowhere\"", arguments=["copy", "--to", "nowhere"])
@@ -740,7 +740,7 @@ class Archives(Verbs):
     def export(self, snapshot: str, *arguments: str) -> Path:
         return Path(self.agent.json("export", snapshot, "--to", str(self.stick), *arguments)["file"])
 
-    def test_tar_unpacks_it_and_the_same_tree_comes_back(self) -> None:
+    def test_tar_unpacks_an_archive_and_import_restores_its_tree(self) -> None:
         snapshot = self.backup()
         before = self.restic.cat("snapshot", snapshot)
         report = self.agent.run("export", snapshot[:8], "--to", str(self.stick))
@@ -784,7 +784,7 @@ class Archives(Verbs):
         self.agent.run("restore", imported["snapshot"], "--to", str(to))
         self.assertEqual(differences(scan(self.tree), scan(to / "data" / str(self.tree)[1:])), [])
 
-    def test_of_stock_restic_into_another_repository(self) -> None:
+    def test_archive_of_a_restic_snapshot_imports_into_another_repository(self) -> None:
         snapshot = self.restic_backup()
         before = self.restic.cat("snapshot", snapshot)
         self.restic.restore(snapshot, self.directory / "before")
@@ -803,7 +803,7 @@ class Archives(Verbs):
         first, second = (scan(self.directory / name / str(self.tree)[1:]) for name in ("before", "to"))
         self.assertEqual(differences(first, second), [])
 
-    def test_a_torn_one_leaves_nothing_visible(self) -> None:
+    def test_damaged_archive_imports_nothing(self) -> None:
         file = self.export(self.backup())
         snapshots = self.ids()
         content = file.read_bytes()
@@ -820,7 +820,7 @@ class Archives(Verbs):
         self.agent.run("import", str(file))
         self.restic.check()
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.backup()
         self.fails(1, "0123", arguments=["export", "0123", "--to", str(self.stick)])
         self.fails(1, "nowhere", arguments=["export", "latest:files/app", "--to", str(self.stick / "nowhere")])
@@ -839,7 +839,7 @@ class Pruning(Verbs):
             (self.tree / f"random-{number}").write_bytes(random.Random(number).randbytes(60_000))
 
     def change(self, seed: int) -> str:
-        """A snapshot after rewriting every tenth file."""
+        """Rewrites every tenth file and backs up; returns the snapshot."""
         for number in range(0, 40, 10):
             (self.tree / f"random-{number}").write_bytes(random.Random(1000 * seed + number).randbytes(60_000))
         return self.backup(str(seed))
@@ -852,7 +852,7 @@ class Pruning(Verbs):
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
         self.assertEqual(self.ids(), snapshots)
 
-    def test_what_forgotten_snapshots_needed_goes(self) -> None:
+    def test_data_of_forgotten_snapshots_is_removed(self) -> None:
         made = [self.change(seed) for seed in range(6)]
         newest = scan(self.tree)
         self.do("forget", *made[:5], "--allow-below-floor")
@@ -878,7 +878,7 @@ class Pruning(Verbs):
         found = next(path for path in target.rglob(self.tree.name) if path.is_dir())
         self.assertEqual(scan(found), newest)
 
-    def test_what_stock_restic_and_interrupted_backups_left(self) -> None:
+    def test_leftovers_of_restic_and_interrupted_backups_are_removed(self) -> None:
         made = []
         for seed in range(3):
             (self.tree / "random-0").write_bytes(random.Random(seed).randbytes(3_000_000))
@@ -888,7 +888,7 @@ class Pruning(Verbs):
         lost = self.repository / "data" / "00" / ("00" * 32)
         lost.parent.mkdir(exist_ok=True)
         lost.write_bytes(bytes(1000))
-        # Unfinished files of restic and Holdfast, an hour old and new.
+        # Unfinished files of restic and Holdfast: two are over an hour old, one is new.
         names = ["data/00/" + "00" * 32 + "-tmp-123456", "snapshots/" + "ab" * 32 + "-tmp-0011223344556677"]
         for name in names:
             (self.repository / name).write_bytes(bytes(500))
@@ -911,7 +911,7 @@ class Pruning(Verbs):
         self.assertNotIn(lost.name, self.packs())
         self.require_sound(made[2:])
 
-    def test_in_steps(self) -> None:
+    def test_prune_in_limited_steps_finishes(self) -> None:
         made = [self.change(seed) for seed in range(6)]
         self.do("forget", *made[:5], "--allow-below-floor")
         for _ in range(20):
@@ -922,7 +922,7 @@ class Pruning(Verbs):
                 return
         self.fail("20 prunes were not enough")
 
-    def test_where_something_is_missing_nothing_changes(self) -> None:
+    def test_prune_changes_nothing_if_a_pack_is_missing(self) -> None:
         made = [self.change(seed) for seed in range(3)]
         self.do("forget", *made[:2], "--allow-below-floor")
         largest = max((self.repository / "data").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
@@ -933,11 +933,11 @@ class Pruning(Verbs):
 
         self.assertEqual((self.packs(), sorted((self.repository / "index").iterdir())), before)
 
-    def test_not_while_somebody_writes(self) -> None:
+    def test_prune_is_refused_during_a_backup(self) -> None:
         self.start_long_backup()
         self.wrong(4, "locked by", "--retry-lock", arguments=["prune"])
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         self.wrong(2, "expected 0% to 100%", arguments=["prune", "--max-unused", "101%"])
         self.wrong(2, "unlimited", arguments=["prune", "--max-unused", "much"])
         self.wrong(2, "50G", arguments=["prune", "--max-repack-size", "-1"])

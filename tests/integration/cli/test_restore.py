@@ -52,7 +52,7 @@ class Restores(Base):
 
 
 class Overwriting(Restores):
-    def test_each_way(self) -> None:
+    def test_each_overwrite_mode_replaces_what_it_promises(self) -> None:
         first = self.restore()
         self.assert_restored()
         self.assertEqual((first["unchanged"], first["skipped"], first["removed"]), (0, 0, 0))
@@ -88,7 +88,7 @@ class Overwriting(Restores):
             self.restore("--overwrite", mode)
             self.assert_restored()
 
-    def test_a_dry_run_lists_what_the_run_then_does(self) -> None:
+    def test_dry_run_lists_what_the_restore_then_does(self) -> None:
         def listed(*arguments: str) -> set[str]:
             document = self.restore("--dry-run", *arguments)
             self.assertTrue(document["dry_run"])
@@ -121,7 +121,7 @@ class Overwriting(Restores):
         self.assertEqual(done["removed"], 1)
         self.assert_restored()
 
-    def test_delete_stays_where_it_was_sent(self) -> None:
+    def test_delete_removes_only_within_the_selection(self) -> None:
         self.restore()
         outside = self.directory / "outside"
         outside.mkdir()
@@ -140,7 +140,7 @@ class Overwriting(Restores):
         self.assert_restored()
         self.assertEqual((outside / "file").read_text(), "safe")
 
-    def test_hostile_links_in_the_target(self) -> None:
+    def test_links_in_the_target_are_not_followed(self) -> None:
         outside = self.directory / "outside"
         outside.mkdir()
         (outside / "file").write_text("safe")
@@ -155,7 +155,7 @@ class Overwriting(Restores):
         self.assertEqual((outside / "file").read_text(), "safe")
         self.assertEqual(os.listdir(outside), ["file"])
 
-    def test_mistakes(self) -> None:
+    def test_wrong_arguments_are_refused(self) -> None:
         to = ["--to", str(self.to)]
         self.wrong(2, "expected always, if-changed, if-newer or never", arguments=[*to, "--overwrite", "yes"])
         self.wrong(2, "--delete requires --overwrite", arguments=[*to, "--delete"])
@@ -170,7 +170,7 @@ class Overwriting(Restores):
 
 
 class Interrupted(Restores):
-    def test_the_same_command_goes_on(self) -> None:
+    def test_same_command_resumes_a_killed_restore(self) -> None:
         tree = Tree(self.source)
         for number in range(6):
             tree.random_file(f"more/{number}", 48 << 20, seed=number)
@@ -224,7 +224,7 @@ class Patterns(Restores):
             self.restore(*arguments)
             self.assertEqual(self.names(self.to), self.names(theirs))
 
-    def test_as_stock_restic(self) -> None:
+    def test_patterns_select_as_in_restic(self) -> None:
         top = str(self.source)
         for patterns in (
             ("*.conf",), ("conf",), (f"{top}/conf",), (f"{top}/conf/",), (f"{top}/**/c.conf",), ("/conf",),
@@ -234,7 +234,7 @@ class Patterns(Restores):
             for option in ("--include", "--exclude"):
                 self.same(option, *patterns)
 
-    def test_generated(self) -> None:
+    def test_generated_patterns_select_as_in_restic(self) -> None:
         generator = random.Random(7)
         parts = ["conf", "deep", "er", "data", "log", "*", "**", "*.conf", "?.conf", "[a-c]*", "*o*", "source", "big"]
         for _ in range(12):

@@ -77,7 +77,7 @@ class SafetySnapshots(Case):
         tags = {snapshot["id"]: snapshot["tags"] for snapshot in self.restic.snapshots()}
         self.assertIn("safety", tags[safety])
 
-    def test_one_path_is_restored_in_place_and_its_undo(self) -> None:
+    def test_restore_of_one_path_in_place_can_be_undone(self) -> None:
         other = self.tree / "b"
         other.write_text("new since the backup\n")
         self.file.write_text("damaged\n")
@@ -113,11 +113,11 @@ class SafetySnapshots(Case):
         self.agent.run("restore", "files/app", "--undo")
         self.assertEqual(self.file.read_text(), "good\n")
 
-    def test_undo_without_a_safety_snapshot_says_so(self) -> None:
+    def test_undo_without_a_safety_snapshot_is_an_error(self) -> None:
         said = self.agent.run("restore", "files/app", "--undo", expect=1).stderr
         self.assertIn('no safety snapshot of "files/app"', said)
 
-    def test_a_restore_that_never_swapped_leaves_no_safety_snapshot(self) -> None:
+    def test_restore_that_replaced_nothing_leaves_no_safety_snapshot(self) -> None:
         (self.directory / "repository" / "data").rename(self.directory / "data")
         (self.directory / "repository" / "data").mkdir()
         self.agent.run("restore", "latest:files/app", "--in-place", expect=1)

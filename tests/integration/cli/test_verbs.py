@@ -81,7 +81,7 @@ class Verbs(Case):
 
 
 class TheWay(Verbs):
-    def test_from_nothing_to_a_restore_in_place(self) -> None:
+    def test_newcomer_gets_from_init_to_a_restore_in_place(self) -> None:
         made = self.agent.json("repository", "init")
         self.assertTrue(made["password_made"])
         self.assertEqual(self.password.stat().st_mode & 0o777, 0o600)
@@ -113,7 +113,7 @@ class TheWay(Verbs):
         self.assertEqual(in_place["safety_snapshot"]["snapshot"], everything[-1]["id"])
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
 
-    def test_the_repository_alone_is_enough(self) -> None:
+    def test_repository_and_password_alone_suffice(self) -> None:
         self.made().run("backup")
         self.config.unlink()
         shutil.rmtree(self.directory / "state")
@@ -123,7 +123,7 @@ class TheWay(Verbs):
         self.alone("check", "--read-data")
         self.assertFalse((self.directory / "state").exists())
 
-    def test_config_show_reads_back(self) -> None:
+    def test_config_show_prints_a_valid_configuration(self) -> None:
         shown = self.agent.run("config", "show").stdout
         self.config.write_text(shown)
         self.assertEqual(self.agent.run("config", "show").stdout, shown)
@@ -145,7 +145,7 @@ class TheWay(Verbs):
 
 
 class Mistakes(Verbs):
-    def test_in_the_configuration(self) -> None:
+    def test_configuration_errors_name_file_line_and_column(self) -> None:
         good = self.config.read_text()
         for text, column in (
             ("nod: x\n", '1:1: unknown key "nod"'),
@@ -177,7 +177,7 @@ class Mistakes(Verbs):
         hint = f'hint: write it as "file:{self.repository}"'
         self.fails(2, "is not a storage URL", hint, arguments=["config", "check"])
 
-    def test_in_the_arguments(self) -> None:
+    def test_wrong_arguments_are_named(self) -> None:
         self.made()
         for arguments, text in (
             (["backup", "--nite", "x"], "--nite"),
@@ -192,7 +192,7 @@ class Mistakes(Verbs):
         self.assertIn("Examples:", self.agent.run("restore", "--help", config=False).stdout)
         self.assertIn("holdfast-agent 0.", self.agent.run("--version", config=False).stdout)
 
-    def test_a_command_of_the_other_program(self) -> None:
+    def test_hint_names_the_program_that_has_the_command(self) -> None:
         agents = ("ls find diff dump export import forget prune copy stats unlock key lock repair repository config "
                   "join").split()
         operators = "status approve approval trust agent catalog".split()
@@ -204,7 +204,7 @@ class Mistakes(Verbs):
                     self.assertIn(f'hint: "{word}" is a command of {other}', refused.stderr)
                     run([Path(agent_program()).parent / other, "help", word])
 
-    def test_in_names(self) -> None:
+    def test_misspelled_names_get_a_suggestion(self) -> None:
         self.made()
         self.assertIn("no snapshots of files/app yet", self.agent.run("list", "files/app").stdout)
         self.agent.run("backup")
@@ -225,7 +225,7 @@ class Mistakes(Verbs):
             if suggestion:
                 self.assertIn(f'did you mean "{suggestion}"?', told)
 
-    def test_no_repository_a_wrong_password_and_one_already_there(self) -> None:
+    def test_missing_repository_existing_one_and_wrong_password_are_errors(self) -> None:
         self.fails(2, "agent.yaml:", "does not exist", "`holdfast-agent init --repository main`", arguments=["backup"])
         self.password.write_text("guess\n")
         self.password.chmod(0o600)
@@ -238,7 +238,7 @@ class Mistakes(Verbs):
         for verb in (["backup"], ["list"], ["check"], ["restore", "latest:files/app", "--to", "x"]):
             self.fails(4, "password", arguments=verb)
 
-    def test_in_restoring(self) -> None:
+    def test_impossible_restores_are_refused(self) -> None:
         self.made()
         to = str(self.directory / "to")
         self.fails(1, "files/app", arguments=["restore", "latest:files/app", "--to", to])
@@ -256,7 +256,7 @@ class Mistakes(Verbs):
         snapshot = self.snapshots()[0]["id"]
         self.fails(4, "of node", "hint: ", arguments=["restore", snapshot, "--in-place"])
 
-    def test_an_unreadable_file_is_partly_done_and_named(self) -> None:
+    def test_unreadable_file_is_named_and_the_backup_partly_done(self) -> None:
         if os.geteuid() != 0:
             self.skipTest("needs root, to give it up")
         (self.tree / "a").chmod(0o600)
@@ -273,7 +273,7 @@ class Mistakes(Verbs):
         self.assertIn(str(self.tree / "a"), source["missing"][0]["what"])
         self.assertTrue(agent.json("list")["repositories"][0]["snapshots"][0]["partial"])
 
-    def test_damage_is_found_and_ends_with_1(self) -> None:
+    def test_check_of_a_damaged_pack_exits_with_1(self) -> None:
         self.made().run("backup")
         pack = next(path for path in (self.repository / "data").rglob("*") if path.is_file())
         content = bytearray(pack.read_bytes())
@@ -287,7 +287,7 @@ class Mistakes(Verbs):
 
 
 class Others(Verbs):
-    def test_a_source_in_use_is_refused_with_its_holder(self) -> None:
+    def test_source_in_use_is_refused_and_its_holder_named(self) -> None:
         self.made().run("backup")
         lock = self.directory / "state" / "locks" / "files-app.lock"
         with open(lock, "r+") as file:
@@ -296,7 +296,7 @@ class Others(Verbs):
             self.fails(4, "held by", arguments=["restore", "latest:files/app", "--in-place"])
         self.agent.run("backup")
 
-    def test_an_interrupt_leaves_nothing_visible(self) -> None:
+    def test_interrupted_backup_leaves_no_snapshot_and_no_lock(self) -> None:
         self.made()
         process = self.start_long_backup()
         os.kill(process.pid, signal.SIGINT)
@@ -363,7 +363,7 @@ class Others(Verbs):
         _, error = seen.rstrip().rsplit(b"\x1b[J", 1)
         self.assertRegex(error, rb"^holdfast-agent: files/app: stopped by request\r\nhint: no snapshot was created; [^\r]+$")
 
-    def test_a_reader_that_went_away_is_a_failure_not_a_crash(self) -> None:
+    def test_closed_standard_output_is_an_error_not_a_crash(self) -> None:
         self.made().run("backup")
         reader, writer = os.pipe()
         os.close(reader)
@@ -371,7 +371,7 @@ class Others(Verbs):
         os.close(writer)
         self.assertIn("standard output", done.stderr)
 
-    def test_a_read_only_repository_can_be_read_not_written(self) -> None:
+    def test_read_only_repository_can_be_read_but_not_written(self) -> None:
         if os.geteuid() != 0:
             self.skipTest("needs root, to give it up")
         self.made().run("backup")

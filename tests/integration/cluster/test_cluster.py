@@ -45,7 +45,7 @@ class WholeCluster(Case):
     def restic(self) -> Restic:
         return Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
 
-    def test_one_run_over_etcd_haproxy_and_files_on_three_nodes(self) -> None:
+    def test_one_run_saves_etcd_haproxy_and_files_on_three_nodes(self) -> None:
         etcd = EtcdCluster(self.directory / "etcd", "etcd", members=3).start()
         etcd.fill(500)
         edge = self.start_haproxy()
@@ -115,7 +115,7 @@ class WholeCluster(Case):
         return HAProxy(etc, [config]).start()
 
     def assert_counts_as_agents(self, snapshots: list[dict]) -> None:
-        """The controller shows the same counts as the agents' lists, and so does each task that made a snapshot."""
+        """The controller shows the same counts and notes as an agent's list."""
         for one in snapshots:
             shown = listed(self.cluster.agent(NODES[0]), one["id"])
             self.assertEqual({name: one[name] for name in ("files", "bytes", "note")},
@@ -147,7 +147,7 @@ class WholeCluster(Case):
         self.assertIn("no operator's key", without.stderr)
         self.assertFalse((self.directory / "staged" / "y").exists())
 
-    def test_a_restore_by_a_kinds_own_way_goes_where_the_policy_says(self) -> None:
+    def test_restore_to_a_target_uses_the_options_of_the_policy(self) -> None:
         etcd = EtcdCluster(self.directory / "etcd", "etcd").start()
         etcd.fill(500)
         again = EtcdCluster(self.directory / "again", "etcd")
@@ -193,7 +193,7 @@ class WholeCluster(Case):
         self.assertTrue((by_helper / "member" / "snap" / "db").is_file())
         self.assertEqual(len(list((self.directory / "db-1").rglob("*.outcome"))), 1)
 
-    def test_runs_end_whoever_is_killed(self) -> None:
+    def test_run_ends_after_controller_and_agent_are_killed(self) -> None:
         self.add_files("db-1", "x" * 1000)
         self.add_files("db-2", "y" * 1000)
         run = self.cluster.json("backup", "--all", "--no-wait")["runs"][0]["run"]
@@ -211,7 +211,7 @@ class WholeCluster(Case):
         self.restic().unlock()
         self.restic().check()
 
-    def test_a_revoked_node_is_out(self) -> None:
+    def test_revoked_node_is_excluded_until_it_joins_again(self) -> None:
         self.add_files("db-1")
         self.add_files("db-2")
         self.cluster.call("agent", "revoke", "db-2", "--yes")

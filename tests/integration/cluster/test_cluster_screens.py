@@ -36,7 +36,7 @@ class ClusterScreens(Case):
         found = re.findall(pattern, "\n".join(screen.rest), re.MULTILINE)
         self.assertEqual(len(set(found)), len(NAMES), screen.rest[:10])
 
-    def test_everything_fits_and_no_key_is_lost(self) -> None:
+    def test_everything_fits_and_no_two_sources_look_alike(self) -> None:
         shortened = r"^(files/\S*~\S*\d{4}@a-node\S*example\.com)  "
         with self.subTest("backup"):
             backup = self.shown("backup", "--all", "--note", "before the upgrade of everything")
@@ -83,7 +83,7 @@ class ClusterScreens(Case):
             self.assert_fits(agents)
             self.assertRegex(agents.rest[1], rf"^{re.escape(NODE)} +connected .* 200: ")
 
-    def test_a_restore_shows_what_and_how_much(self) -> None:
+    def test_restore_shows_its_source_and_counts(self) -> None:
         one = f"files/{NAMES[7]}"
         self.shown("backup", one)
         order = self.shown("restore", f"latest:{one}", "--node", NODE, "--into", "staging/look", "--yes", operator=True)

@@ -1,4 +1,4 @@
-"""Restores in place, ordered with operators' signatures: of one path, and as a dry run."""
+"""Restores in place that an operator orders: of one path, and as a dry run."""
 
 import json
 import sys
@@ -77,7 +77,7 @@ class FilesInPlace(Ordered, Case):
         self.assertIn("a dry run, which changed nothing", said.stdout)
         self.assertRegex(said.stdout, r"file .*conf/new .*removed")
 
-    def test_one_path_comes_back_and_an_undo_takes_it_away_again(self) -> None:
+    def test_restore_of_one_path_can_be_undone(self) -> None:
         before = scan(self.live)
 
         task = self.order("latest:files/app", "--path", str(self.live / "conf"))  # the original path
@@ -92,7 +92,7 @@ class FilesInPlace(Ordered, Case):
         # Staging next to the path changed the time of its parent directory.
         self.assertEqual(differences(before, scan(self.live), ignore=frozenset({"mtime_ns"})), [])
 
-    def test_a_path_missing_from_the_snapshot_is_an_error_that_changes_nothing(self) -> None:
+    def test_path_missing_from_the_snapshot_is_an_error_and_changes_nothing(self) -> None:
         before = scan(self.live)
         task = self.order("latest:files/app", "--path", self.inside(self.live / "conf" / "new"), state="failed")
         self.assertEqual(task["error"]["code"], "not_found")
@@ -112,7 +112,7 @@ class HaproxyInPlace(Ordered, LiveCase):
     def inside(self, path: Path) -> str:
         return f"members/db-1/files{path}"
 
-    def test_one_map_comes_back_and_what_the_process_knows_stays(self) -> None:
+    def test_restore_of_one_map_keeps_all_other_runtime_state(self) -> None:
         self.write(self.edge, "v2")
         self.edge.haproxy.reload()
         self.change(self.edge)
@@ -134,7 +134,7 @@ class HaproxyInPlace(Ordered, LiveCase):
         self.assertEqual(get(self.edge.port)[1], "v2 v1")
         self.assertEqual([str(one) for one in self.directory.rglob(".holdfast-*")], [])
 
-    def test_a_dry_run_says_what_haproxy_would_refuse(self) -> None:
+    def test_dry_run_reports_what_haproxy_would_refuse(self) -> None:
         """A single path is checked together with the live files around it."""
         self.edge.config.write_text(self.edge.config.read_text() + "nonsense\n")
         Path(self.map).write_text("version changed\n")

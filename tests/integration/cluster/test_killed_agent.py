@@ -33,7 +33,7 @@ class KilledAgent(Case):
         self.cluster.agents["db-1"].kill()
         return run_id
 
-    def test_status_names_the_lost_task_until_a_backup_is_good(self) -> None:
+    def test_status_names_the_lost_task_until_a_backup_succeeds(self) -> None:
         run_id = self.kill_in_mid_run()
         wait_until("the agent is away", lambda: not self.cluster.state_of("db-1")["connected"], 20)
         running = self.cluster.run_of(run_id)

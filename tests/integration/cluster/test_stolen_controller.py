@@ -66,7 +66,7 @@ class StolenController(Case):
         copies = list((self.staged["db-1"] / directory).rglob("a"))
         self.assertEqual([path.read_text() for path in copies], ["data of db-1\n"])
 
-    def test_a_restore_that_no_operator_has_signed_is_refused_by_the_agent(self) -> None:
+    def test_agent_refuses_a_restore_without_an_operators_signature(self) -> None:
         self.assertIn("tcp://", self.cluster.operator.read_text())
         self.anna_restores("x")
 
@@ -144,7 +144,7 @@ class StolenController(Case):
             thief.plan("db-1", 'node: "db-2" probe {}')
             self.refused(thief, "db-1", "node")
         with self.subTest("a root document that the thief has signed"):
-            for _ in range(2):  # the second Hello shows how the agent took the answer to the first
+            for _ in range(2):  # the second Hello shows how the agent reacted to the answer to the first
                 thief.forge_root()
                 for node in self.staged:
                     self.assertEqual(thief.hello_of(node)["root_version"], 1)

@@ -1,4 +1,4 @@
-"""The etcd member that serves the snapshot hangs in mid-stream and dies; the agent of another member takes over."""
+"""The etcd member that sends the snapshot hangs mid-stream and dies. The agent of another member takes over."""
 
 import hashlib
 import shutil
@@ -56,7 +56,7 @@ class TakeOver(Case):
         shutil.rmtree(first.members[0].data_dir)
         return etcd.start()
 
-    def test_the_member_that_serves_dies_in_mid_stream(self) -> None:
+    def test_another_agent_takes_over_when_the_member_dies_mid_stream(self) -> None:
         etcd = self.start_etcd()
         cluster = Cluster(self.directory).start()
         for node, member in zip(NODES, etcd.members, strict=True):
@@ -84,8 +84,8 @@ class TakeOver(Case):
         self.look_at_the_snapshot(cluster, view)
 
     def stop_in_mid_stream(self, cluster: Cluster, run_id: str, members: dict[str, Member]) -> str:
-        """Stops the member that is being read once a good part of its database has passed, but not all of it. Returns
-        its node."""
+        """Stops the member that is being read when it has sent a good part of its database, but not all. Returns its
+        node."""
 
         def is_in_the_middle() -> dict | None:
             for task in self.data_tasks(cluster, run_id):

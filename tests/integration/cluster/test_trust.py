@@ -20,7 +20,7 @@ class ChangedTrust(Case):
             (data / "a").write_text(f"data of {node}\n")
             self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}], policy=roots)
 
-    def test_an_agent_that_was_away_follows_version_by_version(self) -> None:
+    def test_agent_that_was_offline_follows_each_root_version(self) -> None:
         self.cluster.agents["db-1"].stop()
         # The second version has another controller key, so signatures by the first key no longer count.
         key = self.cluster.config.parent / "controller.key"

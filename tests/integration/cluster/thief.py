@@ -16,15 +16,15 @@ def quoted(raw: bytes) -> str:
 
 
 def message_field(number: int, content: bytes) -> str:
-    """A field of type bytes, string or message, in Protobuf's wire format as hexadecimal. No schema needs to have it.
-    For numbers from 16 to 2047 and content below 128 bytes, or numbers below 16."""
+    """A field of type bytes, string or message in Protobuf's wire format, as hexadecimal. No schema needs to have it.
+    For numbers up to 2047 and content below 128 bytes."""
     tag = number << 3 | 2
     head = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
     return (head + bytes([len(content)]) + content).hex()
 
 
 class Thief:
-    """Takes over when the real controller is dead. Call leave() at the end."""
+    """Replaces the killed controller. Call leave() at the end."""
 
     def __init__(self, cluster: Cluster):
         self._cluster = cluster

@@ -1,11 +1,11 @@
-"""Reads the commands and the output that a Markdown page shows, and compares output with what a program printed."""
+"""Reads commands and their output from a Markdown page, and compares this output with what a program printed."""
 
 import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# What differs from run to run: the longest first, because a part of a time looks like a number.
+# Values that differ from run to run. The longest come first, because a part of a time looks like a number.
 _VARIABLE = [
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
     r"\b[0-9A-HJKMNP-TV-Z]{26}\b",
@@ -19,7 +19,7 @@ _ANY = re.compile("|".join(_VARIABLE))
 
 @dataclass
 class Step:
-    """A command of a page, on the machine its prompt names, and the output below it; `...` is any output."""
+    """A command on a page, the machine that its prompt names, and its output; a line `...` matches any output."""
 
     machine: str
     command: str

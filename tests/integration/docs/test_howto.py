@@ -1,5 +1,5 @@
-"""Commands and output of docs/howto/ and docs/operating.md, on machines that are directories: a page's /etc/myapp is
-ROOT/etc/myapp here."""
+"""Runs commands of docs/howto/ and docs/operating.md and compares their output with the pages. A machine is a
+directory: a page's /etc/myapp is ROOT/etc/myapp here."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class Machine(Case):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={"PATH": ":".join([str(self.programs), str(BUILD / "bin"), *tools, os.environ["PATH"]]), "TZ": "UTC",
                  "HOME": str(self.home), "HOLDFAST_AGENT_CONFIG": str(self.config)})
-        # diff ends with 1 if it shows anything.
+        # diff exits with 1 if it finds differences.
         self.assertEqual(done.returncode, int(command.startswith("diff ")), f"{command}\n{done.stdout}")
         printed = done.stdout.replace(str(self.root), "").splitlines()
         if step.output:

@@ -1,4 +1,4 @@
-"""README.md and docs/tutorial.md run as they are written, and show what the programs print."""
+"""The commands in README.md and docs/tutorial.md run as written, and the pages show what the programs print."""
 
 import json
 import os
@@ -59,11 +59,11 @@ class Pages(Case):
         self.assertEqual((self.directory / "site/index.html").read_text(), "hello\n")
 
     def test_readme_cluster_runs_as_written(self) -> None:
-        """Machines are directories, the controller listens on loopback, and the key has no passphrase to ask for."""
+        """Machines are directories, the controller listens on loopback, and the key has no passphrase."""
         init, run_controller, *found = steps(section(README, "A cluster"))
         self.assertEqual(init.command, "holdfast init --dir prod --cluster prod --operator anna --host backup-1")
         self.assertTrue(run_controller.command.startswith("holdfast-controller run "))
-        cluster = Cluster(self.directory).start()  # both of these
+        cluster = Cluster(self.directory).start()  # runs both of these commands
         shutil.copytree(cluster.operator.parent, self.directory / ".config" / "holdfast")
         site, staging = self.directory / "site", self.directory / "staging"
         site.mkdir()
@@ -90,13 +90,13 @@ class Pages(Case):
         self.assertEqual(restored.read_text(), "hello\n")
 
 
-# Strings of file formats, and a place holder, which begin like commands.
+# Strings of file formats and a placeholder, which look like commands.
 NO_COMMANDS = {"holdfast archive", "holdfast node 1", "holdfast help COMMAND"}
 
 
 class CommandLines(Case):
     def test_every_command_line_of_the_documentation_is_valid(self) -> None:
-        """Each fails for want of a configuration, a controller or a key, but not for the way it is written."""
+        """A command may fail because a configuration, controller or key is missing, but not because of its syntax."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
         for name in ("HOLDFAST_AGENT_CONFIG", "HOLDFAST_CONTROLLER_CONFIG", "HOLDFAST_CONTROLLER"):
             environment[name] = str(self.directory / "none")
@@ -116,7 +116,7 @@ class CommandLines(Case):
         self.assertGreater(count, 150)
 
     def test_every_command_line_of_an_exit_script_is_valid(self) -> None:
-        """Each fails because restic and the services' tools do, and not with 2, for the way it is written."""
+        """The fake tools fail, so each script exits with 1. 2 would mean a wrong argument."""
         programs = self.directory / "programs"
         programs.mkdir()
         for name in ("restic", "etcdutl", "amtool", "promtool", "haproxy", "kafka-topics.sh", "systemctl"):

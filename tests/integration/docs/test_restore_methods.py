@@ -19,7 +19,7 @@ class RestoreMethods(Case):
 
         self.assertEqual(PAGE.read_text(), written.read_text(), f"run `{WRITE} page {PAGE}`")
 
-    def test_a_wrong_call_or_place_fails(self) -> None:
+    def test_wrong_arguments_and_paths_fail(self) -> None:
         for arguments in (["page"], ["text", self.directory / "page.md"], ["page", self.directory / "none" / "page.md"]):
             done = subprocess.run([WRITE, *arguments], stderr=subprocess.PIPE, check=False)
 

@@ -1,5 +1,5 @@
 """Failures around a backup: passwords, full disks, missing files, concurrent runs, interrupts. Each ends with the exit
-code of docs/errors.md, a message that names the object, and no partial result."""
+code in docs/errors.md, a message that names the object, and no partial result."""
 
 import json
 import os
@@ -50,18 +50,18 @@ class FaultCase(Case):
 
 
 class Repository(FaultCase):
-    def test_no_repository(self) -> None:
+    def test_backup_without_a_repository_is_refused(self) -> None:
         self.refused(2, "backup", says=["password"])  # the password file is missing, too
         (self.directory / "agent" / "password").touch(0o600)
         (self.directory / "agent" / "password").write_text("secret\n")
         self.refused(1, "backup", says=[str(self.repository), "holdfast-agent init"])
 
-    def test_there_already(self) -> None:
+    def test_init_refuses_an_existing_repository(self) -> None:
         self.init()
         self.refused(1, "repository", "init", "--repository", "main", says=[str(self.repository)])
         self.agent.run("backup")
 
-    def test_wrong_password(self) -> None:
+    def test_wrong_password_is_refused(self) -> None:
         self.init()
         self.agent.run("backup")
         (self.directory / "agent" / "password").write_text("wrong\n")
@@ -90,7 +90,7 @@ class Repository(FaultCase):
         self.assertIn("files/app", done.stdout + done.stderr)
         self.agent.run("restore", "latest:files/app", "--to", str(self.directory / "x"), expect=1)
 
-    def test_a_verb_without_configuration(self) -> None:
+    def test_verbs_work_without_a_configuration(self) -> None:
         self.init()
         self.agent.run("backup")
         where = ["--repository-url", f"file:{self.repository}"]
@@ -123,7 +123,7 @@ class Place(FaultCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
-    def test_full_disk(self) -> None:
+    def test_full_disk_fails_the_backup_and_damages_nothing(self) -> None:
         fill(self.directory / "large", 48)
         said = self.in_namespace(f"""
             mount -t tmpfs -o size=24m none "$REPOSITORY"
@@ -168,7 +168,7 @@ class Place(FaultCase):
             test $code = 1
         """)
 
-    def test_disk_that_somebody_fills_during_a_restore(self) -> None:
+    def test_restore_fails_when_the_disk_fills_up_and_then_resumes(self) -> None:
         fill(self.data / "large", 16)
         config = json.loads(self.config.read_text())
         config["repositories"]["main"]["read_mib_s"] = 4  # slow enough to fill the disk
@@ -191,7 +191,7 @@ class Place(FaultCase):
         """)
         self.assertIn("no space left on device", said)
 
-    def test_read_only_storage(self) -> None:
+    def test_read_only_storage_is_named(self) -> None:
         said = self.in_namespace("""
             "$AGENT" repository init --config "$CONFIG" --repository main
             "$AGENT" backup --config "$CONFIG"
@@ -221,7 +221,7 @@ class Source(FaultCase):
         (snapshot,) = self.snapshots()
         self.assertTrue(snapshot["partial"])
 
-    def test_missing_paths(self) -> None:
+    def test_missing_path_is_named(self) -> None:
         self.init()
         shutil.rmtree(self.data)
         done = self.agent.run("backup", "--json", expect=1)
@@ -237,7 +237,7 @@ class Source(FaultCase):
         self.assertEqual(first.wait(120), 0)
         self.assertEqual(len(self.snapshots()), 1)
 
-    def test_interrupt(self) -> None:
+    def test_interrupted_backup_leaves_no_snapshot_and_no_lock(self) -> None:
         self.init()
         self.agent.run("backup")
         fill(self.data / "large", 300)

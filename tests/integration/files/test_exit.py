@@ -33,7 +33,7 @@ class WithoutUs(Case):
         script = str(ROOT / "scripts" / "exit" / "files")
         return run([script, *repository, *arguments], env=env, expect=expect)
 
-    def test_the_whole_tree(self) -> None:
+    def test_script_restores_the_whole_tree(self) -> None:
         expected = scan(self.tree)
         self.exit("--to", str(self.directory / "out") + "/", "app")
         self.assertEqual(scan(self.directory / "out" / str(self.tree)[1:]), expected)
@@ -44,14 +44,14 @@ class WithoutUs(Case):
         (self.directory / "out" / str(self.tree)[1:]).rename(self.tree)
         self.assertEqual(scan(self.tree), expected)
 
-    def test_one_path_of_it(self) -> None:
+    def test_script_restores_one_path(self) -> None:
         wanted = self.tree / "conf.d" / "a [1].conf"
         self.exit("--to", str(self.directory / "out"), "--path", str(wanted), "app")
         back = self.directory / "out" / str(self.tree)[1:]
         self.assertEqual([path.name for path in (back / "conf.d").iterdir()], [wanted.name])
         self.assertFalse((back / "pipe").exists())
 
-    def test_what_cannot_be_done_is_said(self) -> None:
+    def test_script_reports_errors(self) -> None:
         (self.directory / "full").mkdir()
         (self.directory / "full" / "x").touch()
         done = self.exit("--to", str(self.directory / "full"), "app", expect=1)
@@ -61,7 +61,7 @@ class WithoutUs(Case):
 
 
 class ByHand(Case):
-    def test_the_page_as_written(self) -> None:
+    def test_page_runs_as_written(self) -> None:
         live, out = self.directory / "myapp", self.directory / "out"
         tree = Tree(live)
         tree.file("conf.d/main.conf", b"good", 0o640)

@@ -1,4 +1,4 @@
-"""A file tree with everything a file system can hold is restored identically, by us and across stock restic."""
+"""A tree with everything a file system can hold is restored identically, by us and to and from stock restic."""
 
 import os
 import shutil
@@ -179,11 +179,11 @@ class EverythingAFileSystemHolds(Trees):
         self.expected = scan(self.tree)
         self.kept_by_restic = scan(self.tree, skip=frozenset({ONLY_OURS}))
 
-    def test_from_our_repository_by_us(self) -> None:
+    def test_we_restore_our_snapshot(self) -> None:
         target = self.restore_by_us(self.save())
         self.assert_same(self.expected, self.restored(target))
 
-    def test_in_place_over_a_tree_that_was_damaged(self) -> None:
+    def test_restore_in_place_repairs_a_damaged_tree(self) -> None:
         snapshot = self.save()
         shutil.rmtree(self.tree / "names")
         (self.tree / "empty").write_text("no more")
@@ -191,13 +191,13 @@ class EverythingAFileSystemHolds(Trees):
         self.agent.run("restore", snapshot, "--in-place")
         self.assert_same(self.expected, scan(self.tree))
 
-    def test_from_our_repository_by_restic(self) -> None:
+    def test_restic_restores_our_snapshot(self) -> None:
         snapshot = self.save()
         self.restic.check()
         entries = self.restored(self.restore_by_restic(snapshot), skip=frozenset({ONLY_OURS}))
         self.assert_same(self.kept_by_restic, entries, ignore=frozenset({"holes"}))
 
-    def test_from_restics_repository_by_us(self) -> None:
+    def test_we_restore_a_snapshot_of_restic(self) -> None:
         entries = self.restored(self.restore_restics_own(), skip=frozenset({ONLY_OURS}))
         self.assert_same(self.kept_by_restic, entries, ignore=frozenset({"holes"}))
 
@@ -208,7 +208,7 @@ class LargeAndMany(Trees):
         # Room for the tree and a restored copy.
         self.set_up_in(make_directory(self, memory=2 * BIG_BYTES + (1 << 30)))
 
-    def test_three_gibibytes_and_a_hundred_thousand_files(self) -> None:
+    def test_large_file_and_many_files_are_restored(self) -> None:
         make_large_tree(self.tree)
         expected = scan(self.tree)
         self.assertGreater(len(expected), SMALL_FILES)

@@ -171,7 +171,7 @@ class LiveCase(Case):
             self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
 
     def change(self, edge: Edge) -> None:
-        """Changes state by commands that none of the files reflects."""
+        """Changes the runtime state by commands, so that no file reflects it."""
         self.say(
             edge,
             "set server app/s1 state drain",

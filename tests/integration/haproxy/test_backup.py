@@ -25,7 +25,7 @@ class Backup(Case):
             if path.is_file()
         }
 
-    def test_everything_named_is_saved_and_nothing_else(self) -> None:
+    def test_exactly_the_files_that_the_configuration_names_are_saved(self) -> None:
         (self.edge.etc / "unnamed").write_text("not HAProxy's\n")
         report = self.edge.backup()
 
@@ -56,12 +56,12 @@ class Backup(Case):
         self.edge.restore(good)
         self.assertEqual(self.edge.contents(), before)
 
-    def test_a_configuration_that_is_not_there_is_an_error(self) -> None:
+    def test_missing_configuration_is_an_error(self) -> None:
         self.edge.config.unlink()
         done = self.edge.agent.run("backup", "haproxy/edge", expect=1)
         self.assertIn(str(self.edge.config), done.stderr)
 
-    def test_symlinks_on_the_way_come_back(self) -> None:
+    def test_targets_of_symlinks_are_saved(self) -> None:
         archive = self.edge.etc / "archive"
         archive.mkdir()
         page = self.edge.etc / "errors" / "503.http"
@@ -71,7 +71,7 @@ class Backup(Case):
         self.assertEqual(report["missing"], [])
         self.assertIn("archive/1.http", self.restored(report["snapshot"]))
 
-    def test_probe_tells_health_files_and_what_is_missing(self) -> None:
+    def test_probe_reports_health_and_missing_files(self) -> None:
         (self.edge.etc / "errors" / "503.http").unlink()
         sources = self.edge.agent.json("source", "list")["sources"]
         text = str(sources)

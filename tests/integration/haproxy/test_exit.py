@@ -25,7 +25,7 @@ with socket.socket(socket.AF_UNIX) as connection:
 
 
 class Files(LiveCase):
-    def test_files_come_back_or_the_former_ones_stay(self) -> None:
+    def test_script_restores_the_files_or_keeps_the_current_ones(self) -> None:
         edge = self.made()
         before = edge.contents()
         saved = edge.backup()["snapshot"]
@@ -59,7 +59,7 @@ class Live(LiveCase):
     def reload(self, edge: Edge) -> list[str]:
         return ["--apply", "--reload", f"kill -USR2 $(head -n 1 {edge.haproxy.pidfile})"]
 
-    def test_what_only_the_process_knew_comes_back(self) -> None:
+    def test_runtime_state_is_restored(self) -> None:
         edge = self.made()
         edge.haproxy.start()
         self.change(edge)
@@ -85,7 +85,7 @@ class Live(LiveCase):
             self.assertIn(line, done.stdout.splitlines())
         self.assertNotIn("not restored:", done.stdout)
 
-        # Into the running process, without the files; finished steps are not repeated.
+        # Restores into the running process, without the files. Steps that are not needed are skipped.
         self.say(edge, "set server app/s1 state ready", f"set map {self.map} version mine")
         files, workers = edge.contents(), edge.haproxy.workers()
         done = self.way_out(edge, *there)
@@ -95,7 +95,7 @@ class Live(LiveCase):
         self.assertNotIn("server app/s2", done.stdout)
         self.assertNotIn(self.acl, done.stdout)
 
-    def test_the_page_as_written(self) -> None:
+    def test_page_runs_as_written(self) -> None:
         """Runs each command of the page. Only paths, names and the reload are replaced."""
         edge = self.made()
         edge.haproxy.start()
@@ -150,7 +150,7 @@ class Live(LiveCase):
         self.assertEqual(get(edge.port)[1], "v1 changed")
         self.assertEqual(self.knows(edge), known)
 
-    def test_all_of_it_and_a_large_map_by_the_masters_socket(self) -> None:
+    def test_runtime_state_and_a_large_map_are_restored_through_the_master_socket(self) -> None:
         edge = self.made("master.sock")
         entries = [f"key-{number} value of {number}" for number in range(5000)]
         Path(self.map).write_text("\n".join(["version v1", *entries]) + "\n")
@@ -178,7 +178,7 @@ class Live(LiveCase):
             self.assertEqual(now[part], known[part])
         self.assertIn("not restored: server app/s1: state ready, was state drain: Permission denied", done.stdout)
 
-    def test_files_that_no_new_worker_comes_with_go_again(self) -> None:
+    def test_files_are_rolled_back_if_no_new_worker_starts(self) -> None:
         edge = self.made()
         edge.haproxy.start()
         # `haproxy -c` accepts this configuration, but a start fails.
@@ -192,7 +192,7 @@ class Live(LiveCase):
         self.assertEqual(edge.contents(), files)
         self.assertEqual(get(edge.port)[1], "v2 v2")
 
-    def test_what_is_refused_before_anything_is_touched(self) -> None:
+    def test_unusable_sockets_and_arguments_are_refused_before_any_change(self) -> None:
         edge = self.made()
         edge.backup()
         there = ["--socket", str(edge.haproxy.admin_socket)]

@@ -96,7 +96,7 @@ class Live(LiveCase):
         self.assertEqual([one["sha1"] for one in differing], [sums["memory"]])
         self.assertNotIn("PRIVATE KEY", (worker / "certificates.json").read_text())
 
-    def test_by_the_masters_socket(self) -> None:
+    def test_state_is_saved_through_the_master_socket(self) -> None:
         self.edge = edge = self.made("master.sock")
         edge.haproxy.start()
         self.change(edge)
@@ -108,7 +108,7 @@ class Live(LiveCase):
         self.assertEqual([one["pid"] for one in index["workers"]], edge.haproxy.workers())
         self.assertTrue((worker / "servers-state").exists())
 
-    def test_a_worker_that_only_finishes_what_it_has_begun_is_left_out(self) -> None:
+    def test_old_worker_that_finishes_its_connections_is_left_out(self) -> None:
         self.edge = edge = self.made("master.sock", state_file=True)
         edge.haproxy.start()
         leaving = edge.haproxy.workers()
@@ -137,7 +137,7 @@ class Live(LiveCase):
             slow.sendall(b"Host: x\r\n\r\n")
             self.assertIn(b" 200 ", answer.readline())
 
-    def test_a_configuration_changed_since_it_was_read_is_drift(self) -> None:
+    def test_configuration_changed_after_loading_is_drift(self) -> None:
         self.edge = edge = self.made()
         edge.haproxy.start()
         started = int(edge.haproxy.admin("show info").split("Start_time_sec: ")[1].split()[0])
@@ -153,7 +153,7 @@ class Live(LiveCase):
             manifest["details"]["drift"], [f"configuration {edge.config}: changed after HAProxy loaded it"]
         )
 
-    def test_too_low_a_level_is_named(self) -> None:
+    def test_too_low_socket_level_is_reported(self) -> None:
         self.edge = edge = self.made()
         edge.config.write_text(edge.config.read_text().replace("level admin", "level user"))
         edge.haproxy.start()
@@ -165,7 +165,7 @@ class Live(LiveCase):
         self.assertTrue((worker / "servers-state").exists())
         self.assertFalse((worker / "tables").exists())
 
-    def test_where_haproxy_does_not_run_its_files_are_saved(self) -> None:
+    def test_files_of_a_stopped_haproxy_are_saved(self) -> None:
         self.edge = edge = self.made()
         report = edge.backup()
         self.assertEqual(report["missing"], [])
@@ -174,7 +174,7 @@ class Live(LiveCase):
         self.assertEqual(json.loads((target / "manifest.json").read_text())["details"]["live"], ["cold"])
         self.assertFalse((target / "members" / "test-1" / "live").exists())
 
-    def test_a_socket_that_is_not_there_although_haproxy_runs_is_missing(self) -> None:
+    def test_missing_socket_of_a_running_haproxy_is_reported(self) -> None:
         self.edge = edge = self.made("other.sock")
         edge.haproxy.start()
         report = edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]

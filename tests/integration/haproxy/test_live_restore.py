@@ -17,7 +17,7 @@ class LiveRestore(LiveCase):
         kept = [str(path) for path in (self.directory / "agent" / "state").rglob("live-*")]
         return kept + [str(path) for path in self.directory.rglob(".holdfast-*")]
 
-    def test_everything_comes_back_and_no_request_is_lost(self) -> None:
+    def test_everything_is_restored_and_no_request_is_lost(self) -> None:
         edge = self.made(state_file=True)
         edge.haproxy.start()
         self.change(edge)
@@ -45,7 +45,7 @@ class LiveRestore(LiveCase):
         # A reload loads the file's original content; requests get the content in memory.
         self.assertEqual(get(edge.port)[1], "v1 changed")
 
-    def test_without_a_state_file_servers_are_set_by_commands_and_the_rest_comes_back(self) -> None:
+    def test_without_a_state_file_all_but_the_servers_state_is_restored(self) -> None:
         edge = self.made()
         edge.haproxy.start()
         self.change(edge)
@@ -59,7 +59,7 @@ class LiveRestore(LiveCase):
         self.assertIn("not restored: server app/s1: it was drained", done.stdout)
         self.assertIn("server-state-file", done.stdout)
 
-    def test_a_configuration_that_is_refused_changes_nothing(self) -> None:
+    def test_rejected_configuration_changes_nothing(self) -> None:
         edge = self.made(state_file=True)
         edge.haproxy.start()
         self.write(edge, "v1", extra="    no-such-directive\n")
@@ -77,7 +77,7 @@ class LiveRestore(LiveCase):
         self.assertEqual((self.knows(edge), edge.haproxy.workers(), edge.contents()), (known, workers, files))
         self.assertEqual(self.leftovers(edge), [])
 
-    def test_when_a_step_fails_all_is_as_it_was_memory_too(self) -> None:
+    def test_failed_step_rolls_back_files_and_runtime_state(self) -> None:
         edge = self.made(state_file=True)
         self.write(edge, "v2")
         edge.haproxy.start()
@@ -101,7 +101,7 @@ class LiveRestore(LiveCase):
         self.assertEqual(self.leftovers(edge), [])
         self.assertEqual(get(edge.port)[1], "v2 mine")
 
-    def test_a_crash_during_the_reload_is_undone_memory_too(self) -> None:
+    def test_crash_during_the_reload_rolls_back_files_and_runtime_state(self) -> None:
         edge = self.made(state_file=True)
         edge.haproxy.start()
         self.change(edge)
@@ -116,7 +116,7 @@ class LiveRestore(LiveCase):
         )
         known, files = self.knows(edge), edge.contents()
         restore = edge.agent.start("restore", snapshot, "--in-place", log=self.directory / "restore.log")
-        # The file exists from just before the reload until the new worker is known to live.
+        # The file exists from just before the reload until the new worker is known to run.
         wait_until("the state to be loaded", self.state.exists)
         restore.kill()
 
@@ -136,7 +136,7 @@ class LiveRestore(LiveCase):
         edge.config.write_text(current)
         return weaker
 
-    def test_a_socket_with_too_low_a_level_is_refused_before_anything(self) -> None:
+    def test_too_low_socket_level_is_refused_before_any_change(self) -> None:
         edge = self.made(state_file=True)
         edge.haproxy.start()
         self.change(edge)

@@ -45,7 +45,7 @@ class RestoreInPlace(Case):
         self.assert_unchanged(edge, before, workers)
         return done.stderr
 
-    def test_a_refused_configuration_changes_nothing(self) -> None:
+    def test_rejected_configuration_changes_nothing(self) -> None:
         edge = self.start()
         edge.write("v1", extra="    no-such-directive here\n")
         line = len(edge.config.read_text().splitlines())
@@ -78,7 +78,7 @@ class RestoreInPlace(Case):
         # The process continues with the configuration it has already loaded.
         self.assertEqual(get(edge.port)[0], 200)
 
-    def test_a_safety_snapshot_has_nothing_that_was_staged(self) -> None:
+    def test_safety_snapshot_contains_no_staged_files(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2()
         # The source is a directory in which files are replaced.
         edge.configure(files=[str(edge.etc)])
@@ -99,7 +99,7 @@ class RestoreInPlace(Case):
 
         self.assertIn(f"{edge.etc}/certs/site.pem", said)
 
-    def test_a_good_configuration_serves_and_no_request_fails(self) -> None:
+    def test_good_configuration_is_restored_and_no_request_fails(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2()
         foreign = edge.etc / "certs" / "later.pem"
         foreign.write_bytes((edge.etc / "certs" / "site.pem").read_bytes())
@@ -124,7 +124,7 @@ class RestoreInPlace(Case):
         self.assertEqual(get(edge.port), (200, V2))
         self.assertTrue(foreign.exists())
 
-    def test_reload_by_the_master_socket(self) -> None:
+    def test_reload_through_the_master_socket(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2(reload=f"master:{self.directory}/master.sock")
 
         with Load(edge.port) as load:
@@ -135,7 +135,7 @@ class RestoreInPlace(Case):
         self.assertEqual(load.failures, [])
         self.assertEqual(get(edge.port), (200, V1))
 
-    def test_reload_by_systemd(self) -> None:
+    def test_reload_through_systemd(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2(reload="systemd:edge.service")
         programs = self.directory / "bin"
         programs.mkdir()
@@ -158,7 +158,7 @@ esac
         self.assertEqual(get(edge.port), (200, V1))
         self.assertEqual((self.directory / "asked").read_text(), "reload -- edge.service\n")
 
-    def test_an_address_that_another_program_holds_is_found_in_time(self) -> None:
+    def test_address_in_use_is_found_before_any_change(self) -> None:
         edge = self.start()
         taken = socket.socket()
         self.addCleanup(taken.close)
@@ -189,7 +189,7 @@ esac
         self.assertEqual(edge.contents(), before)
         wait_until("the former configuration to serve", lambda: get(edge.port) == (200, V2))
 
-    def test_a_haproxy_that_does_not_run_gets_its_files(self) -> None:
+    def test_files_of_a_stopped_haproxy_are_restored(self) -> None:
         edge = self.start()
         snapshot = edge.backup()["snapshot"]
         before = edge.contents()
@@ -205,7 +205,7 @@ esac
         edge.haproxy.start()
         self.assertEqual(get(edge.port), (200, V1))
 
-    def test_a_process_that_is_no_master_is_not_signalled(self) -> None:
+    def test_process_other_than_the_master_is_not_signalled(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2()
         worker = edge.haproxy.workers()[0]
         edge.haproxy.pidfile.write_text(f"{worker}\n")
@@ -217,7 +217,7 @@ esac
         self.assertEqual(edge.contents(), before)
         wait_until("the worker to serve", lambda: get(edge.port) == (200, V2))
 
-    def test_without_reload_in_place_is_refused(self) -> None:
+    def test_restore_in_place_without_reload_is_refused(self) -> None:
         edge, snapshot = self.saved_v1_serving_v2(reload="")
 
         done = edge.restore(snapshot, expect=1)

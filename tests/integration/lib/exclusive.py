@@ -31,12 +31,12 @@ class ExclusiveLocks:
     def exclusive_locks(self) -> list[dict]:
         return [lock for lock in self.agent.json("repository", "lock", "list")["locks"] if lock["exclusive"]]
 
-    def test_while_stock_restic_is_alone_we_wait_or_refuse(self) -> None:
+    def test_we_refuse_or_wait_while_restic_holds_an_exclusive_lock(self) -> None:
         self.write_tree(range(3))
         snapshot = self.backup_by_us()
         for number, verb in enumerate((["check", "--read-data"], ["prune", "--max-unused", "0"])):
             with self.subTest(verb[0]):
-                # At a KiB per second it runs until it is stopped.
+                # At one KiB per second it runs until it is killed.
                 held = self.restic.start("--limit-download", "1", "--no-cache", *verb,
                                          log=self.directory / f"restic {number}")
                 self.addCleanup(held.kill)
@@ -60,13 +60,13 @@ class ExclusiveLocks:
                 self.assertEqual(waiting.wait(60), 0, waiting.tail())
                 self.assertEqual(self.exclusive_locks(), [])
 
-    def test_while_we_are_alone_stock_restic_refuses(self) -> None:
+    def test_restic_refuses_while_we_hold_an_exclusive_lock(self) -> None:
         self.write_tree(range(40))
         first = self.backup_by_us()
         self.write_tree(range(0, 40, 2))
         second = self.backup_by_us()
         self.agent.run("repository", "forget", first, "--allow-below-floor")
-        # Copying takes this prune twenty seconds.
+        # Repacking keeps this prune busy for twenty seconds.
         held = self.slow_agent.start("repository", "prune", "--max-unused", "0", log=self.directory / "prune")
         self.addCleanup(held.kill)
         (lock,) = wait_until("its lock", self.exclusive_locks)

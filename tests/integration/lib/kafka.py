@@ -248,7 +248,7 @@ class KafkaCluster:
             own["broker.id"] = str(broker.number)
         return own | self._common | broker.properties
 
-    # -- speaking to it
+    # -- clients and tools
 
     def bootstrap(self, number: int | None = None) -> str:
         """Bootstrap addresses of all brokers, or of one."""

@@ -1,5 +1,5 @@
-"""Concurrent use of one repository: two agents and two stock restics, an old and a new one, write, while readers read
-and nothing prunes. Afterwards all data passes check and restore."""
+"""Concurrent use of one repository: two agents and two stock restics, an old and a new one, write while a reader reads.
+During that time no program can prune. Afterwards all data passes check and restore."""
 
 import os
 import threading
@@ -115,7 +115,7 @@ class ManyAtOnce:
             self.assertIn("locked", done.stderr)
         self.assertLessEqual(packs, self.names("data"))
 
-    def test_four_writers_a_reader_and_no_prune(self) -> None:
+    def test_concurrent_writers_and_a_reader_lose_nothing(self) -> None:
         held = self.hold()
         done = threading.Event()
         writers = [self.guarded(self.ours, "we-1"), self.guarded(self.ours, "we-2"),

@@ -145,7 +145,7 @@ class ZooKeeperEnsemble:
             raise AssertionError(f"{error}\n{member.process.tail()}") from None
         member.process.require_running()
 
-    # -- speaking to it
+    # -- clients and four-letter words
 
     def client(self, number: int = 1, **options) -> ZooKeeperClient:
         return ZooKeeperClient(self.members[number].address, **options)

@@ -200,7 +200,7 @@ class ZooKeeperClient:
         del self._received[:count]
         return taken
 
-    # -- what it can do
+    # -- operations
 
     def login(self, scheme: str, credentials: str) -> None:
         self._send(struct.pack(">iii", _AUTH_XID, _AUTH, 0) + _text(scheme) + _text(credentials))

@@ -10,7 +10,7 @@ from lib import free_port
 from lib.cluster import Cluster
 
 _PASSPHRASE = "correct horse\n"
-_EXPIRES_FIELD = 6  # of the message JoinToken, and the last in its text
+_EXPIRES_FIELD = 6  # of JoinToken; the last field of an encoded token
 
 
 class Nodes:
@@ -55,7 +55,7 @@ class Nodes:
 
 
 def expired(token: str) -> str:
-    """The same token with an expired time. The controller, which knows better, is not asked."""
+    """The same token with an expiry time in the past. The agent refuses it without asking the controller."""
     prefix, _, body = token.partition(".")
     message = base64.b64decode(body)
     end = len(message) - 1

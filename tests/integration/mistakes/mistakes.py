@@ -1,4 +1,4 @@
-"""All mistakes, in order. scripts/mistakes prints them, test_mistakes.py judges the answers."""
+"""All mistakes, in order. scripts/mistakes prints them, test_mistakes.py checks the answers."""
 
 import sys
 from pathlib import Path

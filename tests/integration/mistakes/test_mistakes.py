@@ -62,10 +62,10 @@ class Mistakes(unittest.TestCase):
     def test_the_first_line_names_the_object(self) -> None:
         self.of_each(lambda one: self.assertIn(one.object, first_message(one), one.text))
 
-    def test_it_says_what_to_do(self) -> None:
+    def test_the_output_says_what_to_do(self) -> None:
         self.of_each(lambda one: self.assertIn(one.advice, "\n".join(messages(one)), one.text))
 
-    def test_nothing_is_said_twice_or_as_a_machine_says_it(self) -> None:
+    def test_messages_have_no_repetition_and_no_raw_details(self) -> None:
         def check(one: Mistake) -> None:
             for what, pattern in _BAD.items():
                 self.assertNotRegex("\n".join(one.lines), pattern, what)

@@ -1,7 +1,7 @@
-"""Making mistakes at a terminal of 80x24, and writing down what the programs answer.
+"""Makes mistakes in a terminal of 80x24 and records the programs' answers.
 
 Everything runs in separate namespaces, so that paths, host names and the network are the same everywhere: /srv is
-an empty file system in memory, the only network is loopback, and no name can be resolved but localhost.
+an empty file system in memory, the only network is loopback, and only localhost and web-1 can be resolved.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NAMESPACES = ["unshare", "--mount", "--net", "--uts", "--propagation", "private"]
 
-# What differs from run to run, and between releases of HAProxy, and what is compared instead.
+# Text that differs between runs or releases of HAProxy, and what is compared instead.
 _MASKS = [
     (r"haproxy refuses the configuration: .*? hint:", "haproxy refuses the configuration: WORDS hint:"),
     (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "ULID"),
@@ -48,8 +48,8 @@ _MASKS = [
 
 @dataclass
 class Mistake:
-    """One of them, and what the terminal showed. `object`: what the first line must name. `advice`: what tells the
-    user what to do next."""
+    """A mistake, and what the terminal showed. `object`: must be in the first message. `advice`: must be in the output;
+    it introduces the next step."""
 
     number: int
     title: str
@@ -60,7 +60,7 @@ class Mistake:
     expected_code: int
     object: str
     advice: str
-    left: list[str]  # what is there afterwards and must not be
+    left: list[str]  # paths that exist afterwards but must not
 
     @property
     def text(self) -> str:
@@ -70,7 +70,7 @@ class Mistake:
 
 
 def comparable(transcript: str) -> list[str]:
-    """Each mistake in one line, without what differs from run to run: a longer process id moves where lines wrap."""
+    """Each mistake as one line with masked values: a longer process id changes where lines wrap."""
     mistakes = []
     for one in re.split(r"\n(?=[0-9]+\. )", transcript):
         words = " ".join(one.split())
@@ -127,7 +127,7 @@ class Transcript:
 
 @contextlib.contextmanager
 def edited(path: Path, old: str, new: str) -> Iterator[None]:
-    """`path` with `new` for `old`, until the end of the block."""
+    """Replaces `old` by `new` in `path` until the end of the block."""
     before = path.read_text()
     assert old in before, f"{old!r} is not in {path}"
     path.write_text(before.replace(old, new))
@@ -139,7 +139,7 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def moved_away(path: Path) -> Iterator[None]:
-    """Without `path`, until the end of the block."""
+    """Moves `path` away until the end of the block."""
     away = path.with_name(path.name + ".away")
     path.rename(away)
     try:
@@ -150,7 +150,7 @@ def moved_away(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mounted(path: Path, size: str = "") -> Iterator[None]:
-    """An empty file system at `path`, until the end of the block."""
+    """Mounts an empty file system at `path` until the end of the block."""
     run(["mount", "-t", "tmpfs", *(["-o", f"size={size}"] if size else []), "none", str(path)])
     try:
         yield
@@ -160,7 +160,7 @@ def mounted(path: Path, size: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def covered(path: Path, content: str) -> Iterator[None]:
-    """With another content of an existing file, until the end of the block. The file itself is not changed."""
+    """Covers an existing file with `content` until the end of the block. The file itself does not change."""
     cover = SRV / f".{path.name}"
     cover.write_text(content)
     run(["mount", "--bind", str(cover), str(path)])
@@ -176,7 +176,7 @@ def namespaces_are_possible() -> bool:
 
 
 def enter_namespaces() -> None:
-    """Runs the calling program again in new namespaces, and returns there."""
+    """Restarts the calling program in new namespaces, and returns only there."""
     if _INSIDE not in sys.argv:
         os.environ |= {"HOLDFAST_BUILD": str(BUILD), "HOLDFAST_SERVICES": str(SERVICES)}
         os.execvp(_NAMESPACES[0], [*_NAMESPACES, sys.executable, *sys.argv, _INSIDE])

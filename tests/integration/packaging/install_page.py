@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Executes docs/install.md, command by command.
+"""Runs the commands of docs/install.md, as root, in the current root directory.
 
-  install_page.py --build BUILD [--user-services]   in the present root directory, as root
+  install_page.py --build BUILD [--user-services]
 
-Without --user-services this needs a running systemd: run it on a machine that may be installed and removed. It leaves
-configuration and state; `scripts/install --uninstall` removes the rest. --user-services starts the units without
-systemd, with their users, capabilities and limits (lib/unit.py): test_install_page.py does so in a scratch root.
+Without --user-services this needs a running systemd: use a disposable machine. It leaves configuration and state;
+`scripts/install --uninstall` removes the rest. --user-services starts the units without systemd, with their users,
+capabilities and limits (lib/unit.py). test_install_page.py does this in a scratch root.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from lib.unit import Unit
 
 PAGE = ROOT / "docs" / "install.md"
 UNITS = Path("/usr/local/lib/systemd/system")
-# Differences on a single machine that has the programs installed and no terminal.
+# Replacements for a single machine without a terminal.
 REPLACED = {
     "--host backup-1": "--host 127.0.0.1 --no-passphrase",
     "scripts/install all": f"{ROOT}/scripts/install all --build {{build}}",
@@ -59,7 +59,7 @@ def own(path: Path, mode: int, user: pwd.struct_passwd, group: int) -> None:
 
 
 def start(name: str) -> None:
-    """As `systemctl start` does: directories, the notification socket, and then the program shut in."""
+    """Like `systemctl start`: creates directories and the notification socket, then starts the restricted program."""
     unit = Unit(UNITS / name, [])
     user = pwd.getpwnam(unit.one("User"))
     group = subprocess.run(["getent", "group", unit.one("Group")], check=True, text=True, stdout=subprocess.PIPE)
@@ -88,7 +88,7 @@ def start(name: str) -> None:
 
 def systemctl(words: list[str]) -> None:
     for unit in [word for word in words if word.startswith("holdfast")]:
-        if not unit.endswith(".path"):  # the page orders no restore
+        if not unit.endswith(".path"):  # no restore on the page needs the path unit
             start(unit if unit.endswith(".service") else unit + ".service")
 
 

@@ -1,5 +1,5 @@
-"""docs/install.md leads to a good backup, on one node and in a cluster: every command of the page runs as it is
-written, in a scratch root over this machine's files, with the units' users, capabilities and limits."""
+"""docs/install.md leads to a good backup, on one node and in a cluster. Every command of the page runs as written, in a
+scratch root over this machine's files, with the units' users, capabilities and limits."""
 
 import os
 import shutil

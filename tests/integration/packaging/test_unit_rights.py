@@ -1,5 +1,5 @@
-"""Each source is saved under the agent's own user with exactly the rights that its unit gives, and both daemons do
-their work shut in as their units say. See lib/unit.py for what of a unit holds here."""
+"""The agent saves each kind of source as its own user, with only the rights of its unit. Both daemons work under their
+units' restrictions. lib/unit.py lists the settings of a unit that these tests apply."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ class Rights(Case):
         self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
         self.assertEqual(self.restored(saved, "nobody").read_text(), "of nobody\n")
 
-    def test_without_the_capability_it_says_what_it_may_not_read(self) -> None:
+    def test_without_the_capability_unreadable_files_are_named(self) -> None:
         (self.secret / "key").write_text("a key\n")
         (self.secret / "key").chmod(0o600)
         self.secret.chmod(0o755)
@@ -104,7 +104,7 @@ class Rights(Case):
         self.assertEqual([one["what"] for one in saved["missing"]], [str(self.secret / "key")])
         self.assertIn("permission denied", saved["missing"][0]["reason"].lower())
 
-    def test_nothing_is_written_but_where_the_unit_lets_it(self) -> None:
+    def test_agent_writes_only_where_the_unit_allows(self) -> None:
         (self.secret / "a").write_text("a\n")
         self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
         shut = Unit(UNITS / "holdfast-agent.service.in", [self.state])
@@ -116,7 +116,7 @@ class Rights(Case):
         refused = run(self.unit().argv(["/bin/sh", "-c", f"echo x > {self.secret}/b"]), expect=None)
         self.assertNotEqual(refused.returncode, 0)
 
-    def test_etcd_with_a_key_that_only_root_may_read(self) -> None:
+    def test_etcd_is_saved_with_a_key_that_only_root_can_read(self) -> None:
         etcd = EtcdCluster(self.directory / "etcd", "etcd", authority=Authority(self.directory / "ca")).start()
         etcd.fill(200)
         conf = self.secret / "etcd.conf"
@@ -131,7 +131,7 @@ class Rights(Case):
         self.assertGreater(self.restored(saved, "snapshot.db").stat().st_size, 0)
         etcd.stop()
 
-    def test_prometheus_whose_data_only_its_user_may_read(self) -> None:
+    def test_prometheus_is_saved_if_only_its_user_can_read_the_data(self) -> None:
         endpoint = MetricsEndpoint(series=5)
         self.addCleanup(endpoint.stop)
         server = Prometheus(self.secret / "prometheus", targets=[f"127.0.0.1:{endpoint.port}"])
@@ -145,7 +145,7 @@ class Rights(Case):
         self.assertEqual((saved["state"], saved["missing"], saved["warnings"]), ("done", [], []), saved)
         self.assertGreater(self.restored(saved, "index").stat().st_size, 0)
 
-    def test_alertmanager_whose_files_only_its_user_may_read(self) -> None:
+    def test_alertmanager_is_saved_if_only_its_user_can_read_the_files(self) -> None:
         server = Alertmanager(self.secret / "alertmanager")
         self.addCleanup(server.kill)
         server.start()
@@ -157,7 +157,7 @@ class Rights(Case):
         self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
         self.assertIn(b"planned", self.restored(saved, "silences").read_bytes())
 
-    def test_zookeeper_whose_data_only_its_user_may_read(self) -> None:
+    def test_zookeeper_is_saved_if_only_its_user_can_read_the_data(self) -> None:
         """Uses the files that a real server left."""
         data = self.secret / "data"
         shutil.copytree(ROOT / "tests" / "unit" / "sources" / "zookeeper" / "data" / "39", data / "version-2")
@@ -176,8 +176,8 @@ class Rights(Case):
         snapshot = data / "version-2" / "snapshot.2a"
         self.assertEqual(self.restored(saved, snapshot.name).read_bytes(), snapshot.read_bytes())
 
-    def test_haproxy_with_regular_expressions_and_closed_keys(self) -> None:
-        """`haproxy -c` compiles them into writable and executable memory, which the unit denies."""
+    def test_haproxy_with_regular_expressions_is_saved_but_not_checked(self) -> None:
+        """`haproxy -c` compiles the expressions into writable and executable memory, which the unit denies."""
         etc = self.secret
         issued = Authority(self.directory / "ca").issue("site")
         (etc / "site.pem").write_text(issued.cert.read_text() + issued.key.read_text())
@@ -208,7 +208,7 @@ frontend tls
         self.assertIn("MemoryDenyWriteExecute=no", saved["warnings"][0])
         self.assertIn("PRIVATE KEY", self.restored(saved, "site.pem").read_text())
 
-    def test_what_only_haproxy_knows_is_read_by_a_socket_of_the_agents_group(self) -> None:
+    def test_runtime_state_of_haproxy_is_read_through_a_socket_of_the_agents_group(self) -> None:
         run_directory = self.directory / "run"
         run_directory.mkdir(mode=0o755)
         (self.secret / "a.map").write_text("a 1\n")
@@ -238,7 +238,7 @@ frontend plain
         self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
         self.assertIn("2 entries, 1 in the file", self.restored(saved, "manifest.json").read_text())
 
-    def test_both_daemons_do_their_work_and_tell_systemd(self) -> None:
+    def test_both_daemons_work_and_notify_systemd(self) -> None:
         (self.secret / "a").write_text("a\n")
         self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
         cluster = Cluster(self.directory / "cluster")
@@ -282,7 +282,7 @@ frontend plain
             self.assertEqual(daemon.wait(), 0, daemon.tail())
 
     def listen(self, name: str) -> tuple[socket.socket, dict[str, str]]:
-        """systemd's end, and what it puts into the environment; a watchdog of 2 s."""
+        """systemd's end of the notification socket, and the variables that it sets, with a watchdog of 2 s."""
         path = self.directory / f"{name}.notify"
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(told.close)

@@ -37,13 +37,13 @@ class Units(Case):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout, r"\d+\.\d+\.\d+")
 
-    def test_systemd_takes_each_unit_without_a_word(self) -> None:
+    def test_systemd_accepts_each_unit_without_warnings(self) -> None:
         self.assertEqual({path.name for path in self.units.iterdir()}, set(UNITS))
         for unit in UNITS:
             done = self.call("systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit)
             self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""), unit)
 
-    def test_no_unit_is_more_exposed_than_it_must_be(self) -> None:
+    def test_exposure_of_each_unit_is_within_its_limit(self) -> None:
         for unit, limit in UNITS.items():
             if limit is None:
                 continue
@@ -58,7 +58,7 @@ class Units(Case):
             for path in re.findall(r"^(?:ExecStart|Documentation)=(?:file:)?(/\S+)", text, re.MULTILINE):
                 self.assertTrue(Path(path).is_file(), f"{unit}: {path}")
 
-    def test_the_users_can_be_made(self) -> None:
+    def test_the_users_can_be_created(self) -> None:
         done = self.call("systemd-sysusers", "--dry-run", str(self.prefix / "lib/sysusers.d/holdfast.conf"))
         self.assertEqual(done.returncode, 0, done.stderr)
         for user in ("holdfast", "holdfast-controller"):

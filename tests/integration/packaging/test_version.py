@@ -38,20 +38,20 @@ class CommitFile(Case):
         (text,) = re.findall(r'kBuildCommit = "(.*)";', self.output.read_text())
         return text
 
-    def test_a_tree_without_git_is_unknown(self) -> None:
+    def test_tree_without_git_has_the_commit_unknown(self) -> None:
         self.assertEqual(self.write(), "unknown")
 
-    def test_a_tree_inside_another_repository_is_unknown(self) -> None:
+    def test_tree_inside_another_repository_has_the_commit_unknown(self) -> None:
         self.git("init", "-q")
         self.commit("first")
         self.source = self.source / "below"
         self.source.mkdir()
         self.assertEqual(self.write(), "unknown")
 
-    def test_a_commit_that_is_given_replaces_git(self) -> None:
+    def test_given_commit_replaces_that_of_git(self) -> None:
         self.assertEqual(self.write("-DCOMMIT=v1-of-a-package"), "v1-of-a-package")
 
-    def test_a_new_commit_is_seen_and_only_that_changes_the_file(self) -> None:
+    def test_file_changes_only_with_the_commit_or_a_dirty_tree(self) -> None:
         self.git("init", "-q")
         first = self.commit("first")
         self.git("tag", "v1")

@@ -1,5 +1,5 @@
-"""One run over everything that a cluster lives on, ordered by a controller: ZooKeeper and etcd of three members,
-two Alertmanagers of a cluster, Prometheus and HAProxy, spread over three nodes."""
+"""One run of a controller saves all services of a cluster on three nodes: ZooKeeper and etcd with three members each, a
+cluster of two Alertmanagers, Prometheus and HAProxy."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ from lib.cluster import Cluster
 
 NODES = ("node-1", "node-2", "node-3")
 CUTS_WITHIN_SECONDS = 0.05
-# Where each snapshot says that it comes from: a node, or for what is everywhere the cluster.
+# The host that each snapshot names: a node, or for replicated sources the cluster.
 SOURCES = {
     "/alertmanager/main": "prod",
     "/etcd/main": "prod",
@@ -92,7 +92,7 @@ class OneRun(Case):
         self.haproxy.change_in_memory()
         wait_until("samples", lambda: self.metrics.turns > 2)
 
-    def test_one_snapshot_each_cut_at_once(self) -> None:
+    def test_each_source_has_one_snapshot_and_all_are_cut_at_once(self) -> None:
         self.change_everything()
         [run] = self.cluster.json("backup", "--all")["runs"]
 

@@ -1,4 +1,4 @@
-"""A repository on a real S3 service, in both directions with stock restic."""
+"""A repository in a real S3 service, used by Holdfast and stock restic."""
 
 import json
 import os
@@ -104,11 +104,11 @@ class OnMinIO(Place):
         return target
 
     def find_tree(self, top: Path) -> Path:
-        """Where a restored directory holds the tree's own path."""
+        """The directory at or below `top` that contains the tree's original path."""
         wanted = str(self.tree)[1:]
         return next(path for path in [top, *top.rglob("*")] if (path / wanted).is_dir())
 
-    def test_a_repository_of_ours(self) -> None:
+    def test_both_use_our_repository(self) -> None:
         self.agent.run("repository", "init")  # also creates the bucket
         self.agent.run("backup")
         self.agent.run("check", "--read-data")
@@ -132,7 +132,7 @@ class OnMinIO(Place):
         self.restic.check()
         self.assertEqual([key for key in self.minio.files("backups") if "locks" in key.parts], [])
 
-    def test_a_repository_of_restic(self) -> None:
+    def test_both_use_a_repository_of_restic(self) -> None:
         (self.directory / "password").touch(0o600)
         (self.directory / "password").write_text("a password\n")
         self.restic.init()
@@ -144,7 +144,7 @@ class OnMinIO(Place):
             self.require_restored(self.find_tree(self.restore_by_us(snapshot["id"])))
             self.require_restored(self.find_tree(self.restore_by_restic(snapshot["id"])))
 
-    def test_the_largest_packs_of_restic(self) -> None:
+    def test_largest_packs_of_restic_are_read(self) -> None:
         Tree(self.tree).random_file("larger", 140 << 20, seed=4)
         Tree(self.tree).file("even", b"\xaa" * (24 << 20))
         Tree(self.tree).stamp()
@@ -173,7 +173,7 @@ class OnMinIO(Place):
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
         self.assertEqual(self.keys("locks"), [])
 
-    def test_keys_and_locks_of_both(self) -> None:
+    def test_each_program_handles_keys_and_locks_of_the_other(self) -> None:
         self.agent.run("repository", "init")
         ours = self.do("key", "add", "--new-password-file", str(self.directory / "ours"))["added"]
         (self.directory / "theirs").write_text("of restic\n")
@@ -209,7 +209,7 @@ class OnMinIO(Place):
         self.backup("after all")
         self.require_sound()
 
-    def test_forget_and_prune_of_both(self) -> None:
+    def test_both_programs_forget_and_prune(self) -> None:
         self.agent.run("repository", "init")
         made = [self.backup(f"content {number}") for number in range(5)]
         self.restic.run("forget", made[0])
@@ -230,8 +230,8 @@ class OnMinIO(Place):
         self.require_sound()
 
     def kill_when(self, name: str, condition, *arguments: str) -> None:
-        """Starts a command, kills it as soon as the condition holds, and clears its lock by stock restic, which finds
-        what is left whole."""
+        """Starts a command and kills it as soon as the condition holds. Then stock restic removes its lock and finds no
+        errors."""
         with self.subTest(name):
             process = self.agent.start(*arguments, log=self.directory / name)
             self.addCleanup(process.kill)
@@ -240,7 +240,7 @@ class OnMinIO(Place):
             self.restic.unlock()
             self.restic.check()
 
-    def test_killed_at_any_moment(self) -> None:
+    def test_killed_backups_and_prunes_damage_nothing(self) -> None:
         self.agent.run("repository", "init")
         first = self.backup("whole")
         before = self.stored()
@@ -275,7 +275,7 @@ class OnMinIO(Place):
         self.require_restored(self.find_tree(self.restore_by_us(newest)))
         self.require_restored(self.find_tree(self.restore_by_restic(newest)))
 
-    def test_mending(self) -> None:
+    def test_lost_index_and_pack_are_repaired(self) -> None:
         self.agent.run("repository", "init")
         last = self.backup("one")
         for index in self.keys("index"):
@@ -292,7 +292,7 @@ class OnMinIO(Place):
         self.require_sound()
         self.require_restored(self.find_tree(self.restore_by_us(last)))
 
-    def test_copies_archives_and_what_only_reads(self) -> None:
+    def test_copy_archives_and_reading_verbs_work(self) -> None:
         self.agent.run("repository", "init")
         snapshot = self.backup("to be copied")
         disk = Restic(self.directory / "disk", self.directory / "password", self.directory / "disk-cache")
@@ -316,7 +316,7 @@ class OnMinIO(Place):
         self.assertEqual(self.do("stats")["snapshots"], 2)
         self.assertIn(self.url, self.agent.run("repository", "info").stdout)
 
-    def test_what_is_refused_is_said_without_secrets(self) -> None:
+    def test_errors_of_the_service_are_shown_without_secrets(self) -> None:
         self.agent.run("repository", "init")
         wrong = self.directory / "wrong"
         wrong.write_text("[default]\naws_access_key_id = holdfast-test\naws_secret_access_key = hush-hush\n")
@@ -331,7 +331,7 @@ class OnMinIO(Place):
         self.assertIn("certificate", done.stderr)
         done = Agent(self.config()).run("repository", "init", expect=1)  # it already exists
 
-    def test_a_server_that_goes_and_comes_back(self) -> None:
+    def test_backup_survives_a_restart_of_the_server(self) -> None:
         self.agent.run("repository", "init")
         Tree(self.tree).random_file("larger", 300_000_000, seed=2)
         Tree(self.tree).stamp()
@@ -345,7 +345,7 @@ class OnMinIO(Place):
         self.restic.check()
         self.require_restored(self.find_tree(self.restore_by_us("latest:files/app")))
 
-    def test_credentials_of_the_environment_and_a_url_alone(self) -> None:
+    def test_credentials_in_the_environment_and_a_url_suffice(self) -> None:
         # No configuration file is needed. The system does not trust our CA, so this uses plain HTTP.
         plain = MinIO(self.directory / "plain").start()
         agent = Agent(self.config(url=f"s3:{plain.url}/bucket", ca=None, credentials_file=None))
