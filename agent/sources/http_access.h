@@ -29,9 +29,6 @@ struct HttpAccess {
   Secret password;
 };
 
-// The five options. `user_help` is the help text of "user".
-std::vector<config::OptionSpec> HttpAccessOptions(std::string user_help);
-
 // Adds the five options. `user_help` is the help text of "user".
 void AddHttpAccessOptions(config::Schema& schema, std::string user_help);
 
