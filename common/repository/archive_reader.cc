@@ -137,7 +137,7 @@ class TreeAssembly {
   }
 
   // Decodes a node whose references were replaced by null. A directory is valid only with a
-  // subtree, so it gets a placeholder; without that field, it is rejected.
+  // subtree, so it gets a constant one; without that field, it is rejected.
   static Result<TreeNode> DecodeStripped(std::string_view json) {
     Result<std::string> full = WithSubtree(json, Id{{1}});
     return DecodeNode(full ? *full : std::string(json));

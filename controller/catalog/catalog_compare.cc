@@ -153,7 +153,7 @@ constexpr ComparedTable kTables[] = {
 };
 
 // The query for both sides. The first column is the key, as text that sorts like the key. The
-// second is whether the row is untold.
+// second is whether the row is unreported.
 std::string SelectOf(const ComparedTable& table) {
   std::string order;
   std::string keys;

@@ -58,8 +58,8 @@ class CoreLoop {
 
   // Loads what is durable and starts from it. Errors of the catalog.
   Result<void> Start();
-  // `told` is called on the loop's thread after the end of each run is durable; it must not wait.
-  // Call before Run().
+  // `callback` is called on the loop's thread after the end of each run is durable; it must not
+  // wait. Call before Run().
   void OnRunEnded(std::function<void()> callback) { run_ended_ = std::move(callback); }
   // Runs until a stop is requested. Fails if it cannot continue: the bus failed, or a sync failed,
   // so that only a new process can read what is on the disk.

@@ -51,7 +51,7 @@ class RecordRestore {
   // Writes all records of the topics. Returns the result by the topic's name in the target. Sets
   // the places in `committed`, which is by the name in the snapshot. On success each record exists
   // once and nothing else does. kAlreadyExists if a resumed topic has other content: see
-  // `spoilt()`.
+  // modified().
   Result<WrittenPartitions> Run(const std::vector<TargetTopic>& topics,
                                 std::map<rdkafka::TopicPartition, CommittedOffsets>& committed);
   const std::string& modified() const { return modified_; }

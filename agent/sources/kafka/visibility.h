@@ -41,8 +41,9 @@ struct NameScope {
   std::function<bool(std::string_view name)> wants = {};  // a further filter; empty: all
 };
 
-// The names to request: `nobody` inserted in each pattern, names in ACLs that are not in `seen`,
-// and one name with each prefix in ACLs. `resource_type` is "TOPIC" or "GROUP"; `seen` is sorted.
+// The names to request: `unused_name` inserted in each pattern, names in ACLs that are not in
+// `seen`, and one name with each prefix in ACLs. `resource_type` is "TOPIC" or "GROUP"; `seen` is
+// sorted.
 struct ProbeName {
   std::string name;
   std::string shown;  // what it represents, e.g. "topic \"orders\"", "topics \"team-*\""

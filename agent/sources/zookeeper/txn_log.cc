@@ -252,7 +252,7 @@ Result<std::optional<ByteView>> LogReader::Next() {
   return record;
 }
 
-// `behind` is the size that the first incomplete record would have.
+// `partial_bytes` is the size that the first incomplete record would have.
 Result<std::optional<ByteView>> LogReader::Finish(std::size_t partial_bytes) {
   is_finished_ = true;
   HF_ASSIGN(const bool is_there, Fill(partial_bytes));

@@ -1,5 +1,5 @@
-// A node in an archive entry: if accepted, it is encoded to the same bytes, and its placeholders
-// for ids are found.
+// A node in an archive entry: if accepted, it is encoded to the same bytes, and the nulls
+// that stand for ids are found.
 #include "common/repository/archive_entry.h"
 #include "tests/fuzz/target.h"
 

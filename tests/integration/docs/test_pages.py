@@ -90,7 +90,7 @@ class Pages(Case):
         self.assertEqual(restored.read_text(), "hello\n")
 
 
-# Strings of file formats and a placeholder, which look like commands.
+# Headers of file formats and a form of `help`, which look like commands.
 NO_COMMANDS = {"holdfast archive", "holdfast node 1", "holdfast help COMMAND"}
 
 
