@@ -6,7 +6,6 @@ those of wording.py. In identifiers, words count that are no term of the field, 
     tests/lint/code_wording.py [ROOM...]   prints each finding, and the number of lines per room
 """
 
-import bisect
 import collections
 import io
 import re
@@ -14,7 +13,7 @@ import sys
 import tokenize
 
 from tree import _TOKENS, Tree, code_only
-from wording import _ANY, instead
+from wording import markers_of_paragraph
 
 # Words that have no place in an identifier, and what to write instead.
 NAME_WORDS = {
@@ -112,13 +111,7 @@ def findings_of(name: str, text: str) -> list[tuple[int, str, str]]:
     """(line, word, what to write instead)."""
     found = []
     for paragraph in _paragraphs(comments(name, text)) + [[one] for one in test_names(name, text)]:
-        starts, joined = [], ""
-        for _, line in paragraph:
-            starts.append(len(joined))
-            joined += line + " "
-        joined = re.sub(r"`[^`]*`", lambda match: "x" * len(match[0]), joined.rstrip())
-        for match in _ANY.finditer(joined):
-            found.append((paragraph[bisect.bisect_right(starts, match.start()) - 1][0], match[0], instead(match)))
+        found += markers_of_paragraph(paragraph)
     if name.endswith((".h", ".cc")):
         code = code_only(text)
         for match in re.finditer(r"\b[A-Za-z_]\w*", code):

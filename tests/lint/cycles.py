@@ -9,6 +9,7 @@ def stem(name: str) -> str:
 
 
 def graph(tree: Tree) -> dict[str, set[str]]:
+    """Stem -> the stems that it includes."""
     arrows: dict[str, set[str]] = {}
     for name in tree.sources():
         arrows.setdefault(stem(name), set()).update(
@@ -20,6 +21,7 @@ def graph(tree: Tree) -> dict[str, set[str]]:
 
 
 def components(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one node, each sorted (Tarjan 1972, without recursion)."""
     found: list[list[str]] = []
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -55,6 +57,7 @@ def components(arrows: dict[str, set[str]]) -> list[list[str]]:
 
 
 def shortest_cycle(arrows: dict[str, set[str]], start: str) -> list[str]:
+    """A shortest way from `start` back to it, both ends included."""
     came_from = {start: start}
     queue = [start]
     for node in queue:

@@ -84,19 +84,26 @@ def prose(name: str, text: str) -> list[tuple[int, str]]:
     return found
 
 
+def markers_of_paragraph(paragraph: list[tuple[int, str]]) -> list[tuple[int, str, str]]:
+    """The markers of numbered lines that are read as one text; `inline code` does not count."""
+    starts, joined = [], ""
+    for _, line in paragraph:
+        starts.append(len(joined))
+        joined += line + " "
+    joined = re.sub(r"`[^`]*`", lambda match: "x" * len(match[0]), joined.rstrip())
+    return [
+        (paragraph[bisect.bisect_right(starts, match.start()) - 1][0], match[0], instead(match))
+        for match in _ANY.finditer(joined)
+    ]
+
+
 def markers_of_text(name: str, text: str) -> list[tuple[int, str, str]]:
     """(line, marker, what to write instead). Lines of a paragraph are read as one, as a reader does."""
     found = []
     paragraph: list[tuple[int, str]] = []
 
     def flush() -> None:
-        starts, joined = [], ""
-        for _, line in paragraph:
-            starts.append(len(joined))
-            joined += line + " "
-        for match in _ANY.finditer(joined.rstrip()):
-            where = bisect.bisect_right(starts, match.start()) - 1
-            found.append((paragraph[where][0], match[0], instead(match)))
+        found.extend(markers_of_paragraph(paragraph))
         paragraph.clear()
 
     for number, line in prose(name, text):
