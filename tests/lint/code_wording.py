@@ -13,25 +13,14 @@ import sys
 import tokenize
 
 from tree import _TOKENS, Tree, code_only
-from wording import markers_of_paragraph
+from wording import _ANY, instead, markers_of_paragraph
 
-# Words that have no place in an identifier, and what to write instead.
+# Words that have no place in an identifier, besides the markers, and what to write instead.
 NAME_WORDS = {
-    "anew": "again",
-    "behind": "after, or lag",
     "door": "listener",
     "heard": "received",
-    "lacks": "missing",
-    "lies": "is",
-    "meanwhile": "during",
-    "mended": "repaired",
-    "nobody": "no one",
-    "shall": "must",
     "spoilt": "modified, or damaged",
     "story": "scenario",
-    "told": "output, or reported",
-    "who": "the person or program",
-    "whom": "the person or program",
     "wish": "parameters",
 }
 # Accessors of fields of the protocol, and the Unix user.
@@ -118,7 +107,8 @@ def findings_of(name: str, text: str) -> list[tuple[int, str, str]]:
             if match[0].isupper() or match[0] in _NAMES_OF_OTHERS:
                 continue  # such as CURLOPT_NOBODY
             for word in re.findall(r"[A-Z]?[a-z]+", match[0]):
-                if better := NAME_WORDS.get(word.lower()):
+                marker = _ANY.fullmatch(word) if word.lower() != "such" else None  # "no such file" is POSIX's
+                if better := instead(marker) if marker else NAME_WORDS.get(word.lower()):
                     found.append((code.count("\n", 0, match.start()) + 1, match[0], better))
     return found
 
