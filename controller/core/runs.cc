@@ -1,32 +1,288 @@
-// How a run proceeds after it has its tasks: cut, retries and takeover, compose, end.
+#include "controller/core/runs.h"
+
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "common/base/format.h"
-#include "controller/core/machine.h"
 #include "proto/holdfast/v1/plan.pb.h"
+#include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::controller {
 namespace {
 
-constexpr std::int64_t kComposerWaitMs = 10'000;
 constexpr std::int64_t kCutPlanLifeMs = 5 * 60'000;
 constexpr std::int64_t kEndLifeMs = 23 * 3'600'000LL;
 
-std::string UnitTimer(const Run& run, std::size_t unit) {
-  return run.record.run + "/" + std::to_string(unit);
+// The plan in an envelope that this controller signed; empty if malformed.
+v1::Plan PlanIn(const Bytes& bytes) {
+  v1::Envelope envelope;
+  v1::Plan plan;
+  if (envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    (void)plan.ParseFromString(envelope.payload());
+  }
+  return plan;
+}
+
+// The trees in a compose order that this controller signed.
+std::set<Bytes> TreesOf(const Bytes& bytes) {
+  std::set<Bytes> trees;
+  const v1::Plan plan = PlanIn(bytes);
+  for (const v1::Part& part : plan.compose().parts()) trees.insert(ToBytes(part.tree_id()));
+  return trees;
 }
 
 }  // namespace
 
-v1::Report ReportOf(const Task& task) {
-  v1::Report report;
-  (void)report.ParseFromArray(task.record.report.data(),
-                              static_cast<int>(task.record.report.size()));
-  return report;
+std::int64_t LifeMs(const Options& options, OrderKind kind) {
+  switch (kind) {
+    case OrderKind::kProbe:
+      return options.probe_life_ms;
+    case OrderKind::kVerify:
+      return options.verify_life_ms;
+    case OrderKind::kInventory:
+      return options.inventory_life_ms;
+    case OrderKind::kRestore:
+    case OrderKind::kRestoreInPlace:
+      return options.restore_life_ms;
+    default:
+      return options.backup_life_ms;
+  }
 }
 
-// Sets the state that the catalog has.
-void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
+Timer UnitTimer(const Run& run, std::size_t unit) {
+  return {TimerKind::kUnit, run.record.run + "/" + std::to_string(unit)};
+}
+
+Runs::Runs(StepContext& step, Cluster& cluster, Plans& plans, const Loaded& loaded)
+    : step_(step), cluster_(cluster), plans_(plans), table_(loaded) {
+  for (const PlanRecord& record : loaded.plans) {
+    Run* run = table_.Find(record.run);
+    if (run == nullptr) continue;
+    plans_.Load(record);
+    run->plans.push_back(record.plan_id);
+  }
+}
+
+void Runs::Resume() {
+  for (auto& [name, run] : table_.all()) ResumeRun(run);
+}
+
+void Runs::ResumeRun(Run& run) {
+  for (Task& task : run.tasks) ResumeTask(run, task);
+  for (const Bytes& id : run.plans) ResumePlan(run, id);
+  if (run.record.state == RunState::kQueued) return;
+  if (IsFinal(run.record.state)) {
+    CloseIfDone(run);
+    return;
+  }
+  step_.timers().Set({TimerKind::kRun, run.record.run}, step_.now().mono_ms + LeftMs(run));
+  for (std::size_t unit = 0; unit < run.units.size(); ++unit) table_.Touch(run, unit);
+}
+
+void Runs::ResumeTask(Run& run, Task& task) {
+  const TaskRecord& record = task.record;
+  Unit& unit = AddToUnit(run, task);
+  const v1::Report report = ReportOf(task);
+  task.is_whole = IsWhole(report);
+  task.is_partial = report.restored().has_partly();
+  task.retry_ms = step_.now().mono_ms + step_.options().retry_after_ms;
+  if (record.kind == OrderKind::kCompose) {
+    unit.trees[record.number] = TreesOf(plans_.At(record.plan_id).record.envelope);
+    // How much of this time has passed is not known, so it starts again.
+    unit.fence_ms =
+        step_.now().mono_ms + step_.options().compose_life_ms + step_.options().fence_ms;
+  }
+  if (Plan* plan = plans_.Find(record.plan_id)) {
+    plan->tasks.resize(std::max<std::size_t>(plan->tasks.size(), record.plan_task + 1));
+    plan->tasks[record.plan_task] = record.number;
+    if (record.kind == OrderKind::kRestoreInPlace) {
+      run.allows_backups = PlanIn(plan->record.envelope).restore().has_named();
+    }
+  }
+  Agent* agent = cluster_.Find(record.node);
+  if (agent != nullptr && !IsFinal(record.state) && record.state != TaskState::kSaved) {
+    agent->tasks.emplace(run.record.run, record.number);
+  }
+  task.is_ready = run.record.cut_ms != 0 || record.kind != OrderKind::kBackup ||
+                  record.round != 0 || IsSettled(record);
+  if (!task.is_ready) ++run.unready;
+  if (record.state == TaskState::kSaved) {
+    task.progress.items = report.saved().items();
+    task.progress.bytes = report.saved().bytes();
+  }
+  if (record.kind == OrderKind::kInventory && record.state == TaskState::kDone) {
+    for (const auto& one : report.inventory().snapshots()) run.seen.push_back(ToBytes(one.id()));
+  }
+}
+
+void Runs::ResumePlan(Run& run, const Bytes& id) {
+  const Plan& plan = plans_.At(id);
+  if (plan.record.state != PlanState::kSent) return;
+  Agent* agent = cluster_.Find(plan.record.node);
+  if (agent != nullptr && agent->record.incarnation == plan.record.incarnation) {
+    agent->unanswered.insert(id);
+  }
+  if (plan.record.kind == OrderKind::kEnd) {
+    run.ends.insert(id);
+    step_.timers().Set({TimerKind::kExpire, std::string(AsText(id))},
+                       step_.now().mono_ms + step_.MsUntil(plan.record.expires_ms));
+  }
+  plans_.Resume(plan);
+}
+
+// --- tasks and plans
+
+std::uint32_t Runs::AddTask(Run& run, const NewTask& new_task) {
+  Task& task = run.tasks.emplace_back();
+  task.record = {.run = run.record.run,
+                 .number = static_cast<std::uint32_t>(run.tasks.size() - 1),
+                 .kind = new_task.kind,
+                 .node = new_task.node,
+                 .source = new_task.source,
+                 .repository = new_task.repository,
+                 .topology = new_task.topology,
+                 .host = new_task.host,
+                 .round = new_task.round,
+                 .data = new_task.data,
+                 .compose = new_task.compose,
+                 .created_ms = step_.now().wall_ms,
+                 .rest = new_task.rest};
+  AddToUnit(run, task);
+  task.is_ready = new_task.kind != OrderKind::kBackup || new_task.round != 0;
+  if (!task.is_ready) ++run.unready;
+  cluster_.At(new_task.node).tasks.emplace(run.record.run, task.record.number);
+  table_.MarkChanged(task);
+  return task.record.number;
+}
+
+const Plan& Runs::Sign(Run& run, const v1::Plan& message, OrderKind kind,
+                       std::vector<std::uint32_t> tasks) {
+  Plan& plan = plans_.Sign(message, kind);
+  plan.tasks = std::move(tasks);
+  run.plans.push_back(plan.record.plan_id);
+  return plan;
+}
+
+// The rest of the run's life; at most all of it, even if the clock has jumped.
+std::int64_t Runs::LeftMs(const Run& run) const {
+  return std::clamp<std::int64_t>(run.record.deadline_ms - step_.now().wall_ms, 0,
+                                  LifeMs(step_.options(), run.record.kind));
+}
+
+namespace {
+
+// The parts that a rest does not have to save again.
+void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
+  for (std::uint32_t number : unit.tasks) {
+    const Task& task = run.tasks[number];
+    if (task.record.rest || task.record.state != TaskState::kSaved) continue;
+    v1::OtherPart& other = *order.add_others();
+    other.set_node(task.record.node);
+    other.set_tree_id(ReportOf(task).saved().tree_id());
+  }
+}
+
+}  // namespace
+
+// Signs one plan for all of a node's tasks of a round.
+void Runs::PlanBackup(Run& run, const std::string& node, const std::vector<std::uint32_t>& numbers,
+                      std::uint32_t round) {
+  Agent& agent = cluster_.At(node);
+  // Locks are kept until the plan expires, which is later than the run can compose.
+  const std::int64_t left_ms = LeftMs(run);
+  v1::Plan plan = plans_.New(agent, run.record, left_ms + 3'600'000);
+  v1::BackupOrder& order = *plan.mutable_backup();
+  // A later round has missed the others' cut, so it does not wait.
+  order.set_cut_wait_ms(round == 0 ? static_cast<std::uint32_t>(step_.options().cut_wait_ms) : 0);
+  order.set_splay_ms(run.record.splay_ms);
+  for (std::uint32_t number : numbers) {
+    Task& task = run.tasks[number];
+    v1::BackupTask& one = *order.add_tasks();
+    one.set_source(task.record.source);
+    one.set_repository(task.record.repository);
+    one.set_data(task.record.data);
+    one.set_compose(task.record.compose);
+    one.set_start_after_ms(StartDelayMs(task.record.repository));
+    one.set_round(task.record.round);
+    if (task.record.topology == Topology::kSharded) {
+      one.set_shards(task.record.rest ? v1::SHARDS_REST : v1::SHARDS_NEAR);
+    }
+    if (task.record.rest) AddOthers(run, run.units[task.unit], one);
+    task.record.plan_id = ToBytes(plan.plan_id());
+    task.record.plan_task = static_cast<std::uint32_t>(order.tasks_size() - 1);
+    table_.MarkChanged(task);
+  }
+  Sign(run, plan, OrderKind::kBackup, numbers);
+  if (agent.is_lost) {
+    // The lease has already passed; do not wait for another one.
+    for (std::uint32_t number : numbers) SetState(run, run.tasks[number], TaskState::kLost);
+  }
+}
+
+void Runs::PlanSingle(Run& run, const NewTask& new_task) {
+  const std::uint32_t number = AddTask(run, new_task);
+  Task& task = run.tasks[number];
+  Agent& agent = cluster_.At(new_task.node);
+  v1::Plan plan = plans_.New(agent, run.record, LeftMs(run) + 60'000);
+  if (new_task.kind == OrderKind::kProbe) {
+    v1::ProbeOrder& order = *plan.mutable_probe();
+    for (const std::string& source : new_task.sources) order.add_sources(source);
+  } else if (new_task.kind == OrderKind::kVerify) {
+    plan.mutable_verify()->set_repository(new_task.repository);
+    plan.mutable_verify()->set_read_data(run.record.read_data);
+  } else {
+    plan.mutable_inventory()->set_repository(new_task.repository);
+    plan.mutable_inventory()->set_after(new_task.after);
+  }
+  task.record.plan_id = ToBytes(plan.plan_id());
+  table_.MarkChanged(task);
+  Sign(run, plan, new_task.kind, {number});
+  if (agent.is_lost) SetState(run, task, TaskState::kLost);
+}
+
+// A token bucket per repository: many starts at once would hurt the repository, not the bus.
+std::uint32_t Runs::StartDelayMs(const std::string& repository) {
+  const double interval_ms = 1000.0 / step_.options().starts_per_s;
+  const auto now_ms = static_cast<double>(step_.now().mono_ms);
+  double& turn = next_start_ms_[repository];
+  turn = std::max(turn, now_ms);
+  const double delay = std::max(0.0, turn - step_.options().starts_burst * interval_ms - now_ms);
+  turn += interval_ms;
+  return static_cast<std::uint32_t>(std::llround(delay));
+}
+
+void Runs::StartSigned(const DraftRecord& draft) {
+  v1::Plan plan;
+  HF_CHECK(plan.ParseFromArray(draft.payload.data(), static_cast<int>(draft.payload.size())));
+  Run& run = table_.Add(draft.run);
+  run.record = {.run = draft.run,
+                .kind = draft.kind,
+                .requester = draft.requester,
+                .reason = draft.reason,
+                .selectors = {fmt::format("{}@{}", draft.source, draft.node)},
+                .created_ms = draft.created_ms,
+                .started_ms = step_.now().wall_ms,
+                .deadline_ms = plan.expires_at_ms(),
+                .repository = draft.repository};
+  run.allows_backups = plan.restore().has_named();
+  step_.Audit("run.requested", draft.requester, draft.run, draft.run,
+              {{"kind", std::string(OrderKindName(draft.kind))}, {"source", draft.source}});
+  step_.timers().Set({TimerKind::kRun, draft.run}, step_.now().mono_ms + LeftMs(run));
+  const std::uint32_t number = AddTask(run, {.kind = draft.kind,
+                                             .node = draft.node,
+                                             .source = draft.source,
+                                             .repository = draft.repository,
+                                             .host = draft.node});
+  run.tasks[number].record.plan_id = draft.plan_id;
+  // The same bytes that operators signed: nothing is serialised again.
+  plans_.Sign(plan, draft.payload, draft.kind, draft.approvals).tasks = {number};
+  run.plans.push_back(draft.plan_id);
+}
+
+// --- states
+
+void Runs::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
   task.record.state = state;
   task.live = state;
   const bool is_well = state == TaskState::kPlanned || state == TaskState::kAccepted ||
@@ -34,26 +290,25 @@ void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<Task
                        state == TaskState::kDone;
   if (error || is_well) task.record.error = std::move(error);
   if (IsSettled(task.record)) {
-    task.record.ended_ms = now_.wall_ms;
-    task.retry_ms = now_.mono_ms + options_.retry_after_ms;
+    task.record.ended_ms = step_.now().wall_ms;
+    task.retry_ms = step_.now().mono_ms + step_.options().retry_after_ms;
   } else {
     task.record.ended_ms = 0;
   }
-  Agent* agent = FindAgent(task.record.node);
+  Agent* agent = cluster_.Find(task.record.node);
   if (agent != nullptr && (IsFinal(state) || state == TaskState::kSaved)) {
     agent->tasks.erase({run.record.run, task.record.number});
   }
-  Dirty(task);
+  table_.MarkChanged(task);
   if (!task.is_ready && IsSettled(task.record)) {
     task.is_ready = true;
     --run.unready;
     CheckCut(run);
   }
-  Touch(run, task.unit);
+  table_.Touch(run, task.unit);
 }
 
-// Sets the state from progress.
-void Machine::SetLive(Run& run, Task& task, TaskState state) {
+void Runs::SetLive(Run& run, Task& task, TaskState state) {
   task.live = state;
   if (task.is_ready || state < TaskState::kPrepared) return;
   task.is_ready = true;
@@ -61,23 +316,24 @@ void Machine::SetLive(Run& run, Task& task, TaskState state) {
   CheckCut(run);
 }
 
-void Machine::CheckCut(Run& run) {
+void Runs::CheckCut(Run& run) {
   if (run.record.kind != OrderKind::kBackup || run.record.cut_ms != 0 || IsFinal(run.record.state))
     return;
   if (run.unready == 0) {
     Cut(run);
   } else if (!run.is_cut_armed) {
     run.is_cut_armed = true;
-    deadlines_.Set({TimerKind::kCut, run.record.run}, now_.mono_ms + options_.cut_window_ms);
+    step_.timers().Set({TimerKind::kCut, run.record.run},
+                       step_.now().mono_ms + step_.options().cut_window_ms);
   }
 }
 
 // Orders all prepared tasks to cut now. A late task cuts as soon as it is prepared.
-void Machine::Cut(Run& run) {
+void Runs::Cut(Run& run) {
   if (run.record.cut_ms != 0 || IsFinal(run.record.state)) return;
-  run.record.cut_ms = now_.wall_ms;
-  dirty_runs_.insert(run.record.run);
-  deadlines_.Cancel({TimerKind::kCut, run.record.run});
+  run.record.cut_ms = step_.now().wall_ms;
+  table_.MarkChanged(run);
+  step_.timers().Cancel({TimerKind::kCut, run.record.run});
   std::set<Bytes> plans;
   for (Task& task : run.tasks) {
     if (task.record.kind != OrderKind::kBackup || task.record.round != 0) continue;
@@ -85,374 +341,60 @@ void Machine::Cut(Run& run) {
       task.record.late = true;
       task.is_ready = true;
       --run.unready;
-      Dirty(task);
+      table_.MarkChanged(task);
     }
     if (!IsSettled(task.record)) plans.insert(task.record.plan_id);
   }
   for (const Bytes& id : plans) {
-    Agent& agent = agents_.at(plans_.at(id).record.node);
-    v1::Plan plan = NewPlan(agent, run, kCutPlanLifeMs);
+    Agent& agent = cluster_.At(plans_.At(id).record.node);
+    v1::Plan plan = plans_.New(agent, run.record, kCutPlanLifeMs);
     plan.mutable_cut()->set_backup_plan_id(std::string(AsText(id)));
-    SignPlan(plan, OrderKind::kCut);
+    Sign(run, plan, OrderKind::kCut);
   }
-  Audit("run.cut", "controller", run.record.run, run.record.run,
-        {{"plans", std::to_string(plans.size())}});
+  step_.Audit("run.cut", "controller", run.record.run, run.record.run,
+              {{"plans", std::to_string(plans.size())}});
 }
 
-void Machine::Advance(Run& run, std::size_t unit) {
-  if (run.record.state != RunState::kRunning || unit >= run.units.size() || run.units[unit].ended)
-    return;
-  if (run.record.kind == OrderKind::kBackup) {
-    AdvanceBackup(run, unit);
-    return;
-  }
-  const Task& last = run.tasks[run.units[unit].tasks.back()];
-  if (!IsSettled(last.record)) return;
-  if (last.record.kind == OrderKind::kInventory && last.record.state == TaskState::kDone) {
-    const v1::Report report = ReportOf(last);
-    const bool is_more = report.inventory().more() && report.inventory().snapshots_size() > 0;
-    if (is_more && options_.planted_bug != PlantedBug::kForgetInventory) {
-      NextPage(run, unit);
+void Runs::Advance(Run& run, std::size_t unit) {
+  const TaskRecord& last = run.tasks[run.units[unit].tasks.back()].record;
+  if (!IsSettled(last)) return;
+  if (last.kind == OrderKind::kInventory && last.state == TaskState::kDone) {
+    const v1::Report report = ReportOf(run.tasks[last.number]);
+    const auto& snapshots = report.inventory().snapshots();
+    if (report.inventory().more() && !snapshots.empty() &&
+        step_.options().planted_bug != PlantedBug::kForgetInventory) {
+      PlanSingle(run, {.kind = OrderKind::kInventory,
+                       .node = last.node,
+                       .repository = last.repository,
+                       .round = last.round + 1,
+                       .after = HexEncode(AsBytes(snapshots[snapshots.size() - 1].id()))});
       return;
     }
     std::ranges::sort(run.seen);
-    Put(InventoryEnded{run.record.repository, run.record.started_ms, std::move(run.seen)});
+    step_.Put(InventoryEnded{run.record.repository, run.record.started_ms, std::move(run.seen)});
     run.seen.clear();
   }
   EndUnit(run, unit);
 }
 
-void Machine::NextPage(Run& run, std::size_t unit) {
-  const Task& last = run.tasks[run.units[unit].tasks.back()];
-  const v1::Report report = ReportOf(last);
-  const auto& snapshots = report.inventory().snapshots();
-  const NewTask new_task{.kind = OrderKind::kInventory,
-                         .node = last.record.node,
-                         .repository = last.record.repository,
-                         .round = last.record.round + 1,
-                         .after = HexEncode(AsBytes(snapshots[snapshots.size() - 1].id()))};
-  const std::uint32_t number = AddTask(run, new_task);
-  PlanSingle(run, number, new_task);
-}
-
-void Machine::AdvanceBackup(Run& run, std::size_t unit) {
-  if (AdvanceCompose(run, unit)) return;
-  Unit& source = run.units[unit];
-  if (source.topology == Topology::kLocal) {
-    const bool is_composed = std::ranges::any_of(source.tasks, [&](std::uint32_t number) {
-      return run.tasks[number].record.state == TaskState::kComposed;
-    });
-    if (is_composed || !AdvanceRetries(run, unit)) {
-      const bool all_settled = std::ranges::all_of(
-          source.tasks, [&](std::uint32_t number) { return IsSettled(run.tasks[number].record); });
-      if (is_composed || all_settled) EndUnit(run, unit);
-    }
-    return;
+void Runs::FailTasksOf(Agent& agent, const std::string& reason) {
+  for (const auto& [name, number] : std::set(agent.tasks)) {
+    Run* run = table_.Find(name);
+    if (run == nullptr) continue;
+    SetState(*run, run->tasks[number], TaskState::kFailed,
+             TaskError{.code = "denied", .message = reason});
   }
-  if (AdvanceRetries(run, unit)) return;
-  const auto is_settled = [&](std::uint32_t number) { return IsSettled(run.tasks[number].record); };
-  if (!std::ranges::all_of(source.tasks, is_settled)) return;
-  if (source.topology == Topology::kSharded && StartRest(run, unit)) return;
-  if (std::ranges::any_of(source.tasks, [&](std::uint32_t number) {
-        const TaskRecord& task = run.tasks[number].record;
-        return task.data && task.state == TaskState::kSaved;
-      })) {
-    StartCompose(run, unit);
-  } else {
-    EndUnit(run, unit);
-  }
-}
-
-bool Machine::MayTryAgain(const Run& run, const Task& task) const {
-  const bool is_busy = task.record.error && task.record.error->code == "busy";
-  const std::uint32_t rounds =
-      is_busy && run.record.queue_if_busy ? options_.rounds_if_queued : options_.rounds;
-  // A rest starts with round 1.
-  const std::uint32_t tried = task.record.rest ? task.record.round : task.record.round + 1;
-  return tried < rounds;
-}
-
-namespace {
-
-// Whether another agent can do the task instead.
-bool CanRunElsewhere(const TaskRecord& task) {
-  return task.rest || (task.data && task.topology == Topology::kReplicated);
-}
-
-// Whether both are the same movable task, on whatever node.
-bool IsSameTask(const TaskRecord& a, const TaskRecord& b) {
-  return a.rest == b.rest && (a.rest || a.data == b.data);
-}
-
-// The task, other than a rest, that has saved the data; null if none has.
-const Task* DataOf(const Run& run, const Unit& unit) {
-  for (std::uint32_t number : unit.tasks) {
-    const Task& task = run.tasks[number];
-    if (task.record.data && !task.record.rest && task.record.state == TaskState::kSaved) {
-      return &task;
-    }
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-// Agents that could save the source now.
-std::vector<Agent*> Machine::AbleAgents(const Unit& unit) {
-  std::vector<Agent*> able;
-  for (auto& [node, agent] : agents_) {
-    if (agent.record.revoked || !agent.is_connected()) continue;
-    const bool has_it = std::ranges::any_of(agent.record.sources, [&](const auto& one) {
-      return one.source == unit.source && one.repository == unit.repository &&
-             one.topology == unit.topology;
-    });
-    if (has_it) able.push_back(&agent);
-  }
-  return able;
-}
-
-// Whether a later task replaces this one.
-bool Machine::IsCovered(const Run& run, const Unit& unit, const Task& task) const {
-  return std::ranges::any_of(unit.tasks, [&](std::uint32_t number) {
-    const TaskRecord& other = run.tasks[number].record;
-    if (other.round <= task.record.round) return false;
-    if (CanRunElsewhere(task.record)) return IsSameTask(other, task.record);
-    return other.node == task.record.node && !other.rest;
-  });
-}
-
-// True while a task is retried, or will be.
-bool Machine::AdvanceRetries(Run& run, std::size_t unit) {
-  bool is_waiting = false;
-  const std::vector<std::uint32_t> numbers = run.units[unit].tasks;
-  for (std::uint32_t number : numbers) {
-    Task& task = run.tasks[number];
-    if (!IsSettled(task.record) || task.record.state == TaskState::kSaved ||
-        task.record.state == TaskState::kComposed || task.record.state == TaskState::kCancelled ||
-        !MayTryAgain(run, task) || IsCovered(run, run.units[unit], task)) {
-      continue;
-    }
-    is_waiting = Retry(run, unit, run.tasks[number]) || is_waiting;
-  }
-  return is_waiting;
-}
-
-bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
-  const TaskRecord before = task.record;
-  const bool is_busy = before.error && before.error->code == "busy" && run.record.queue_if_busy;
-  const bool may_help =
-      before.state == TaskState::kFailed && before.error && (before.error->retryable || is_busy);
-  NewTask new_task{.node = before.node,
-                   .source = before.source,
-                   .repository = before.repository,
-                   .topology = before.topology,
-                   .host = before.host,
-                   .round = before.round + 1,
-                   .data = before.rest ? DataOf(run, run.units[unit]) == nullptr : before.data,
-                   .rest = before.rest,
-                   .compose = before.compose};
-  if (CanRunElsewhere(before) &&
-      (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
-    std::vector<Agent*> able = AbleAgents(run.units[unit]);
-    std::erase_if(able, [&](const Agent* agent) {
-      return std::ranges::any_of(run.units[unit].tasks, [&](std::uint32_t number) {
-        const TaskRecord& other = run.tasks[number].record;
-        return IsSameTask(other, before) && other.node == agent->record.node;
-      });
-    });
-    if (const Agent* other = LeastBusy(able)) {
-      new_task.node = other->record.node;
-      PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
-      // The first agent can still save what only it has.
-      const Agent* first = FindAgent(before.node);
-      if (may_help && !before.rest && first != nullptr && first->is_connected()) {
-        new_task.node = before.node;
-        new_task.data = false;
-        PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
-      }
-      return true;
-    }
-  }
-  if (!may_help) return false;
-  if (now_.mono_ms < task.retry_ms) {
-    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, task.retry_ms);
-    return true;
-  }
-  const std::uint32_t number = AddTask(run, new_task);
-  PlanBackup(run, new_task.node, {number}, new_task.round);
-  return true;
-}
-
-// For a sharded source, after every node has saved its shards or failed: one agent saves the rest.
-// True if that starts now or waits for an agent.
-bool Machine::StartRest(Run& run, std::size_t unit) {
-  const Unit& source = run.units[unit];
-  std::vector<Agent*> well;  // that have saved their part
-  for (std::uint32_t number : source.tasks) {
-    const TaskRecord& task = run.tasks[number].record;
-    if (task.rest) return false;
-    if (task.state == TaskState::kSaved) well.push_back(&agents_.at(task.node));
-  }
-  if (well.empty()) return false;
-  const std::vector<Agent*> able = AbleAgents(source);
-  if (able.empty()) {
-    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, now_.mono_ms + kComposerWaitMs);
-    return true;
-  }
-  std::erase_if(well, [&](Agent* agent) { return std::ranges::find(able, agent) == able.end(); });
-  const Task* data = DataOf(run, source);
-  Agent* chosen = LeastBusy(well.empty() ? able : well);
-  for (Agent* agent : well) {
-    if (data != nullptr && agent->record.node == data->record.node) chosen = agent;
-  }
-  const NewTask new_task{.node = chosen->record.node,
-                         .source = source.source,
-                         .repository = source.repository,
-                         .topology = source.topology,
-                         .host = source.host,
-                         .round = 1,  // waits for no other cut
-                         .data = data == nullptr,
-                         .rest = true};
-  PlanBackup(run, new_task.node, {AddTask(run, new_task)}, new_task.round);
-  return true;
-}
-
-// --- compose
-
-// True if the source is being composed or is done, or if the next composer must wait.
-bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
-  Unit& source = run.units[unit];
-  if (source.composes.empty()) return false;
-  Task& task = run.tasks[source.composes.back()];
-  if (task.record.state == TaskState::kComposed) {
-    EndUnit(run, unit);
-    return true;
-  }
-  const bool is_fenced =
-      now_.mono_ms >= FenceOf(source) || options_.planted_bug == PlantedBug::kNoFence;
-  const bool has_answered = IsFinal(task.record.state);
-  const bool may_have_written = !has_answered || (task.record.error && task.record.error->began);
-  if (may_have_written && !is_fenced) {
-    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, FenceOf(source));
-    return true;
-  }
-  if (!has_answered) {
-    Audit("task.given_up", "controller", task.record.node, run.record.run,
-          {{"source", task.record.source}, {"task", std::to_string(task.record.number)}});
-    SetState(
-        run, task, TaskState::kFailed,
-        TaskError{.code = "timed_out",
-                  .message = fmt::format("{} did not compose it in time", Quote(task.record.node)),
-                  .retryable = true});
-  }
-  const bool may_help = task.record.state == TaskState::kRefused ||
-                        (task.record.error && task.record.error->retryable);
-  if (!may_help || source.composes.size() >= options_.compose_attempts) {
-    EndUnit(run, unit);
-    return true;
-  }
-  return false;
-}
-
-void Machine::StartCompose(Run& run, std::size_t unit) {
-  // Of each node, take the part of its last round; of parts with data, the first. Of the rests,
-  // take one, preferably without data: then the data is in its own node's part.
-  const Unit& composed = run.units[unit];
-  const Task* rest = nullptr;
-  for (std::uint32_t number : composed.tasks) {
-    const Task& task = run.tasks[number];
-    if (!task.record.rest || task.record.state != TaskState::kSaved) continue;
-    if (rest == nullptr || (rest->record.data && !task.record.data)) rest = &task;
-  }
-  const Task* data = rest != nullptr && rest->record.data ? rest : nullptr;
-  std::map<std::string, const Task*> parts;
-  std::map<std::string, std::string> lacking;
-  std::string lacking_rest;
-  for (std::uint32_t number : composed.tasks) {
-    const Task& task = run.tasks[number];
-    if (task.record.state != TaskState::kSaved) {
-      std::string& reason = task.record.rest ? lacking_rest : lacking[task.record.node];
-      reason = task.record.error ? task.record.error->message
-                                 : std::string(TaskStateName(task.record.state));
-    } else if (task.record.rest) {
-      continue;
-    } else if (!task.record.data) {
-      parts[task.record.node] = &task;
-    } else if (data == nullptr) {
-      data = &task;
-    } else {
-      lacking[task.record.node] = fmt::format("{} has saved the data", Quote(data->record.node));
-    }
-  }
-  HF_CHECK(data != nullptr);
-  if (data != rest) parts[data->record.node] = data;
-
-  std::map<std::string, std::size_t> asked;
-  for (std::uint32_t number : run.units[unit].composes) ++asked[run.tasks[number].record.node];
-  const Agent* composer = nullptr;
-  auto rank = [&](const Agent& agent) {
-    return std::tuple(asked[agent.record.node], agent.record.node != data->record.node,
-                      agent.tasks.size(), agent.record.node);
-  };
-  for (const Agent* agent : AbleAgents(composed)) {
-    if (composer == nullptr || rank(*agent) < rank(*composer)) composer = agent;
-  }
-  if (composer == nullptr) {
-    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, now_.mono_ms + kComposerWaitMs);
-    return;
-  }
-
-  v1::Plan plan = NewPlan(agents_.at(composer->record.node), run, options_.compose_life_ms);
-  v1::ComposeOrder& order = *plan.mutable_compose();
-  order.set_source(data->record.source);
-  order.set_repository(data->record.repository);
-  order.set_host(data->record.host);
-  bool is_met = true;
-  for (const auto& [node, task] : parts) {
-    if (rest != nullptr && task != data && options_.planted_bug == PlantedBug::kLosePart) continue;
-    *order.add_parts() = ReportOf(*task).saved();
-    is_met = is_met && task->record.round == 0 && !task->record.late &&
-             ReportOf(*task).saved().cut_on_order();
-    lacking.erase(node);
-  }
-  if (rest != nullptr) *order.add_parts() = ReportOf(*rest).saved();
-  for (const auto& [node, reason] : lacking) {
-    v1::LackingPart& one = *order.add_lacking();
-    one.set_node(node);
-    one.set_reason(reason);
-  }
-  if (composed.topology == Topology::kSharded) {
-    order.set_sharded(true);
-    if (rest == nullptr) {
-      v1::LackingPart& one = *order.add_lacking();
-      one.set_reason(lacking_rest);
-      one.set_rest(true);
-    }
-  }
-  order.set_cut_barrier_met(is_met);
-  const NewTask new_task{.kind = OrderKind::kCompose,
-                         .node = composer->record.node,
-                         .source = data->record.source,
-                         .repository = data->record.repository,
-                         .topology = data->record.topology,
-                         .host = data->record.host};
-  const std::uint32_t number = AddTask(run, new_task);
-  run.tasks[number].record.plan_id = ToBytes(plan.plan_id());
-  Unit& source = run.units[unit];
-  source.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
-  source.fence_jumps_ms = composer->hello_jumps_ms;
-  deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, FenceOf(source));
-  for (const v1::Part& part : order.parts()) source.trees[number].insert(ToBytes(part.tree_id()));
-  SignPlan(plan, OrderKind::kCompose).tasks = {number};
+  agent.tasks.clear();
+  agent.unanswered.clear();
 }
 
 // --- the end
 
-void Machine::EndUnit(Run& run, std::size_t unit) {
+void Runs::EndUnit(Run& run, std::size_t unit) {
   Unit& source = run.units[unit];
-  if (source.ended) return;
-  source.ended = true;
-  deadlines_.Cancel({TimerKind::kUnit, UnitTimer(run, unit)});
+  if (source.has_ended) return;
+  source.has_ended = true;
+  step_.timers().Cancel(UnitTimer(run, unit));
   const Task* composed = nullptr;
   for (std::uint32_t number : source.composes) {
     if (run.tasks[number].record.state == TaskState::kComposed) composed = &run.tasks[number];
@@ -470,38 +412,18 @@ void Machine::EndUnit(Run& run, std::size_t unit) {
                          .message = "it was backed up after the others were composed"});
     }
   }
-  if (--run.open_units == 0) EndRun(run);
+  if (--run.open_units == 0) End(run);
 }
 
-RunState Machine::Derive(const Run& run) const {
-  std::size_t done = 0;
-  std::size_t partly = 0;
-  for (const Unit& unit : run.units) {
-    bool has_snapshot = false;
-    bool is_whole = false;
-    for (const std::vector<std::uint32_t>* numbers : {&unit.tasks, &unit.composes}) {
-      for (std::uint32_t number : *numbers) {
-        const Task& task = run.tasks[number];
-        const bool composes = task.record.compose || task.record.kind == OrderKind::kCompose;
-        if (task.record.state == TaskState::kComposed && composes) {
-          has_snapshot = true;
-          is_whole = is_whole || task.whole;
-        }
-        if (task.record.state == TaskState::kDone && number == unit.tasks.back()) {
-          has_snapshot = true;
-          is_whole = is_whole || !task.partly;
-        }
-      }
-    }
-    done += is_whole ? 1 : 0;
-    partly += has_snapshot ? 1 : 0;
-  }
-  if (!run.units.empty() && done == run.units.size()) return RunState::kDone;
-  if (run.record.cancelled) return RunState::kCancelled;
-  return partly > 0 ? RunState::kPartlyDone : RunState::kFailed;
+void Runs::Cancel(Run& run, const std::string& actor) {
+  run.record.cancelled = true;
+  run.verdict = "cancelled";
+  table_.MarkChanged(run);
+  step_.Audit("run.cancelled", actor, run.record.run, run.record.run);
+  End(run);
 }
 
-void Machine::EndRun(Run& run) {
+void Runs::End(Run& run) {
   if (IsFinal(run.record.state)) return;
   const std::string& verdict = run.verdict;
   if (!verdict.empty() && run.record.state == RunState::kRunning) {
@@ -522,24 +444,24 @@ void Machine::EndRun(Run& run) {
                TaskError{.code = "cancelled", .message = "no snapshot of it was created"});
     }
   }
-  run.record.state = Derive(run);
-  run.record.ended_ms = now_.wall_ms;
+  run.record.state = StateOf(run);
+  run.record.ended_ms = step_.now().wall_ms;
   run.open_units = 0;
-  for (Unit& unit : run.units) unit.ended = true;
-  dirty_runs_.insert(run.record.run);
-  deadlines_.Cancel({TimerKind::kRun, run.record.run});
-  deadlines_.Cancel({TimerKind::kCut, run.record.run});
-  Audit("run.ended", "controller", run.record.run, run.record.run,
-        {{"state", std::string(RunStateName(run.record.state))}});
-  Perform(action::RunEnded{run.record.run, run.record.state});
+  for (Unit& unit : run.units) unit.has_ended = true;
+  table_.MarkChanged(run);
+  step_.timers().Cancel({TimerKind::kRun, run.record.run});
+  step_.timers().Cancel({TimerKind::kCut, run.record.run});
+  step_.Audit("run.ended", "controller", run.record.run, run.record.run,
+              {{"state", std::string(RunStateName(run.record.state))}});
+  step_.Perform(action::RunEnded{run.record.run, run.record.state});
   SendEnds(run);
   CloseIfDone(run);
-  try_queued_ = true;
+  may_begin_queued_ = true;
 }
 
 // To every agent that may still have something of the run: locks, a job, or a plan that arrives
 // later.
-void Machine::SendEnds(Run& run) {
+void Runs::SendEnds(Run& run) {
   std::set<std::string> nodes;
   for (const Task& task : run.tasks) {
     const TaskRecord& record = task.record;
@@ -548,8 +470,8 @@ void Machine::SendEnds(Run& run) {
     const bool holds_lock = record.kind == OrderKind::kBackup &&
                             !(record.compose && record.state == TaskState::kComposed) &&
                             record.state != TaskState::kRefused;
-    const Agent* agent = FindAgent(record.node);
-    const Plan& plan = plans_.at(record.plan_id);
+    const Agent* agent = cluster_.Find(record.node);
+    const Plan& plan = plans_.At(record.plan_id);
     if (agent == nullptr || agent->record.revoked ||
         agent->record.incarnation != plan.record.incarnation) {
       continue;
@@ -558,38 +480,76 @@ void Machine::SendEnds(Run& run) {
   }
   // Unanswered plans are not sent again. The EndOrder also reaches agents that received them.
   for (const Bytes& id : std::vector(run.plans)) {
-    Plan& plan = plans_.at(id);
-    if (plan.record.state == PlanState::kSent) Answered(plan, PlanState::kExpired);
+    Plan& plan = plans_.At(id);
+    if (plan.record.state == PlanState::kSent) plans_.SetAnswered(plan, PlanState::kExpired);
   }
   for (const std::string& node : nodes) {
-    v1::Plan plan = NewPlan(agents_.at(node), run, kEndLifeMs);
+    v1::Plan plan = plans_.New(cluster_.At(node), run.record, kEndLifeMs);
     plan.mutable_end()->set_cancelled(run.record.cancelled);
-    const Plan& sent = SignPlan(plan, OrderKind::kEnd);
+    const Plan& sent = Sign(run, plan, OrderKind::kEnd);
     run.ends.insert(sent.record.plan_id);
-    deadlines_.Set({TimerKind::kExpire, std::string(AsText(sent.record.plan_id))},
-                   now_.mono_ms + kEndLifeMs);
+    step_.timers().Set({TimerKind::kExpire, std::string(AsText(sent.record.plan_id))},
+                       step_.now().mono_ms + kEndLifeMs);
   }
 }
 
-void Machine::CloseIfDone(Run& run) {
+void Runs::CloseIfDone(Run& run) {
   if (!IsFinal(run.record.state) || !run.ends.empty() || run.record.closed) return;
   run.record.closed = true;
   for (const Task& task : run.tasks) {
-    if (Agent* agent = FindAgent(task.record.node))
+    if (Agent* agent = cluster_.Find(task.record.node))
       agent->tasks.erase({run.record.run, task.record.number});
   }
-  dirty_runs_.insert(run.record.run);
+  table_.MarkChanged(run);
   closed_.push_back(run.record.run);
 }
 
-// A report changed the run after its end: an agent was away and had done its work.
-void Machine::Amend(Run& run) {
-  const RunState state = Derive(run);
+void Runs::TakeEndAnswer(Run& run, const Bytes& plan_id) {
+  run.ends.erase(plan_id);
+  CloseIfDone(run);
+}
+
+void Runs::Amend(Run& run) {
+  const RunState state = StateOf(run);
   if (state == run.record.state) return;
   run.record.state = state;
-  dirty_runs_.insert(run.record.run);
-  Audit("run.amended", "controller", run.record.run, run.record.run,
-        {{"state", std::string(RunStateName(state))}});
+  table_.MarkChanged(run);
+  step_.Audit("run.amended", "controller", run.record.run, run.record.run,
+              {{"state", std::string(RunStateName(state))}});
+}
+
+void Runs::RemoveClosed() {
+  for (const std::string& name : closed_) {
+    for (const Bytes& id : table_.Find(name)->plans) plans_.Remove(id);
+    step_.timers().Cancel({TimerKind::kRun, name});
+    step_.timers().Cancel({TimerKind::kCut, name});
+    table_.Remove(name);
+  }
+  closed_.clear();
+}
+
+void Runs::HandleDeadline(const Timer& timer) {
+  const auto& [kind, name] = timer;
+  if (kind == TimerKind::kExpire) {
+    Plan* plan = plans_.Find(ToBytes(name));
+    if (plan == nullptr) return;
+    step_.Audit("plan.expired", "controller", plan->record.node, plan->record.run,
+                {{"plan", HexEncode(plan->record.plan_id)}});
+    plans_.SetAnswered(*plan, PlanState::kExpired);
+    if (Run* run = table_.Find(plan->record.run)) TakeEndAnswer(*run, plan->record.plan_id);
+    return;
+  }
+  const std::size_t slash = name.find('/');  // npos except for kUnit
+  Run* run = table_.Find(name.substr(0, slash));
+  if (run == nullptr) return;
+  if (kind == TimerKind::kCut) {
+    Cut(*run);
+  } else if (kind == TimerKind::kUnit) {
+    table_.Touch(*run, std::stoul(name.substr(slash + 1)));
+  } else if (!IsFinal(run->record.state)) {
+    run->verdict = "timed_out";
+    End(*run);
+  }
 }
 
 }  // namespace holdfast::controller

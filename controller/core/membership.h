@@ -1,0 +1,35 @@
+// The members of the cluster: join tokens, joins, revocations and root documents.
+// Join: docs/protocol.md#join.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controller/core/cluster.h"
+#include "controller/core/events.h"
+#include "controller/core/runs.h"
+#include "controller/core/step_context.h"
+
+namespace holdfast::controller {
+
+class Membership {
+ public:
+  // All but `loaded` must outlive it.
+  Membership(StepContext& step, Cluster& cluster, Runs& runs, const Loaded& loaded);
+
+  // Schedules the expiry of the loaded tokens. REQUIRES: the first step has begun.
+  void Resume();
+  void Handle(const event::TokenMinted& event);
+  void Handle(const event::JoinReceived& event);
+  void Handle(const event::AgentRevoked& event);
+  void Handle(const event::RootChanged& event);
+  void ExpireToken(const std::string& node);
+
+ private:
+  StepContext& step_;
+  Cluster& cluster_;
+  Runs& runs_;
+  std::map<std::string, TokenRecord> tokens_;  // by node
+};
+
+}  // namespace holdfast::controller

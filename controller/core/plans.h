@@ -1,0 +1,65 @@
+// The signed plans of open runs: numbered, signed, sent, and sent again until their agents answer.
+// Knows what a plan is for only by its kind.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "controller/core/cluster.h"
+#include "controller/core/records.h"
+#include "controller/core/step_context.h"
+
+namespace holdfast::v1 {
+class Plan;
+}
+
+namespace holdfast::controller {
+
+struct Plan {
+  PlanRecord record = {};
+  std::vector<std::uint32_t> tasks = {};  // numbers in its run, by index in the order
+  std::int64_t resend_ms = 0;
+};
+
+class Plans {
+ public:
+  // `step` and `cluster` must outlive it.
+  Plans(StepContext& step, Cluster& cluster) : step_(step), cluster_(cluster) {}
+
+  // Adds a stored plan. An unanswered one is resumed with Resume().
+  void Load(const PlanRecord& record) { plans_[record.plan_id].record = record; }
+  // Schedules an unanswered plan's next sending. REQUIRES: the first step has begun.
+  void Resume(const Plan& plan);
+
+  // A plan without an order, with the agent's next sequence number. REQUIRES: add an order and pass
+  // it to Sign().
+  v1::Plan New(Agent& agent, const RunRecord& run, std::int64_t life_ms);
+  // Signs the plan, stores it and sends it. Valid until Remove().
+  Plan& Sign(const v1::Plan& message, OrderKind kind);
+  // The same for the very bytes that operators have signed. REQUIRES: `payload` is `message`.
+  Plan& Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,
+             const std::vector<Approval>& approvals);
+
+  Plan* Find(const Bytes& id);
+  Plan& At(const Bytes& id) { return plans_.at(id); }
+  // The agent has answered, or the plan expired: it is not sent again. A refusal is final.
+  void SetAnswered(Plan& plan, PlanState state);
+  // Sends it again if it is still unanswered.
+  void Resend(const Bytes& id);
+  // Sends the agent all its unanswered plans.
+  void ResendAll(const Agent& agent);
+  void Remove(const Bytes& id);
+
+ private:
+  // Sends it if the agent has a session, and schedules the next time.
+  void Send(Plan& plan);
+
+  StepContext& step_;
+  Cluster& cluster_;
+  std::map<Bytes, Plan> plans_;
+};
+
+}  // namespace holdfast::controller
