@@ -49,6 +49,33 @@ if(HOLDFAST_TIDY)
   set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY} --quiet)
 endif()
 
+# Unity builds also compile the headers that most sources include only once, which saves another fifth of the time. The
+# other presets do without, so that they notice a missing #include. Clang would need its own rules for which options
+# must agree.
+set(HOLDFAST_PRECOMPILE OFF)
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT HOLDFAST_TIDY)
+  set(HOLDFAST_PRECOMPILE ON)
+  target_compile_options(hf_flags INTERFACE -fpch-preprocess)  # for ccache
+endif()
+
+# holdfast_precompiled(NAME HEADER [OPTION...]) creates the object library that compiles HEADER.
+function(holdfast_precompiled name header)
+  if(HOLDFAST_PRECOMPILE)
+    file(CONFIGURE OUTPUT ${name}.cc CONTENT "// A target needs a source.\n")
+    add_library(${name} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cc)
+    target_link_libraries(${name} PRIVATE hf_flags fmt::fmt)
+    target_compile_options(${name} PRIVATE ${ARGN})
+    target_precompile_headers(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${header})
+  endif()
+endfunction()
+
+# holdfast_reuse(TARGET NAME) lets TARGET use what holdfast_precompiled(NAME ...) compiles.
+function(holdfast_reuse target name)
+  if(HOLDFAST_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${name})
+  endif()
+endfunction()
+
 # holdfast_compile_alone(a.cc ...); call it after the sources' target is created.
 # Most presets compile several sources of a target as one (CMAKE_UNITY_BUILD), which halves the time. A source that
 # defines the same internal names as another must be compiled alone; otherwise the build fails ("redefinition of ...").
@@ -68,6 +95,7 @@ function(holdfast_room name)
   endif()
   add_library(hf_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(hf_${name} PUBLIC hf_flags PRIVATE ${ROOM_PRIVATE_LINKS})
+  holdfast_reuse(hf_${name} hf_precompiled)
   foreach(room IN LISTS ROOM_LINKS)
     target_link_libraries(hf_${name} PUBLIC hf_${room})
   endforeach()
@@ -98,6 +126,7 @@ function(holdfast_test name)
   # The tested code is compiled as the build says. Optimising the tests themselves would only cost minutes.
   target_compile_options(${name} PRIVATE -O0)
   target_link_libraries(${name} PRIVATE hf_flags hf_test_flags hf_test_main)
+  holdfast_reuse(${name} hf_test_precompiled)
   foreach(room IN LISTS TEST_LINKS)
     target_link_libraries(${name} PRIVATE hf_${room})
   endforeach()
