@@ -19,12 +19,6 @@ namespace {
 constexpr std::size_t kFindingsMax = 20;
 constexpr int kPagesPerStep = 4096;  // 16 MiB between checks of the stop token
 
-std::string DirectoryOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 Result<void> AddForeignKeyDamage(Connection& connection, std::vector<std::string>& findings) {
   HF_ASSIGN(Statement keys, connection.Query("SELECT \"table\", rowid, parent FROM "
                                              "pragma_foreign_key_check"));
@@ -75,7 +69,7 @@ class UnfinishedCopy {
     if (::link(path_.c_str(), to.c_str()) != 0) {
       return Fail(ErrnoError(errno, "create " + Quote(to)));
     }
-    return SyncDirectory(DirectoryOf(to));
+    return SyncParent(to);
   }
 
  private:

@@ -37,12 +37,6 @@ constexpr char kSettings[] =
     "PRAGMA synchronous = FULL;"
     "PRAGMA temp_store = MEMORY;";
 
-std::string DirectoryOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 Result<void> CheckLibrary() {
   if (sqlite3_libversion_number() < kStrictTables) {
     return Fail(ErrorCode::kUnsupported, fmt::format("SQLite {} is too old", sqlite3_libversion()),
@@ -73,7 +67,7 @@ Result<bool> LookForFile(const DatabaseOptions& options, DatabaseMode mode) {
 // SQLite would let the umask determine who may read the file.
 Result<void> MakeEmptyFile(const std::string& path) {
   HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  return SyncDirectory(DirectoryOf(path));
+  return SyncParent(path);
 }
 
 Result<FileLock> LockAsWriter(const DatabaseOptions& options) {

@@ -27,12 +27,6 @@ namespace {
 
 constexpr std::string_view kRandomSuffix = "-XXXXXX";
 
-std::string ParentOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Writes, syncs and renames; the caller removes `temporary` when this fails.
 Result<void> WriteAndRename(int fd, const std::string& temporary, const std::string& path,
                             ByteView content, unsigned mode, std::optional<FileOwner> owner) {
@@ -45,7 +39,7 @@ Result<void> WriteAndRename(int fd, const std::string& temporary, const std::str
   if (rename(temporary.c_str(), path.c_str()) != 0) {
     return Fail(ErrnoError(errno, "rename to " + Quote(path)));
   }
-  return SyncDirectory(ParentOf(path));
+  return SyncParent(path);
 }
 
 // One directory being emptied: its stream, and its name in the parent.

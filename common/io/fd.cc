@@ -95,6 +95,12 @@ Result<void> SyncDirectory(const std::string& path) {
   return SyncFile(directory.get(), path);
 }
 
+Result<void> SyncParent(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return SyncDirectory(".");
+  return SyncDirectory(slash == 0 ? "/" : path.substr(0, slash));
+}
+
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
   HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
   struct stat status {};

@@ -56,6 +56,8 @@ Result<void> WriteAll(int fd, ByteView bytes, const std::string& shown);
 Result<void> SyncFile(int fd, const std::string& shown);
 // Opens the directory and syncs it, which makes names in it durable.
 Result<void> SyncDirectory(const std::string& path);
+// The same for the directory that has the entry of `path`.
+Result<void> SyncParent(const std::string& path);
 
 // Reads a small file; kInvalidArgument when it is larger than `bytes_max`.
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U << 20);

@@ -18,12 +18,6 @@ namespace {
 
 constexpr std::size_t kKeyFileBytesMax = 64U << 10;
 
-std::string ParentOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Writes the file under a temporary name, then links it to `path`. Unlike rename(2), link(2) never
 // replaces a file.
 Result<void> FillAndLink(int fd, const std::string& temporary, const std::string& path,
@@ -67,7 +61,7 @@ Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode
   Result<void> linked = FillAndLink(fd.get(), temporary, path, content, mode);
   (void)unlink(temporary.c_str());  // a leftover name does not harm the file
   HF_TRY(std::move(linked));
-  return SyncDirectory(ParentOf(path));
+  return SyncParent(path);
 }
 
 Result<void> CreateSigningKeyFile(const std::string& path, const crypto::SigningKey& key,
