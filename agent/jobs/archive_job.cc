@@ -57,7 +57,7 @@ Result<ExportJobReport> RunExport(const JobContext& context,
   for (const std::string& warning : found.session->warnings()) report.warnings.push_back(warning);
   const auto write = [&]() -> Result<void> {
     HF_ASSIGN(NewFile file, NewFile::Create(directory, 0600));
-    HF_TRY(found.session->repository().LoadIndex(context.stop));
+    HF_TRY(found.session->repository().index().Load(context.stop));
     ObservedProgress progress(context, "export " + found.snapshot.id.Hex().substr(0, 8));
     HF_ASSIGN(report.counts, repository::ExportSnapshot(
                                  found.session->repository(), found.snapshot,
@@ -81,7 +81,7 @@ Result<ImportJobReport> RunImport(const JobContext& context, const RepositoryAdd
   report.file = file;
   const auto take_in = [&]() -> Result<void> {
     HF_ASSIGN(const auto present, repository::ListSnapshots(session->repository()));
-    HF_TRY(session->repository().LoadIndexWithCache(context.stop));
+    HF_TRY(session->repository().index().LoadWithCache(context.stop));
     ObservedProgress progress(context, "import");
     auto counts = repository::ImportSnapshot(
         session->repository(),

@@ -124,8 +124,8 @@ Result<void> BackupTask::Prepare() {
     report_.warnings.push_back(unreadable.error.Text());
   }
   repository::Repository& target = repository_->repository();
-  HF_TRY(options_.rehash ? target.LoadIndex(context_.stop)
-                         : target.LoadIndexWithCache(context_.stop));
+  HF_TRY(options_.rehash ? target.index().Load(context_.stop)
+                         : target.index().LoadWithCache(context_.stop));
   HF_TRY(OpenPrevious(listing.snapshots));
   HF_TRY(OpenOthers());
   BackupSpec spec{.previous = previous_view_.get(), .scope = options_.scope};
@@ -247,7 +247,7 @@ void BackupTask::BeginResumeLog() {
   if (options_.rehash) return;
   const SourceSettings& settings = *options_.settings;
   auto log = repository::ResumeLog::Begin(
-      repository_->repository().NewLocalSealer(repository::ResumeLog::kKeyLabel),
+      repository_->repository().keys().NewLocalSealer(repository::ResumeLog::kKeyLabel),
       context_.settings->state_dir + "/resume", fmt::format("{}-{}", settings.kind, settings.name),
       context_.run, saved_.manifest.cut_time);
   if (log) {

@@ -41,7 +41,7 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
     context.Note(address.label(), unreadable.error.Text());
   }
   opened.snapshots = std::move(listing.snapshots);
-  HF_TRY(opened.repository().LoadIndex(context.stop));
+  HF_TRY(opened.repository().index().Load(context.stop));
   return opened;
 }
 
@@ -78,7 +78,7 @@ class FindWalk final : public repository::TreeVisitor {
     }
   }
 
-  Result<void> Look(repository::Repository& repository, const SnapshotInfo& snapshot) {
+  Result<void> Look(repository::BlobStore& blobs, const SnapshotInfo& snapshot) {
     snapshot_ = &snapshot;
     top_ = snapshot.kind.empty() ? "" : snapshot.kind + "/" + snapshot.name + "/";
     pattern_ = TrimSlashes(PatternInSnapshot(context_.OriginalRoot(snapshot.kind), wanted_));
@@ -91,7 +91,7 @@ class FindWalk final : public repository::TreeVisitor {
       HF_TRY(Found("", node));
     }
     if (barren_.contains(snapshot.tree)) return {};
-    return repository::WalkTree(repository, snapshot.tree, "", *this, context_.stop);
+    return repository::WalkTree(blobs, snapshot.tree, "", *this, context_.stop);
   }
 
   Result<bool> Visit(const std::string& path, const TreeNode& node) override {
@@ -137,10 +137,10 @@ class FindWalk final : public repository::TreeVisitor {
 };
 
 // Writes the content in chunks.
-Result<void> Copy(repository::Repository& repository, const TreeNode& node, const std::string& path,
+Result<void> Copy(repository::BlobStore& blobs, const TreeNode& node, const std::string& path,
                   Progress& progress, const std::function<Result<void>(ByteView)>& write,
                   const std::stop_token& stop) {
-  const auto reader = repository::OpenContent(repository, node, path);
+  const auto reader = repository::OpenContent(blobs, node, path);
   Bytes buffer(kPieceBytes);
   for (;;) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
@@ -153,9 +153,8 @@ Result<void> Copy(repository::Repository& repository, const TreeNode& node, cons
 
 class DumpWalk final : public repository::TreeVisitor {
  public:
-  DumpWalk(repository::Repository& repository, TarWriter& tar, Progress& progress,
-           std::stop_token stop)
-      : repository_(repository), tar_(tar), progress_(progress), stop_(std::move(stop)) {}
+  DumpWalk(repository::BlobStore& blobs, TarWriter& tar, Progress& progress, std::stop_token stop)
+      : blobs_(blobs), tar_(tar), progress_(progress), stop_(std::move(stop)) {}
 
   Result<bool> Visit(const std::string& path, const TreeNode& node) override {
     if (node.attributes.type == NodeType::kSocket) return false;  // tar cannot store sockets
@@ -163,14 +162,13 @@ class DumpWalk final : public repository::TreeVisitor {
     HF_TRY(tar_.Begin(path, node.attributes));
     if (node.attributes.type == NodeType::kFile) {
       HF_TRY(Copy(
-          repository_, node, path, progress_, [&](ByteView piece) { return tar_.Data(piece); },
-          stop_));
+          blobs_, node, path, progress_, [&](ByteView piece) { return tar_.Data(piece); }, stop_));
     }
     return true;
   }
 
  private:
-  repository::Repository& repository_;
+  repository::BlobStore& blobs_;
   TarWriter& tar_;
   Progress& progress_;
   std::stop_token stop_;
@@ -188,7 +186,7 @@ Result<void> RunLs(const JobContext& context, const RepositoryAddress& address,
   HF_TRY(visitor.begin(snapshot));
   if (!node.subtree) return visitor.entry({path, node});
   LsWalk walk(visitor, options.recursive);
-  return repository::WalkTree(opened.repository(), *node.subtree, path, walk, context.stop);
+  return repository::WalkTree(opened.repository().blobs(), *node.subtree, path, walk, context.stop);
 }
 
 Result<FindReport> RunFind(const JobContext& context, const RepositoryAddress& address,
@@ -201,7 +199,7 @@ Result<FindReport> RunFind(const JobContext& context, const RepositoryAddress& a
   FindReport report;
   FindWalk walk(context, wanted, visit, report);
   for (const SnapshotInfo& snapshot : opened.snapshots) {
-    Result<void> looked = walk.Look(opened.repository(), snapshot);
+    Result<void> looked = walk.Look(opened.repository().blobs(), snapshot);
     if (!looked) {
       return Fail(std::move(looked).error().While(
           fmt::format("read snapshot {}", snapshot.id.Hex().substr(0, 8))));
@@ -221,8 +219,9 @@ Result<SnapshotDiff> RunDiff(
             ChooseSnapshot(context, address.label(), opened.snapshots, options.second));
   HF_ASSIGN(const TreeNode first, repository::FindNode(opened.repository(), diff.first, ""));
   HF_ASSIGN(const TreeNode second, repository::FindNode(opened.repository(), diff.second, ""));
-  HF_ASSIGN(diff.counts, repository::DiffTrees(opened.repository(), *first.subtree, *second.subtree,
-                                               options.with_attributes, visit, context.stop));
+  HF_ASSIGN(diff.counts,
+            repository::DiffTrees(opened.repository().blobs(), *first.subtree, *second.subtree,
+                                  options.with_attributes, visit, context.stop));
   return diff;
 }
 
@@ -239,7 +238,8 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
   progress.progress().SetPhase("dump");
   if (node.attributes.type == NodeType::kFile) {
     ++progress.progress().items;
-    HF_TRY(Copy(opened.repository(), node, trimmed, progress.progress(), write, context.stop));
+    HF_TRY(
+        Copy(opened.repository().blobs(), node, trimmed, progress.progress(), write, context.stop));
   } else if (node.subtree) {
     if (target == DumpTarget::kTerminal) {
       return Fail(ErrorCode::kInvalidArgument,
@@ -249,9 +249,10 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
     }
     report.is_archive = true;
     TarWriter tar(write);
-    DumpWalk walk(opened.repository(), tar, progress.progress(), context.stop);
+    DumpWalk walk(opened.repository().blobs(), tar, progress.progress(), context.stop);
     if (!trimmed.empty()) HF_TRY(tar.Begin(trimmed, node.attributes));
-    HF_TRY(repository::WalkTree(opened.repository(), *node.subtree, trimmed, walk, context.stop));
+    HF_TRY(repository::WalkTree(opened.repository().blobs(), *node.subtree, trimmed, walk,
+                                context.stop));
     HF_TRY(tar.Finish());
   } else {
     return Fail(ErrorCode::kInvalidArgument,

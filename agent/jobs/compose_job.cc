@@ -61,7 +61,7 @@ class ComposeJob {
     HF_ASSIGN(session_, RepositorySession::Open(context_, address, LockUse::kRequired));
     // Snapshots before the index, so that the index knows every blob of each snapshot listed.
     HF_ASSIGN(auto snapshots, repository::ListSnapshots(session_->repository()));
-    HF_TRY(session_->repository().LoadIndexWithCache(context_.stop));
+    HF_TRY(session_->repository().index().LoadWithCache(context_.stop));
     HF_ASSIGN(auto found, FindComposed(context_, *session_, slot_, snapshots));
     if (found) return *std::move(found);
     HF_TRY(once_.deadline.Check());

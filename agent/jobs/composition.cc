@@ -56,7 +56,7 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
     if (!may && before) return Fail(*std::move(before));  // it says more
     HF_TRY(std::move(may));
     once.began = true;
-    auto put = repository::PutSnapshot(session.repository(), sealed, session.lock(),
+    auto put = repository::PutSnapshot(session.repository().files(), sealed, session.lock(),
                                        [&once] { return once.deadline.Check(); });
     if (put) return {};
     if (put.error().code() != ErrorCode::kUnavailable) return Fail(std::move(put).error());
@@ -68,7 +68,7 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
 Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySession& session,
                                      const repository::Id& snapshot) {
   repository::Repository& repository = session.repository();
-  Result<SnapshotInfo> found = repository::LoadSnapshot(repository, snapshot);
+  Result<SnapshotInfo> found = repository::LoadSnapshot(repository.files(), snapshot);
   if (!found && found.error().code() == ErrorCode::kNotFound) {
     return Fail(ErrorCode::kCorrupt, "it is not in the repository");
   }
@@ -134,7 +134,7 @@ Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context
   HF_ASSIGN(std::optional<Bytes> sealed, once.journal.Recorded());
   if (!sealed) return std::nullopt;
   repository::Repository& repository = session.repository();
-  auto snapshot = repository::OpenSealedSnapshot(repository, *sealed);
+  auto snapshot = repository::OpenSealedSnapshot(repository.files(), *sealed);
   if (!snapshot) return Fail(std::move(snapshot).error().While("read the journal's snapshot"));
   if (!IsOf(*snapshot, slot) || snapshot->run != context.run) {
     return Fail(ErrorCode::kCorrupt,
@@ -177,7 +177,8 @@ Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySessio
   }
   HF_ASSIGN(Bytes sealed,
             repository::ComposeSealed(session.repository(), composition.parts, manifest, options));
-  HF_ASSIGN(SnapshotInfo snapshot, repository::OpenSealedSnapshot(session.repository(), sealed));
+  HF_ASSIGN(SnapshotInfo snapshot,
+            repository::OpenSealedSnapshot(session.repository().files(), sealed));
   CrashPoint("jobs.compose.before_record");
   HF_TRY(once->journal.Record(Describe(snapshot, manifest), sealed));
   CrashPoint("jobs.compose.after_record");

@@ -69,10 +69,10 @@ Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress
   if (!present) return in(to, std::move(present).error());
   auto chosen = Choose(context, from.label(), *std::move(all), options);
   if (!chosen) return in(from, std::move(chosen).error());
-  if (auto loaded = source->repository().LoadIndex(context.stop); !loaded) {
+  if (auto loaded = source->repository().index().Load(context.stop); !loaded) {
     return in(from, std::move(loaded).error());
   }
-  if (auto loaded = target->repository().LoadIndexWithCache(context.stop); !loaded) {
+  if (auto loaded = target->repository().index().LoadWithCache(context.stop); !loaded) {
     return in(to, std::move(loaded).error());
   }
   ObservedProgress progress(context, fmt::format("copy {} to {}", from.label(), to.label()));

@@ -16,7 +16,7 @@ Result<InfoReport> RunInfo(const JobContext& context, const RepositoryAddress& a
   report.repository = address.label();
   report.url = address.url;
   report.config = session->repository().config();
-  report.key = session->repository().key();
+  report.key = session->repository().keys().file();
   report.warnings = session->warnings();
   const auto look = [&]() -> Result<void> {
     for (const FileKind kind : {FileKind::kKey, FileKind::kSnapshot, FileKind::kIndex,
@@ -64,8 +64,8 @@ Result<StatsReport> RunStats(const JobContext& context, const RepositoryAddress&
       chosen = std::move(named);
     }
     progress.progress().items_total = chosen.size();
-    HF_TRY(session->repository().LoadIndex(context.stop));
-    repository::StatsCounter counter(session->repository(), mode);
+    HF_TRY(session->repository().index().Load(context.stop));
+    repository::StatsCounter counter(session->repository().blobs(), mode);
     for (const SnapshotInfo& snapshot : chosen) {
       HF_TRY(counter.Add(snapshot, context.stop));
       ++progress.progress().items;

@@ -17,14 +17,9 @@ bool IsOfSnapshot(const Error& error) {
   return repository::IsDamage(error) || repository::IsInaccessible(error);
 }
 
-Result<std::vector<Id>> ListIds(repository::Repository& repository,
-                                const std::optional<Id>& after) {
-  std::vector<Id> ids;
-  HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
-    HF_ASSIGN(Id id, repository::ParseId(file.name.name));
-    if (!after || id > *after) ids.push_back(id);
-    return {};
-  }));
+Result<std::vector<Id>> ListIds(repository::SealedFiles& files, const std::optional<Id>& after) {
+  HF_ASSIGN(std::vector<Id> ids, files.List(FileKind::kSnapshot));
+  if (after) std::erase_if(ids, [&](const Id& id) { return id <= *after; });
   std::ranges::sort(ids);
   return ids;
 }
@@ -61,16 +56,16 @@ Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAd
   repository::Repository& repository = session->repository();
   InventoryPage page;
   page.repository_id = repository.config().id;
-  HF_ASSIGN(std::vector<Id> ids, ListIds(repository, after));
+  HF_ASSIGN(std::vector<Id> ids, ListIds(repository.files(), after));
   page.more = ids.size() > count_max;
   ids.resize(std::min(ids.size(), count_max));
   // Snapshots before the index, so that the index knows every blob of each snapshot listed.
-  HF_TRY(repository.LoadIndexWithCache(context.stop));
+  HF_TRY(repository.index().LoadWithCache(context.stop));
   progress.progress().SetPhase("read");
   progress.progress().items_total = ids.size();
   for (const Id& id : ids) {
     if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    Result<SnapshotInfo> snapshot = repository::LoadSnapshot(repository, id);
+    Result<SnapshotInfo> snapshot = repository::LoadSnapshot(repository.files(), id);
     if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;  // just forgotten
     if (!snapshot && !IsOfSnapshot(snapshot.error())) return Fail(std::move(snapshot).error());
     ++progress.progress().items;

@@ -38,10 +38,10 @@ Error UndoAdding(RepositorySession& session, const Secret& password, const KeyCh
   repository::Repository& repository = session.repository();
   const Result<Secret> held = ReadPassword({.password_file = report.password_file});
   if (!held || held->Reveal() == password.Reveal()) {
-    return WithBothKeys(std::move(error), repository.key());
+    return WithBothKeys(std::move(error), repository.keys().file());
   }
   // Back to the previous state. If this fails, no one has the password of the remaining key.
-  (void)repository::RemoveKey(repository, report.added);
+  (void)repository::RemoveKey(repository.storage(), report.added);
   return error;
 }
 
@@ -57,13 +57,13 @@ Result<void> Exchange(const JobContext& context, RepositorySession& session, con
   }
   CrashPoint("jobs.passwd.after_swap");
   Result<void> removed = session.lock()->StillHeld();
-  if (removed) removed = repository::RemoveKey(repository, repository.key());
+  if (removed) removed = repository::RemoveKey(repository.storage(), repository.keys().file());
   if (removed) {
-    report.removed = repository.key();
+    report.removed = repository.keys().file();
     return {};
   }
   return Fail(WithBothKeys(std::move(removed).error().While("remove the key of the old password"),
-                           repository.key()));
+                           repository.keys().file()));
 }
 
 }  // namespace
@@ -146,7 +146,7 @@ Result<KeyChangeReport> RunKeyRemove(const JobContext& context, const Repository
           "password of another key");
     }
     HF_TRY(session->lock()->StillHeld());
-    HF_TRY(repository::RemoveKey(session->repository(), found.id));
+    HF_TRY(repository::RemoveKey(session->repository().storage(), found.id));
     report.removed = found.id;
     return {};
   };

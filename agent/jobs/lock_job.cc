@@ -28,7 +28,7 @@ Result<UnlockReport> RunUnlock(const JobContext& context, const RepositoryAddres
   UnlockReport report;
   report.repository = address.label();
   const auto removed =
-      all ? repository::RemoveAllLocks(session->repository())
+      all ? repository::RemoveAllLocks(session->repository().storage())
           : repository::RemoveStaleLocks(session->repository(), context.lock_options);
   if (!removed) {
     return Fail(

@@ -13,7 +13,7 @@ Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress&
   unsigned safety_forgotten = 0;
   const auto prune = [&]() -> Result<repository::PruneReport> {
     HF_ASSIGN(safety_forgotten, ForgetOldSafetySnapshots(context, *session, options.dry_run));
-    HF_TRY(session->repository().LoadIndex(context.stop));
+    HF_TRY(session->repository().index().Load(context.stop));
     ObservedProgress progress(context, "prune " + address.label());
     options.lock = session->lock();
     return repository::PruneRepository(session->repository(), options, progress.progress(),

@@ -33,7 +33,7 @@ Result<RepairPacksReport> RunRepairPacks(const JobContext& context,
   }
   HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
   const auto repair = [&]() -> Result<repository::PackRepairReport> {
-    HF_TRY(session->repository().LoadIndex(context.stop));
+    HF_TRY(session->repository().index().Load(context.stop));
     ObservedProgress progress(context, "repair packs of " + address.label());
     return repository::RepairPacks(session->repository(), ids, {session->lock()},
                                    progress.progress(), context.stop);

@@ -108,7 +108,7 @@ void RepositoryPool::Leave(Opened& opened) {
   std::unique_ptr<Opened> closed;  // destroyed without the mutex, because that may take a while
   std::lock_guard lock(mutex_);
   if (--opened.users > 0) return;
-  if (opened.repository != nullptr && opened.repository->BlobCount() <= kKeptBlobsMax &&
+  if (opened.repository != nullptr && opened.repository->index().BlobCount() <= kKeptBlobsMax &&
       opened_.size() <= kKeptRepositoriesMax) {
     opened.is_kept = true;
     return;
@@ -167,7 +167,7 @@ StopWhenRefused::StopWhenRefused(const RepositorySession& session, const std::st
       }) {}
 
 void RepositorySession::KeepIndex(const JobContext& context) {
-  if (Result<void> kept = repository().SaveIndexCache(); !kept) {
+  if (Result<void> kept = repository().index().SaveCache(); !kept) {
     context.Note(address_.label(), kept.error().Text());
   }
 }
@@ -203,7 +203,7 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   // The repository may have been recreated at the same place, or have another master key.
   const bool is_same = opened_->is_kept &&
                        opened_->repository->config().id == (*opened)->config().id &&
-                       opened_->repository->chunker_key() == (*opened)->chunker_key();
+                       opened_->repository->keys().chunker_key() == (*opened)->keys().chunker_key();
   if (!is_same) opened_->repository = *std::move(opened);
   opened_->is_kept = false;
   return {};

@@ -66,7 +66,7 @@ enum class LockWait : std::uint8_t {
 // index and one lock for all its sessions. Ending the last session releases the lock. The pool
 // keeps the key, which saves the scrypt when it is opened again, and the index of a small
 // repository, so only new index files are read. A session sees the index that earlier sessions
-// loaded, and calls LoadIndex() to see changes by others. Safe to use from several threads. Must
+// loaded, and calls Index::Load() to see changes by others. Safe to use from several threads. Must
 // outlive its sessions. All contexts that share a pool must have the same clock and random, which
 // must outlive it.
 class RepositoryPool {
@@ -92,7 +92,7 @@ class RepositoryPool {
   std::map<std::string, std::unique_ptr<Opened>> opened_;  // by all fields of the address
 };
 
-// Safe to use from several threads after Repository::LoadIndex() has returned.
+// Safe to use from several threads after Index::Load() has returned.
 class RepositorySession {
  public:
   // Errors are those of Repository::Open() and the lock, with the repository's name.

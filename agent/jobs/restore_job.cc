@@ -103,7 +103,7 @@ class Restore {
     report_.warnings.insert(report_.warnings.end(), repository_->warnings().begin(),
                             repository_->warnings().end());
     HF_TRY(CheckSource());
-    HF_TRY(repository_->repository().LoadIndex(context_.stop));
+    HF_TRY(repository_->repository().index().Load(context_.stop));
     HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
     WarnOfMissing();
     switch (options_.mode) {

@@ -57,7 +57,7 @@ class TreeAssembly {
       : writer_(writer),
         trees_(trees),
         memory_(memory),
-        saver_(repository, writer, nullptr),
+        saver_(repository.keys(), writer, nullptr),
         tar_(tar),
         progress_(progress),
         stop_(stop) {
@@ -290,8 +290,8 @@ Result<void> WriteCopy(Repository& repository, const ArchiveMeta& meta, const Id
                        const ImportOptions& options, ImportReport& report) {
   HF_ASSIGN(const std::string json,
             EncodeCopy(meta.snapshot_json, OriginalOf(meta.snapshot), tree));
-  HF_ASSIGN(const Bytes sealed, repository.SealFile(FileKind::kSnapshot, AsBytes(json)));
-  HF_ASSIGN(report.copy, PutSnapshot(repository, sealed, options.lock));
+  const Bytes sealed = repository.files().Seal(AsBytes(json));
+  HF_ASSIGN(report.copy, PutSnapshot(repository.files(), sealed, options.lock));
   return {};
 }
 

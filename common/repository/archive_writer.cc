@@ -68,7 +68,7 @@ class ArchiveWalk final : public TreeVisitor {
     HF_TRY(Add(std::move(entry), bytes));
     if (!has_content) return true;
     for (const Id& id : node.content) {
-      HF_TRY(Add(Content{id}, repository_.Find(BlobType::kData, id)->plain_length));
+      HF_TRY(Add(Content{id}, repository_.index().Find(BlobType::kData, id)->plain_length));
     }
     return true;
   }
@@ -123,7 +123,7 @@ class ArchiveWalk final : public TreeVisitor {
       }
       ids.push_back(content->blob);
       groups.back().end = ids.size();
-      groups.back().bytes += repository_.Find(BlobType::kData, content->blob)->plain_length;
+      groups.back().bytes += repository_.index().Find(BlobType::kData, content->blob)->plain_length;
     }
     std::vector<Result<Bytes>> blobs(ids.size());
     const auto read_group = [&](std::size_t i) -> Result<void> {
@@ -167,7 +167,7 @@ class ArchiveWalk final : public TreeVisitor {
     }
     std::optional<std::vector<BlobRun>> runs(std::in_place);
     for (const Id& id : node.content) {
-      const std::optional<BlobLocation> location = repository_.Find(BlobType::kData, id);
+      const std::optional<BlobLocation> location = repository_.index().Find(BlobType::kData, id);
       if (!location) {
         return Fail(
             ErrorCode::kCorrupt,
@@ -206,7 +206,7 @@ class ArchiveWalk final : public TreeVisitor {
 };
 
 Result<void> WriteMeta(TarWriter& tar, Repository& repository, const SnapshotInfo& snapshot) {
-  HF_ASSIGN(const Bytes json, repository.LoadSealedCached(FileKind::kSnapshot, snapshot.id));
+  HF_ASSIGN(const Bytes json, repository.files().LoadCached(FileKind::kSnapshot, snapshot.id));
   // The position is only informational. A damaged manifest is reported when the tree is read.
   HF_ASSIGN(const auto view, OpenSnapshot(repository, snapshot));
   const std::string meta = EncodeArchiveMeta(
@@ -236,7 +236,7 @@ Result<ExportReport> ExportSnapshot(Repository& repository, const SnapshotInfo& 
   TarWriter tar([&](ByteView piece) { return frame.Add(piece); });
   HF_TRY(WriteMeta(tar, repository, snapshot));
   ArchiveWalk walk(repository, tar, progress, stop);
-  HF_TRY(WalkTree(repository, snapshot.tree, "", walk, stop));
+  HF_TRY(WalkTree(repository.blobs(), snapshot.tree, "", walk, stop));
   HF_TRY(walk.Finish());
   HF_TRY(tar.Finish());
   HF_TRY(frame.Finish());

@@ -5,8 +5,6 @@
 #include <tuple>
 #include <utility>
 
-#include "common/repository/load_blob.h"
-
 namespace holdfast::repository {
 namespace {
 
@@ -17,7 +15,7 @@ constexpr std::uint64_t kRangeBytesMax = 8U << 20;
 }  // namespace
 
 std::size_t BlobBundle::Add(const Id& blob) {
-  blobs_.push_back({.id = blob, .location = repository_.Find(BlobType::kData, blob)});
+  blobs_.push_back({.id = blob, .location = repository_.index().Find(BlobType::kData, blob)});
   return blobs_.size() - 1;
 }
 
@@ -64,12 +62,11 @@ Result<Bytes> BlobBundle::Open(std::size_t number) {
   if (blob.location && !ranges_[blob.range].sealed.empty()) {
     const ByteView sealed =
         ByteView(ranges_[blob.range].sealed).subspan(blob.begin, blob.location->length);
-    Result<Bytes> plaintext =
-        repository_.OpenBlob(BlobType::kData, blob.id, *blob.location, sealed);
+    Result<Bytes> plaintext = repository_.blobs().Open(blob.id, *blob.location, sealed);
     if (plaintext) return plaintext;
   }
   // Load it separately: perhaps another pack has it, and errors name the pack.
-  return LoadNeededBlob(repository_, BlobType::kData, blob.id);
+  return repository_.blobs().LoadNeeded(BlobType::kData, blob.id);
 }
 
 }  // namespace holdfast::repository

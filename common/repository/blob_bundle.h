@@ -22,7 +22,7 @@ class BlobBundle {
   std::size_t Add(const Id& blob);
   // Reads all blobs. Fails only if the storage does; Open() reports damaged and missing blobs.
   Result<void> Read();
-  // The verified plaintext. Errors as for LoadNeededBlob(). REQUIRES: Read().
+  // The verified plaintext. Errors as for BlobStore::LoadNeeded(). REQUIRES: Read().
   Result<Bytes> Open(std::size_t number);
 
  private:

@@ -36,11 +36,9 @@ constexpr unsigned kStoringThreadsMax = 4;
 
 // What one thread needs to make blobs from plaintext.
 struct Tools {
-  Tools(Repository& repository, Compression compression)
-      : sealer(repository.NewSealer()), compressor(compression) {}
   crypto::Sealer sealer;
   Compressor compressor;
-  Decompressor decompressor;
+  Decompressor decompressor{};
 };
 
 class PackingBlobWriter final : public BlobWriter {
@@ -50,10 +48,10 @@ class PackingBlobWriter final : public BlobWriter {
       : repository_(repository),
         lock_(lock),
         compression_(compression),
-        own_tools_(repository, compression),
+        own_tools_{repository.keys().NewSealer(), Compressor(compression)},
         tree_pack_(std::make_unique<OpenPack>()),
         index_schedule_(repository.clock().Monotonic()),
-        verified_(known == KnownBlobs::kVerify ? repository.BlobCount() : 0) {
+        verified_(known == KnownBlobs::kVerify ? repository.index().BlobCount() : 0) {
     AddDataPacks(kDataPacksMin);
   }
 
@@ -183,7 +181,7 @@ class PackingBlobWriter final : public BlobWriter {
     // The reader and the service it reads from compute little, but often wait for each other. If
     // they had to wait for these threads too, the threads would soon run out of work.
     SetIdlePriority();
-    Tools tools(repository_, compression_);
+    Tools tools{repository_.keys().NewSealer(), Compressor(compression_)};
     std::unique_lock lock(mutex_);
     while (work_.wait(lock, stop, [this] { return !waiting_.empty(); }) && !stop.stop_requested()) {
       std::vector<Waiting> batch = std::move(waiting_.front());
@@ -210,7 +208,7 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   void StorePacks(const std::stop_token& stop) {
-    crypto::Sealer sealer = repository_.NewSealer();
+    crypto::Sealer sealer = repository_.keys().NewSealer();
     std::unique_lock lock(mutex_);
     while (full_.wait(lock, stop, [this] { return !to_store_.empty(); }) &&
            !stop.stop_requested()) {
@@ -232,7 +230,7 @@ class PackingBlobWriter final : public BlobWriter {
   // REQUIRES: mutex_ is held.
   bool IsKnown(BlobType type, const Id& id) const {
     return pending_[static_cast<std::size_t>(type)].contains(id) ||
-           repository_.Find(type, id).has_value();
+           repository_.index().Find(type, id).has_value();
   }
 
   // Whether the blob is new; then the caller must store it.
@@ -241,11 +239,11 @@ class PackingBlobWriter final : public BlobWriter {
     bool is_repaired = false;
     std::unique_lock lock(mutex_);
     if (pending_[type].contains(blob.id)) return false;
-    if (const auto number = repository_.BlobNumber(blob.type, blob.id)) {
+    if (const auto number = repository_.index().BlobNumber(blob.type, blob.id)) {
       // Entries added since this writer began are trusted: they are its own or another writer's.
       if (*number >= verified_.size() || verified_[*number]) return false;
       lock.unlock();
-      const Result<Bytes> stored = repository_.LoadBlob(blob.type, blob.id);
+      const Result<Bytes> stored = repository_.blobs().Load(blob.type, blob.id);
       if (!stored && !IsDamage(stored.error())) return Fail(stored.error());
       lock.lock();
       if (verified_[*number] || pending_[type].contains(blob.id)) return false;
@@ -370,7 +368,7 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   Result<void> StoreNow(crypto::Sealer& sealer, OpenPack& pack) {
-    HF_ASSIGN(PackContents contents, StorePack(repository_, lock_, sealer, pack));
+    HF_ASSIGN(PackContents contents, StorePack(repository_.storage(), lock_, sealer, pack));
     std::unique_lock lock(mutex_);
     statistics_.bytes_packed += pack.bytes().size();
     index_schedule_.Add(pack.bytes().size(), contents.blobs.size());
@@ -385,7 +383,7 @@ class PackingBlobWriter final : public BlobWriter {
     const std::vector<PackContents> packs = std::exchange(finished_, {});
     index_schedule_.Reset(repository_.clock().Monotonic());
     lock.unlock();
-    HF_TRY(repository_.SaveIndex(packs, WhileHeld(lock_)));
+    HF_TRY(repository_.index().Save(packs, WhileHeld(lock_)));
     lock.lock();
     for (const PackContents& pack : packs) {
       for (const PackContents::Blob& blob : pack.blobs) {

@@ -65,7 +65,7 @@ class BlobWriter {
   virtual ~BlobWriter() = default;
   // Before each write, checks that `lock` is still held, so that no pack is written during a later
   // prune. If it is null, the caller ensures that. `lock` and `repository` must outlive the writer.
-  // An unset `compression` is the repository's. REQUIRES: repository.LoadIndex() has returned.
+  // An unset `compression` is the repository's. REQUIRES: Index::Load() has returned.
   static std::unique_ptr<BlobWriter> Begin(Repository& repository, const Lock* lock,
                                            std::optional<Compression> compression = std::nullopt,
                                            KnownBlobs known = KnownBlobs::kTrust);

@@ -55,7 +55,7 @@ class TreeCheck {
     }
     if (!is_index_fresh_) {
       is_index_fresh_ = true;
-      HF_TRY(repository_.LoadIndex(stop_));
+      HF_TRY(repository_.index().Load(stop_));
     }
     is_confirmed_ = true;
     wants_confirmation_ = false;
@@ -137,7 +137,7 @@ class TreeCheck {
   Result<void> Enter(std::string name, const Id& tree) {
     levels_.push_back({std::move(name), tree, {}, 0, 0});
     const Result<void> visited = VisitTreeOf(
-        repository_, tree,
+        repository_.blobs(), tree,
         [&](const TreeNode& node, std::string_view) -> Result<void> { return CheckNode(node); });
     ++progress_.items;
     if (visited || wants_confirmation_ || is_visitor_error_) return visited;
@@ -179,7 +179,7 @@ class TreeCheck {
     std::uint64_t lost = 0;
     const Id* first = nullptr;
     for (const Id& id : node.content) {
-      std::optional<BlobLocation> location = repository_.Find(BlobType::kData, id);
+      std::optional<BlobLocation> location = repository_.index().Find(BlobType::kData, id);
       if (location && !packs_.lost().contains(id)) {
         bytes += location->plain_length;
         continue;
@@ -196,7 +196,7 @@ class TreeCheck {
   // Reports a file with blobs of which no pack has an intact copy.
   Result<void> AddLost(const TreeNode& node, const Id& first, std::uint64_t lost) {
     if (!is_confirmed_) return Confirm();
-    const bool is_indexed = repository_.Find(BlobType::kData, first).has_value();
+    const bool is_indexed = repository_.index().Find(BlobType::kData, first).has_value();
     CheckFinding finding{.kind = CheckFinding::Kind::kFile, .path = PathOf(node.name)};
     finding.message = fmt::format("needs data blob {}{}, which {}", first.Hex(),
                                   lost > 1 ? fmt::format(" and {} more", lost - 1) : "",
@@ -205,7 +205,7 @@ class TreeCheck {
     if (!log_.has_visitor()) return AddAffected(std::move(finding));
     std::unordered_set<Id, IdHash> named;
     for (const Id& id : node.content) {
-      if (repository_.Find(BlobType::kData, id) && !packs_.lost().contains(id)) continue;
+      if (repository_.index().Find(BlobType::kData, id) && !packs_.lost().contains(id)) continue;
       if (!named.insert(id).second) continue;
       if (finding.blobs.size() == CheckFinding::kBlobsMax) {
         HF_TRY(Tell(finding));
@@ -235,7 +235,7 @@ class TreeCheck {
   void Blame(CheckFinding& finding, BlobType type, const Id& id) {
     if (!log_.has_visitor()) return;
     CheckFinding::Blob blob{.type = type, .id = id};
-    for (const BlobLocation& location : repository_.FindAll(type, id)) {
+    for (const BlobLocation& location : repository_.index().FindAll(type, id)) {
       blob.packs.push_back(location.pack);
     }
     finding.blobs.push_back(std::move(blob));
@@ -287,16 +287,6 @@ class TreeCheck {
   std::unordered_map<Id, DamagedTree, IdHash> damaged_;
 };
 
-Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
-  std::vector<Id> ids;
-  HF_TRY(storage.List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
-    HF_ASSIGN(Id id, ParseId(file.name.name));
-    ids.push_back(id);
-    return {};
-  }));
-  return ids;
-}
-
 // Reports an error from reading a small file, if the file is its cause.
 Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const Error& error,
                      std::string remedy) {
@@ -315,13 +305,13 @@ Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const
 }
 
 // Unlike ListSnapshots(), continues after a bad one.
-Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog& log) {
-  HF_ASSIGN(const std::vector<Id> ids, ListSnapshotIds(repository.storage()));
+Result<std::vector<SnapshotInfo>> LoadSnapshots(SealedFiles& files, CheckLog& log) {
+  HF_ASSIGN(const std::vector<Id> ids, files.List(FileKind::kSnapshot));
   std::vector<Id> absent;
   std::vector<SnapshotInfo> snapshots;
   for (const Id& id : ids) {
     const auto load = [&]() -> Result<SnapshotInfo> {
-      HF_ASSIGN(Bytes json, repository.LoadSealed(FileKind::kSnapshot, id));
+      HF_ASSIGN(Bytes json, files.Load(FileKind::kSnapshot, id));
       return DecodeSnapshot(id, AsText(json));
     };
     Result<SnapshotInfo> snapshot = load();
@@ -336,7 +326,7 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
   }
   if (!absent.empty()) {
     // They were forgotten during the check, unless they are still listed.
-    HF_ASSIGN(const std::vector<Id> now, ListSnapshotIds(repository.storage()));
+    HF_ASSIGN(const std::vector<Id> now, files.List(FileKind::kSnapshot));
     for (const Id& id : absent) {
       if (std::ranges::find(now, id) == now.end()) continue;
       HF_TRY(
@@ -353,21 +343,16 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
 }
 
 // Finds out, file by file, why the index could not be loaded.
-Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLog& log,
+Result<void> CheckIndexFiles(SealedFiles& files, const Error& error, CheckLog& log,
                              const std::stop_token& stop) {
   constexpr std::string_view kRemedy =
       "`holdfast-agent repair index` rebuilds the index from the packs; check again after it";
-  std::vector<FileInfo> files;
-  HF_TRY(repository.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-    files.push_back(file);
-    return {};
-  }));
+  HF_ASSIGN(const std::vector<Id> ids, files.List(FileKind::kIndex));
   bool is_named = false;
-  for (const FileInfo& file : files) {
+  for (const Id& id : ids) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
-    HF_ASSIGN(const Id id, ParseId(file.name.name));
     const auto read = [&]() -> Result<void> {
-      HF_ASSIGN(const Bytes json, repository.LoadSealed(FileKind::kIndex, id));
+      HF_ASSIGN(const Bytes json, files.Load(FileKind::kIndex, id));
       return DecodeIndexFile(json, [](const PackContents&) {});
     };
     const Result<void> done = read();
@@ -388,11 +373,7 @@ Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLo
 
 Result<void> CheckKeys(Storage& storage, const CheckOptions& options, CheckReport& report) {
   CheckLog log(options, report);
-  std::vector<FileInfo> files;
-  HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
-    files.push_back(file);
-    return {};
-  }));
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(storage, FileKind::kKey));
   for (const FileInfo& file : files) {
     HF_ASSIGN(const Id id, ParseId(file.name.name));
     const auto read = [&]() -> Result<void> {
@@ -418,13 +399,13 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
   progress.SetPhase("keys");
   HF_TRY(CheckKeys(repository.storage(), options, report));
   progress.SetPhase("snapshots");
-  HF_ASSIGN(std::vector<SnapshotInfo> snapshots, LoadSnapshots(repository, log));
+  HF_ASSIGN(std::vector<SnapshotInfo> snapshots, LoadSnapshots(repository.files(), log));
   progress.SetPhase("index");
-  Result<void> loaded = repository.LoadIndex(stop);
+  Result<void> loaded = repository.index().Load(stop);
   if (!loaded && !IsDamage(loaded.error())) return Fail(std::move(loaded).error());
   if (!loaded) {
     // Without the whole index, missing and merely unlisted blobs look the same.
-    HF_TRY(CheckIndexFiles(repository, loaded.error(), log, stop));
+    HF_TRY(CheckIndexFiles(repository.files(), loaded.error(), log, stop));
     return report;
   }
   PackCheck packs(repository, log, progress, stop);

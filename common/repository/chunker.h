@@ -30,7 +30,7 @@ class Chunker {
   virtual void Reset() = 0;
 };
 
-// 256 secret numbers, one per byte value, derived from the repository's chunker_key(). As they are
+// 256 secret numbers, one per byte value, derived from Keys::chunker_key(). As they are
 // secret, the sizes of chunks do not reveal whether they have some known content.
 using GearTable = std::array<std::uint64_t, 256>;
 GearTable MakeGearTable(const std::array<std::uint8_t, 32>& chunker_key);

@@ -31,8 +31,8 @@ Attributes Unite(const Attributes& a, const Attributes& b) {
 class Merger {
  public:
   // Uses only those `options` that concern trees. All arguments must outlive the merger.
-  Merger(Repository& repository, TreeSaver& trees, const ComposeOptions& options)
-      : repository_(repository), trees_(trees), options_(options) {}
+  Merger(BlobStore& blobs, TreeSaver& trees, const ComposeOptions& options)
+      : blobs_(blobs), trees_(trees), options_(options) {}
 
   // The merged top directory, including `manifest`. kInternal if two parts have the same path.
   Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
@@ -68,7 +68,7 @@ class Merger {
   }
 
   Result<void> Load(const Id& tree, Level& level) {
-    HF_ASSIGN(Directory directory, LoadDirectory(repository_, tree));
+    HF_ASSIGN(Directory directory, LoadDirectory(blobs_, tree));
     level.sources.push_back(std::move(directory));
     level.next.push_back(0);
     return {};
@@ -177,7 +177,7 @@ class Merger {
     return holders;
   }
 
-  Repository& repository_;
+  BlobStore& blobs_;
   TreeSaver& trees_;
   const ComposeOptions& options_;
   std::vector<Level> levels_;
@@ -231,7 +231,7 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   HF_ASSIGN(TreeNode manifest_node, SaveOwnFile(*writer, "manifest.json",
                                                 AsBytes(EncodeManifest(manifest)), options.begin));
   TreeSaver trees(repository, *writer, options.lock);
-  HF_ASSIGN(Id top, Merger(repository, trees, options).Merge(parts, manifest_node));
+  HF_ASSIGN(Id top, Merger(repository.blobs(), trees, options).Merge(parts, manifest_node));
   HF_ASSIGN(Id kind_tree, SaveWrapper(trees, words.second, top, options.begin));
   HF_ASSIGN(Id root, SaveWrapper(trees, words.first, kind_tree, options.begin));
 
@@ -257,29 +257,29 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   snapshot.tags = options.tags;
   snapshot.program_version = "holdfast/" HOLDFAST_VERSION;
   std::string json = EncodeSnapshot(snapshot, summary);
-  return repository.SealFile(FileKind::kSnapshot, AsBytes(json));
+  return repository.files().Seal(AsBytes(json));
 }
 
 Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
                    const ComposeOptions& options) {
   HF_ASSIGN(Bytes sealed, ComposeSealed(repository, parts, manifest, options));
-  return PutSnapshot(repository, sealed, options.lock);
+  return PutSnapshot(repository.files(), sealed, options.lock);
 }
 
-Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock,
+Result<Id> PutSnapshot(SealedFiles& files, ByteView sealed, const Lock* lock,
                        const Permit& permit) {
   const auto may_write = [&]() -> Result<void> {
     if (lock != nullptr) HF_TRY(lock->Confirm());
     return permit ? permit() : Result<void>{};
   };
   CrashPoint("repository.snapshot.before_put");
-  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed, may_write));
+  HF_ASSIGN(Id id, files.Store(FileKind::kSnapshot, sealed, may_write));
   CrashPoint("repository.snapshot.after_put");
   return id;
 }
 
-Result<SnapshotInfo> OpenSealedSnapshot(Repository& repository, ByteView sealed) {
-  HF_ASSIGN(Bytes json, repository.OpenSealed(sealed));
+Result<SnapshotInfo> OpenSealedSnapshot(SealedFiles& files, ByteView sealed) {
+  HF_ASSIGN(Bytes json, files.Open(sealed));
   return DecodeSnapshot(Id{crypto::Sha256Of(sealed)}, AsText(json));
 }
 

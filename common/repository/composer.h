@@ -48,10 +48,10 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
                             const Manifest& manifest, const ComposeOptions& options);
 // kTimedOut, with nothing written, if the lock was lost or removed. `permit` is also checked before
 // each attempt.
-Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock,
+Result<Id> PutSnapshot(SealedFiles& files, ByteView sealed, const Lock* lock,
                        const Permit& permit = {});
 
 // Decodes these bytes. kCorrupt if they are not a snapshot file of this repository.
-Result<SnapshotInfo> OpenSealedSnapshot(Repository& repository, ByteView sealed);
+Result<SnapshotInfo> OpenSealedSnapshot(SealedFiles& files, ByteView sealed);
 
 }  // namespace holdfast::repository

@@ -66,8 +66,8 @@ Result<void> CheckChunking(const Chunking& chunking) {
 }  // namespace
 
 struct ContentSaver::State {
-  State(Repository& repository, BlobWriter& blob_writer, Progress* progress_or_null)
-      : table(MakeGearTable(repository.chunker_key())),
+  State(const Keys& keys, BlobWriter& blob_writer, Progress* progress_or_null)
+      : table(MakeGearTable(keys.chunker_key())),
         by_content(MakeContentChunker(table)),
         writer(blob_writer),
         progress(progress_or_null) {}
@@ -131,8 +131,8 @@ struct ContentSaver::State {
   std::size_t end = kBufferBytes;
 };
 
-ContentSaver::ContentSaver(Repository& repository, BlobWriter& writer, Progress* progress)
-    : state_(std::make_unique<State>(repository, writer, progress)) {}
+ContentSaver::ContentSaver(const Keys& keys, BlobWriter& writer, Progress* progress)
+    : state_(std::make_unique<State>(keys, writer, progress)) {}
 
 ContentSaver::~ContentSaver() = default;
 

@@ -6,7 +6,7 @@
 
 #include "common/base/result.h"
 #include "common/repository/blob_writer.h"
-#include "common/repository/repository.h"
+#include "common/repository/keys.h"
 #include "common/stream/item.h"
 #include "common/stream/progress.h"
 
@@ -23,8 +23,8 @@ struct SavedContent {
 // Saves one content at a time. Reads into one 10 MiB buffer while blobs are made from another.
 class ContentSaver {
  public:
-  // The writer and the repository must outlive it; `progress` may be null.
-  ContentSaver(Repository& repository, BlobWriter& writer, Progress* progress);
+  // The writer must outlive it; `progress` may be null.
+  ContentSaver(const Keys& keys, BlobWriter& writer, Progress* progress);
   ~ContentSaver();
   // Errors are the repository's, or kInvalidArgument for an invalid chunking.
   Result<SavedContent> Save(ByteReader& reader, const Chunking& chunking);

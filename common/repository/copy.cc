@@ -13,7 +13,6 @@
 #include "common/repository/blob_memory.h"
 #include "common/repository/blob_writer.h"
 #include "common/repository/composer.h"
-#include "common/repository/load_blob.h"
 #include "common/repository/needed_blobs.h"
 #include "common/repository/pack_run.h"
 #include "common/repository/snapshot_codec.h"
@@ -83,7 +82,7 @@ class Copy {
   // --- Wanted blobs: NeededBlobs calls these functions, one at a time.
 
   Result<void> WantTree(const Id& id, ByteView blob) {
-    if (to_.Find(BlobType::kTree, id)) return {};
+    if (to_.index().Find(BlobType::kTree, id)) return {};
     if (options_.dry_run) {
       ++report_.tree_blobs;
       return {};
@@ -99,22 +98,23 @@ class Copy {
   Result<void> SaveLargeTree(const Id& id) {
     TreeBuilder entries = trees_->NewBuilder();
     bool has_all = true;
-    HF_TRY(VisitTreeOf(from_, id, [&](const TreeNode& node, std::string_view json) -> Result<void> {
-      has_all = has_all && entries.AddJson(node.name, json);
-      return {};
-    }));
+    HF_TRY(VisitTreeOf(from_.blobs(), id,
+                       [&](const TreeNode& node, std::string_view json) -> Result<void> {
+                         has_all = has_all && entries.AddJson(node.name, json);
+                         return {};
+                       }));
     if (has_all) {
       HF_ASSIGN(const Id saved, trees_->Save(entries));
       if (saved == id) return {};
     }
-    HF_ASSIGN(const Bytes blob, LoadNeededBlob(from_, BlobType::kTree, id));
+    HF_ASSIGN(const Bytes blob, from_.blobs().LoadNeeded(BlobType::kTree, id));
     HF_TRY(writer_->Save(BlobType::kTree, blob));
     return {};
   }
 
   Result<void> WantData(const Id& id) {
-    if (to_.Find(BlobType::kData, id)) return {};
-    const std::optional<BlobLocation> location = from_.Find(BlobType::kData, id);
+    if (to_.index().Find(BlobType::kData, id)) return {};
+    const std::optional<BlobLocation> location = from_.index().Find(BlobType::kData, id);
     HF_CHECK(location.has_value());
     progress_.bytes_total += location->length;
     if (options_.dry_run) {
@@ -179,14 +179,14 @@ class Copy {
   }
 
   Result<void> CopyBlob(const Id& pack, const PackContents::Blob& blob, ByteView sealed) {
-    Result<Bytes> plaintext = from_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
+    Result<Bytes> plaintext = from_.blobs().Open(blob.id, LocationOf(pack, blob), sealed);
     if (!plaintext) return CopyAnyway(blob);
     return Save(blob, *std::move(plaintext));
   }
 
   // Copies the blob from any pack that has it intact.
   Result<void> CopyAnyway(const PackContents::Blob& blob) {
-    Result<Bytes> plaintext = LoadNeededBlob(from_, blob.type, blob.id);
+    Result<Bytes> plaintext = from_.blobs().LoadNeeded(blob.type, blob.id);
     if (plaintext) return Save(blob, *std::move(plaintext));
     if (!MayHaveOtherCopy(plaintext.error())) return Fail(std::move(plaintext).error());
     std::lock_guard lock(mutex_);
@@ -255,19 +255,20 @@ class Copy {
                                Quote(path.empty() ? "/" : path), BlobTypeName(type), id.Hex()))
           .WithHint("`holdfast-agent check --read-data` of the source repository lists all damage");
     };
-    std::vector<bool> seen(from_.BlobCount());
+    std::vector<bool> seen(from_.index().BlobCount());
     std::vector<Pending> pending = {{"", snapshot.tree}};
     while (!pending.empty()) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       const Pending next = std::move(pending.back());
       pending.pop_back();
       if (lost_[1].contains(next.tree)) return lost(next.path, BlobType::kTree, next.tree);
-      const std::optional<std::size_t> number = from_.BlobNumber(BlobType::kTree, next.tree);
+      const std::optional<std::size_t> number =
+          from_.index().BlobNumber(BlobType::kTree, next.tree);
       HF_CHECK(number.has_value());
       if (seen[*number]) continue;
       seen[*number] = true;
       std::optional<Error> loss;
-      HF_TRY(VisitTreeOf(from_, next.tree, [&](const TreeNode& node, std::string_view) {
+      HF_TRY(VisitTreeOf(from_.blobs(), next.tree, [&](const TreeNode& node, std::string_view) {
         const std::string path = next.path + "/" + node.name;
         if (node.attributes.type == NodeType::kDirectory) pending.push_back({path, *node.subtree});
         for (const Id& id : node.content) {
@@ -281,11 +282,12 @@ class Copy {
   }
 
   Result<void> WriteSnapshot(SnapshotCopy& snapshot) {
-    HF_ASSIGN(const Bytes json, from_.LoadSealedCached(FileKind::kSnapshot, snapshot.snapshot.id));
+    HF_ASSIGN(const Bytes json,
+              from_.files().LoadCached(FileKind::kSnapshot, snapshot.snapshot.id));
     HF_ASSIGN(const std::string copy,
               EncodeCopy(AsText(json), OriginalOf(snapshot.snapshot), snapshot.snapshot.tree));
-    HF_ASSIGN(const Bytes sealed, to_.SealFile(FileKind::kSnapshot, AsBytes(copy)));
-    HF_ASSIGN(snapshot.copy, PutSnapshot(to_, sealed, options_.lock));
+    const Bytes sealed = to_.files().Seal(AsBytes(copy));
+    HF_ASSIGN(snapshot.copy, PutSnapshot(to_.files(), sealed, options_.lock));
     snapshot.state = SnapshotCopy::State::kCopied;
     return {};
   }

@@ -27,7 +27,7 @@ Result<DirectoryCache::Lease> DirectoryCache::Borrow(const Id& tree) {
       return Lease(*this, std::move(found));
     }
   }
-  HF_ASSIGN(Directory directory, LoadDirectory(repository_, tree));
+  HF_ASSIGN(Directory directory, LoadDirectory(blobs_, tree));
   return Lease(*this, std::make_unique<Directory>(std::move(directory)));
 }
 

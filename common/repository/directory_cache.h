@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/blob_store.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
@@ -32,14 +32,14 @@ class DirectoryCache {
     std::unique_ptr<Directory> directory_;
   };
 
-  explicit DirectoryCache(Repository& repository) : repository_(repository) {}
+  explicit DirectoryCache(BlobStore& blobs) : blobs_(blobs) {}
   // Loads the directory if it is not cached. kCorrupt if its blob is missing or damaged.
   Result<Lease> Borrow(const Id& tree);
 
  private:
   void Return(std::unique_ptr<Directory> directory);
 
-  Repository& repository_;
+  BlobStore& blobs_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Directory>> kept_;  // most recently used first
   std::size_t kept_bytes_ = 0;

@@ -191,7 +191,7 @@ Result<void> Extraction::Tidy(const SelectedTree& tree) {
   if (tree.top_tree() && outcome_.items + restorer_.counts().items > 0) {
     there_.push_back({tree.top(), "", *tree.top_tree(), false});
   }
-  return VisitOthers(repository_, tree.filter(), existing_, options_, there_,
+  return VisitOthers(repository_.blobs(), tree.filter(), existing_, options_, there_,
                      [this](const std::string& target, bool is_part) -> Result<void> {
                        HF_ASSIGN(const bool is_gone, existing_.Remove(target));
                        if (!is_gone) {
@@ -230,9 +230,9 @@ Result<ExtractOutcome> Extraction::Finish(const SelectedTree& tree) {
 Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
                                                const ExtractOptions& options, Progress& progress,
                                                std::stop_token stop) {
-  HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository_, *this, options));
+  HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository_.blobs(), *this, options));
   if (options.dry_run) {
-    return DryRun(repository_, tree, directory, options, progress, stop);
+    return DryRun(repository_.blobs(), tree, directory, options, progress, stop);
   }
   std::array<std::uint8_t, 6> own_name;
   repository_.random().Fill(own_name);
@@ -241,7 +241,7 @@ Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
             filetree::TreeWriter::Open(
                 directory, {.restore_owner = options.restore_owner,
                             .temporary_name = fmt::format("{}-{}", filetree::kPartPrefix, own)}));
-  HF_TRY(CheckRoom(repository_, tree, writer->top(), directory, options, progress, stop));
+  HF_TRY(CheckRoom(repository_.index(), tree, writer->top(), directory, options, progress, stop));
   FileRestorer restorer(repository_,
                         {.top = writer->top(),
                          .directory = directory,

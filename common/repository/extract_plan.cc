@@ -35,8 +35,8 @@ bool IsFurtherName(std::set<LinkKey>& seen, const Attributes& attributes) {
 // Counts what will be written.
 class Survey final : public SelectedTree::Visitor {
  public:
-  Survey(Repository& repository, filetree::ExistingTree existing, const ExtractOptions& options)
-      : repository_(repository), existing_(std::move(existing)), options_(options) {}
+  Survey(const Index& index, filetree::ExistingTree existing, const ExtractOptions& options)
+      : index_(index), existing_(std::move(existing)), options_(options) {}
 
   Result<std::optional<bool>> Directory(SelectedTree::Found found) override {
     if (!found.is_passed) ++items_;
@@ -90,8 +90,7 @@ class Survey final : public SelectedTree::Visitor {
         continue;
       }
       if (!was_zero) {
-        const std::optional<BlobLocation> location =
-            repository_.Find(BlobType::kData, node.content[i]);
+        const std::optional<BlobLocation> location = index_.Find(BlobType::kData, node.content[i]);
         if (!location || !IsZeros(node.content[i], location->plain_length)) continue;
         was_zero = true;
         zeros += zero_length_;  // of the first blob
@@ -111,7 +110,7 @@ class Survey final : public SelectedTree::Visitor {
     return blob == zero_blob_;
   }
 
-  Repository& repository_;
+  const Index& index_;
   filetree::ExistingTree existing_;
   const ExtractOptions& options_;
   bool is_new_ = false;
@@ -127,9 +126,9 @@ class Survey final : public SelectedTree::Visitor {
 
 class DryRunner final : public SelectedTree::Visitor {
  public:
-  DryRunner(Repository& repository, const PathFilter& filter, filetree::ExistingTree& existing,
+  DryRunner(BlobStore& blobs, const PathFilter& filter, filetree::ExistingTree& existing,
             const ExtractOptions& options, Progress& progress)
-      : repository_(repository),
+      : blobs_(blobs),
         filter_(filter),
         existing_(existing),
         options_(options),
@@ -194,7 +193,7 @@ class DryRunner final : public SelectedTree::Visitor {
     if (tree.top_tree() && outcome_.items > 0) {
       there_.push_back({tree.top(), "", *tree.top_tree(), false});
     }
-    HF_TRY(VisitOthers(repository_, filter_, existing_, options_, there_,
+    HF_TRY(VisitOthers(blobs_, filter_, existing_, options_, there_,
                        [this](const std::string& target, bool is_part) -> Result<void> {
                          HF_ASSIGN(const std::optional<struct stat> there, existing_.Stat(target));
                          if (!is_part) ++outcome_.removed;
@@ -250,7 +249,7 @@ class DryRunner final : public SelectedTree::Visitor {
     if (static_cast<std::uint64_t>(there.st_size) != found.node.attributes.size) return false;
     HF_ASSIGN(const Fd file, existing_.OpenFile(found.target));
     if (!file.is_open()) return false;
-    const auto offsets = BlobOffsets(repository_, content, found.node.attributes.size);
+    const auto offsets = BlobOffsets(blobs_, content, found.node.attributes.size);
     if (!offsets) {
       if (!IsSingleObjectError(offsets.error())) return Fail(offsets.error());
       lost_.Add(Error(offsets.error()).While("read " + Quote(found.path)));
@@ -260,7 +259,7 @@ class DryRunner final : public SelectedTree::Visitor {
     return std::ranges::find(is_there, false) == is_there.end();
   }
 
-  Repository& repository_;
+  BlobStore& blobs_;
   const PathFilter& filter_;
   filetree::ExistingTree& existing_;
   const ExtractOptions& options_;
@@ -302,12 +301,12 @@ Error DirectoryInTheWay(const std::string& shown) {
 }
 
 Result<void> VisitOthers(
-    Repository& repository, const PathFilter& filter, filetree::ExistingTree& existing,
+    BlobStore& blobs, const PathFilter& filter, filetree::ExistingTree& existing,
     const ExtractOptions& options, const std::vector<DirectoryThere>& directories,
     const std::function<Result<void>(const std::string& target, bool is_part)>& visit) {
   if (!options.delete_extraneous && !options.resumes) return {};
   for (const DirectoryThere& one : directories) {
-    HF_ASSIGN(const Directory saved, LoadDirectory(repository, one.tree));
+    HF_ASSIGN(const Directory saved, LoadDirectory(blobs, one.tree));
     HF_ASSIGN(std::vector<std::string> names, existing.Names(one.target));
     std::ranges::sort(names);
     for (const std::string& name : names) {
@@ -323,10 +322,10 @@ Result<void> VisitOthers(
   return {};
 }
 
-Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
+Result<void> CheckRoom(const Index& index, SelectedTree& tree, int top,
                        const std::string& directory, const ExtractOptions& options,
                        Progress& progress, const std::stop_token& stop) {
-  Survey survey(repository, filetree::ExistingTree(top, directory), options);
+  Survey survey(index, filetree::ExistingTree(top, directory), options);
   HF_TRY(tree.Visit(survey, stop));
   progress.items_total = survey.items();
   progress.bytes_total = survey.bytes();
@@ -354,9 +353,9 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
   return {};
 }
 
-Result<ExtractOutcome> DryRun(Repository& repository, SelectedTree& tree,
-                              const std::string& directory, const ExtractOptions& options,
-                              Progress& progress, const std::stop_token& stop) {
+Result<ExtractOutcome> DryRun(BlobStore& blobs, SelectedTree& tree, const std::string& directory,
+                              const ExtractOptions& options, Progress& progress,
+                              const std::stop_token& stop) {
   Fd top;
   if (Result<Fd> opened = OpenFile(directory, O_RDONLY | O_DIRECTORY); opened) {
     top = *std::move(opened);
@@ -365,7 +364,7 @@ Result<ExtractOutcome> DryRun(Repository& repository, SelectedTree& tree,
   }
   filetree::ExistingTree existing(top.is_open() ? std::optional(top.get()) : std::nullopt,
                                   directory);
-  DryRunner runner(repository, tree.filter(), existing, options, progress);
+  DryRunner runner(blobs, tree.filter(), existing, options, progress);
   HF_TRY(tree.Visit(runner, stop));
   return runner.Finish(tree);
 }

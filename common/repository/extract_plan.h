@@ -11,7 +11,7 @@
 
 #include "common/base/result.h"
 #include "common/filetree/existing_tree.h"
-#include "common/repository/repository.h"
+#include "common/repository/blob_store.h"
 #include "common/repository/selected_tree.h"
 #include "common/stream/progress.h"
 #include "common/stream/snapshot_view.h"
@@ -35,20 +35,20 @@ struct DirectoryThere {
 // Calls `visit` for what an extraction removes from these directories at its end: entries that the
 // snapshot does not have, if requested, and an interrupted extraction's partial files (`is_part`).
 Result<void> VisitOthers(
-    Repository& repository, const PathFilter& filter, filetree::ExistingTree& existing,
+    BlobStore& blobs, const PathFilter& filter, filetree::ExistingTree& existing,
     const ExtractOptions& options, const std::vector<DirectoryThere>& directories,
     const std::function<Result<void>(const std::string& target, bool is_part)>& visit);
 
 // Sets the totals of `progress`. kNoSpace if the file system of the directory `top` has too little
 // space or too few inodes. Damaged data does not count.
-Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
+Result<void> CheckRoom(const Index& index, SelectedTree& tree, int top,
                        const std::string& directory, const ExtractOptions& options,
                        Progress& progress, const std::stop_token& stop);
 
 // Reports all changes to `options.on_change`, and makes none. The directory need not exist. Fails
 // with the extraction's error if something would not be restored.
-Result<ExtractOutcome> DryRun(Repository& repository, SelectedTree& tree,
-                              const std::string& directory, const ExtractOptions& options,
-                              Progress& progress, const std::stop_token& stop);
+Result<ExtractOutcome> DryRun(BlobStore& blobs, SelectedTree& tree, const std::string& directory,
+                              const ExtractOptions& options, Progress& progress,
+                              const std::stop_token& stop);
 
 }  // namespace holdfast::repository

@@ -6,7 +6,6 @@
 #include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
 #include "common/io/fd.h"
-#include "common/repository/load_blob.h"
 
 namespace holdfast::repository {
 namespace {
@@ -21,19 +20,19 @@ Error SizeMismatch(std::uint64_t bytes, std::uint64_t size) {
                                            FormatCount(bytes, "byte"), FormatCount(size))};
 }
 
-Result<std::vector<std::uint64_t>> BlobOffsets(Repository& repository, std::span<const Id> blobs,
+Result<std::vector<std::uint64_t>> BlobOffsets(BlobStore& store, std::span<const Id> blobs,
                                                std::uint64_t size) {
   std::vector<std::uint64_t> offsets;
   offsets.reserve(blobs.size() + 1);
   std::uint64_t end = 0;
   for (const Id& blob : blobs) {
     offsets.push_back(end);
-    const std::optional<BlobLocation> location = repository.Find(BlobType::kData, blob);
+    const std::optional<BlobLocation> location = store.index().Find(BlobType::kData, blob);
     if (location) {
       end += location->plain_length;
       continue;
     }
-    HF_ASSIGN(const Bytes plaintext, LoadNeededBlob(repository, BlobType::kData, blob));
+    HF_ASSIGN(const Bytes plaintext, store.LoadNeeded(BlobType::kData, blob));
     end += plaintext.size();
   }
   offsets.push_back(end);

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/blob_store.h"
 #include "common/repository/types.h"
 
 namespace holdfast::repository {
 
 // The offset of each blob in the file, and the end of the last one. kCorrupt if the index does not
 // have a blob, or if the blobs do not add up to `size`.
-Result<std::vector<std::uint64_t>> BlobOffsets(Repository& repository, std::span<const Id> blobs,
+Result<std::vector<std::uint64_t>> BlobOffsets(BlobStore& store, std::span<const Id> blobs,
                                                std::uint64_t size);
 
 // The error for a file whose blobs have `bytes`, but whose attributes say `size`.

@@ -7,7 +7,6 @@
 #include "common/base/format.h"
 #include "common/base/parallel.h"
 #include "common/repository/file_content.h"
-#include "common/repository/load_blob.h"
 
 namespace holdfast::repository {
 namespace {
@@ -228,7 +227,7 @@ Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle&
     HF_ASSIGN(const Fd old, worker.existing.OpenFile(file.target));
     struct stat status {};
     if (old.is_open() && fstat(old.get(), &status) == 0) {
-      const auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
+      const auto offsets = BlobOffsets(repository_.blobs(), file.content, file.attributes.size);
       if (!offsets) {
         if (!IsSingleObjectError(offsets.error())) return Fail(offsets.error());
         AddLost(file.path, offsets.error());
@@ -302,7 +301,7 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
 
 Result<void> FileRestorer::AddLarge(FileToRestore file) {
   HF_TRY(CheckStop());
-  auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
+  auto offsets = BlobOffsets(repository_.blobs(), file.content, file.attributes.size);
   if (!offsets) {
     if (!IsSingleObjectError(offsets.error())) return Fail(std::move(offsets).error());
     AddLost(file.path, offsets.error());
@@ -411,7 +410,7 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
       bytes = ReadBlobInFile(large.old.get(), content[i], begin, end);
       is_unchanged = !bytes.empty();
       if (bytes.empty()) {  // it has changed since
-        HF_ASSIGN(bytes, LoadNeededBlob(repository_, BlobType::kData, content[i]));
+        HF_ASSIGN(bytes, repository_.blobs().LoadNeeded(BlobType::kData, content[i]));
       }
     } else {
       HF_ASSIGN(bytes, bundle.Open(next++));

@@ -46,12 +46,12 @@ struct PieceMark {
 };
 static_assert(sizeof(PieceMark) == 24 && std::is_trivially_copyable_v<PieceMark>);
 
-constexpr std::size_t kEntriesPerPiece = 4 * BlobIndex::kBlockEntries;
-constexpr std::size_t kIdsPerPiece = kEntriesPerPiece * sizeof(BlobIndex::Entry) / sizeof(Id);
+constexpr std::size_t kEntriesPerPiece = 4 * BlobTable::kBlockEntries;
+constexpr std::size_t kIdsPerPiece = kEntriesPerPiece * sizeof(BlobTable::Entry) / sizeof(Id);
 constexpr std::size_t kPiecePlainMax =
-    sizeof(PieceMark) + kEntriesPerPiece * sizeof(BlobIndex::Entry);
+    sizeof(PieceMark) + kEntriesPerPiece * sizeof(BlobTable::Entry);
 static_assert(sizeof(Id) == 32 && std::is_trivially_copyable_v<Id>);
-static_assert(std::is_trivially_copyable_v<BlobIndex::Entry>);
+static_assert(std::is_trivially_copyable_v<BlobTable::Entry>);
 
 // The id in a config is always valid. Anything else becomes zero.
 Id IdOfRepository(const std::string& text) { return ParseId(text).value_or(Id{}); }
@@ -83,7 +83,7 @@ struct IndexCache::Head {
 
   Section file_section() const { return {files, sizeof(Id), kIdsPerPiece}; }
   Section pack_section() const { return {packs, sizeof(Id), kIdsPerPiece}; }
-  Section blob_section() const { return {blobs, sizeof(BlobIndex::Entry), kEntriesPerPiece}; }
+  Section blob_section() const { return {blobs, sizeof(BlobTable::Entry), kEntriesPerPiece}; }
   static constexpr std::size_t SealedBytes() { return sizeof(Head) + crypto::kSealOverhead; }
   std::uint64_t FileBytes() const {
     return kMagic.size() + SealedBytes() + file_section().bytes() + pack_section().bytes() +
@@ -110,7 +110,7 @@ class IndexCache::Reader {
     std::memcpy(&head_, plaintext.data(), sizeof head_);
     constexpr std::uint64_t kCountMax = std::numeric_limits<std::uint32_t>::max();
     const bool is_good = head_.byte_order == kByteOrder && head_.files <= kCountMax &&
-                         head_.packs < BlobIndex::kTreeBit && head_.blobs < kCountMax &&
+                         head_.packs < BlobTable::kTreeBit && head_.blobs < kCountMax &&
                          std::cmp_equal(status.st_size, head_.FileBytes());
     if (!is_good) return Fail(ErrorCode::kCorrupt, "the index cache has an invalid header");
     return head_;
@@ -133,15 +133,15 @@ class IndexCache::Reader {
     return {};
   }
 
-  Result<void> ReadEntries(BlobIndex& index) {
+  Result<void> ReadEntries(BlobTable& table) {
     const Section section = head_.blob_section();
     return ForEachInParallel(
         static_cast<std::size_t>(section.pieces()), CoreCount(),
         [&](std::size_t piece) -> Result<void> {
           return ReadPiece(section, piece, [&](ByteView payload) {
-            constexpr std::size_t kBlocks = kEntriesPerPiece / BlobIndex::kBlockEntries;
+            constexpr std::size_t kBlocks = kEntriesPerPiece / BlobTable::kBlockEntries;
             for (std::size_t block = piece * kBlocks; !payload.empty(); ++block) {
-              const std::span<BlobIndex::Entry> entries = index.ImportedBlock(block);
+              const std::span<BlobTable::Entry> entries = table.ImportedBlock(block);
               std::memcpy(entries.data(), payload.data(), entries.size_bytes());
               payload = payload.subspan(entries.size_bytes());
             }
@@ -213,8 +213,8 @@ class IndexCache::Writer {
     return WritePiece({some.front().bytes.data(), some.size() * sizeof(Id)});
   }
 
-  Result<void> WriteEntries(const BlobIndex& index) {
-    return index.ForEachEntry(kEntriesPerPiece, [&](std::span<const BlobIndex::Entry> entries) {
+  Result<void> WriteEntries(const BlobTable& table) {
+    return table.ForEachEntry(kEntriesPerPiece, [&](std::span<const BlobTable::Entry> entries) {
       return WritePiece(
           {reinterpret_cast<const std::uint8_t*>(entries.data()), entries.size_bytes()});
     });
@@ -253,7 +253,7 @@ std::optional<IndexCache::Loaded> IndexCache::Load(const std::set<Id>& listed) {
   Result<std::optional<Loaded>> loaded = TryLoad(listed);
   // Whatever is wrong with the cache, the index is also in the repository.
   if (!loaded || !*loaded) return std::nullopt;
-  covered_ = {(*loaded)->files.size(), (*loaded)->index.size()};
+  covered_ = {(*loaded)->files.size(), (*loaded)->table.size()};
   return *std::move(loaded);
 }
 
@@ -269,9 +269,9 @@ Result<std::optional<IndexCache::Loaded>> IndexCache::TryLoad(const std::set<Id>
   if (!std::ranges::includes(listed, loaded.files)) return std::nullopt;
   std::deque<Id> packs;
   HF_TRY(reader.ReadIds(head.pack_section(), [&](const Id& id) { packs.push_back(id); }));
-  loaded.index.BeginImport(std::move(packs), static_cast<std::size_t>(head.blobs));
-  HF_TRY(reader.ReadEntries(loaded.index));
-  if (!loaded.index.EndImport()) return std::nullopt;
+  loaded.table.BeginImport(std::move(packs), static_cast<std::size_t>(head.blobs));
+  HF_TRY(reader.ReadEntries(loaded.table));
+  if (!loaded.table.EndImport()) return std::nullopt;
   (void)::futimens(file.get(), nullptr);  // marks it as used, if we have permission
   return loaded;
 }
@@ -337,14 +337,14 @@ void RemoveUnused(int directory, WallTime now) {
 
 // Does not sync, so that the run need not wait for the disk. A cache that a power loss tears is
 // detected as damaged and written again.
-Result<bool> IndexCache::Save(const BlobIndex& index, const std::set<Id>& files, WallTime now) {
+Result<bool> IndexCache::Save(const BlobTable& table, const std::set<Id>& files, WallTime now) {
   HF_ASSIGN(const Fd directory, OpenOwnDirectory(directory_));
   if (!directory.is_open()) return false;
   RemoveUnused(directory.get(), now);
   Head head{.repository = repository_,
             .files = files.size(),
-            .packs = index.packs().size(),
-            .blobs = index.size()};
+            .packs = table.packs().size(),
+            .blobs = table.size()};
   random_.Fill(head.nonce);
   HF_TRY(CheckSpace(directory.get(), head.FileBytes(), directory_));
   const std::string shown = directory_ + "/" + name_;
@@ -355,8 +355,8 @@ Result<bool> IndexCache::Save(const BlobIndex& index, const std::set<Id>& files,
   const auto write = [&]() -> Result<void> {
     HF_TRY(writer.WriteHead());
     HF_TRY(writer.WriteIds(files));
-    HF_TRY(writer.WriteIds(index.packs()));
-    HF_TRY(writer.WriteEntries(index));
+    HF_TRY(writer.WriteIds(table.packs()));
+    HF_TRY(writer.WriteEntries(table));
     if (::renameat(directory.get(), fresh.c_str(), directory.get(), name_.c_str()) != 0) {
       return Fail(ErrnoError(errno, "rename to " + Quote(shown)));
     }
@@ -366,7 +366,7 @@ Result<bool> IndexCache::Save(const BlobIndex& index, const std::set<Id>& files,
     (void)::unlinkat(directory.get(), fresh.c_str(), 0);
     return Fail(std::move(written).error());
   }
-  covered_ = {files.size(), index.size()};
+  covered_ = {files.size(), table.size()};
   return true;
 }
 

@@ -11,7 +11,7 @@
 // Restore, check, prune and repair never use the cache.
 //
 // Layout: "holdfast index 1", the sealed head, and sealed pieces: the ids of the index files, the
-// ids of the packs, and the entries in the order of BlobIndex::ForEachEntry(). Each piece contains
+// ids of the packs, and the entries in the order of BlobTable::ForEachEntry(). Each piece contains
 // the nonce of its file and its own number.
 #pragma once
 
@@ -25,7 +25,7 @@
 #include "common/base/result.h"
 #include "common/crypto/seal.h"
 #include "common/io/fd.h"
-#include "common/repository/blob_index.h"
+#include "common/repository/blob_table.h"
 #include "common/repository/types.h"
 
 namespace holdfast::repository {
@@ -46,7 +46,7 @@ class IndexCache {
 
   struct Loaded {
     std::set<Id> files;  // the index files that it was made from
-    BlobIndex index;
+    BlobTable table;
   };
   // nullopt if there is no usable cache, for whatever reason, or if it was made from a file that is
   // not in `listed`.
@@ -58,7 +58,7 @@ class IndexCache {
   // Replaces the cache atomically. False if the directory or its parent belongs to another user, or
   // if another process is writing the cache. kNoSpace if it would take more than half of the free
   // space. Removes caches that were not used in the thirty days before `now`.
-  Result<bool> Save(const BlobIndex& index, const std::set<Id>& files, WallTime now);
+  Result<bool> Save(const BlobTable& table, const std::set<Id>& files, WallTime now);
 
  private:
   struct Head;

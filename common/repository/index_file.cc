@@ -12,15 +12,6 @@ namespace {
 
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
 
-bool ReadId(JsonReader& json, Id& id) {
-  std::string_view text;
-  if (!json.Text(text)) return false;
-  Result<Id> parsed = ParseId(text);
-  if (!parsed) return json.Reject(parsed.error().message());
-  id = *parsed;
-  return true;
-}
-
 bool ReadType(JsonReader& json, BlobType& type) {
   std::string_view text;
   if (!json.Text(text)) return false;

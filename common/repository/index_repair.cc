@@ -21,7 +21,7 @@ class IndexRepair {
         options_(options),
         progress_(progress),
         stop_(std::move(stop)),
-        sealer_(repository.NewSealer()),
+        sealer_(repository.keys().NewSealer()),
         rewrite_(repository, options.lock) {}
 
   Result<IndexRepairReport> Run() {
@@ -77,7 +77,7 @@ class IndexRepair {
     std::uint64_t wrong = 0;
     std::uint64_t gone = 0;
     const auto read = [&]() -> Result<void> {
-      HF_ASSIGN(const Bytes json, repository_.LoadSealed(FileKind::kIndex, file));
+      HF_ASSIGN(const Bytes json, repository_.files().Load(FileKind::kIndex, file));
       return DecodeIndexFile(json, [&](PackContents contents) {
         if (IsRight(contents)) {
           packs_[contents.id].is_indexed = true;

@@ -9,12 +9,7 @@
 namespace holdfast::repository {
 
 Result<std::vector<Id>> IndexRewrite::List() {
-  std::vector<Id> files;
-  HF_TRY(repository_.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-    HF_ASSIGN(const Id id, ParseId(file.name.name));
-    files.push_back(id);
-    return {};
-  }));
+  HF_ASSIGN(std::vector<Id> files, repository_.files().List(FileKind::kIndex));
   std::ranges::sort(files);
   return files;
 }
@@ -27,7 +22,7 @@ Result<void> IndexRewrite::Keep(PackContents contents) {
 
 Result<void> IndexRewrite::Write() {
   if (kept_.empty()) return {};
-  HF_TRY(repository_.SaveIndex(kept_, WhileHeld(lock_)));
+  HF_TRY(repository_.index().Save(kept_, WhileHeld(lock_)));
   ++files_written_;
   kept_.clear();
   kept_blobs_ = 0;

@@ -278,4 +278,13 @@ bool JsonReader::End() {
   return true;
 }
 
+bool ReadId(JsonReader& json, Id& id) {
+  std::string_view text;
+  if (!json.Text(text)) return false;
+  Result<Id> parsed = ParseId(text);
+  if (!parsed) return json.Reject(parsed.error().message());
+  id = *parsed;
+  return true;
+}
+
 }  // namespace holdfast::repository

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "common/repository/types.h"
 
 namespace holdfast::repository {
 
@@ -70,5 +71,8 @@ class JsonReader {
   std::string decoded_;    // the last text that had to be decoded
   std::string mistake_;
 };
+
+// Reads an id. False, and a mistake in `json`, if it is not one.
+bool ReadId(JsonReader& json, Id& id);
 
 }  // namespace holdfast::repository

@@ -118,11 +118,7 @@ Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
 
 Result<OpenedKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random,
                                 KeyCache* cache) {
-  std::vector<FileInfo> files;
-  HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
-    files.push_back(file);
-    return {};
-  }));
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(storage, FileKind::kKey));
   if (files.empty()) {
     return Fail(ErrorCode::kNotFound, fmt::format("no key in {}", Quote(storage.location())));
   }

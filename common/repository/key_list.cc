@@ -13,19 +13,10 @@
 namespace holdfast::repository {
 namespace {
 
-Result<std::vector<FileInfo>> ListKeyFiles(Storage& storage) {
-  std::vector<FileInfo> files;
-  HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
-    files.push_back(file);
-    return {};
-  }));
-  return files;
-}
-
 // Verifies that the stored key opens the repository, because someone is about to rely on it.
 Result<void> Prove(Repository& repository, const FileName& name, const Secret& password) {
   HF_ASSIGN(const Bytes content, repository.storage().Get(name, {}));
-  HF_ASSIGN(const bool opens, repository.IsOpenedBy(content, password));
+  HF_ASSIGN(const bool opens, repository.keys().IsOpenedBy(content, password));
   if (opens) return {};
   return Fail(ErrorCode::kCorrupt, "the new key does not open the repository");
 }
@@ -33,7 +24,7 @@ Result<void> Prove(Repository& repository, const FileName& name, const Secret& p
 }  // namespace
 
 Result<std::vector<KeyInfo>> ListKeys(Repository& repository) {
-  HF_ASSIGN(const std::vector<FileInfo> files, ListKeyFiles(repository.storage()));
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(repository.storage(), FileKind::kKey));
   std::vector<KeyInfo> keys;
   for (const FileInfo& file : files) {
     HF_ASSIGN(const Id id, ParseId(file.name.name));
@@ -48,7 +39,7 @@ Result<std::vector<KeyInfo>> ListKeys(Repository& repository) {
                     .created = record->created,
                     .user = std::move(record->user),
                     .host = std::move(record->host),
-                    .is_in_use = id == repository.key()});
+                    .is_in_use = id == repository.keys().file()});
   }
   std::ranges::sort(keys, [](const KeyInfo& one, const KeyInfo& two) {
     return std::pair(one.created, one.id) < std::pair(two.created, two.id);
@@ -77,14 +68,14 @@ Result<KeyInfo> FindKey(const std::vector<KeyInfo>& keys, std::string_view begin
 
 Result<Id> AddKey(Repository& repository, const Secret& password, const InitOptions& options) {
   if (password.empty()) return Fail(ErrorCode::kInvalidArgument, "the new password is empty");
-  HF_ASSIGN(const std::vector<FileInfo> files, ListKeyFiles(repository.storage()));
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(repository.storage(), FileKind::kKey));
   if (files.size() >= kKeysTriedMax) {
     return Fail(
         ErrorCode::kDenied,
         fmt::format("there are {} keys, and at most {} are tried", files.size(), kKeysTriedMax),
         "remove an unused one: \"holdfast-agent key list\", \"holdfast-agent key remove\"");
   }
-  HF_ASSIGN(const Bytes content, repository.MakeKey(password, options));
+  HF_ASSIGN(const Bytes content, repository.keys().MakeKey(password, options));
   const Id id{crypto::Sha256Of(content)};
   const FileName name{FileKind::kKey, id.Hex()};
   HF_TRY(repository.storage().Put(name, content, PutMode::kCreate));
@@ -97,13 +88,13 @@ Result<Id> AddKey(Repository& repository, const Secret& password, const InitOpti
   return id;
 }
 
-Result<void> RemoveKey(Repository& repository, const Id& key) {
-  HF_ASSIGN(const std::vector<FileInfo> files, ListKeyFiles(repository.storage()));
+Result<void> RemoveKey(Storage& storage, const Id& key) {
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(storage, FileKind::kKey));
   if (files.size() < 2) {
     return Fail(ErrorCode::kDenied, fmt::format("key {} is the only one", key.Hex().substr(0, 8)),
                 "without it, the repository could not be opened; add another one first");
   }
-  return repository.storage().Remove({FileKind::kKey, key.Hex()});
+  return storage.Remove({FileKind::kKey, key.Hex()});
 }
 
 }  // namespace holdfast::repository

@@ -33,6 +33,6 @@ Result<KeyInfo> FindKey(const std::vector<KeyInfo>& keys, std::string_view begin
 Result<Id> AddKey(Repository& repository, const Secret& password, const InitOptions& options);
 
 // kDenied for the last key; kNotFound. The caller must hold an exclusive lock.
-Result<void> RemoveKey(Repository& repository, const Id& key);
+Result<void> RemoveKey(Storage& storage, const Id& key);
 
 }  // namespace holdfast::repository

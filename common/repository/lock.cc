@@ -46,14 +46,14 @@ bool SeemsGone(const LockInfo& lock, const LockHolder& self) {
 }
 
 // nullopt if the lock was released since it was listed.
-Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo& file,
+Result<std::optional<LockInfo>> LoadLock(SealedFiles& files, const FileInfo& file,
                                          const LockOptions& options) {
   HF_ASSIGN(Id id, ParseId(file.name.name));
   // Retries as restic does, for storages that list a file before all of its content is readable.
   for (std::chrono::seconds pause : {std::chrono::seconds(5), std::chrono::seconds(10),
                                      std::chrono::seconds(20), std::chrono::seconds(0)}) {
     Result<LockInfo> lock = [&]() -> Result<LockInfo> {
-      HF_ASSIGN(Bytes json, repository.LoadSealedCached(FileKind::kLock, id));
+      HF_ASSIGN(Bytes json, files.LoadCached(FileKind::kLock, id));
       return DecodeLock(json);
     }();
     if (lock) {
@@ -234,11 +234,10 @@ class HeldLock final : public Lock {
   Result<Written> Write() {
     Written written{{}, repository_.clock().Now(), repository_.clock().Monotonic()};
     const LockRecord record{written.wall, exclusive_, options_.holder};
-    HF_ASSIGN(const Bytes sealed,
-              repository_.SealFile(FileKind::kLock, AsBytes(EncodeLock(record))));
+    const Bytes sealed = repository_.files().Seal(AsBytes(EncodeLock(record)));
     written.id = Id{crypto::Sha256Of(sealed)};
     std::optional<FileLock> remembered = own_.Remember(written.id);
-    Result<Id> stored = repository_.StoreSealed(FileKind::kLock, sealed);
+    Result<Id> stored = repository_.files().Store(FileKind::kLock, sealed);
     if (!stored) {
       const Error& error = stored.error();
       if (!error.retryable() && error.code() != ErrorCode::kCancelled) own_.Forget(written.id);
@@ -383,7 +382,7 @@ Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOption
   }));
   std::vector<LockInfo> locks;
   for (const FileInfo& file : files) {
-    HF_ASSIGN(std::optional<LockInfo> lock, LoadLock(repository, file, options));
+    HF_ASSIGN(std::optional<LockInfo> lock, LoadLock(repository.files(), file, options));
     if (lock) locks.push_back(*std::move(lock));
   }
   std::ranges::sort(locks, {}, &LockInfo::time);
@@ -393,8 +392,8 @@ Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOption
 namespace {
 
 // Returns whether the lock existed.
-Result<bool> RemoveLock(Repository& repository, const std::string& name) {
-  Result<void> gone = repository.storage().Remove({FileKind::kLock, name});
+Result<bool> RemoveLock(Storage& storage, const std::string& name) {
+  Result<void> gone = storage.Remove({FileKind::kLock, name});
   if (gone) return true;
   if (gone.error().code() == ErrorCode::kNotFound) return false;
   return Fail(std::move(gone).error().While("remove a lock"));
@@ -406,7 +405,7 @@ Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& o
   const LocalLocks own(options.own_locks, repository.config().id);
   unsigned removed = 0;
   for (const Id& lock : own.DeadLocks()) {
-    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.Hex()));
+    HF_ASSIGN(const bool was_there, RemoveLock(repository.storage(), lock.Hex()));
     if (was_there) ++removed;
     own.Forget(lock);
   }
@@ -418,21 +417,17 @@ Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& opt
   unsigned removed = 0;
   for (const LockInfo& lock : locks) {
     if (!IsStale(lock, options, repository.clock())) continue;
-    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.id.Hex()));
+    HF_ASSIGN(const bool was_there, RemoveLock(repository.storage(), lock.id.Hex()));
     if (was_there) ++removed;
   }
   return removed;
 }
 
-Result<unsigned> RemoveAllLocks(Repository& repository) {
-  std::vector<std::string> names;
-  HF_TRY(repository.storage().List(FileKind::kLock, [&](const FileInfo& file) -> Result<void> {
-    names.push_back(file.name.name);
-    return {};
-  }));
+Result<unsigned> RemoveAllLocks(Storage& storage) {
+  HF_ASSIGN(const std::vector<FileInfo> files, ListFiles(storage, FileKind::kLock));
   unsigned removed = 0;
-  for (const std::string& name : names) {
-    HF_ASSIGN(const bool was_there, RemoveLock(repository, name));
+  for (const FileInfo& file : files) {
+    HF_ASSIGN(const bool was_there, RemoveLock(storage, file.name.name));
     if (was_there) ++removed;
   }
   return removed;

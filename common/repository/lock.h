@@ -84,6 +84,6 @@ bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& cloc
 // Removes stale locks. Returns how many.
 Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& options = {});
 // Removes every lock, even one that is unreadable or held. Returns how many.
-Result<unsigned> RemoveAllLocks(Repository& repository);
+Result<unsigned> RemoveAllLocks(Storage& storage);
 
 }  // namespace holdfast::repository

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/parallel.h"
-#include "common/repository/load_blob.h"
 #include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
@@ -20,7 +19,7 @@ NeededBlobs::NeededBlobs(Repository& repository, Visitor visitor, Progress& prog
       visitor_(std::move(visitor)),
       progress_(progress),
       threads_(ThreadsFor(repository.storage())),
-      needed_(repository.BlobCount(), false) {}
+      needed_(repository.index().BlobCount(), false) {}
 
 void NeededBlobs::AddLost(BlobType type, const Id& id, std::optional<Error> error) {
   const bool is_new = lost_ids_[static_cast<std::size_t>(type)].insert(id).second;
@@ -28,7 +27,7 @@ void NeededBlobs::AddLost(BlobType type, const Id& id, std::optional<Error> erro
 }
 
 void NeededBlobs::Add(const Id& tree) {
-  const std::optional<std::size_t> number = repository_.BlobNumber(BlobType::kTree, tree);
+  const std::optional<std::size_t> number = repository_.index().BlobNumber(BlobType::kTree, tree);
   if (!number) return AddLost(BlobType::kTree, tree, {});
   if (needed_[*number]) return;
   needed_[*number] = true;
@@ -58,16 +57,16 @@ Result<void> NeededBlobs::Read(const Id& tree) {
   const auto visit = [&](const TreeNode& node, std::string_view) -> Result<void> {
     if (node.attributes.type == NodeType::kDirectory) trees.push_back(*node.subtree);
     for (const Id& id : node.content) {
-      data.push_back({id, repository_.BlobNumber(BlobType::kData, id)});
+      data.push_back({id, repository_.index().BlobNumber(BlobType::kData, id)});
     }
     return {};
   };
   Bytes blob;
   const auto read_all = [&]() -> Result<void> {
-    const std::optional<BlobLocation> location = repository_.Find(BlobType::kTree, tree);
+    const std::optional<BlobLocation> location = repository_.index().Find(BlobType::kTree, tree);
     const bool is_large = location && location->plain_length >= kLargeTreeBytes;
-    if (is_large || !visitor_.tree) return VisitTreeOf(repository_, tree, visit);
-    HF_ASSIGN(blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
+    if (is_large || !visitor_.tree) return VisitTreeOf(repository_.blobs(), tree, visit);
+    HF_ASSIGN(blob, repository_.blobs().LoadNeeded(BlobType::kTree, tree));
     return VisitTree(tree, blob, visit);
   };
   Result<void> read = read_all();

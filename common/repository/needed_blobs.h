@@ -44,7 +44,7 @@ class NeededBlobs {
   // Reads some of the pending directories; false if nothing is pending. Errors are the visitor's or
   // the storage's, or kCancelled; damage is in lost().
   Result<bool> Step(const std::stop_token& stop);
-  // `number` is the blob's Repository::BlobNumber().
+  // `number` is the blob's Index::BlobNumber().
   bool Has(std::size_t number) const { return needed_[number]; }
   // Each lost blob once.
   const std::vector<LostBlob>& lost() const { return lost_; }

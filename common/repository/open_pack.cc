@@ -93,12 +93,12 @@ void OpenPack::Clear() {
   (void)hash_.Finish();  // begins a new message
 }
 
-Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
+Result<PackContents> StorePack(Storage& storage, const Lock* lock, crypto::Sealer& sealer,
                                OpenPack& pack) {
   PackContents contents = pack.Close(sealer);
   const FileName name{FileKind::kPack, contents.id.Hex()};
   CrashPoint("repository.pack.before_put");
-  Result<void> stored = repository.storage().PutIfPermitted(name, pack.bytes(), WhileHeld(lock));
+  Result<void> stored = storage.PutIfPermitted(name, pack.bytes(), WhileHeld(lock));
   if (!stored) {
     if (stored.error().code() == ErrorCode::kNoSpace) return Fail(std::move(stored).error());
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));

@@ -11,7 +11,8 @@
 #include "common/crypto/seal.h"
 #include "common/crypto/sha256.h"
 #include "common/repository/lock.h"
-#include "common/repository/repository.h"
+#include "common/repository/pack_contents.h"
+#include "common/storage/storage.h"
 
 namespace holdfast::repository {
 
@@ -54,7 +55,7 @@ class OpenPack {
 // Closes the pack and writes it to the storage while `lock` (may be null) is held. A torn file is
 // detected: the header is at the end, and the name is the hash of the whole file. The pack keeps
 // its bytes until the caller clears it.
-Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
+Result<PackContents> StorePack(Storage& storage, const Lock* lock, crypto::Sealer& sealer,
                                OpenPack& pack);
 
 }  // namespace holdfast::repository

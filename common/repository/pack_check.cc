@@ -43,19 +43,13 @@ std::uint64_t Fingerprint(const PackContents::Blob& blob) {
   return value;
 }
 
-PackContents::Blob BlobOf(BlobType type, const Id& id, const BlobLocation& location) {
-  return {id, type, location.offset, location.length, location.plain_length, location.compressed};
-}
-
 FileName PackName(const Id& pack) { return {FileKind::kPack, pack.Hex()}; }
 
-Result<std::vector<PackContents::Blob>> IndexEntries(Repository& repository, const Id& pack) {
+std::vector<PackContents::Blob> IndexEntries(const Index& index, const Id& pack) {
   std::vector<PackContents::Blob> entries;
-  HF_TRY(repository.ForEachBlob(
-      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-        if (location.pack == pack) entries.push_back(BlobOf(type, id, location));
-        return {};
-      }));
+  index.ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& location) {
+    if (location.pack == pack) entries.push_back(EntryOf(type, id, location));
+  });
   std::ranges::sort(
       entries, {}, [](const PackContents::Blob& blob) { return std::tuple(blob.offset, blob.id); });
   return entries;
@@ -102,12 +96,12 @@ class PackReader {
   }
 
   Result<std::vector<PackContents::Blob>> ReadHeader(std::uint64_t file_bytes) {
-    crypto::Sealer sealer = repository_.NewSealer();
+    crypto::Sealer sealer = repository_.keys().NewSealer();
     Result<std::vector<PackContents::Blob>> blobs =
         LoadPackHeader(repository_.storage(), sealer, pack_, file_bytes);
     if (blobs || !IsDamage(blobs.error())) return blobs;
     reading_.faults.push_back("header: " + blobs.error().message());
-    return IndexEntries(repository_, pack_);
+    return IndexEntries(repository_.index(), pack_);
   }
 
   Result<void> ReadBlobs(std::uint64_t file_bytes, const std::vector<PackContents::Blob>& blobs) {
@@ -141,8 +135,8 @@ class PackReader {
         std::uint64_t begin = blob.offset - at;
         Result<Bytes> opened = Fail(ErrorCode::kCorrupt, std::string(kBeyondEnd));
         if (begin + blob.length <= window.size()) {
-          opened = repository_.OpenBlob(blob.type, blob.id, LocationOf(pack_, blob),
-                                        ByteView(window).subspan(begin, blob.length));
+          opened = repository_.blobs().Open(blob.id, LocationOf(pack_, blob),
+                                            ByteView(window).subspan(begin, blob.length));
         }
         if (opened) continue;
         if (!IsDamage(opened.error())) return Fail(std::move(opened).error());
@@ -178,25 +172,21 @@ PackCheck::PackCheck(Repository& repository, CheckLog& log, Progress& progress,
       progress_(progress),
       stop_(std::move(stop)) {}
 
-Result<void> PackCheck::Summarize() {
+void PackCheck::Summarize() {
   packs_.clear();
-  HF_TRY(repository_.ForEachBlob(
-      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-        PackSummary& pack = packs_[location.pack];
-        ++pack.blobs;
-        pack.file_bytes +=
-            location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
-        pack.fingerprint += Fingerprint(BlobOf(type, id, location));
-        (type == BlobType::kData ? pack.has_data : pack.has_trees) = true;
-        return {};
-      }));
+  repository_.index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& location) {
+    PackSummary& pack = packs_[location.pack];
+    ++pack.blobs;
+    pack.file_bytes += PackedBytes(location);
+    pack.fingerprint += Fingerprint(EntryOf(type, id, location));
+    (type == BlobType::kData ? pack.has_data : pack.has_trees) = true;
+  });
   for (auto& [id, pack] : packs_) pack.file_bytes += ExpectedPackSize({});
-  return {};
 }
 
 Result<bool> PackCheck::IsStillIndexed(const Id& pack) {
-  HF_TRY(repository_.LoadIndex(stop_));
-  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
+  HF_TRY(repository_.index().Load(stop_));
+  const std::vector<PackContents::Blob> entries = IndexEntries(repository_.index(), pack);
   return !entries.empty();
 }
 
@@ -231,7 +221,7 @@ Result<void> PackCheck::AddMissing(const Id& pack) {
   const CheckFinding::State state = CheckFinding::State::kMissing;
   HF_TRY(AddPack(pack, state,
                  fmt::format("pack {} is in the index but not in the storage", pack.Hex())));
-  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
+  const std::vector<PackContents::Blob> entries = IndexEntries(repository_.index(), pack);
   for (const PackContents::Blob& blob : entries) {
     HF_TRY(AddBlob(pack, blob.type, blob.id, state, "its pack does not exist", false));
   }
@@ -240,7 +230,7 @@ Result<void> PackCheck::AddMissing(const Id& pack) {
 }
 
 Result<void> PackCheck::AddDamaged(BlobType type, const Id& id, const std::string& fault) {
-  for (const BlobLocation& location : repository_.FindAll(type, id)) {
+  for (const BlobLocation& location : repository_.index().FindAll(type, id)) {
     HF_ASSIGN(const bool is_new,
               AddBlob(location.pack, type, id, CheckFinding::State::kDamaged, fault, false));
     if (!is_new || bad_.contains(location.pack)) continue;
@@ -252,7 +242,7 @@ Result<void> PackCheck::AddDamaged(BlobType type, const Id& id, const std::strin
 }
 
 Result<void> PackCheck::CheckFiles() {
-  HF_TRY(Summarize());
+  Summarize();
   std::unordered_map<Id, std::uint64_t, IdHash> files;
   HF_TRY(repository_.storage().List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
@@ -296,7 +286,7 @@ Result<void> PackCheck::CheckFiles() {
           fmt::format("pack {} has {}, but the index implies {}", id.Hex(),
                       FormatCount(file->size, "byte"), FormatCount(packs_[id].file_bytes))));
       // Blobs beyond the end are lost; damage to the others shows when they are read.
-      HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
+      const std::vector<PackContents::Blob> entries = IndexEntries(repository_.index(), id);
       for (const PackContents::Blob& blob : entries) {
         if (std::uint64_t{blob.offset} + blob.length <= file->size) continue;
         HF_TRY(AddBlob(id, blob.type, blob.id, state, std::string(kBeyondEnd), false));
@@ -309,7 +299,8 @@ Result<void> PackCheck::CheckFiles() {
         fmt::format("{} not in the index: left by an interrupted backup, or being written now",
                     FormatCount(report_.packs_unreferenced, "pack")));
   }
-  return FindLost();
+  FindLost();
+  return {};
 }
 
 void PackCheck::AddHints() const {
@@ -335,18 +326,16 @@ void PackCheck::AddHints() const {
   }
 }
 
-Result<void> PackCheck::FindLost() {
+void PackCheck::FindLost() {
   lost_.clear();
-  if (bad_blobs_.empty()) return {};
+  if (bad_blobs_.empty()) return;
   for (const auto& [pack, blobs] : bad_blobs_) lost_.insert(blobs.begin(), blobs.end());
   // A blob with an intact copy in another pack is not lost.
-  return repository_.ForEachBlob(
-      [&](BlobType, const Id& id, const BlobLocation& location) -> Result<void> {
-        if (!lost_.contains(id)) return {};
-        const auto bad = bad_blobs_.find(location.pack);
-        if (bad == bad_blobs_.end() || !bad->second.contains(id)) lost_.erase(id);
-        return {};
-      });
+  repository_.index().ForEachBlob([&](BlobType, const Id& id, const BlobLocation& location) {
+    if (!lost_.contains(id)) return;
+    const auto bad = bad_blobs_.find(location.pack);
+    if (bad == bad_blobs_.end() || !bad->second.contains(id)) lost_.erase(id);
+  });
 }
 
 std::vector<Id> PackCheck::Choose(const ReadSubset& subset) {
@@ -393,7 +382,8 @@ Result<void> PackCheck::Read(const ReadSubset& subset) {
     HF_ASSIGN(const bool is_indexed, IsStillIndexed(pack));
     if (is_indexed) HF_TRY(AddMissing(pack));
   }
-  return FindLost();
+  FindLost();
+  return {};
 }
 
 Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {

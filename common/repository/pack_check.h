@@ -61,7 +61,7 @@ class PackCheck {
 
  private:
   std::vector<Id> Choose(const ReadSubset& subset);
-  Result<void> Summarize();
+  void Summarize();
   Result<bool> IsStillIndexed(const Id& pack);
   Result<void> AddPack(const Id& pack, CheckFinding::State state, std::string message,
                        std::string remedy = {});
@@ -70,7 +70,7 @@ class PackCheck {
                        const std::string& fault, bool is_shown);
   Result<void> AddMissing(const Id& pack);
   Result<void> Tell(const Id& pack, const PackReading& reading);
-  Result<void> FindLost();
+  void FindLost();
 
   Repository& repository_;
   CheckLog& log_;

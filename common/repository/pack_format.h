@@ -9,7 +9,8 @@
 #include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/crypto/seal.h"
-#include "common/repository/repository.h"
+#include "common/repository/pack_contents.h"
+#include "common/storage/storage.h"
 
 namespace holdfast::repository {
 
@@ -18,6 +19,11 @@ inline constexpr std::size_t kPackHeaderLengthBytes = 4;
 inline constexpr std::size_t kPackHeaderBytesMax = (16U << 20) + kPackHeaderLengthBytes;
 inline constexpr std::size_t kPackEntryBytes = 37;
 inline constexpr std::size_t kPackEntryCompressedBytes = 41;
+
+// What a blob takes in a pack: its sealed bytes, and its entry in the header.
+inline std::uint64_t PackedBytes(const BlobLocation& location) {
+  return location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
+}
 
 // The header's plaintext. It has no offsets, because blobs follow each other without gaps.
 Bytes EncodePackHeader(std::span<const PackContents::Blob> blobs);

@@ -68,7 +68,7 @@ class PresenceCheck {
         return {};
       };
       Result<void> visited =
-          VisitTreeOf(repository_, next.tree, [&](const TreeNode& node, std::string_view) {
+          VisitTreeOf(repository_.blobs(), next.tree, [&](const TreeNode& node, std::string_view) {
             Result<void> noted = note(node);
             is_noted = noted.has_value();
             return noted;
@@ -87,14 +87,11 @@ class PresenceCheck {
 
   // Adds the packs that do not match the index to bad_.
   Result<void> CheckFiles() {
-    HF_TRY(repository_.ForEachBlob(
-        [&](BlobType, const Id&, const BlobLocation& location) -> Result<void> {
-          const auto pack = packs_.find(location.pack);
-          if (pack == packs_.end()) return {};
-          pack->second +=
-              location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
-          return {};
-        }));
+    repository_.index().ForEachBlob([&](BlobType, const Id&, const BlobLocation& location) {
+      const auto pack = packs_.find(location.pack);
+      if (pack == packs_.end()) return;
+      pack->second += PackedBytes(location);
+    });
     std::unordered_map<Id, std::uint64_t, IdHash> listed;
     const bool is_listed = packs_.size() > kStatsMax;
     if (is_listed) {
@@ -127,7 +124,7 @@ class PresenceCheck {
 
   // Notes one pack that has the blob and is not known to be bad.
   Result<void> Note(const NamedTree& top, BlobType type, const Id& id, const std::string& path) {
-    const std::optional<BlobLocation> first = repository_.Find(type, id);
+    const std::optional<BlobLocation> first = repository_.index().Find(type, id);
     if (!first) {
       return Fail(Lacking(
           top.name, fmt::format("{} blob {} of {} is not in the index", BlobTypeName(type),
@@ -137,7 +134,7 @@ class PresenceCheck {
       packs_.try_emplace(first->pack);
       return {};
     }
-    for (const BlobLocation& other : repository_.FindAll(type, id)) {
+    for (const BlobLocation& other : repository_.index().FindAll(type, id)) {
       if (bad_.contains(other.pack)) continue;
       packs_.try_emplace(other.pack);
       return {};

@@ -24,7 +24,7 @@ class PackRepair {
         options_(options),
         progress_(progress),
         stop_(std::move(stop)),
-        sealer_(repository.NewSealer()),
+        sealer_(repository.keys().NewSealer()),
         new_packs_(repository, options.lock) {
     std::ranges::sort(packs_);
     const auto again = std::ranges::unique(packs_);
@@ -48,9 +48,9 @@ class PackRepair {
                                          progress_, stop_));
     progress_.SetPhase("remove");
     for (const Id& pack : packs_) HF_TRY(Remove(pack));
-    HF_TRY(repository_.LoadIndex(stop_));
+    HF_TRY(repository_.index().Load(stop_));
     for (const auto& [type, id] : unreadable_)
-      if (!repository_.Find(type, id)) ++report_.blobs_lost;
+      if (!repository_.index().Find(type, id)) ++report_.blobs_lost;
     return report_;
   }
 
@@ -58,13 +58,11 @@ class PackRepair {
   // Finds the packs' blobs in the index or, for a pack that is not indexed, in the pack's header.
   Result<void> FindBlobs() {
     for (const Id& pack : packs_) blobs_.try_emplace(pack);
-    HF_TRY(repository_.ForEachBlob(
-        [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-          const auto pack = blobs_.find(location.pack);
-          if (pack == blobs_.end()) return {};
-          pack->second.push_back(EntryOf(type, id, location));
-          return {};
-        }));
+    repository_.index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& location) {
+      const auto pack = blobs_.find(location.pack);
+      if (pack == blobs_.end()) return;
+      pack->second.push_back(EntryOf(type, id, location));
+    });
     for (auto& [pack, blobs] : blobs_) {
       std::ranges::sort(blobs, {}, &PackContents::Blob::offset);
       if (!blobs.empty()) continue;
@@ -94,9 +92,8 @@ class PackRepair {
       Result<Bytes> sealed = repository_.storage().Get(name, {blob.offset, blob.length});
       Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "");
       if (sealed) {
-        opened = repository_.OpenBlob(
-            blob.type, blob.id,
-            {pack, blob.offset, blob.length, blob.plain_length, blob.compressed}, *sealed);
+        opened = repository_.blobs().Open(
+            blob.id, {pack, blob.offset, blob.length, blob.plain_length, blob.compressed}, *sealed);
       }
       const Error* failure = !sealed ? &sealed.error() : !opened ? &opened.error() : nullptr;
       if (failure == nullptr) {
@@ -121,7 +118,8 @@ class PackRepair {
   }
 
   Result<void> Store(OpenPack& pack) {
-    HF_ASSIGN(PackContents contents, StorePack(repository_, options_.lock, sealer_, pack));
+    HF_ASSIGN(PackContents contents,
+              StorePack(repository_.storage(), options_.lock, sealer_, pack));
     pack.Clear();
     return new_packs_.Keep(std::move(contents));
   }

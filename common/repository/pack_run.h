@@ -7,7 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/pack_contents.h"
 #include "common/storage/storage.h"
 
 namespace holdfast::repository {

@@ -65,7 +65,7 @@ class PartWriterImpl final : public PartWriter {
         resume_(options.resume),
         progress_(options.progress),
         writer_(BlobWriter::Begin(repository, options.lock, options.compression, options.known)),
-        saver_(repository, *writer_, options.progress),
+        saver_(repository.keys(), *writer_, options.progress),
         trees_(repository, *writer_, options.lock, options.known) {
     open_.push_back({"", DefaultDirectory(), false, trees_.NewBuilder(), 0});
   }
@@ -400,7 +400,7 @@ class PartWriterImpl final : public PartWriter {
     while (!pending.empty()) {
       Id tree = pending.back();
       pending.pop_back();
-      HF_TRY(VisitTreeOf(repository_, tree,
+      HF_TRY(VisitTreeOf(repository_.blobs(), tree,
                          [&](const TreeNode& entry, std::string_view) -> Result<void> {
                            ++below.items;
                            if (entry.attributes.type == NodeType::kDirectory) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <unordered_map>
@@ -85,7 +86,7 @@ class Prune {
     HF_TRY(RewriteIndex());
     progress_.SetPhase("remove");
     HF_TRY(RemovePacks());
-    HF_TRY(repository_.LoadIndex(stop_));
+    HF_TRY(repository_.index().Load(stop_));
     return report_;
   }
 
@@ -126,20 +127,14 @@ class Prune {
       packs_[id].file_bytes = file.size;
       return {};
     }));
-    HF_TRY(repository_.ForEachBlob(
-        [&](BlobType type, const Id&, const BlobLocation& location) -> Result<void> {
-          Pack& pack = packs_[location.pack];
-          ++pack.blobs;
-          pack.blob_bytes += EntryBytes(location);
-          (type == BlobType::kTree ? pack.has_trees : pack.has_data) = true;
-          if (type == BlobType::kTree && !location.compressed) pack.has_plain_trees = true;
-          return {};
-        }));
+    repository_.index().ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+      Pack& pack = packs_[location.pack];
+      ++pack.blobs;
+      pack.blob_bytes += PackedBytes(location);
+      (type == BlobType::kTree ? pack.has_trees : pack.has_data) = true;
+      if (type == BlobType::kTree && !location.compressed) pack.has_plain_trees = true;
+    });
     return {};
-  }
-
-  static std::uint64_t EntryBytes(const BlobLocation& location) {
-    return location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
   }
 
   // --- copies of one blob in several packs
@@ -147,7 +142,7 @@ class Prune {
   // Damage shows only when a blob is decrypted. So the plan determines which copies to verify, and
   // is made again without those that fail. Blobs that lose no copy are not read.
   Result<void> MakePlan() {
-    opened_.assign(repository_.BlobCount(), false);
+    opened_.assign(repository_.index().BlobCount(), false);
     for (;;) {
       HF_TRY(ChooseCopies());
       Decide();
@@ -160,67 +155,67 @@ class Prune {
   // to be damaged or out of reach.
   Result<void> ChooseCopies() {
     for (auto& [id, pack] : packs_) pack.needed_blobs = pack.needed_bytes = 0;
-    chosen_.assign(repository_.BlobCount(), false);
-    has_copies_.assign(repository_.BlobCount(), false);
-    std::vector<bool> is_there(repository_.BlobCount(), false);
-    std::vector<bool> has_one(repository_.BlobCount(), false);
+    chosen_.assign(repository_.index().BlobCount(), false);
+    has_copies_.assign(repository_.index().BlobCount(), false);
+    std::vector<bool> is_there(repository_.index().BlobCount(), false);
+    std::vector<bool> has_one(repository_.index().BlobCount(), false);
     std::size_t i = 0;
-    HF_TRY(repository_.ForEachNumberedBlob(
-        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
+    repository_.index().ForEachNumberedBlob(
+        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) {
           const std::size_t entry = i++;
           Pack& pack = packs_[location.pack];
-          if (!needed_.Has(number) || pack.file_bytes == 0) return {};
+          if (!needed_.Has(number) || pack.file_bytes == 0) return;
           if (is_there[number]) has_copies_[number] = true;
           is_there[number] = true;
           const bool is_good =
               pack.is_long_enough() && !unread_.contains({location.pack, location.offset});
-          if (has_one[number] || !is_good) return {};
+          if (has_one[number] || !is_good) return;
           has_one[number] = chosen_[entry] = true;
           ++pack.needed_blobs;
-          pack.needed_bytes += EntryBytes(location);
-          return {};
-        }));
+          pack.needed_bytes += PackedBytes(location);
+        });
     i = 0;
-    return repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
-                                               const BlobLocation& location) -> Result<void> {
+    Result<void> all_there;
+    repository_.index().ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
+                                                const BlobLocation& location) {
       const std::size_t entry = i++;
-      if (number != entry || !needed_.Has(entry) || has_one[entry]) return {};
+      if (!all_there || number != entry || !needed_.Has(entry) || has_one[entry]) return;
       const Pack& pack = packs_[location.pack];
       const auto unread = unread_.find({location.pack, location.offset});
-      return Fail(unread == unread_.end() ? ErrorCode::kCorrupt : unread->second,
-                  fmt::format("{} blob {} is needed, but its pack {} {}", BlobTypeName(type),
-                              id.Hex(), location.pack.Hex(),
-                              pack.file_bytes == 0 ? "is not in the storage"
-                              : !pack.is_long_enough()
-                                  ? "does not have the size that the index implies"
-                                  : "has a damaged copy, like every other pack with it"),
-                  "nothing was changed; `holdfast-agent check --read-data` lists the snapshots and "
-                  "paths that need it");
+      all_there =
+          Fail(unread == unread_.end() ? ErrorCode::kCorrupt : unread->second,
+               fmt::format("{} blob {} is needed, but its pack {} {}", BlobTypeName(type), id.Hex(),
+                           location.pack.Hex(),
+                           pack.file_bytes == 0 ? "is not in the storage"
+                           : !pack.is_long_enough()
+                               ? "does not have the size that the index implies"
+                               : "has a damaged copy, like every other pack with it"),
+               "nothing was changed; `holdfast-agent check --read-data` lists the snapshots and "
+               "paths that need it");
     });
+    return all_there;
   }
 
   // If any copy of a blob will be removed, its chosen copy is verified first, even one to repack.
   // Verifies some of those not yet verified; false if all were.
   Result<bool> OpenCopies() {
     if (std::ranges::find(has_copies_, true) == has_copies_.end()) return false;
-    std::vector<bool> in_doubt(repository_.BlobCount(), false);
-    HF_TRY(repository_.ForEachNumberedBlob(
-        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
-          if (!has_copies_[number] || in_doubt[number]) return {};
+    std::vector<bool> in_doubt(repository_.index().BlobCount(), false);
+    repository_.index().ForEachNumberedBlob(
+        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) {
+          if (!has_copies_[number] || in_doubt[number]) return;
           in_doubt[number] = Goes(location.pack);
-          return {};
-        }));
+        });
     std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> copies;
     std::size_t count = 0;
     std::size_t i = 0;
-    HF_TRY(repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
-                                               const BlobLocation& location) -> Result<void> {
-      if (!chosen_[i++] || !in_doubt[number] || opened_[number] || count == kRoundBlobs) return {};
-      opened_[number] = true;
-      copies[location.pack].push_back(EntryOf(type, id, location));
-      ++count;
-      return {};
-    }));
+    repository_.index().ForEachNumberedBlob(
+        [&](std::size_t number, BlobType type, const Id& id, const BlobLocation& location) {
+          if (!chosen_[i++] || !in_doubt[number] || opened_[number] || count == kRoundBlobs) return;
+          opened_[number] = true;
+          copies[location.pack].push_back(EntryOf(type, id, location));
+          ++count;
+        });
     std::vector<Id> packs;
     for (auto& [pack, blobs] : copies) {
       std::ranges::sort(blobs, {}, &PackContents::Blob::offset);
@@ -235,7 +230,7 @@ class Prune {
   Result<void> OpenCopiesIn(const Id& pack, std::span<const PackContents::Blob> blobs) {
     const auto open = [&](const PackContents::Blob& blob, ByteView sealed) -> Result<void> {
       const Result<Bytes> opened =
-          repository_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
+          repository_.blobs().Open(blob.id, LocationOf(pack, blob), sealed);
       if (!opened && !MayHaveOtherCopy(opened.error())) return Fail(opened.error());
       if (!opened) AddUnread(pack, blob, opened.error().code());
       blobs = blobs.subspan(1);
@@ -261,7 +256,8 @@ class Prune {
     if (why == ErrorCode::kNotFound) why = ErrorCode::kCorrupt;
     std::lock_guard lock(mutex_);
     unread_.insert({{pack, blob.offset}, why});
-    opened_[*repository_.BlobNumber(blob.type, blob.id)] = false;  // another copy will be chosen
+    opened_[*repository_.index().BlobNumber(blob.type, blob.id)] =
+        false;  // another copy will be chosen
   }
 
   // --- the plan
@@ -367,11 +363,9 @@ class Prune {
 
   // The open packs of one thread: one for data, one for trees.
   struct Copier {
-    explicit Copier(Repository& repository)
-        : sealer(repository.NewSealer()), compressor(Compression::kAuto) {}
     crypto::Sealer sealer;
-    Compressor compressor;
-    std::array<OpenPack, 2> packs;
+    Compressor compressor{Compression::kAuto};
+    std::array<OpenPack, 2> packs{};
   };
 
   Result<void> Repack() {
@@ -382,7 +376,7 @@ class Prune {
     if (order.empty()) return {};
     std::ranges::sort(order);
     progress_.bytes_total = report_.bytes_repacked;
-    HF_TRY(CollectEntries(order));
+    CollectEntries(order);
     std::vector<std::unique_ptr<Copier>> idle;
     const auto copy = [&](std::size_t i) -> Result<void> {
       std::unique_ptr<Copier> copier;
@@ -393,7 +387,7 @@ class Prune {
           idle.pop_back();
         }
       }
-      if (copier == nullptr) copier = std::make_unique<Copier>(repository_);
+      if (copier == nullptr) copier = std::make_unique<Copier>(repository_.keys().NewSealer());
       HF_TRY(CopyPack(*copier, order[i]));
       std::lock_guard lock(mutex_);
       idle.push_back(std::move(copier));
@@ -420,21 +414,18 @@ class Prune {
   }
 
   // The blobs to copy, per pack, in the order of their offsets.
-  Result<void> CollectEntries(const std::vector<Id>& order) {
+  void CollectEntries(const std::vector<Id>& order) {
     for (const Id& id : order) entries_[id].reserve(packs_[id].needed_blobs);
     std::size_t i = 0;
-    HF_TRY(repository_.ForEachBlob(
-        [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-          if (!chosen_[i++]) return {};
-          const auto found = entries_.find(location.pack);
-          if (found == entries_.end()) return {};
-          found->second.push_back(EntryOf(type, id, location));
-          return {};
-        }));
+    repository_.index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& location) {
+      if (!chosen_[i++]) return;
+      const auto found = entries_.find(location.pack);
+      if (found == entries_.end()) return;
+      found->second.push_back(EntryOf(type, id, location));
+    });
     for (auto& [id, blobs] : entries_) {
       std::ranges::sort(blobs, {}, &PackContents::Blob::offset);
     }
-    return {};
   }
 
   Result<void> CopyPack(Copier& copier, const Id& id) {
@@ -450,7 +441,7 @@ class Prune {
   Result<void> CopyBlob(Copier& copier, const Id& pack_id, PackContents::Blob blob,
                         ByteView sealed) {
     const BlobLocation location = LocationOf(pack_id, blob);
-    Result<Bytes> plaintext = repository_.OpenBlob(blob.type, blob.id, location, sealed);
+    Result<Bytes> plaintext = repository_.blobs().Open(blob.id, location, sealed);
     if (!plaintext) {
       return Fail(std::move(plaintext)
                       .error()
@@ -459,7 +450,7 @@ class Prune {
                       .WithHint("nothing was removed; `holdfast-agent check --read-data` lists the "
                                 "snapshots and paths that need it"));
     }
-    progress_.bytes += EntryBytes(location);
+    progress_.bytes += PackedBytes(location);
     const bool is_tree = blob.type == BlobType::kTree;
     OpenPack& pack = copier.packs[is_tree ? 1 : 0];
     if (!pack.HasRoom(sealed.size())) HF_TRY(Store(copier.sealer, pack));
@@ -473,7 +464,7 @@ class Prune {
   }
 
   Result<void> Store(crypto::Sealer& sealer, OpenPack& pack) {
-    HF_ASSIGN(PackContents contents, StorePack(repository_, options_.lock, sealer, pack));
+    HF_ASSIGN(PackContents contents, StorePack(repository_.storage(), options_.lock, sealer, pack));
     pack.Clear();
     std::lock_guard lock(mutex_);
     written_.push_back(std::move(contents));
@@ -503,7 +494,7 @@ class Prune {
   Result<void> TakeFrom(const Id& file) {
     std::vector<PackContents> stays;
     bool is_old = false;
-    HF_ASSIGN(const Bytes json, repository_.LoadSealed(FileKind::kIndex, file));
+    HF_ASSIGN(const Bytes json, repository_.files().Load(FileKind::kIndex, file));
     HF_TRY(DecodeIndexFile(json, [&](PackContents contents) {
       const auto fate = fates_.find(contents.id);
       if (fate == fates_.end() || fate->second == Fate::kKeep) {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/load_blob.h"
 #include "common/repository/snapshot_reader.h"
 
 namespace holdfast::repository {
@@ -15,8 +14,8 @@ constexpr std::uint64_t kManifestBytesMax = 64U << 20;
 
 class ContentReader final : public ByteReader {
  public:
-  ContentReader(Repository& repository, const TreeNode& node, std::string path)
-      : repository_(repository),
+  ContentReader(BlobStore& blobs, const TreeNode& node, std::string path)
+      : blobs_(blobs),
         content_(node.content),
         size_(node.attributes.size),
         path_(std::move(path)) {}
@@ -24,7 +23,7 @@ class ContentReader final : public ByteReader {
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
     while (offset_ == blob_.size()) {
       if (next_ == content_.size()) return AtEnd();
-      Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kData, content_[next_]);
+      Result<Bytes> blob = blobs_.LoadNeeded(BlobType::kData, content_[next_]);
       if (!blob) return Fail(std::move(blob).error().While("read " + Quote(path_)));
       ++next_;
       blob_ = *std::move(blob);
@@ -45,7 +44,7 @@ class ContentReader final : public ByteReader {
                             FormatCount(total_, "byte"), FormatCount(size_)));
   }
 
-  Repository& repository_;
+  BlobStore& blobs_;
   std::vector<Id> content_;
   std::uint64_t size_;
   std::string path_;
@@ -95,14 +94,14 @@ std::string NearNames(const Directory& directory, std::string_view wanted) {
   return text;
 }
 
-Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Directory& top) {
+Result<std::optional<Manifest>> LoadManifest(BlobStore& blobs, const Directory& top) {
   std::optional<std::size_t> at = top.Find("manifest.json");
   if (!at) return std::nullopt;
   HF_ASSIGN(TreeNode node, top.Node(*at));
   if (node.attributes.type != NodeType::kFile || node.attributes.size > kManifestBytesMax) {
     return std::nullopt;
   }
-  std::unique_ptr<ByteReader> reader = OpenContent(repository, node, "manifest.json");
+  std::unique_ptr<ByteReader> reader = OpenContent(blobs, node, "manifest.json");
   std::string json;
   Bytes buffer(64U << 10);
   for (;;) {
@@ -160,9 +159,8 @@ std::size_t CommonBytes(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
-std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
-                                        std::string path) {
-  return std::make_unique<ContentReader>(repository, node, std::move(path));
+std::unique_ptr<ByteReader> OpenContent(BlobStore& blobs, const TreeNode& node, std::string path) {
+  return std::make_unique<ContentReader>(blobs, node, std::move(path));
 }
 
 RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeNode top,
@@ -171,7 +169,7 @@ RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeN
       snapshot_id_(snapshot.Hex()),
       top_(std::move(top)),
       manifest_(std::move(manifest)),
-      cache_(repository) {}
+      cache_(repository.blobs()) {}
 
 Result<std::optional<Id>> RepositoryView::FindTree(std::string_view path) {
   std::size_t known = 0;  // levels
@@ -304,7 +302,7 @@ Result<std::unique_ptr<ByteReader>> RepositoryView::Open(std::string_view path) 
   if (node.attributes.type != NodeType::kFile) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a file", Quote(path)));
   }
-  return OpenContent(repository_, node, std::string(path));
+  return OpenContent(repository_.blobs(), node, std::string(path));
 }
 
 Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
@@ -316,7 +314,7 @@ Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
   top.attributes.mtime = top.attributes.atime = top.attributes.ctime = snapshot.time;
   top.subtree = snapshot.tree;
   std::optional<Manifest> manifest;
-  DirectoryCache cache(repository);
+  DirectoryCache cache(repository.blobs());
   const auto load = [&]() -> Result<void> {
     if (snapshot.kind.empty()) return {};
     HF_ASSIGN(std::optional<TreeNode> kind, Subdirectory(cache, snapshot.tree, snapshot.kind));
@@ -325,7 +323,7 @@ Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
     if (!name) return {};
     top = *std::move(name);
     HF_ASSIGN(DirectoryCache::Lease directory, cache.Borrow(*top.subtree));
-    HF_ASSIGN(manifest, LoadManifest(repository, *directory));
+    HF_ASSIGN(manifest, LoadManifest(repository.blobs(), *directory));
     return {};
   };
   if (Result<void> loaded = load(); !loaded)

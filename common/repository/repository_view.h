@@ -25,9 +25,8 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path);
 std::size_t CommonBytes(std::string_view a, std::string_view b);
 
 // Reads the blobs of a file in order, and verifies each. kCorrupt, naming `path`, also if their
-// sizes do not add up to the file's. The repository must outlive the reader.
-std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
-                                        std::string path);
+// sizes do not add up to the file's. `blobs` must outlive the reader.
+std::unique_ptr<ByteReader> OpenContent(BlobStore& blobs, const TreeNode& node, std::string path);
 
 class RepositoryView final : public SnapshotView {
  public:

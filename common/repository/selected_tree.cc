@@ -27,9 +27,9 @@ Result<std::string> Normalize(std::string_view path) {
 
 }  // namespace
 
-Result<SelectedTree> SelectedTree::Open(Repository& repository, RepositoryView& view,
+Result<SelectedTree> SelectedTree::Open(BlobStore& blobs, RepositoryView& view,
                                         const ExtractOptions& options) {
-  SelectedTree tree(repository, view);
+  SelectedTree tree(blobs, view);
   HF_ASSIGN(tree.filter_, PathFilter::Parse(options.include, options.exclude));
   HF_ASSIGN(tree.strip_, Normalize(options.strip));
   HF_ASSIGN(const TreeNode stripped, view.Need(tree.strip_));
@@ -148,7 +148,7 @@ Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
       if (is_left_out) return {};
       return as_visitor(VisitNode(visitor, node, directory, is_left_out));
     };
-    HF_TRY(VisitTreeOf(repository_, tree, visit));
+    HF_TRY(VisitTreeOf(blobs_, tree, visit));
     enter();
     return {};
   };

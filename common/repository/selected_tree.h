@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/repository/blob_store.h"
 #include "common/repository/path_filter.h"
-#include "common/repository/repository.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_codec.h"
 #include "common/stream/snapshot_view.h"
@@ -42,8 +42,8 @@ class SelectedTree {
     virtual void Lost(const Error& error) = 0;
   };
 
-  // Checks that all requested paths exist. `repository` and `view` must outlive the object.
-  static Result<SelectedTree> Open(Repository& repository, RepositoryView& view,
+  // Checks that all requested paths exist. `blobs` and `view` must outlive the object.
+  static Result<SelectedTree> Open(BlobStore& blobs, RepositoryView& view,
                                    const ExtractOptions& options);
 
   // Visits directories before their entries. Can be repeated. Stops at the visitor's first error.
@@ -62,8 +62,7 @@ class SelectedTree {
     bool is_announced = false;
     bool mark = false;
   };
-  SelectedTree(Repository& repository, RepositoryView& view)
-      : repository_(repository), view_(view) {}
+  SelectedTree(BlobStore& blobs, RepositoryView& view) : blobs_(blobs), view_(view) {}
   Result<void> Select(const std::vector<std::string>& paths);
   std::string Target(std::string_view path) const;
   Result<void> VisitPath(Visitor& visitor, const std::string& path, const std::stop_token& stop);
@@ -73,7 +72,7 @@ class SelectedTree {
   Result<void> VisitNode(Visitor& visitor, const TreeNode& node, Pending& directory,
                          bool& is_left_out);
 
-  Repository& repository_;
+  BlobStore& blobs_;
   RepositoryView& view_;
   std::string strip_;
   std::optional<Id> top_tree_;

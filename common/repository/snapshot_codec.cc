@@ -69,9 +69,9 @@ class SnapshotFields {
  private:
   bool ReadField() {
     if (key_ == "time") return ReadTime();
-    if (key_ == "tree") return ReadId(snapshot_.tree);
-    if (key_ == "parent") return ReadId(snapshot_.parent.emplace());
-    if (key_ == "original") return ReadId(snapshot_.original.emplace());
+    if (key_ == "tree") return ReadId(json_, snapshot_.tree);
+    if (key_ == "parent") return ReadId(json_, snapshot_.parent.emplace());
+    if (key_ == "original") return ReadId(json_, snapshot_.original.emplace());
     if (key_ == "paths") return ReadTexts(snapshot_.paths);
     if (key_ == "hostname") return json_.String(snapshot_.host);
     if (key_ == "username") return json_.String(snapshot_.user);
@@ -91,15 +91,6 @@ class SnapshotFields {
     if (!time) return json_.Reject(time.error().message());
     snapshot_.time = *time;
     has_time_ = true;
-    return true;
-  }
-
-  bool ReadId(Id& id) {
-    std::string_view text;
-    if (!json_.Text(text)) return false;
-    Result<Id> parsed = ParseId(text);
-    if (!parsed) return json_.Reject(parsed.error().message());
-    id = *parsed;
     return true;
   }
 

@@ -242,7 +242,7 @@ void RecogniseOldSafetySnapshots(Repository& repository, std::vector<SnapshotInf
       continue;
     }
     // An unreadable snapshot stays a backup; opening it reports the damage.
-    if (!has_index && !repository.LoadIndexWithCache({})) return;
+    if (!has_index && !repository.index().LoadWithCache({})) return;
     has_index = true;
     auto view = OpenSnapshot(repository, snapshot);
     if (!view || !(*view)->manifest()) continue;
@@ -260,21 +260,16 @@ std::string SnapshotInfo::source_name() const {
   return name.substr(0, name.size() - kSafetySuffix.size());
 }
 
-Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
-  return Decode(id, repository.LoadSealed(FileKind::kSnapshot, id));
+Result<SnapshotInfo> LoadSnapshot(SealedFiles& files, const Id& id) {
+  return Decode(id, files.Load(FileKind::kSnapshot, id));
 }
 
 Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished vanished) {
-  std::vector<Id> ids;
-  HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
-    HF_ASSIGN(Id id, ParseId(file.name.name));
-    ids.push_back(id);
-    return {};
-  }));
+  HF_ASSIGN(const std::vector<Id> ids, repository.files().List(FileKind::kSnapshot));
   SnapshotListing listing;
   for (const Id& id : ids) {
     Result<SnapshotInfo> snapshot =
-        Decode(id, repository.LoadSealedCached(FileKind::kSnapshot, id));
+        Decode(id, repository.files().LoadCached(FileKind::kSnapshot, id));
     if (snapshot) {
       listing.snapshots.push_back(*std::move(snapshot));
     } else if (IsDamage(snapshot.error())) {

@@ -61,7 +61,7 @@ inline constexpr std::string_view kInvalidTag = "invalid";
 inline constexpr std::string_view kSafetyTag = "safety";
 
 // Loads one snapshot. kNotFound; kCorrupt names it.
-Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id);
+Result<SnapshotInfo> LoadSnapshot(SealedFiles& files, const Id& id);
 
 // What it means if a listed snapshot does not exist any more when it is read.
 enum class Vanished : std::uint8_t {
@@ -109,8 +109,8 @@ std::string DescribePassedOver(const std::vector<SnapshotInfo>& passed_over);
 Result<SnapshotInfo> FindSafetySnapshot(const std::vector<SnapshotInfo>& snapshots,
                                         std::string_view selector);
 
-// Opens a snapshot. REQUIRES: repository.LoadIndex() was called after the snapshot was listed; the
-// repository outlives the view. Snapshots of stock restic show their whole tree from "/".
+// Opens a snapshot. REQUIRES: Index::Load() was called after the snapshot was listed;
+// the repository outlives the view. Snapshots of stock restic show their whole tree from "/".
 Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
                                                    const SnapshotInfo& snapshot);
 

@@ -5,21 +5,18 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/load_blob.h"
 #include "common/repository/lock.h"
 #include "common/repository/open_pack.h"
 
 namespace holdfast::repository {
 namespace {
 
-using VisitNode = std::function<Result<void>(const TreeNode& node, std::string_view json)>;
-
-bool IsLargeTree(const Repository& repository, const Id& tree) {
-  const std::optional<BlobLocation> location = repository.Find(BlobType::kTree, tree);
+bool IsLargeTree(const Index& index, const Id& tree) {
+  const std::optional<BlobLocation> location = index.Find(BlobType::kTree, tree);
   return location && location->plain_length >= kLargeTreeBytes;
 }
 
-Result<void> VisitLargeTree(Repository& repository, const Id& tree, const VisitNode& visit) {
+Result<void> VisitLargeTree(BlobStore& blobs, const Id& tree, const VisitNode& visit) {
   TreeSplitter splitter;
   bool is_visitors = false;  // the error is the visitor's
   const auto visit_text = [&](std::string_view json) -> Result<void> {
@@ -28,8 +25,8 @@ Result<void> VisitLargeTree(Repository& repository, const Id& tree, const VisitN
     is_visitors = !visited;
     return visited;
   };
-  Result<void> done = repository.StreamBlob(
-      BlobType::kTree, tree, [&](ByteView piece) { return splitter.Add(piece, visit_text); });
+  Result<void> done = blobs.Stream(BlobType::kTree, tree,
+                                   [&](ByteView piece) { return splitter.Add(piece, visit_text); });
   if (done) done = splitter.Finish();
   if (done || is_visitors) return done;
   return Fail(std::move(done).error().While("tree " + tree.Hex()));
@@ -64,23 +61,23 @@ Result<void> VerifyLargeTree(crypto::Sealer& sealer, ByteView sealed,
 
 }  // namespace
 
-Result<void> VisitTreeOf(Repository& repository, const Id& tree, const VisitNode& visit) {
-  if (IsLargeTree(repository, tree)) return VisitLargeTree(repository, tree, visit);
-  HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository, BlobType::kTree, tree));
+Result<void> VisitTreeOf(BlobStore& blobs, const Id& tree, const VisitNode& visit) {
+  if (IsLargeTree(blobs.index(), tree)) return VisitLargeTree(blobs, tree, visit);
+  HF_ASSIGN(const Bytes blob, blobs.LoadNeeded(BlobType::kTree, tree));
   return VisitTree(tree, blob, visit);
 }
 
-Result<Directory> LoadDirectory(Repository& repository, const Id& tree) {
-  if (IsLargeTree(repository, tree)) {
+Result<Directory> LoadDirectory(BlobStore& blobs, const Id& tree) {
+  if (IsLargeTree(blobs.index(), tree)) {
     Directory::Packer packer(tree);
-    HF_TRY(VisitLargeTree(repository, tree,
+    HF_TRY(VisitLargeTree(blobs, tree,
                           [&](const TreeNode& node, std::string_view json) -> Result<void> {
                             packer.Add(node.name, json);
                             return {};
                           }));
     if (std::optional<Directory> packed = packer.Finish()) return *std::move(packed);
   }
-  HF_ASSIGN(Bytes blob, LoadNeededBlob(repository, BlobType::kTree, tree));
+  HF_ASSIGN(Bytes blob, blobs.LoadNeeded(BlobType::kTree, tree));
   return Directory::Parse(tree, std::move(blob));
 }
 
@@ -103,7 +100,7 @@ Result<bool> TreeSaver::Has(const Id& tree) {
   if (!writer_.Has(BlobType::kTree, tree)) return false;
   if (known_ == KnownBlobs::kTrust) return true;
   const Result<void> read =
-      repository_.StreamBlob(BlobType::kTree, tree, [](ByteView) { return Result<void>(); });
+      repository_.blobs().Stream(BlobType::kTree, tree, [](ByteView) { return Result<void>(); });
   if (read) return true;
   if (!IsDamage(read.error())) return Fail(read.error());
   ++statistics_.blobs_repaired;
@@ -113,7 +110,7 @@ Result<bool> TreeSaver::Has(const Id& tree) {
 Result<void> TreeSaver::Finish() { return unindexed_.empty() ? Result<void>{} : SaveIndex(); }
 
 Result<void> TreeSaver::SaveIndex() {
-  HF_TRY(repository_.SaveIndex(unindexed_, WhileHeld(lock_)));
+  HF_TRY(repository_.index().Save(unindexed_, WhileHeld(lock_)));
   unindexed_.clear();
   index_schedule_.Reset(repository_.clock().Monotonic());
   return {};
@@ -123,13 +120,13 @@ Result<void> TreeSaver::SaveIndex() {
 Result<void> TreeSaver::Store(GrowingTree::Finished tree) {
   PackContents::Blob blob{.id = tree.id, .type = BlobType::kTree, .compressed = true};
   blob.plain_length = static_cast<std::uint32_t>(tree.bytes);
-  crypto::Sealer sealer = repository_.NewSealer();
+  crypto::Sealer sealer = repository_.keys().NewSealer();
   OpenPack pack;
   (void)tree.frame.Extend(crypto::kSealMacBytes);
   sealer.SealInPlace(tree.frame.bytes());
   const ByteView sealed = pack.TakeSealed(std::move(tree.frame), blob);
   if (repository_.options().verify_blobs) HF_TRY(VerifyLargeTree(sealer, sealed, blob));
-  HF_ASSIGN(PackContents contents, StorePack(repository_, lock_, sealer, pack));
+  HF_ASSIGN(PackContents contents, StorePack(repository_.storage(), lock_, sealer, pack));
   ++statistics_.tree_blobs;
   statistics_.bytes_added += blob.plain_length;
   statistics_.bytes_packed += pack.bytes().size();

@@ -18,12 +18,10 @@ class Lock;
 
 // VisitTree() for the directory `tree`. Of a large one, only the sealed blob and one node are in
 // memory. The hash is verified before the first visit. kCorrupt if the blob is missing or damaged.
-Result<void> VisitTreeOf(
-    Repository& repository, const Id& tree,
-    const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit);
+Result<void> VisitTreeOf(BlobStore& blobs, const Id& tree, const VisitNode& visit);
 
 // Loads the directory `tree`, a large one in compressed pieces. kCorrupt as above.
-Result<Directory> LoadDirectory(Repository& repository, const Id& tree);
+Result<Directory> LoadDirectory(BlobStore& blobs, const Id& tree);
 
 // Stores what a TreeBuilder built: through the writer or, if it is large, in a separate pack,
 // because the writer needs whole blobs. Separate packs are indexed from time to time and at the

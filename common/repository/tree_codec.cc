@@ -304,13 +304,7 @@ class NodeReader {
   }
 
   bool ReadId(Id& id) {
-    std::string_view text;
-    if (!json_.Text(text)) return false;
-    Result<Id> parsed = ParseId(text);
-    if (!parsed) return json_.Reject(parsed.error().message());
-    if (parsed->IsZero()) return json_.Reject("an id of zeros");
-    id = *parsed;
-    return true;
+    return repository::ReadId(json_, id) && (!id.IsZero() || json_.Reject("an id of zeros"));
   }
 
   bool ReadContent(std::vector<Id>& content) {
@@ -462,9 +456,7 @@ Result<void> ForEachNode(const Id& id, JsonReader& json, const Take& take) {
 
 }  // namespace
 
-Result<void> VisitTree(
-    const Id& id, ByteView blob,
-    const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit) {
+Result<void> VisitTree(const Id& id, ByteView blob, const VisitNode& visit) {
   const std::string_view text = AsText(blob);
   JsonReader json(text);
   NodeReader reader(json);

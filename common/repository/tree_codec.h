@@ -37,13 +37,13 @@ void AppendNode(std::string& out, const TreeNode& node);
 // The inverse, for the text of an object that VisitTree() passed. kCorrupt.
 Result<TreeNode> DecodeNode(std::string_view json);
 
+using VisitNode = std::function<Result<void>(const TreeNode& node, std::string_view json)>;
+
 // Calls `visit` for each node in the blob's order, with the text of its object. One node is in
 // memory at a time. kCorrupt, naming `id`, for a malformed tree: bad JSON, unknown types,
 // directories without a subtree, names that are empty, "." or "..", or contain `/` or a zero byte.
 // Stops at the visitor's first error.
-Result<void> VisitTree(
-    const Id& id, ByteView blob,
-    const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit);
+Result<void> VisitTree(const Id& id, ByteView blob, const VisitNode& visit);
 
 // The same, but reads only names, in a third of the time. Other errors show when a node is decoded.
 Result<void> VisitNames(

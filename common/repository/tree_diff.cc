@@ -23,12 +23,9 @@ bool IsFile(const TreeNode& node) { return node.attributes.type == NodeType::kFi
 
 class TreeDiff {
  public:
-  TreeDiff(Repository& repository, bool with_attributes,
+  TreeDiff(BlobStore& blobs, bool with_attributes,
            const std::function<Result<void>(const TreeChange&)>& visit, std::stop_token stop)
-      : repository_(repository),
-        with_attributes_(with_attributes),
-        visit_(visit),
-        stop_(std::move(stop)) {}
+      : blobs_(blobs), with_attributes_(with_attributes), visit_(visit), stop_(std::move(stop)) {}
 
   Result<DiffReport> Run(const Id& first, const Id& second) {
     trees_[first] |= kFirst;
@@ -69,7 +66,7 @@ class TreeDiff {
 
   Result<std::optional<Directory>> Load(const std::optional<Id>& tree, const std::string& path) {
     if (!tree) return std::nullopt;
-    Result<Directory> directory = LoadDirectory(repository_, *tree);
+    Result<Directory> directory = LoadDirectory(blobs_, *tree);
     if (directory) return std::optional<Directory>(*std::move(directory));
     return Fail(std::move(directory).error().While(
         fmt::format("read directory {}", Quote(path.empty() ? "/" : path))));
@@ -160,7 +157,7 @@ class TreeDiff {
     Common common(*this);
     for (const Id& tree : same_) {
       if (data_.empty() && trees_.empty()) break;
-      HF_TRY(WalkTree(repository_, tree, "", common, stop_));
+      HF_TRY(WalkTree(blobs_, tree, "", common, stop_));
     }
     for (const auto& [id, side] : data_) HF_TRY(Count(BlobType::kData, id, side));
     for (const auto& [id, side] : trees_) HF_TRY(Count(BlobType::kTree, id, side));
@@ -168,7 +165,7 @@ class TreeDiff {
   }
 
   Result<void> Count(BlobType type, const Id& id, std::uint8_t side) {
-    const std::optional<BlobLocation> location = repository_.Find(type, id);
+    const std::optional<BlobLocation> location = blobs_.index().Find(type, id);
     if (!location) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
@@ -180,7 +177,7 @@ class TreeDiff {
     return {};
   }
 
-  Repository& repository_;
+  BlobStore& blobs_;
   const bool with_attributes_;
   const std::function<Result<void>(const TreeChange&)>& visit_;
   std::stop_token stop_;
@@ -194,11 +191,11 @@ class TreeDiff {
 
 }  // namespace
 
-Result<DiffReport> DiffTrees(Repository& repository, const Id& first, const Id& second,
+Result<DiffReport> DiffTrees(BlobStore& blobs, const Id& first, const Id& second,
                              bool with_attributes,
                              const std::function<Result<void>(const TreeChange&)>& visit,
                              std::stop_token stop) {
-  return TreeDiff(repository, with_attributes, visit, std::move(stop)).Run(first, second);
+  return TreeDiff(blobs, with_attributes, visit, std::move(stop)).Run(first, second);
 }
 
 }  // namespace holdfast::repository

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/blob_store.h"
 
 namespace holdfast::repository {
 
@@ -37,7 +37,7 @@ struct DiffReport {
 // stops at its first error. `with_attributes` includes changes of attributes. Memory: the
 // directories on the current path, 60 bytes per blob that differs, 40 per directory that does not.
 // kCorrupt names what cannot be read. REQUIRES: the index was loaded after the trees were found.
-Result<DiffReport> DiffTrees(Repository& repository, const Id& first, const Id& second,
+Result<DiffReport> DiffTrees(BlobStore& blobs, const Id& first, const Id& second,
                              bool with_attributes,
                              const std::function<Result<void>(const TreeChange&)>& visit,
                              std::stop_token stop);

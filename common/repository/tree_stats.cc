@@ -83,7 +83,7 @@ class StatsCounter::Visitor final : public TreeVisitor {
 
 Result<void> StatsCounter::AddBlob(BlobType type, const Id& id) {
   if (!(type == BlobType::kTree ? trees_ : seen_).insert(id).second) return {};
-  const std::optional<BlobLocation> location = repository_.Find(type, id);
+  const std::optional<BlobLocation> location = blobs_.index().Find(type, id);
   if (!location) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
@@ -107,7 +107,7 @@ Result<void> StatsCounter::AddFile(const std::string& path, const TreeNode& node
     if (paths_.insert(path_id).second) ++stats_.entries;
     const Id reference{crypto::Sha256Of(AsBytes(id.Hex() + " " + path))};
     if (!seen_.insert(reference).second) continue;
-    const std::optional<BlobLocation> location = repository_.Find(BlobType::kData, id);
+    const std::optional<BlobLocation> location = blobs_.index().Find(BlobType::kData, id);
     if (!location) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} needs data blob {}, which is in no pack", Quote(path), id.Hex()),
@@ -126,7 +126,7 @@ Result<void> StatsCounter::Add(const SnapshotInfo& snapshot, std::stop_token sto
     HF_TRY(AddBlob(BlobType::kTree, snapshot.tree));
   }
   Visitor visitor(*this);
-  Result<void> walked = WalkTree(repository_, snapshot.tree, "", visitor, std::move(stop));
+  Result<void> walked = WalkTree(blobs_, snapshot.tree, "", visitor, std::move(stop));
   if (walked) return {};
   return Fail(
       std::move(walked).error().While(fmt::format("snapshot {}", snapshot.id.Hex().substr(0, 8))));

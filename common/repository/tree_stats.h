@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "common/base/result.h"
-#include "common/repository/repository.h"
+#include "common/repository/blob_store.h"
 #include "common/repository/tree_walk.h"
 
 namespace holdfast::repository {
@@ -34,7 +34,7 @@ struct TreeStats {
 class StatsCounter {
  public:
   // REQUIRES: the index was loaded after the snapshots were listed.
-  StatsCounter(Repository& repository, StatsMode mode) : repository_(repository), mode_(mode) {}
+  StatsCounter(BlobStore& blobs, StatsMode mode) : blobs_(blobs), mode_(mode) {}
   // kCorrupt names what is missing in the snapshot.
   Result<void> Add(const SnapshotInfo& snapshot, std::stop_token stop);
   const TreeStats& stats() const { return stats_; }
@@ -44,7 +44,7 @@ class StatsCounter {
   Result<void> AddBlob(BlobType type, const Id& id);
   Result<void> AddFile(const std::string& path, const TreeNode& node);
 
-  Repository& repository_;
+  BlobStore& blobs_;
   const StatsMode mode_;
   TreeStats stats_;
   std::unordered_set<Id, IdHash> seen_;   // contents, blobs of a path, or data blobs

@@ -17,7 +17,7 @@ Result<TreeNode> FindNode(Repository& repository, const SnapshotInfo& snapshot,
   return static_cast<RepositoryView&>(*view).Need(path);
 }
 
-Result<void> WalkTree(Repository& repository, const Id& tree, const std::string& top,
+Result<void> WalkTree(BlobStore& blobs, const Id& tree, const std::string& top,
                       TreeVisitor& visitor, std::stop_token stop) {
   struct Level {
     Directory directory;
@@ -27,7 +27,7 @@ Result<void> WalkTree(Repository& repository, const Id& tree, const std::string&
   std::vector<Level> levels;
   std::string path = top;
   const auto enter = [&](const Id& id) -> Result<void> {
-    HF_ASSIGN(Directory directory, LoadDirectory(repository, id));
+    HF_ASSIGN(Directory directory, LoadDirectory(blobs, id));
     levels.push_back({std::move(directory), 0, path.size()});
     return {};
   };

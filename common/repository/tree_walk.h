@@ -32,7 +32,7 @@ class TreeVisitor {
   std::string_view json() const { return json_; }
 
  private:
-  friend Result<void> WalkTree(Repository& repository, const Id& tree, const std::string& top,
+  friend Result<void> WalkTree(BlobStore& blobs, const Id& tree, const std::string& top,
                                TreeVisitor& visitor, std::stop_token stop);
   std::string_view json_;
 };
@@ -40,7 +40,7 @@ class TreeVisitor {
 // Visits all below `tree`. Paths are "top/name", or only "name" if `top` is empty. Memory: the
 // directories on the current path. kCorrupt names what cannot be read. REQUIRES: the index was
 // loaded after the tree was found.
-Result<void> WalkTree(Repository& repository, const Id& tree, const std::string& top,
+Result<void> WalkTree(BlobStore& blobs, const Id& tree, const std::string& top,
                       TreeVisitor& visitor, std::stop_token stop);
 
 }  // namespace holdfast::repository

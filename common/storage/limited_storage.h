@@ -28,8 +28,7 @@ class LimitedStorage final : public Storage {
   Result<void> Put(const FileName& name, ByteView content, PutMode mode) override;
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override { return inner_->Stat(name); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     return inner_->List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return inner_->Remove(name); }

@@ -153,8 +153,7 @@ Result<void> ForEachFile(
   return {};
 }
 
-Result<void> ListDirectory(const std::string& directory, FileKind kind,
-                           const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<void> ListDirectory(const std::string& directory, FileKind kind, const VisitFile& visit) {
   return ForEachFile(
       directory,
       [&](std::string_view name) {
@@ -326,8 +325,7 @@ Result<FileInfo> PosixStorage::Stat(const FileName& name) {
   return FileInfo{name, static_cast<std::uint64_t>(status.st_size)};
 }
 
-Result<void> PosixStorage::List(FileKind kind,
-                                const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<void> PosixStorage::List(FileKind kind, const VisitFile& visit) {
   if (kind == FileKind::kConfig) return ListConfig(*this, visit);
   const std::string directory = fmt::format("{}/{}", root_, FileKindName(kind));
   if (kind != FileKind::kPack) return ListDirectory(directory, kind, visit);

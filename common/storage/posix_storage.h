@@ -24,8 +24,7 @@ class PosixStorage final : public Storage {
   Result<void> Put(const FileName& name, ByteView content, PutMode mode) override;
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override;
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override;
+  Result<void> List(FileKind kind, const VisitFile& visit) override;
   Result<void> Remove(const FileName& name) override;
   // Removes files with the temporary names that a put uses, ours or stock restic's.
   Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override;

@@ -79,8 +79,7 @@ Result<FileInfo> RetryStorage::Stat(const FileName& name) {
   return Retry([&](unsigned) { return inner_->Stat(name); });
 }
 
-Result<void> RetryStorage::List(FileKind kind,
-                                const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<void> RetryStorage::List(FileKind kind, const VisitFile& visit) {
   using Id = std::array<std::uint8_t, 32>;
   std::vector<Id> shown;         // of all tries
   std::optional<Error> refused;  // an error of `visit` itself is never retried

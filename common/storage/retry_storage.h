@@ -55,8 +55,7 @@ class RetryStorage final : public Storage {
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override;
   // Remembers the names already visited, 32 bytes each, so that none is visited twice.
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override;
+  Result<void> List(FileKind kind, const VisitFile& visit) override;
   // If a retry does not find the file, an earlier try removed it.
   Result<void> Remove(const FileName& name) override { return RemoveIfPermitted(name, {}); }
   Result<void> PutIfPermitted(const FileName& name, ByteView content,

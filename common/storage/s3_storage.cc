@@ -399,8 +399,7 @@ Result<FileInfo> S3Storage::Stat(const FileName& name) {
                                                    request.what, Quote(place_.location)));
 }
 
-Result<void> S3Storage::List(FileKind kind,
-                             const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<void> S3Storage::List(FileKind kind, const VisitFile& visit) {
   if (kind == FileKind::kConfig) return ListConfig(*this, visit);
   std::string token;
   for (;;) {
@@ -414,9 +413,8 @@ Result<void> S3Storage::List(FileKind kind,
   }
 }
 
-Result<std::string> S3Storage::ListPageFrom(
-    FileKind kind, const std::string& token,
-    const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<std::string> S3Storage::ListPageFrom(FileKind kind, const std::string& token,
+                                            const VisitFile& visit) {
   Request request{.what = fmt::format("list \"{}\"", FileKindName(kind)),
                   .path = place_.base_path.empty() ? "/" : place_.base_path,
                   .query = {{"list-type", "2"},

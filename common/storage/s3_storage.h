@@ -55,8 +55,7 @@ class S3Storage final : public Storage {
   Result<void> Put(const FileName& name, ByteView content, PutMode mode) override;
   Result<Bytes> Get(const FileName& name, ByteRange range) override;
   Result<FileInfo> Stat(const FileName& name) override;
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override;
+  Result<void> List(FileKind kind, const VisitFile& visit) override;
   Result<void> Remove(const FileName& name) override;
 
   // The current limit of concurrent requests.
@@ -105,8 +104,7 @@ class S3Storage final : public Storage {
   // Fails with `there` unless the stored file is `content`.
   Result<void> CompareWithOurs(const FileName& name, ByteView content, Error there);
   // Visits one page. Returns the token of the next one, empty after the last.
-  Result<std::string> ListPageFrom(FileKind kind, const std::string& token,
-                                   const std::function<Result<void>(const FileInfo&)>& visit);
+  Result<std::string> ListPageFrom(FileKind kind, const std::string& token, const VisitFile& visit);
 
   Result<std::unique_ptr<HttpClient>> TakeClient();
   void KeepClient(std::unique_ptr<HttpClient> client);

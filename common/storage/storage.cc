@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base/parallel.h"
+
 namespace holdfast {
 
 std::string_view FileKindName(FileKind kind) {
@@ -51,12 +53,30 @@ Result<Leftovers> Storage::RemoveLeftovers(const LeftoverSearch& /*search*/,
   return Leftovers{};
 }
 
-Result<void> ListConfig(Storage& storage,
-                        const std::function<Result<void>(const FileInfo&)>& visit) {
+Result<void> ListConfig(Storage& storage, const VisitFile& visit) {
   Result<FileInfo> config = storage.Stat({FileKind::kConfig, ""});
   if (config) return visit(*config);
   if (config.error().code() == ErrorCode::kNotFound) return {};
   return Fail(std::move(config).error());
+}
+
+unsigned ThreadsFor(const Storage& storage) {
+  constexpr unsigned kConnectionsUsed = 16;
+  return std::max(CoreCount(), std::min(storage.connections_max(), kConnectionsUsed));
+}
+
+unsigned ReadThreadsFor(const Storage& storage) {
+  constexpr unsigned kWaitingThreadsMax = 16;
+  return std::max(ThreadsFor(storage), std::min(2 * CoreCount(), kWaitingThreadsMax));
+}
+
+Result<std::vector<FileInfo>> ListFiles(Storage& storage, FileKind kind) {
+  std::vector<FileInfo> files;
+  HF_TRY(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+    files.push_back(file);
+    return {};
+  }));
+  return files;
 }
 
 }  // namespace holdfast

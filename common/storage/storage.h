@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
@@ -36,6 +37,8 @@ struct FileInfo {
   FileName name;
   std::uint64_t size = 0;
 };
+
+using VisitFile = std::function<Result<void>(const FileInfo&)>;
 
 // The file's path in the storage: "data/3f/3fa2...", "keys/...", "config".
 std::string FilePath(const FileName& name);
@@ -90,8 +93,7 @@ class Storage {
   virtual Result<FileInfo> Stat(const FileName& name) = 0;
   // Calls `visit` once per file, in any order, on the calling thread. Stops at its first error.
   // Skips names that are malformed for the kind; a missing directory is empty.
-  virtual Result<void> List(FileKind kind,
-                            const std::function<Result<void>(const FileInfo&)>& visit) = 0;
+  virtual Result<void> List(FileKind kind, const VisitFile& visit) = 0;
   // kNotFound if the file does not exist.
   virtual Result<void> Remove(const FileName& name) = 0;
   // Put() with kReplace, and Remove(), while `permit` allows it. The defaults call it once;
@@ -103,8 +105,17 @@ class Storage {
   virtual Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit);
 };
 
+// How many threads work on a storage at once: one per core, or one per useful connection (at most
+// 16), whichever is more.
+unsigned ThreadsFor(const Storage& storage);
+// The same for threads that each read and hold little. At least two per core, up to 16, since some
+// of them wait for the disk.
+unsigned ReadThreadsFor(const Storage& storage);
+
+// All files of a kind, in any order. Not for packs, of which there may be millions.
+Result<std::vector<FileInfo>> ListFiles(Storage& storage, FileKind kind);
+
 // List() of kConfig, a single file outside the directories; for implementations.
-Result<void> ListConfig(Storage& storage,
-                        const std::function<Result<void>(const FileInfo&)>& visit);
+Result<void> ListConfig(Storage& storage, const VisitFile& visit);
 
 }  // namespace holdfast

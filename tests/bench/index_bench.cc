@@ -76,7 +76,7 @@ class Bench {
       const std::size_t begin = file * kBlobsPerFile;
       const std::string json =
           EncodeIndexFile(Packs(begin, std::min(blobs, begin + kBlobsPerFile)));
-      HF_TRY(repository->SaveSealed(FileKind::kIndex, AsBytes(json)));
+      HF_TRY(repository->files().Save(FileKind::kIndex, AsBytes(json)));
       return {};
     }));
     std::cout << fmt::format(R"({{"files":{}}})", files) << "\n";
@@ -84,9 +84,9 @@ class Bench {
 
   void Keep() {
     auto repository = Open();
-    Must(repository->LoadIndexWithCache({}));
+    Must(repository->index().LoadWithCache({}));
     const Instant begin = clock_.Monotonic();
-    Must(repository->SaveIndexCache());
+    Must(repository->index().SaveCache());
     std::cout << fmt::format(R"({{"seconds":{:.3f}}})", SecondsSince(begin)) << "\n";
   }
 
@@ -94,11 +94,11 @@ class Bench {
     auto repository = Open();
     const double resident = Memory("VmRSS:");
     const Instant begin = clock_.Monotonic();
-    Must(uses_cache ? repository->LoadIndexWithCache({}) : repository->LoadIndex({}));
+    Must(uses_cache ? repository->index().LoadWithCache({}) : repository->index().Load({}));
     const double seconds = SecondsSince(begin);
     const double resident_after = Memory("VmRSS:");
     const double peak = Memory("VmHWM:");
-    HF_CHECK(repository->BlobCount() == blobs);
+    HF_CHECK(repository->index().BlobCount() == blobs);
     const auto per_blob = [&](double bytes) { return bytes / static_cast<double>(blobs); };
     const double found = LookupsPerSecond(*repository, blobs, true);
     const double not_found = LookupsPerSecond(*repository, blobs, false);
@@ -106,7 +106,7 @@ class Bench {
         << fmt::format(
                R"({{"seconds":{:.3f},"index_bytes":{:.2f},"resident_bytes":{:.2f},)"
                R"("peak_bytes":{:.2f},"found_per_second":{:.0f},"unknown_per_second":{:.0f}}})",
-               seconds, per_blob(static_cast<double>(repository->IndexMemory())),
+               seconds, per_blob(static_cast<double>(repository->index().Memory())),
                per_blob(resident_after - resident), per_blob(peak - resident), found, not_found)
         << "\n";
   }
@@ -137,8 +137,9 @@ class Bench {
     for (std::size_t i = 0; i < kLookups; ++i) {
       // In an order different from the index.
       const std::uint64_t number = i * 7'368'787 % blobs;
-      const bool is_found =
-          repository.Find(BlobType::kData, known ? BlobId(number) : UnknownId(number)).has_value();
+      const bool is_found = repository.index()
+                                .Find(BlobType::kData, known ? BlobId(number) : UnknownId(number))
+                                .has_value();
       HF_CHECK(is_found == known);
     }
     return kLookups / SecondsSince(begin);

@@ -118,12 +118,12 @@ std::vector<std::string> FollowHints(OperationScene& scene, MemoryStorage& left)
   for (const std::string& error : scene.Check(left)) {
     if (error.starts_with("key ")) remove_named(FileKind::kKey, error);
   }
-  Unwrap(RemoveAllLocks(**opened));
+  Unwrap(RemoveAllLocks((*opened)->storage()));
   if (const auto listed = ListSnapshots(**opened); !listed) {
     REQUIRE(listed.error().code() == ErrorCode::kCorrupt);
     remove_named(FileKind::kSnapshot, listed.error().Text());
   }
-  if (const auto loaded = (*opened)->LoadIndex({}); !loaded) {
+  if (const auto loaded = (*opened)->index().Load({}); !loaded) {
     REQUIRE(loaded.error().code() == ErrorCode::kCorrupt);
     gone.push_back("index");
   }
@@ -180,7 +180,7 @@ TEST_CASE("operation faults: if the disk loses a write, only the affected backup
       for (const SnapshotInfo& snapshot : snapshots) {
         if (!runs.scene.kept.contains(snapshot.id)) {
           // It is complete, or the check reports that it is not.
-          Unwrap(repository->LoadIndex({}));
+          Unwrap(repository->index().Load({}));
           const auto view = OpenSnapshot(*repository, snapshot);
           const bool is_whole =
               view && ReadPath(**view, "data/name") && ReadPath(**view, "data/three");
@@ -212,8 +212,7 @@ class LockLoser final : public ForwardingStorage {
   Result<Bytes> Get(const FileName& name, ByteRange range) override {
     return Done(name, false, ForwardingStorage::Get(name, range));
   }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     return Done({kind, ""}, false, ForwardingStorage::List(kind, visit));
   }
   Result<void> Remove(const FileName& name) override {

@@ -30,7 +30,7 @@ struct FaultFixture : RepositoryFixture {
               Repository::Open(std::move(storage_of_run), password, {}, random, clock));
     HF_ASSIGN(std::unique_ptr<Lock> lock, Lock::AcquireShared(*repository, lock_options()));
     HF_ASSIGN(std::vector<SnapshotInfo> snapshots, ListSnapshots(*repository));
-    HF_TRY(repository->LoadIndex({}));
+    HF_TRY(repository->index().Load({}));
     HF_ASSIGN(SnapshotInfo latest, FindSnapshot(snapshots, "latest:files/app"));
     HF_ASSIGN(std::unique_ptr<SnapshotView> previous, OpenSnapshot(*repository, latest));
     PartOptions options;

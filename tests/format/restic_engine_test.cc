@@ -62,7 +62,7 @@ struct Place {
   std::unique_ptr<Repository> Open() {
     auto opened = Unwrap(
         Repository::Open(OpenDirectory(), Secret(std::string(kPassword)), {}, random, clock));
-    Unwrap(opened->LoadIndex({}));
+    Unwrap(opened->index().Load({}));
     return opened;
   }
   std::string repository() const { return directory.path() + "/repo"; }
@@ -171,12 +171,10 @@ TEST_CASE("stock restic: what it wrote we open, and load every blob of") {
 
   auto repository = place.Open();
   std::vector<std::pair<BlobType, Id>> blobs;
-  Unwrap(repository->ForEachBlob([&](BlobType type, const Id& id, const BlobLocation&) {
-    blobs.emplace_back(type, id);
-    return Result<void>{};
-  }));
+  repository->index().ForEachBlob(
+      [&](BlobType type, const Id& id, const BlobLocation&) { blobs.emplace_back(type, id); });
   REQUIRE(blobs.size() >= 5);
-  for (const auto& [type, id] : blobs) REQUIRE_OK(repository->LoadBlob(type, id));
+  for (const auto& [type, id] : blobs) REQUIRE_OK(repository->blobs().Load(type, id));
 }
 
 TEST_CASE("stock restic: format version 1 is refused with the command that migrates it") {
@@ -208,7 +206,7 @@ TEST_CASE("stock restic: our lock keeps its exclusive commands out, and dead one
   LockHolder dead = LockHolder::Self();
   dead.pid = 1U << 30;
   const LockRecord record{place.clock.Now(), true, dead};
-  Unwrap(repository->SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+  Unwrap(repository->files().Save(FileKind::kLock, AsBytes(EncodeLock(record))));
   REQUIRE_FAILS(Lock::AcquireShared(*repository), ErrorCode::kBusy, "holdfast-agent unlock");
 
   (void)place.ResticOk({"unlock"});

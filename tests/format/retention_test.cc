@@ -81,7 +81,7 @@ void WriteList(Repository& repository, Dice& dice, unsigned number) {
       if (dice.OneIn(8)) json["tags"].push_back(tag);
     }
     const std::string text = json.dump();
-    Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(text)));
+    Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(text)));
   }
 }
 

@@ -51,7 +51,7 @@ struct Tool {
     HF_ASSIGN(std::unique_ptr<Repository> repository, Open());
     HF_ASSIGN(std::unique_ptr<repository::Lock> lock, repository::Lock::AcquireShared(*repository));
     HF_ASSIGN(std::vector<repository::SnapshotInfo> snapshots, ListSnapshots(*repository));
-    HF_TRY(repository->LoadIndex({}));
+    HF_TRY(repository->index().Load({}));
     std::unique_ptr<SnapshotView> previous;
     repository::ComposeOptions compose;
     filetree::WalkOptions walk;
@@ -89,7 +89,7 @@ struct Tool {
     HF_ASSIGN(std::unique_ptr<Repository> repository, Open());
     HF_ASSIGN(std::vector<repository::SnapshotInfo> snapshots, ListSnapshots(*repository));
     HF_ASSIGN(repository::SnapshotInfo snapshot, FindSnapshot(snapshots, selector));
-    HF_TRY(repository->LoadIndex({}));
+    HF_TRY(repository->index().Load({}));
     HF_ASSIGN(std::unique_ptr<SnapshotView> view, OpenSnapshot(*repository, snapshot));
     Progress progress;
     HF_ASSIGN(ExtractOutcome outcome, view->Extract(directory, {}, progress, {}));
@@ -102,7 +102,7 @@ struct Tool {
     HF_ASSIGN(std::unique_ptr<Repository> repository, Open());
     HF_ASSIGN(std::vector<repository::SnapshotInfo> snapshots, ListSnapshots(*repository));
     HF_ASSIGN(repository::SnapshotInfo snapshot, FindSnapshot(snapshots, selector));
-    HF_TRY(repository->LoadIndex({}));
+    HF_TRY(repository->index().Load({}));
     repository::TreeNode top;
     top.attributes.type = NodeType::kDirectory;
     top.subtree = snapshot.tree;

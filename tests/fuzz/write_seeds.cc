@@ -49,7 +49,7 @@ void WriteSeed(const std::string& target, const std::string& name, std::string_v
 // Writes all content of a repository, in the form that the decoders of its parts get.
 void WriteRepository(repository::Repository& repository, const std::string& by) {
   Storage& storage = repository.storage();
-  crypto::Sealer sealer = repository.NewSealer();
+  crypto::Sealer sealer = repository.keys().NewSealer();
   const auto each = [&](FileKind kind, const std::function<void(const FileInfo&, Bytes)>& take) {
     Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
       HF_ASSIGN(Bytes bytes, storage.Get(file.name, {}));
@@ -67,7 +67,7 @@ void WriteRepository(repository::Repository& repository, const std::string& by) 
   for (const auto& [kind, target] : records) {
     std::size_t number = 0;
     each(kind, [&](const FileInfo&, const Bytes& sealed) {
-      WriteSeed(target, fmt::format("{}-{}", by, number), Unwrap(repository.OpenSealed(sealed)));
+      WriteSeed(target, fmt::format("{}-{}", by, number), Unwrap(repository.files().Open(sealed)));
       if (number++ == 0) {
         WriteSeed("sealed_file", by + "-" + target, Unwrap(sealer.Open(sealed)));
       }
@@ -80,13 +80,12 @@ void WriteRepository(repository::Repository& repository, const std::string& by) 
               repository::EncodePackHeader(blobs));
   });
   std::size_t trees = 0;
-  Unwrap(repository.ForEachBlob([&](repository::BlobType type, const repository::Id& id,
-                                    const repository::BlobLocation& location) -> Result<void> {
-    if (type != repository::BlobType::kTree || location.plain_length > 8000) return {};
-    HF_ASSIGN(const Bytes blob, repository.LoadBlob(type, id));
+  repository.index().ForEachBlob([&](repository::BlobType type, const repository::Id& id,
+                                     const repository::BlobLocation& location) {
+    if (type != repository::BlobType::kTree || location.plain_length > 8000) return;
+    const Bytes blob = Unwrap(repository.blobs().Load(type, id));
     WriteSeed("tree", fmt::format("{}-{}", by, trees++), blob);
-    return {};
-  }));
+  });
 }
 
 // Writes an archive of the snapshot, in the form that the decoders of its layers get.
@@ -94,7 +93,7 @@ void WriteArchive(repository::Repository& repository, const repository::Id& snap
   Bytes archive;
   Progress progress;
   Unwrap(repository::ExportSnapshot(repository,
-                                    Unwrap(repository::LoadSnapshot(repository, snapshot)),
+                                    Unwrap(repository::LoadSnapshot(repository.files(), snapshot)),
                                     [&](ByteView piece) -> Result<void> {
                                       archive.insert(archive.end(), piece.begin(), piece.end());
                                       return {};
@@ -138,7 +137,7 @@ void WriteOwnRepository() {
                      testing::LinkItem("data/link", "\xffsomewhere"))));
   WriteRepository(*repository, "holdfast");
   WriteArchive(*repository, snapshot);
-  const Bytes key = Unwrap(repository->MakeKey(
+  const Bytes key = Unwrap(repository->keys().MakeKey(
       Secret("fuzz"), {.user = "u", .host = "h", .scrypt = crypto::ScryptParameters{16, 8, 1}}));
   WriteSeed("key_file", "opens", key);
   WriteSeed("master_key", "holdfast",
@@ -374,7 +373,7 @@ TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
     const Secret password(testing::ReadText(std::getenv("HOLDFAST_TEST_FUZZ_PASSWORD")));
     auto repository = Unwrap(
         repository::Repository::Open(Unwrap(OpenStorage({url})), password, {}, random, clock));
-    Unwrap(repository->LoadIndex({}));
+    Unwrap(repository->index().Load({}));
     WriteRepository(*repository, "restic");
     return;
   }

@@ -87,8 +87,7 @@ class FaultyStorage final : public Storage {
     return inner_->Stat(name);
   }
 
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     HF_TRY(Check(StorageCall::kList, kind, fmt::format("list \"{}\"", FileKindName(kind))));
     return inner_->List(kind, visit);
   }

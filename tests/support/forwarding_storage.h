@@ -22,8 +22,7 @@ class ForwardingStorage : public Storage {
     return inner_.Get(name, range);
   }
   Result<FileInfo> Stat(const FileName& name) override { return inner_.Stat(name); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     return inner_.List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return inner_.Remove(name); }

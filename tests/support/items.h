@@ -123,7 +123,7 @@ inline std::unique_ptr<SnapshotView> OpenView(repository::Repository& repository
                                               const repository::Id& id) {
   auto snapshots = Unwrap(repository::ListSnapshots(repository));
   auto snapshot = Unwrap(repository::FindSnapshot(snapshots, id.Hex()));
-  Unwrap(repository.LoadIndex({}));
+  Unwrap(repository.index().Load({}));
   return Unwrap(repository::OpenSnapshot(repository, snapshot));
 }
 

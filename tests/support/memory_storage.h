@@ -51,8 +51,7 @@ class MemoryStorage final : public Storage {
   }
 
   // Iterates over a copy of the list, so the visitor may put and remove.
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     std::vector<FileInfo> found;
     {
       std::lock_guard lock(mutex_);
@@ -98,8 +97,7 @@ class BorrowedStorage final : public Storage {
     return storage_.Get(name, range);
   }
   Result<FileInfo> Stat(const FileName& name) override { return storage_.Stat(name); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     return storage_.List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return storage_.Remove(name); }

@@ -50,7 +50,7 @@ struct OperationScene : RepositoryFixture {
     elsewhere.clock.Advance(clock.Now() - elsewhere.clock.Now());
     auto repository = elsewhere.Open();
     const repository::Id id = Unwrap(TrySave(*repository, "third", {"shared", "three"}, nullptr));
-    const auto saved = Unwrap(repository::LoadSnapshot(*repository, id));
+    const auto saved = Unwrap(repository::LoadSnapshot(repository->files(), id));
     Progress progress;
     Unwrap(repository::ExportSnapshot(*repository, saved,
                                       [&](ByteView piece) -> Result<void> {
@@ -93,7 +93,7 @@ struct OperationScene : RepositoryFixture {
     repository::Id index;
     Unwrap(storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
       const repository::Id id = Unwrap(repository::ParseId(file.name.name));
-      const std::string json{AsText(Unwrap(repository->LoadSealed(FileKind::kIndex, id)))};
+      const std::string json{AsText(Unwrap(repository->files().Load(FileKind::kIndex, id)))};
       if (json.find(garbage) != std::string::npos) index = id;
       return {};
     }));
@@ -117,7 +117,7 @@ struct OperationScene : RepositoryFixture {
     auto repository = Unwrap(repository::Repository::Open(std::make_unique<BorrowedStorage>(from),
                                                           password, {}, random, clock));
     const auto snapshots = Unwrap(repository::ListSnapshots(*repository));
-    Unwrap(repository->LoadIndex({}));
+    Unwrap(repository->index().Load({}));
     std::size_t found = 0;
     for (const repository::SnapshotInfo& snapshot : snapshots) {
       const auto view = Unwrap(repository::OpenSnapshot(*repository, snapshot));
@@ -174,7 +174,7 @@ inline Result<void> RunBackup(OperationScene& scene, std::unique_ptr<Storage> st
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
   HF_TRY(repository::ListSnapshots(*repository));
-  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(repository->index().Load({}));
   HF_TRY(scene.TrySave(*repository, "third", {"shared", "three"}, lock.get()));
   return {};
 }
@@ -192,7 +192,7 @@ inline Result<void> RunForget(OperationScene& scene, std::unique_ptr<Storage> st
 inline Result<void> RunPrune(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
-  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(repository->index().Load({}));
   repository::PruneOptions options;
   options.max_unused_percent = 0;
   options.lock = lock.get();
@@ -223,7 +223,7 @@ inline Result<void> RunKeyRemove(OperationScene& scene, std::unique_ptr<Storage>
   HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
   HF_ASSIGN(const auto keys, repository::ListKeys(*repository));
   for (const repository::KeyInfo& key : keys) {
-    if (!key.is_in_use) return repository::RemoveKey(*repository, key.id);
+    if (!key.is_in_use) return repository::RemoveKey(repository->storage(), key.id);
   }
   return {};
 }
@@ -237,14 +237,14 @@ inline Result<void> RunKeyPasswd(OperationScene& scene, std::unique_ptr<Storage>
   HF_TRY(repository::AddKey(*repository, changed, scene.key_options));
   scene.password_in_use = std::move(changed);
   HF_TRY(lock->StillHeld());
-  return repository::RemoveKey(*repository, repository->key());
+  return repository::RemoveKey(repository->storage(), repository->keys().file());
 }
 
 inline Result<void> RunCopy(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
   HF_ASSIGN(const auto present, repository::ListSnapshots(*repository));
-  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(repository->index().Load({}));
   const auto source = scene.elsewhere.Open();
   HF_ASSIGN(auto chosen, repository::ListSnapshots(*source));
   Progress progress;
@@ -261,7 +261,7 @@ inline Result<void> RunImport(OperationScene& scene, std::unique_ptr<Storage> st
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
   HF_ASSIGN(const auto present, repository::ListSnapshots(*repository));
-  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(repository->index().Load({}));
   BytesReader archive(scene.archive);
   Progress progress;
   HF_TRY(repository::ImportSnapshot(
@@ -274,9 +274,9 @@ inline Result<void> RunImport(OperationScene& scene, std::unique_ptr<Storage> st
 inline Result<void> RunRepairPacks(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
-  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(repository->index().Load({}));
   const repository::Id blob{crypto::Sha256Of(OperationScene::Content("shared"))};
-  const auto found = repository->Find(repository::BlobType::kData, blob);
+  const auto found = repository->index().Find(repository::BlobType::kData, blob);
   if (!found) return Fail(ErrorCode::kCorrupt, "what every snapshot needs is not there");
   Progress progress;
   HF_TRY(
@@ -286,7 +286,7 @@ inline Result<void> RunRepairPacks(OperationScene& scene, std::unique_ptr<Storag
 
 inline Result<void> RunUnlock(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
-  HF_TRY(repository::RemoveAllLocks(*repository));
+  HF_TRY(repository::RemoveAllLocks(repository->storage()));
   return {};
 }
 

@@ -37,7 +37,7 @@ struct RepositoryFixture {
                                                  const repository::OpenOptions& options = {}) {
     auto opened =
         Unwrap(repository::Repository::Open(std::move(other), password, options, random, clock));
-    Unwrap(opened->LoadIndex({}));
+    Unwrap(opened->index().Load({}));
     return opened;
   }
 
@@ -58,13 +58,12 @@ struct RepositoryFixture {
   // The index's content for each pack.
   std::vector<repository::PackContents> IndexedPacks() {
     std::map<repository::Id, repository::PackContents> packs;
-    Unwrap(Open()->ForEachBlob([&](repository::BlobType type, const repository::Id& id,
-                                   const repository::BlobLocation& location) -> Result<void> {
+    Open()->index().ForEachBlob([&](repository::BlobType type, const repository::Id& id,
+                                    const repository::BlobLocation& location) {
       repository::PackContents& pack = packs[location.pack];
       pack.id = location.pack;
       pack.blobs.push_back(repository::EntryOf(type, id, location));
-      return {};
-    }));
+    });
     std::vector<repository::PackContents> all;
     for (auto& [id, pack] : packs) all.push_back(std::move(pack));
     return all;
@@ -76,7 +75,7 @@ struct RepositoryFixture {
       old.push_back(file.name);
       return {};
     }));
-    Unwrap(Open()->SaveIndex(packs));
+    Unwrap(Open()->index().Save(packs));
     for (const FileName& file : old) Unwrap(storage.Remove(file));
   }
 

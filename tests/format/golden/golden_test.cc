@@ -151,8 +151,8 @@ struct OpenGolden {
   // Restores the snapshot. Returns the wrong paths, relative to the source.
   std::set<std::string> Restore(std::size_t number) {
     const SnapshotInfo snapshot =
-        Unwrap(LoadSnapshot(repository(), Unwrap(ParseId(golden.snapshots[number]))));
-    Unwrap(repository().LoadIndex({}));
+        Unwrap(LoadSnapshot(repository().files(), Unwrap(ParseId(golden.snapshots[number]))));
+    Unwrap(repository().index().Load({}));
     auto view = OpenSnapshot(repository(), snapshot);
     const TempDir target = Unwrap(TempDir::Create("golden"));
     is_whole = false;

@@ -40,7 +40,7 @@ struct HostileRepository {
                                  random, clock);
     FUZZ_REQUIRE(made.has_value());
     opened = *std::move(made);
-    FUZZ_REQUIRE(opened->LoadIndex({}));
+    FUZZ_REQUIRE(opened->index().Load({}));
   }
 
   // Replaces "#3#" by the id of section 3.
@@ -94,7 +94,7 @@ struct HostileRepository {
     }
     FUZZ_REQUIRE(writer->Finish());
     for (const auto& [kind, content] : files) {
-      FUZZ_REQUIRE(opened->SaveSealed(kind, AsBytes(content)));
+      FUZZ_REQUIRE(opened->files().Save(kind, AsBytes(content)));
     }
   }
 
@@ -131,7 +131,7 @@ bool Restore(SnapshotView& view) {
 
 bool ExamineAll(HostileRepository& hostile) {
   Repository& repository = *hostile.opened;
-  const Result<void> index = repository.LoadIndex({});
+  const Result<void> index = repository.index().Load({});
   FUZZ_REQUIRE_CLEAR(index);
   const auto snapshots = repository::ListSnapshots(repository);
   FUZZ_REQUIRE_CLEAR(snapshots);
@@ -145,7 +145,7 @@ bool ExamineAll(HostileRepository& hostile) {
   for (const repository::SnapshotInfo& snapshot : *snapshots) {
     const auto entries = hostile.entries.find(snapshot.tree);
     if (entries == hostile.entries.end() || entries->second > 200) continue;
-    repository::StatsCounter counter(repository, repository::StatsMode::kRestoreSize);
+    repository::StatsCounter counter(repository.blobs(), repository::StatsMode::kRestoreSize);
     const Result<void> counted = counter.Add(snapshot, {});
     FUZZ_REQUIRE_CLEAR(counted);
     const auto view = repository::OpenSnapshot(repository, snapshot);

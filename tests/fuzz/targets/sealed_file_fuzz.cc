@@ -33,18 +33,17 @@ repository::Repository& SealedFileRepository() {
 FUZZ_TARGET(sealed_file) {
   using namespace holdfast;
   repository::Repository& repository = fuzz::SealedFileRepository();
-  const Result<Bytes> unsealed = repository.OpenSealed(input);
+  const Result<Bytes> unsealed = repository.files().Open(input);
   FUZZ_REQUIRE(!unsealed && fuzz::IsRefusal(unsealed.error()));
 
-  static crypto::Sealer sealer = repository.NewSealer();
-  const Result<Bytes> json = repository.OpenSealed(sealer.Seal(input));
+  static crypto::Sealer sealer = repository.keys().NewSealer();
+  const Result<Bytes> json = repository.files().Open(sealer.Seal(input));
   FUZZ_REQUIRE_CLEAR(json);
   if (!json) return false;
   FUZZ_REQUIRE(!input.empty());
   if (input[0] == '{' || input[0] == '[') FUZZ_REQUIRE(std::ranges::equal(*json, input));
-  const Result<Bytes> sealed = repository.SealFile(FileKind::kSnapshot, *json);
-  FUZZ_REQUIRE(sealed.has_value());
-  const Result<Bytes> again = repository.OpenSealed(*sealed);
+  const Bytes sealed = repository.files().Seal(*json);
+  const Result<Bytes> again = repository.files().Open(sealed);
   FUZZ_REQUIRE(again && *again == *json);
   return true;
 }

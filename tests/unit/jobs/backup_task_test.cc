@@ -94,7 +94,7 @@ TEST_CASE("backup task: data saved by an interrupted run is not read again") {
   auto session = Unwrap(RepositorySession::Open(fixture.Context(),
                                                 fixture.AllRepositories().front(), LockUse::kNone));
   repository::Repository& repository = session->repository();
-  REQUIRE_OK(repository.LoadIndex({}));
+  REQUIRE_OK(repository.index().Load({}));
   auto view = Unwrap(
       repository::OpenSnapshot(repository, Unwrap(repository::ListSnapshots(repository)).at(0)));
   CHECK(TextAt(*view, "data/a") == "alpha");

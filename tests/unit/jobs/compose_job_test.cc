@@ -89,7 +89,7 @@ TEST_CASE("compose: parts of three nodes become one snapshot") {
                                                     "kind:ring", "note:a note"});
   auto session =
       Unwrap(RepositorySession::Open(compose.On("n1"), compose.Address(), LockUse::kRequired));
-  REQUIRE_OK(session->repository().LoadIndex({}));
+  REQUIRE_OK(session->repository().index().Load({}));
   auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshot));
   REQUIRE(PathsOf(*view) == std::vector<std::string>{"data/", "data/a", "data/b", "manifest.json",
                                                      "members/", "members/n1/", "members/n1/conf",

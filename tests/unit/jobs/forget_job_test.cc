@@ -25,7 +25,7 @@ struct ForgetFixture : JobsFixture {
           R"("tags":["holdfast","kind:fake","name:{}"{}]}})",
           FormatTime(clock.Now()), std::string(64, 'a'), name, name,
           partial ? R"(,"partial")" : "");
-      ids.push_back(Unwrap(session->repository().SaveSealed(FileKind::kSnapshot, AsBytes(json))));
+      ids.push_back(Unwrap(session->repository().files().Save(FileKind::kSnapshot, AsBytes(json))));
     }
     return ids;
   }
@@ -249,7 +249,7 @@ TEST_CASE("locks: are listed, and only dead ones are removed unless all are requ
   const repository::LockRecord old{fixture.clock.Now() - std::chrono::minutes(45),
                                    true,
                                    {.host = "away", .user = "eve", .pid = 7}};
-  Unwrap(session->repository().SaveSealed(FileKind::kLock, AsBytes(repository::EncodeLock(old))));
+  Unwrap(session->repository().files().Save(FileKind::kLock, AsBytes(repository::EncodeLock(old))));
 
   const LockListReport list = Unwrap(RunLockList(fixture.Context(), fixture.Main()));
   REQUIRE(list.locks.size() == 2);

@@ -87,8 +87,7 @@ struct JobsFixture {
     const repository::LockRecord rival{clock.Now(), true, {.host = "elsewhere", .user = "eve"}};
     auto session =
         testing::Unwrap(RepositorySession::Open(context, AllRepositories().at(0), LockUse::kNone));
-    Bytes sealed = testing::Unwrap(
-        session->repository().SealFile(FileKind::kLock, AsBytes(EncodeLock(rival))));
+    Bytes sealed = session->repository().files().Seal(AsBytes(EncodeLock(rival)));
     const FileName name{FileKind::kLock, repository::Id{crypto::Sha256Of(sealed)}.Hex()};
     context.lock_options.refresh_by_thread = true;
     context.lock_options.wait = [this, name,

@@ -60,7 +60,7 @@ TEST_CASE("repository pool: later writes of other processes are seen by a shared
   Cluster cluster;
   const JobContext context = cluster.On("n1");
   auto keeper = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
-  Unwrap(keeper->repository().LoadIndex({}));
+  Unwrap(keeper->repository().index().Load({}));
   JobContext elsewhere = cluster.On("n2");
   elsewhere.repositories = nullptr;
   BackupTask task(elsewhere, {.settings = &cluster.Source("n2", "fake"), .compose = false});
@@ -69,10 +69,10 @@ TEST_CASE("repository pool: later writes of other processes are seen by a shared
   Unwrap(task.Save());
 
   auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
-  Unwrap(session->repository().LoadIndex({}));
+  Unwrap(session->repository().index().Load({}));
 
   REQUIRE(&session->repository() == &keeper->repository());
-  REQUIRE(session->repository().Find(repository::BlobType::kTree, task.saved().tree));
+  REQUIRE(session->repository().index().Find(repository::BlobType::kTree, task.saved().tree));
 }
 
 TEST_CASE("repository pool: a recreated repository is not mistaken for the old one") {
@@ -94,7 +94,7 @@ TEST_CASE("repository pool: a recreated repository is not mistaken for the old o
 
   auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
 
-  REQUIRE_OK(session->repository().LoadIndex({}));
+  REQUIRE_OK(session->repository().index().Load({}));
 }
 
 TEST_CASE("repository pool: cached content of a small repository is not read again") {
@@ -111,9 +111,9 @@ TEST_CASE("repository pool: cached content of a small repository is not read aga
   auto second =
       Unwrap(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kNone));
 
-  REQUIRE(second->repository().BlobCount() == 1);
-  REQUIRE_OK(second->repository().LoadIndex({}));
-  REQUIRE(second->repository().BlobCount() == 1);
+  REQUIRE(second->repository().index().BlobCount() == 1);
+  REQUIRE_OK(second->repository().index().Load({}));
+  REQUIRE(second->repository().index().BlobCount() == 1);
 }
 
 TEST_CASE("repository session: without a pool each session opens its own repository") {

@@ -397,9 +397,9 @@ TEST_CASE(
     auto session = Unwrap(RepositorySession::Open(fixture.Context(), fixture.AllRepositories()[0],
                                                   LockUse::kRequired));
     repository::Repository& repository = session->repository();
-    std::string json(AsText(Unwrap(repository.LoadSealed(FileKind::kSnapshot, tagless))));
+    std::string json(AsText(Unwrap(repository.files().Load(FileKind::kSnapshot, tagless))));
     json.replace(json.find("holdfast/"), 9, "holdfast ");
-    Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+    Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
     REQUIRE_OK(repository.storage().Remove({FileKind::kSnapshot, tagless.Hex()}));
   }
   fixture.world.live["data/a"] = "changed again";

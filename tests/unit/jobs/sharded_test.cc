@@ -74,7 +74,7 @@ struct Shop {
   std::map<std::string, std::string> Files() {
     auto session = Unwrap(RepositorySession::Open(
         On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), LockUse::kNone));
-    REQUIRE_OK(session->repository().LoadIndex({}));
+    REQUIRE_OK(session->repository().index().Load({}));
     const auto snapshots = Unwrap(repository::ListSnapshots(session->repository()));
     auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshots.back()));
     std::map<std::string, std::string> files;

@@ -65,7 +65,7 @@ struct Archives : RepositoryFixture {
 
   SnapshotInfo Save(std::vector<Item> items) {
     auto repository = Open();
-    return Unwrap(LoadSnapshot(*repository,
+    return Unwrap(LoadSnapshot(repository->files(),
                                Unwrap(testing::TryWriteSnapshot(*repository, std::move(items)))));
   }
   Bytes Export(const SnapshotInfo& snapshot) {
@@ -154,7 +154,7 @@ TEST_CASE("archive: the same tree is imported into the same repository and into 
   const ImportReport there = Unwrap(other.Import(archive));
   other.RequireSound(1);
   auto repository = other.Open();
-  const SnapshotInfo copy = Unwrap(LoadSnapshot(*repository, there.copy));
+  const SnapshotInfo copy = Unwrap(LoadSnapshot(repository->files(), there.copy));
   CHECK(copy.tree == snapshot.tree);
   CHECK(copy.original == snapshot.id);
   CHECK(copy.tags == snapshot.tags);
@@ -182,7 +182,7 @@ TEST_CASE("archive: a file with more blobs than are read at once is complete") {
   CHECK(report.bytes >= pages.size() + 2);
   other.RequireSound(1);
   auto repository = other.Open();
-  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+  CHECK(Unwrap(LoadSnapshot(repository->files(), report.copy)).tree == snapshot.tree);
 }
 
 TEST_CASE("archive: a directory too large for memory is imported") {
@@ -205,7 +205,7 @@ TEST_CASE("archive: a directory too large for memory is imported") {
 
   other.RequireSound(1);
   auto repository = other.Open();
-  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+  CHECK(Unwrap(LoadSnapshot(repository->files(), report.copy)).tree == snapshot.tree);
 }
 
 TEST_CASE("archive: further names of a file have no content") {
@@ -248,7 +248,7 @@ TEST_CASE("archive: deeply nested directories are imported") {
   const ImportReport report = Unwrap(other.Import(archives.Export(snapshot)));
 
   auto repository = other.Open();
-  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+  CHECK(Unwrap(LoadSnapshot(repository->files(), report.copy)).tree == snapshot.tree);
 }
 
 TEST_CASE("archive: a truncated archive never becomes a snapshot") {
@@ -495,10 +495,9 @@ TEST_CASE("archive: an incomplete snapshot is not exported") {
   const SnapshotInfo snapshot = archives.Save(Everything());
   auto repository = archives.Open();
   std::optional<Id> pack;
-  Unwrap(repository->ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+  repository->index().ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
     if (type == BlobType::kData) pack = location.pack;
-    return Result<void>();
-  }));
+  });
   Unwrap(archives.storage.Remove({FileKind::kPack, pack->Hex()}));
   Progress progress;
 

@@ -31,13 +31,13 @@ TEST_CASE("blob writer: saved blobs are loaded by another opener") {
   const BlobStatistics statistics = Unwrap(writer->Finish());
 
   auto other = fixture.Open();
-  REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, data)) == text);
-  REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, random)) == noise);
-  REQUIRE(Unwrap(other->LoadBlob(BlobType::kTree, tree)) == ToBytes("{\"nodes\":[]}\n"));
-  REQUIRE(other->Find(BlobType::kData, data)->compressed);
-  REQUIRE_FALSE(other->Find(BlobType::kData, random)->compressed);
-  REQUIRE(other->Find(BlobType::kTree, tree)->compressed);
-  REQUIRE_FALSE(other->Find(BlobType::kTree, data).has_value());
+  REQUIRE(Unwrap(other->blobs().Load(BlobType::kData, data)) == text);
+  REQUIRE(Unwrap(other->blobs().Load(BlobType::kData, random)) == noise);
+  REQUIRE(Unwrap(other->blobs().Load(BlobType::kTree, tree)) == ToBytes("{\"nodes\":[]}\n"));
+  REQUIRE(other->index().Find(BlobType::kData, data)->compressed);
+  REQUIRE_FALSE(other->index().Find(BlobType::kData, random)->compressed);
+  REQUIRE(other->index().Find(BlobType::kTree, tree)->compressed);
+  REQUIRE_FALSE(other->index().Find(BlobType::kTree, data).has_value());
   REQUIRE(statistics.data_blobs == 2);
   REQUIRE(statistics.tree_blobs == 1);
   REQUIRE(statistics.bytes_added == 400'013);
@@ -75,7 +75,7 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
   const BlobStatistics statistics = Unwrap(writer->Finish());
 
   std::uint64_t bytes = 0;
-  auto sealer = repository->NewSealer();
+  auto sealer = repository->keys().NewSealer();
   Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
     const Bytes pack = Unwrap(fixture.storage.Get(file.name, {}));
     bytes += pack.size();
@@ -84,12 +84,12 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
     const auto blobs = Unwrap(ReadPackHeader(sealer, pack));
     REQUIRE(ExpectedPackSize(blobs) == pack.size());
     for (const PackContents::Blob& blob : blobs) {
-      const auto location = repository->Find(blob.type, blob.id);
+      const auto location = repository->index().Find(blob.type, blob.id);
       REQUIRE(location);
       REQUIRE(location->pack.Hex() == file.name.name);
       REQUIRE(location->offset == blob.offset);
-      Unwrap(repository->OpenBlob(blob.type, blob.id, *location,
-                                  ByteView(pack).subspan(blob.offset, blob.length)));
+      Unwrap(repository->blobs().Open(blob.id, *location,
+                                      ByteView(pack).subspan(blob.offset, blob.length)));
     }
     return {};
   }));
@@ -105,8 +105,8 @@ TEST_CASE("blob writer: an oversized blob gets its own pack") {
   const Id id = Unwrap(writer->Save(BlobType::kData, large));
   Unwrap(writer->Finish());
 
-  REQUIRE(repository->Find(BlobType::kData, id)->offset == 0);
-  REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == large);
+  REQUIRE(repository->index().Find(BlobType::kData, id)->offset == 0);
+  REQUIRE(Unwrap(fixture.Open()->blobs().Load(BlobType::kData, id)) == large);
 }
 
 TEST_CASE("blob writer: an index file is written every minute, which limits the loss in a crash") {
@@ -122,7 +122,7 @@ TEST_CASE("blob writer: an index file is written every minute, which limits the 
   writer.reset();
 
   REQUIRE(fixture.CountFiles(FileKind::kIndex) == 1);
-  REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == first);
+  REQUIRE(Unwrap(fixture.Open()->blobs().Load(BlobType::kData, id)) == first);
 }
 
 TEST_CASE("index schedule: a kill loses a minute's work or a small share of it all") {
@@ -167,7 +167,7 @@ TEST_CASE("blob writer: many small blobs are split over packs and index files") 
   REQUIRE(fixture.CountFiles(FileKind::kIndex) == 2);
   auto other = fixture.Open();
   REQUIRE(std::ranges::all_of(
-      ids, [&](const Id& id) { return other->Find(BlobType::kTree, id).has_value(); }));
+      ids, [&](const Id& id) { return other->index().Find(BlobType::kTree, id).has_value(); }));
 }
 
 TEST_CASE("blob writer: refuses blobs that readers cannot hold") {
@@ -231,7 +231,7 @@ TEST_CASE("blob writer: several threads process the given chunks, each once") {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Bytes& expected = chunks[i % chunks.size()];
     REQUIRE(ids[i] == Id{crypto::Sha256Of(expected)});
-    REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, ids[i])) == expected);
+    REQUIRE(Unwrap(other->blobs().Load(BlobType::kData, ids[i])) == expected);
   }
   std::uint64_t bytes = 0;
   Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
@@ -315,10 +315,9 @@ TEST_CASE("blob writer: a fault in any call leaves nothing broken") {
       }));
     }
     auto reader = fixture.Open();
-    Unwrap(reader->ForEachBlob([&](BlobType type, const Id& id, const BlobLocation&) {
-      Result<Bytes> blob = reader->LoadBlob(type, id);
-      return blob ? Result<void>{} : Result<void>(Fail(blob.error()));
-    }));
+    reader->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation&) {
+      (void)Unwrap(reader->blobs().Load(type, id));
+    });
   }
 }
 
@@ -337,9 +336,9 @@ TEST_CASE("blob writer: two writers and readers share a repository") {
           Result<Id> id = writer->Save(BlobType::kData, RandomBytes(random, 1000));
           if (id) ids.push_back(*id);
         }
-        if (!writer->Finish() || !repository->LoadIndex({})) ++failures;
+        if (!writer->Finish() || !repository->index().Load({})) ++failures;
         for (const Id& id : ids) {
-          if (!repository->LoadBlob(BlobType::kData, id)) ++failures;
+          if (!repository->blobs().Load(BlobType::kData, id)) ++failures;
         }
         if (ids.size() != 20) ++failures;
       });
@@ -360,10 +359,12 @@ TEST_CASE("blob writer: data is uncompressed with compression off, trees never a
   const Id small = Unwrap(other->Save(BlobType::kData, Bytes(50'000, 'b')));
   Unwrap(other->Finish());
 
-  REQUIRE_FALSE(repository->Find(BlobType::kData, data)->compressed);
-  REQUIRE(repository->Find(BlobType::kTree, tree)->compressed);
-  REQUIRE(Unwrap(repository->LoadBlob(BlobType::kData, data)) == text);
-  REQUIRE(repository->Find(BlobType::kData, small)->compressed);  // by the setting of its writer
+  REQUIRE_FALSE(repository->index().Find(BlobType::kData, data)->compressed);
+  REQUIRE(repository->index().Find(BlobType::kTree, tree)->compressed);
+  REQUIRE(Unwrap(repository->blobs().Load(BlobType::kData, data)) == text);
+  REQUIRE(repository->index()
+              .Find(BlobType::kData, small)
+              ->compressed);  // by the setting of its writer
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ using namespace holdfast::testing;
 void SaveSnapshotOf(Repository& repository, std::string_view tree,
                     std::string_view time = "2026-11-21T05:45:28Z") {
   const std::string json = fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree);
-  Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
 }
 
 struct CheckFixture : RepositoryFixture {
@@ -65,12 +65,10 @@ struct CheckFixture : RepositoryFixture {
   BlobLocation LocationOf(BlobType type, std::string_view text) {
     auto repository = Open();
     BlobLocation found;
-    Unwrap(repository->ForEachBlob(
-        [&](BlobType each, const Id& id, const BlobLocation& location) -> Result<void> {
-          if (each == type && Unwrap(repository->LoadBlob(type, id)) == ToBytes(text))
-            found = location;
-          return {};
-        }));
+    repository->index().ForEachBlob([&](BlobType each, const Id& id, const BlobLocation& location) {
+      if (each == type && Unwrap(repository->blobs().Load(type, id)) == ToBytes(text))
+        found = location;
+    });
     return found;
   }
   void Overwrite(const Id& pack, std::uint64_t offset, std::uint8_t flip) {
@@ -157,16 +155,14 @@ TEST_CASE("check: damaged trees, headers and sizes are found") {
     auto repository = fixture.Open();
     auto view = OpenView(*repository, fixture.first);
     Id tree;
-    Unwrap(repository->ForEachBlob(
-        [&](BlobType type, const Id& id, const BlobLocation& at) -> Result<void> {
-          if (type == BlobType::kTree &&
-              AsText(Unwrap(repository->LoadBlob(type, id))).find("\"empty\"") !=
-                  std::string_view::npos) {
-            tree = id;
-            location = at;
-          }
-          return {};
-        }));
+    repository->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& at) {
+      if (type == BlobType::kTree &&
+          AsText(Unwrap(repository->blobs().Load(type, id))).find("\"empty\"") !=
+              std::string_view::npos) {
+        tree = id;
+        location = at;
+      }
+    });
     fixture.Overwrite(location.pack, location.offset + 20, 1);
     CheckReport report = fixture.Check();
     CHECK(Mentions(report.errors,
@@ -214,8 +210,7 @@ TEST_CASE("check: a snapshot removed during the check is ignored, one still list
    public:
     Late(Storage& inner, const FileName& gone, int lists)
         : ForwardingStorage(inner), gone_(gone), lists_(lists) {}
-    Result<void> List(FileKind kind,
-                      const std::function<Result<void>(const FileInfo&)>& visit) override {
+    Result<void> List(FileKind kind, const VisitFile& visit) override {
       if (kind == FileKind::kSnapshot && lists_-- > 0) HF_TRY(visit({gone_, 100}));
       return ForwardingStorage::List(kind, visit);
     }
@@ -279,16 +274,14 @@ TEST_CASE("check: an index that disagrees with the pack's header is an error") {
   auto repository = fixture.Open();
   Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
   PackContents contents{pack, {}};
-  Unwrap(repository->ForEachBlob([&](BlobType type, const Id& id,
-                                     const BlobLocation& at) -> Result<void> {
+  repository->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& at) {
     if (at.pack == pack) {
       contents.blobs.push_back({id, type, at.offset, at.length, at.plain_length, at.compressed});
     }
-    return {};
-  }));
+  });
   std::vector<FileInfo> old = fixture.Files(FileKind::kIndex);
   contents.blobs.at(0).id.bytes[5] ^= 1;
-  Unwrap(repository->SaveIndex({&contents, 1}));
+  Unwrap(repository->index().Save({&contents, 1}));
   for (const FileInfo& file : old) Unwrap(fixture.storage.Remove(file.name));
 
   CHECK(Mentions(fixture.Check(true).errors, "its header and the index list different blobs"));
@@ -383,11 +376,9 @@ TEST_CASE(
   const Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
   std::set<Id> expected;
   auto repository = fixture.Open();
-  Unwrap(repository->ForEachBlob(
-      [&](BlobType, const Id& id, const BlobLocation& location) -> Result<void> {
-        if (location.pack == pack) expected.insert(id);
-        return {};
-      }));
+  repository->index().ForEachBlob([&](BlobType, const Id& id, const BlobLocation& location) {
+    if (location.pack == pack) expected.insert(id);
+  });
   Unwrap(fixture.storage.Remove({FileKind::kPack, pack.Hex()}));
 
   const std::vector<CheckFinding> findings = fixture.Findings();
@@ -493,15 +484,13 @@ TEST_CASE(
   BlobLocation location;
   Id tree;
   auto repository = fixture.Open();
-  Unwrap(repository->ForEachBlob(
-      [&](BlobType type, const Id& id, const BlobLocation& at) -> Result<void> {
-        if (type != BlobType::kTree) return {};
-        const Bytes blob = Unwrap(repository->LoadBlob(type, id));
-        if (AsText(blob).find("\"empty\"") == std::string_view::npos) return {};
-        tree = id;
-        location = at;
-        return {};
-      }));
+  repository->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& at) {
+    if (type != BlobType::kTree) return;
+    const Bytes blob = Unwrap(repository->blobs().Load(type, id));
+    if (AsText(blob).find("\"empty\"") == std::string_view::npos) return;
+    tree = id;
+    location = at;
+  });
   fixture.Overwrite(location.pack, location.offset + 20, 1);
 
   const std::vector<CheckFinding> findings = fixture.Findings();
@@ -656,8 +645,7 @@ TEST_CASE("check: packs that a prune removed during the check are not damage") {
    public:
     Pruning(Storage& inner, std::function<void()> prune)
         : ForwardingStorage(inner), prune_(std::move(prune)) {}
-    Result<void> List(FileKind kind,
-                      const std::function<Result<void>(const FileInfo&)>& visit) override {
+    Result<void> List(FileKind kind, const VisitFile& visit) override {
       if (kind == FileKind::kPack && prune_) std::exchange(prune_, {})();
       return ForwardingStorage::List(kind, visit);
     }

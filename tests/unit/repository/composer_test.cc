@@ -188,15 +188,15 @@ TEST_CASE("composer: a snapshot is sealed first, and can be written repeatedly")
   Bytes sealed = Unwrap(
       ComposeSealed(*repository, {&part, 1}, ManifestOf("files", "app"), ComposeAs(*repository)));
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
-  SnapshotInfo info = Unwrap(OpenSealedSnapshot(*repository, sealed));
+  SnapshotInfo info = Unwrap(OpenSealedSnapshot(repository->files(), sealed));
   CHECK(info.kind == "files");
 
-  CHECK(Unwrap(PutSnapshot(*repository, sealed, nullptr)) == info.id);
-  CHECK(Unwrap(PutSnapshot(*repository, sealed, nullptr)) == info.id);
+  CHECK(Unwrap(PutSnapshot(repository->files(), sealed, nullptr)) == info.id);
+  CHECK(Unwrap(PutSnapshot(repository->files(), sealed, nullptr)) == info.id);
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
 
   sealed[sealed.size() / 2] ^= 1;
-  REQUIRE_FAILS(OpenSealedSnapshot(*repository, sealed), ErrorCode::kCorrupt, "");
+  REQUIRE_FAILS(OpenSealedSnapshot(repository->files(), sealed), ErrorCode::kCorrupt, "");
 }
 
 TEST_CASE("composer: nothing becomes visible if the lock was removed") {

@@ -39,7 +39,7 @@ struct Places {
                  const CopyOptions& options = {}) {
     auto chosen = Unwrap(ListSnapshots(*source));
     auto present = Unwrap(ListSnapshots(target));
-    Unwrap(target.LoadIndex({}));
+    Unwrap(target.index().Load({}));
     Progress progress;
     return CopySnapshots(*source, target, std::move(chosen), present, options, progress, {});
   }
@@ -57,19 +57,18 @@ struct Places {
   // Flips a byte in the pack that holds the first blob of a file.
   void Damage(const Id& snapshot, std::string_view path) {
     auto source = from.Open();
-    const SnapshotInfo info = Unwrap(LoadSnapshot(*source, snapshot));
+    const SnapshotInfo info = Unwrap(LoadSnapshot(source->files(), snapshot));
     const auto view = Unwrap(OpenSnapshot(*source, info));
     const Bytes content = Unwrap(testing::ReadPath(*view, path));
-    Unwrap(source->ForEachBlob(
-        [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-          if (type != BlobType::kData) return {};
-          const Bytes blob = Unwrap(source->LoadBlob(type, id));
-          if (!std::equal(blob.begin(), blob.end(), content.begin())) return {};
-          const FileName name{FileKind::kPack, location.pack.Hex()};
-          Bytes pack = Unwrap(from.storage.Get(name, {}));
-          pack[location.offset + 20] ^= 1;
-          return from.storage.Put(name, pack, PutMode::kReplace);
-        }));
+    source->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation& location) {
+      if (type != BlobType::kData) return;
+      const Bytes blob = Unwrap(source->blobs().Load(type, id));
+      if (!std::equal(blob.begin(), blob.end(), content.begin())) return;
+      const FileName name{FileKind::kPack, location.pack.Hex()};
+      Bytes pack = Unwrap(from.storage.Get(name, {}));
+      pack[location.offset + 20] ^= 1;
+      Unwrap(from.storage.Put(name, pack, PutMode::kReplace));
+    });
   }
 
   RepositoryFixture from{1};
@@ -96,8 +95,8 @@ TEST_CASE("copy: every snapshot is copied once and completely") {
   places.RequireSound(2);
   auto target = places.to.Open();
   auto source = places.from.Open();
-  const SnapshotInfo copy = Unwrap(LoadSnapshot(*target, *report.snapshots[1].copy));
-  const SnapshotInfo original = Unwrap(LoadSnapshot(*source, second));
+  const SnapshotInfo copy = Unwrap(LoadSnapshot(target->files(), *report.snapshots[1].copy));
+  const SnapshotInfo original = Unwrap(LoadSnapshot(source->files(), second));
   CHECK(copy.original == second);
   CHECK_FALSE(copy.parent);
   CHECK(IsSameSnapshot(copy, original));
@@ -174,8 +173,8 @@ TEST_CASE("copy: lost data affects only the snapshots that need it") {
   SECTION("a damaged data blob") { places.Damage(bad, "data/bad"); }
   SECTION("a directory that is in no pack") {
     auto source = places.from.Open();
-    const SnapshotInfo snapshot = Unwrap(LoadSnapshot(*source, bad));
-    const BlobLocation location = *source->Find(BlobType::kTree, snapshot.tree);
+    const SnapshotInfo snapshot = Unwrap(LoadSnapshot(source->files(), bad));
+    const BlobLocation location = *source->index().Find(BlobType::kTree, snapshot.tree);
     Unwrap(places.from.storage.Remove({FileKind::kPack, location.pack.Hex()}));
   }
 
@@ -200,10 +199,9 @@ TEST_CASE("copy: a damaged blob is read from another pack that has it") {
   const bool is_gone = GENERATE(false, true);
   auto source = places.from.Open();
   std::optional<Id> pack;
-  Unwrap(source->ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+  source->index().ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
     if (type == BlobType::kData && !pack) pack = location.pack;
-    return Result<void>();
-  }));
+  });
   const FileName name{FileKind::kPack, pack->Hex()};
   Bytes content = Unwrap(places.from.storage.Get(name, {}));
   for (std::size_t i = 50; i < content.size(); i += 5'000) content[i] ^= 1;
@@ -226,12 +224,11 @@ TEST_CASE(
                std::pair(BlobType::kTree, false));
   const auto packs = [&, wanted = type] {
     std::set<std::string> names;
-    Unwrap(places.from.Open()->ForEachBlob(
-        [&](BlobType each, const Id&, const BlobLocation& location) -> Result<void> {
+    places.from.Open()->index().ForEachBlob(
+        [&](BlobType each, const Id&, const BlobLocation& location) {
           const bool is_content = each == BlobType::kTree || location.plain_length > 50'000;
           if (each == wanted && is_content) names.insert(location.pack.Hex());
-          return {};
-        }));
+        });
     return names;
   };
   auto one = places.from.Open();

@@ -434,7 +434,7 @@ TEST_CASE("extract: a file without enough space is not started") {
   Unwrap(writer->Finish());
   const std::string json =
       R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
-  const Id id = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  const Id id = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
   auto view = OpenView(*repository, id);
   TempDir directory = Unwrap(TempDir::Create("extract"));
   Progress progress;
@@ -456,7 +456,7 @@ TEST_CASE("extract: a large file with a damaged blob is named and left out") {
   // A blob from the second half of "big".
   const TreeNode node = Unwrap(static_cast<RepositoryView&>(*fixture.view).Need("data/srv/big"));
   const Id& lost = node.content.at(node.content.size() / 2);
-  const BlobLocation location = *fixture.repository->Find(BlobType::kData, lost);
+  const BlobLocation location = *fixture.repository->index().Find(BlobType::kData, lost);
   const FileName name{FileKind::kPack, location.pack.Hex()};
   Bytes pack = Unwrap(fixture.storage.Get(name, {}));
   pack[location.offset + 20] ^= 1;
@@ -477,7 +477,7 @@ TEST_CASE("extract: a large file with a damaged blob is named and left out") {
 TEST_CASE("extract: unreadable files are named, and all others are written") {
   ExtractFixture fixture;
   const auto pack_of = [&](const Id& id) {
-    return fixture.repository->Find(BlobType::kData, id)->pack.Hex();
+    return fixture.repository->index().Find(BlobType::kData, id)->pack.Hex();
   };
   const auto content_of = [&](const std::string& path) {
     return Unwrap(static_cast<RepositoryView&>(*fixture.view).Need(path)).content;

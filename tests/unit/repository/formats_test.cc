@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "common/repository/blob_index.h"
+#include "common/repository/blob_table.h"
 #include "common/repository/compressor.h"
 #include "common/repository/index_file.h"
 #include "common/repository/pack_format.h"
@@ -98,45 +98,42 @@ TEST_CASE("index file: decodes to what was encoded") {
   REQUIRE(decoded[1].blobs == packs[1].blobs);
 }
 
-TEST_CASE("blob index: finds all of many blobs, with at most 60 bytes each") {
+TEST_CASE("blob table: finds all of many blobs, with at most 60 bytes each") {
   SeededRandom random;
-  BlobIndex index;
+  BlobTable table;
   std::vector<PackContents> packs;
   for (int i = 0; i < 300; ++i) {
     packs.push_back(RandomPack(random, 350));
-    index.Add(packs.back());
-    index.Add(packs.back());  // the same pack in two index files counts once
+    table.Add(packs.back());
+    table.Add(packs.back());  // the same pack in two index files counts once
   }
 
-  REQUIRE(index.size() == 105'000);
-  REQUIRE(index.memory() <= 60 * index.size());
+  REQUIRE(table.size() == 105'000);
+  REQUIRE(table.memory() <= 60 * table.size());
   for (const PackContents& pack : packs) {
     for (const PackContents::Blob& blob : pack.blobs) {
-      const auto found = index.Find(blob.type, blob.id);
+      const auto found = table.Find(blob.type, blob.id);
       const bool is_right = found && found->pack == pack.id && found->offset == blob.offset &&
                             found->plain_length == blob.plain_length &&
                             found->compressed == blob.compressed;
       if (!is_right) FAIL(blob.id.Hex());
     }
   }
-  REQUIRE_FALSE(index.Find(BlobType::kData, RandomId(random)));
+  REQUIRE_FALSE(table.Find(BlobType::kData, RandomId(random)));
 }
 
-TEST_CASE("blob index: a blob in two packs has two locations") {
+TEST_CASE("blob table: a blob in two packs has two locations") {
   SeededRandom random;
-  BlobIndex index;
+  BlobTable table;
   PackContents one = RandomPack(random, 3);
   PackContents two = one;
   two.id = RandomId(random);
-  index.Add(one);
-  index.Add(two);
+  table.Add(one);
+  table.Add(two);
 
-  REQUIRE(index.FindAll(one.blobs[1].type, one.blobs[1].id).size() == 2);
+  REQUIRE(table.FindAll(one.blobs[1].type, one.blobs[1].id).size() == 2);
   std::size_t count = 0;
-  Unwrap(index.ForEach([&](BlobType, const Id&, const BlobLocation&) -> Result<void> {
-    ++count;
-    return {};
-  }));
+  table.ForEach([&](BlobType, const Id&, const BlobLocation&) { ++count; });
   REQUIRE(count == 6);
 }
 

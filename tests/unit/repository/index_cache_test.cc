@@ -42,7 +42,7 @@ PackContents PackOf(SeededRandom& random, std::size_t blobs) {
 struct CacheFixture {
   CacheFixture() {
     for (int i = 0; i < 30; ++i) packs.push_back(PackOf(random, 334));
-    for (const PackContents& pack : packs) index.Add(pack);
+    for (const PackContents& pack : packs) table.Add(pack);
     for (int i = 0; i < 3; ++i) {
       Id file;
       random.Fill(file.bytes);
@@ -66,15 +66,15 @@ struct CacheFixture {
   WallTime now = SystemClock().Now();
   std::vector<PackContents> packs;
   std::set<Id> files;
-  BlobIndex index;
+  BlobTable table;
 };
 
-void RequireSame(const BlobIndex& index, const std::vector<PackContents>& packs) {
+void RequireSame(const BlobTable& table, const std::vector<PackContents>& packs) {
   std::size_t count = 0;
   for (const PackContents& pack : packs) {
     count += pack.blobs.size();
     for (const PackContents::Blob& blob : pack.blobs) {
-      const auto found = index.Find(blob.type, blob.id);
+      const auto found = table.Find(blob.type, blob.id);
       const bool is_right = found && found->pack == pack.id && found->offset == blob.offset &&
                             found->length == blob.length &&
                             found->plain_length == blob.plain_length &&
@@ -82,42 +82,42 @@ void RequireSame(const BlobIndex& index, const std::vector<PackContents>& packs)
       if (!is_right) FAIL(blob.id.Hex());
     }
   }
-  REQUIRE(index.size() == count);
+  REQUIRE(table.size() == count);
 }
 
 TEST_CASE("index cache: a saved index loads unchanged, and can grow") {
   CacheFixture fixture;
   REQUIRE_FALSE(fixture.Loads());
-  REQUIRE(Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now)));
+  REQUIRE(Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now)));
 
   auto loaded = fixture.Cache().Load(fixture.files);
 
   REQUIRE(loaded);
   REQUIRE(loaded->files == fixture.files);
-  RequireSame(loaded->index, fixture.packs);
-  REQUIRE(loaded->index.memory() <= 60 * loaded->index.size());
+  RequireSame(loaded->table, fixture.packs);
+  REQUIRE(loaded->table.memory() <= 60 * loaded->table.size());
   for (int i = 0; i < 40; ++i) {
     fixture.packs.push_back(PackOf(fixture.random, 500));
-    loaded->index.Add(fixture.packs.back());
-    loaded->index.Add(fixture.packs.front());  // already present
+    loaded->table.Add(fixture.packs.back());
+    loaded->table.Add(fixture.packs.front());  // already present
   }
-  RequireSame(loaded->index, fixture.packs);
+  RequireSame(loaded->table, fixture.packs);
 }
 
 TEST_CASE("index cache: an empty index can be cached") {
   CacheFixture fixture;
-  REQUIRE(Unwrap(fixture.Cache().Save(BlobIndex(), {}, fixture.now)));
+  REQUIRE(Unwrap(fixture.Cache().Save(BlobTable(), {}, fixture.now)));
 
   auto loaded = fixture.Cache().Load(fixture.files);
 
   REQUIRE(loaded);
   REQUIRE(loaded->files.empty());
-  REQUIRE_FALSE(loaded->index.Find(BlobType::kData, Id{}));
+  REQUIRE_FALSE(loaded->table.Find(BlobType::kData, Id{}));
 }
 
 TEST_CASE("index cache: damage anywhere invalidates it") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   const Bytes good = fixture.Content();
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < 400; ++i) places.push_back(i);  // header, file ids, first packs
@@ -146,9 +146,9 @@ TEST_CASE("index cache: damage anywhere invalidates it") {
 
 TEST_CASE("index cache: pieces of another cache or in another order are rejected") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   const Bytes one = fixture.Content();
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   const Bytes two = fixture.Content();
   REQUIRE(one.size() == two.size());
   // The last pieces are of 4096, 4096 and 1828 entries.
@@ -171,7 +171,7 @@ TEST_CASE("index cache: pieces of another cache or in another order are rejected
 
 TEST_CASE("index cache: rejected if one of its index files is gone") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   std::set<Id> more = fixture.files;
   more.insert(Id{});
   std::set<Id> less = fixture.files;
@@ -183,7 +183,7 @@ TEST_CASE("index cache: rejected if one of its index files is gone") {
 
 TEST_CASE("index cache: bound to one repository and one key") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
 
   REQUIRE_FALSE(fixture.Cache(crypto::SealKey::Generate(fixture.random)).Load(fixture.files));
   const std::string other(64, 'b');
@@ -194,7 +194,7 @@ TEST_CASE("index cache: bound to one repository and one key") {
 
 TEST_CASE("index cache: a foreign object in its place is not an error") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   const std::string aside = fixture.place.path() + "/aside";
   std::filesystem::rename(fixture.path, aside);
 
@@ -207,18 +207,18 @@ TEST_CASE("index cache: a foreign object in its place is not an error") {
 
 TEST_CASE("index cache: written by one process at a time, over the remains of a crash") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   std::filesystem::remove(fixture.path);
   const std::string fresh = fixture.path + ".new";
   Unwrap(WriteFileAtomic(fresh, Bytes(5'000'000, 7), 0600));
   {
     const Fd other = Unwrap(OpenFile(fresh, O_WRONLY));
     REQUIRE(::flock(other.get(), LOCK_EX) == 0);
-    REQUIRE_FALSE(Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now)));
+    REQUIRE_FALSE(Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now)));
   }
   REQUIRE_FALSE(fixture.Loads());
 
-  REQUIRE(Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now)));
+  REQUIRE(Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now)));
 
   REQUIRE(fixture.Loads());
   REQUIRE_FALSE(std::filesystem::exists(fresh));
@@ -230,19 +230,19 @@ TEST_CASE("index cache: its directory is not written through a symlink") {
   std::filesystem::create_directory(elsewhere);
   std::filesystem::create_symlink(elsewhere, fixture.directory);
 
-  REQUIRE_FAILS(fixture.Cache().Save(fixture.index, fixture.files, fixture.now),
+  REQUIRE_FAILS(fixture.Cache().Save(fixture.table, fixture.files, fixture.now),
                 ErrorCode::kNotFound, "cache");
   REQUIRE(std::filesystem::is_empty(elsewhere));
 }
 
 TEST_CASE("index cache: unused caches are removed after a month") {
   CacheFixture fixture;
-  Unwrap(fixture.Cache().Save(fixture.index, fixture.files, fixture.now));
+  Unwrap(fixture.Cache().Save(fixture.table, fixture.files, fixture.now));
   IndexCache other(fixture.directory, std::string(64, 'b'), fixture.master, fixture.random);
 
-  Unwrap(other.Save(fixture.index, fixture.files, fixture.now + std::chrono::hours(24 * 29)));
+  Unwrap(other.Save(fixture.table, fixture.files, fixture.now + std::chrono::hours(24 * 29)));
   REQUIRE(fixture.Loads());
-  Unwrap(other.Save(fixture.index, fixture.files, fixture.now + std::chrono::hours(24 * 31)));
+  Unwrap(other.Save(fixture.table, fixture.files, fixture.now + std::chrono::hours(24 * 31)));
   REQUIRE_FALSE(fixture.Loads());
 }
 
@@ -253,7 +253,7 @@ TEST_CASE("index cache: worthwhile for many blobs or many files") {
   REQUIRE(cache.Pays(32, 1));
   REQUIRE(cache.Pays(1, 100'000));
 
-  Unwrap(cache.Save(fixture.index, fixture.files, fixture.now));  // 3 files, 10,020 blobs
+  Unwrap(cache.Save(fixture.table, fixture.files, fixture.now));  // 3 files, 10,020 blobs
 
   REQUIRE_FALSE(cache.Pays(3, 10'020));
   REQUIRE_FALSE(cache.Pays(34, 110'019));
@@ -276,8 +276,7 @@ struct CountingStorage final : public Storage {
     return below.Get(name, range);
   }
   Result<FileInfo> Stat(const FileName& name) override { return below.Stat(name); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     return below.List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return below.Remove(name); }
@@ -290,9 +289,9 @@ struct CountingStorage final : public Storage {
 struct CachedRepository {
   CachedRepository() {
     auto repository = Open();
-    Unwrap(repository->LoadIndexWithCache({}));
+    Unwrap(repository->index().LoadWithCache({}));
     for (int i = 0; i < 40; ++i) AddPack(*repository);
-    Unwrap(repository->SaveIndexCache());
+    Unwrap(repository->index().SaveCache());
     reads = 0;
   }
   std::unique_ptr<Repository> Open() {
@@ -302,11 +301,11 @@ struct CachedRepository {
   }
   Id AddPack(Repository& repository) {
     packs.push_back(PackOf(fixture.random, 20));
-    return Unwrap(repository.SaveIndex({&packs.back(), 1}));
+    return Unwrap(repository.index().Save({&packs.back(), 1}));
   }
   bool Knows(Repository& repository, const PackContents& pack) {
     return std::ranges::all_of(pack.blobs, [&](const PackContents::Blob& blob) {
-      const auto found = repository.Find(blob.type, blob.id);
+      const auto found = repository.index().Find(blob.type, blob.id);
       return found && found->pack == pack.id;
     });
   }
@@ -322,18 +321,18 @@ TEST_CASE("repository: loads its index from the cache and reads only new index f
   Id added;
   {
     auto writer = cached.Open();
-    Unwrap(writer->LoadIndexWithCache({}));
+    Unwrap(writer->index().LoadWithCache({}));
     added = cached.AddPack(*writer);
   }
   REQUIRE(cached.reads == 0);
 
   auto repository = cached.Open();
-  REQUIRE_OK(repository->LoadIndexWithCache({}));
+  REQUIRE_OK(repository->index().LoadWithCache({}));
 
   REQUIRE(cached.reads == 1);
-  REQUIRE(repository->BlobCount() == 41 * 20);
+  REQUIRE(repository->index().BlobCount() == 41 * 20);
   for (const PackContents& pack : cached.packs) REQUIRE(cached.Knows(*repository, pack));
-  REQUIRE_OK(repository->LoadIndexWithCache({}));
+  REQUIRE_OK(repository->index().LoadWithCache({}));
   REQUIRE(cached.reads == 1);
 }
 
@@ -341,17 +340,17 @@ TEST_CASE("repository: without the cache every index file is read") {
   CachedRepository cached;
   auto repository = cached.Open();
 
-  REQUIRE_OK(repository->LoadIndex({}));
+  REQUIRE_OK(repository->index().Load({}));
   REQUIRE(cached.reads == 40);
 
   auto other = cached.Open();
-  REQUIRE_OK(other->LoadIndexWithCache({}));
+  REQUIRE_OK(other->index().LoadWithCache({}));
   REQUIRE(cached.reads == 40);
-  REQUIRE_OK(other->LoadIndex({}));
+  REQUIRE_OK(other->index().Load({}));
   REQUIRE(cached.reads == 80);
-  REQUIRE_OK(other->LoadIndex({}));
+  REQUIRE_OK(other->index().Load({}));
   REQUIRE(cached.reads == 80);
-  REQUIRE(other->BlobCount() == 40 * 20);
+  REQUIRE(other->index().BlobCount() == 40 * 20);
 }
 
 TEST_CASE("repository: a cache that lists a missing index file is not used") {
@@ -364,15 +363,15 @@ TEST_CASE("repository: a cache that lists a missing index file is not used") {
   Unwrap(cached.fixture.storage.Remove(last));
 
   auto repository = cached.Open();
-  REQUIRE_OK(repository->LoadIndexWithCache({}));
+  REQUIRE_OK(repository->index().LoadWithCache({}));
 
   REQUIRE(cached.reads == 39);
-  REQUIRE(repository->BlobCount() == 39 * 20);
-  REQUIRE_OK(repository->SaveIndexCache());  // worth rewriting
+  REQUIRE(repository->index().BlobCount() == 39 * 20);
+  REQUIRE_OK(repository->index().SaveCache());  // worth rewriting
   auto next = cached.Open();
-  REQUIRE_OK(next->LoadIndexWithCache({}));
+  REQUIRE_OK(next->index().LoadWithCache({}));
   REQUIRE(cached.reads == 39);
-  REQUIRE(next->BlobCount() == 39 * 20);
+  REQUIRE(next->index().BlobCount() == 39 * 20);
 }
 
 TEST_CASE("repository: a damaged cache is ignored and replaced") {
@@ -383,12 +382,12 @@ TEST_CASE("repository: a damaged cache is ignored and replaced") {
   Unwrap(WriteFileAtomic(path, content, 0600));
 
   auto repository = cached.Open();
-  REQUIRE_OK(repository->LoadIndexWithCache({}));
+  REQUIRE_OK(repository->index().LoadWithCache({}));
   REQUIRE(cached.reads == 40);
-  REQUIRE(repository->BlobCount() == 40 * 20);
-  REQUIRE_OK(repository->SaveIndexCache());
+  REQUIRE(repository->index().BlobCount() == 40 * 20);
+  REQUIRE_OK(repository->index().SaveCache());
   auto next = cached.Open();
-  REQUIRE_OK(next->LoadIndexWithCache({}));
+  REQUIRE_OK(next->index().LoadWithCache({}));
   REQUIRE(cached.reads == 40);
 }
 
@@ -398,9 +397,9 @@ TEST_CASE("repository: a cache that cannot be written is reported, and does no h
   Unwrap(WriteFileAtomic(cached.place.path() + "/cache", {}, 0600));
 
   auto repository = cached.Open();
-  REQUIRE_OK(repository->LoadIndexWithCache({}));
-  REQUIRE(repository->BlobCount() == 40 * 20);
-  REQUIRE_FAILS(repository->SaveIndexCache(), ErrorCode::kNotFound,
+  REQUIRE_OK(repository->index().LoadWithCache({}));
+  REQUIRE(repository->index().BlobCount() == 40 * 20);
+  REQUIRE_FAILS(repository->index().SaveCache(), ErrorCode::kNotFound,
                 "keep the index for the next run");
 }
 

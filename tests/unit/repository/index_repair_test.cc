@@ -43,7 +43,7 @@ struct RepairFixture : RepositoryFixture {
   }
   std::vector<PackContents> Decoded(const FileName& index) {
     std::vector<PackContents> packs;
-    const Bytes json = Unwrap(Bare()->LoadSealed(FileKind::kIndex, Unwrap(ParseId(index.name))));
+    const Bytes json = Unwrap(Bare()->files().Load(FileKind::kIndex, Unwrap(ParseId(index.name))));
     Unwrap(DecodeIndexFile(json, [&](PackContents pack) { packs.push_back(std::move(pack)); }));
     return packs;
   }
@@ -112,8 +112,8 @@ TEST_CASE("index repair: a missing pack is dropped, and a pack split over two fi
   packs.push_back(first);
   packs.push_back(gone);
   auto repository = fixture.Bare();
-  Unwrap(repository->SaveIndex(packs));
-  Unwrap(repository->SaveIndex({&rest, 1}));
+  Unwrap(repository->index().Save(packs));
+  Unwrap(repository->index().Save({&rest, 1}));
   Unwrap(fixture.storage.Remove(file));
 
   const IndexRepairReport report = fixture.Repair();
@@ -129,7 +129,7 @@ TEST_CASE("index repair: a wrong entry is found when all packs are read") {
   const FileName file = fixture.Files(FileKind::kIndex)[0];
   std::vector<PackContents> packs = fixture.Decoded(file);
   packs[0].blobs[0].id.bytes[0] ^= 1;
-  Unwrap(fixture.Bare()->SaveIndex(packs));
+  Unwrap(fixture.Bare()->index().Save(packs));
   Unwrap(fixture.storage.Remove(file));
   CHECK_FALSE(fixture.Repair().changed_anything());
   REQUIRE_FALSE(fixture.Check().errors.empty());

@@ -25,7 +25,7 @@ TEST_CASE("keys: another password opens the repository until its key is removed"
 
   auto other = Unwrap(OpenWith(fixture, "second"));
   CHECK(other->config().id == repository->config().id);
-  CHECK(other->key() == added);
+  CHECK(other->keys().file() == added);
   const std::vector<KeyInfo> keys = Unwrap(ListKeys(*repository));
   REQUIRE(keys.size() == 2);
   CHECK(keys[0].is_in_use);
@@ -34,9 +34,10 @@ TEST_CASE("keys: another password opens the repository until its key is removed"
   CHECK(keys[1].host == "away");
   CHECK_FALSE(keys[1].is_in_use);
 
-  REQUIRE_OK(RemoveKey(*repository, added));
+  REQUIRE_OK(RemoveKey(repository->storage(), added));
   REQUIRE_FAILS(OpenWith(fixture, "second"), ErrorCode::kDenied, "password");
-  REQUIRE_FAILS(RemoveKey(*repository, repository->key()), ErrorCode::kDenied, "the only one");
+  REQUIRE_FAILS(RemoveKey(repository->storage(), repository->keys().file()), ErrorCode::kDenied,
+                "the only one");
   REQUIRE_OK(OpenWith(fixture, "correct horse battery staple"));
 }
 

@@ -167,7 +167,7 @@ struct LargePart {
     for (int i = 0; i < kMany; ++i) Unwrap(writer->Add(LongItem("d", i)));
     Unwrap(writer->Add(FileItem("d/zz-last", "content")));
     part = Unwrap(writer->Finish());
-    tree = *Unwrap(Unwrap(LoadDirectory(*repository, part.tree)).Node(0)).subtree;
+    tree = *Unwrap(Unwrap(LoadDirectory(repository->blobs(), part.tree)).Node(0)).subtree;
   }
   RepositoryFixture fixture;
   std::unique_ptr<Repository> repository;
@@ -180,21 +180,21 @@ TEST_CASE("large tree: it is stored as one blob and read in pieces") {
   Repository& repository = *large.repository;
   REQUIRE(large.part.statistics.blobs.tree_blobs == 2);
   REQUIRE(large.part.statistics.blobs.bytes_added > kLargeTreeBytes);
-  REQUIRE(repository.Find(BlobType::kTree, large.tree)->plain_length > kLargeTreeBytes);
+  REQUIRE(repository.index().Find(BlobType::kTree, large.tree)->plain_length > kLargeTreeBytes);
 
   int count = 0;
-  REQUIRE_OK(VisitTreeOf(repository, large.tree,
+  REQUIRE_OK(VisitTreeOf(repository.blobs(), large.tree,
                          [&](const TreeNode& node, std::string_view) -> Result<void> {
                            if (count < kMany && node.name != NameOf(count)) FAIL(node.name);
                            ++count;
                            return {};
                          }));
   REQUIRE(count == kMany + 1);
-  const Bytes blob = Unwrap(repository.LoadBlob(BlobType::kTree, large.tree));
+  const Bytes blob = Unwrap(repository.blobs().Load(BlobType::kTree, large.tree));
   REQUIRE(Unwrap(Directory::Parse(large.tree, blob)).size() == kMany + 1);
-  REQUIRE(Unwrap(LoadDirectory(repository, large.tree)).memory() < blob.size() / 2);
+  REQUIRE(Unwrap(LoadDirectory(repository.blobs(), large.tree)).memory() < blob.size() / 2);
   auto other = large.fixture.Open();  // shows that the blob is in the stored index
-  REQUIRE(other->Find(BlobType::kTree, large.tree));
+  REQUIRE(other->index().Find(BlobType::kTree, large.tree));
 }
 
 TEST_CASE("large tree: an equal tree is not stored again, and a visitor's error ends the visit") {
@@ -208,7 +208,7 @@ TEST_CASE("large tree: an equal tree is not stored again, and a visitor's error 
   REQUIRE(large.fixture.CountFiles(FileKind::kPack) == packs);
 
   int count = 0;
-  REQUIRE_FAILS(VisitTreeOf(*large.repository, large.tree,
+  REQUIRE_FAILS(VisitTreeOf(large.repository->blobs(), large.tree,
                             [&](const TreeNode&, std::string_view) -> Result<void> {
                               if (++count < 3) return {};
                               return Fail(ErrorCode::kNoSpace, "enough");
@@ -219,14 +219,14 @@ TEST_CASE("large tree: an equal tree is not stored again, and a visitor's error 
 
 TEST_CASE("large tree: damage is detected before the first node is visited") {
   LargePart large;
-  const BlobLocation location = *large.repository->Find(BlobType::kTree, large.tree);
+  const BlobLocation location = *large.repository->index().Find(BlobType::kTree, large.tree);
   const FileName pack{FileKind::kPack, location.pack.Hex()};
   Bytes content = Unwrap(large.fixture.storage.Get(pack, {}));
   content[location.offset + location.length - 40] ^= 1;
   Unwrap(large.fixture.storage.Put(pack, content, PutMode::kReplace));
   int count = 0;
   const auto visit = [&]() {
-    return VisitTreeOf(*large.repository, large.tree,
+    return VisitTreeOf(large.repository->blobs(), large.tree,
                        [&](const TreeNode&, std::string_view) -> Result<void> {
                          ++count;
                          return {};
@@ -243,7 +243,7 @@ TEST_CASE("large tree: a rehash stores a damaged tree again, and repairs its sna
   LargePart large;
   const Id old = Unwrap(Compose(*large.repository, {&large.part, 1}, ManifestOf("files", "app"),
                                 ComposeAs(*large.repository)));
-  const BlobLocation location = *large.repository->Find(BlobType::kTree, large.tree);
+  const BlobLocation location = *large.repository->index().Find(BlobType::kTree, large.tree);
   const FileName pack{FileKind::kPack, location.pack.Hex()};
   const bool is_gone = GENERATE(false, true);
   Bytes content = Unwrap(large.fixture.storage.Get(pack, {}));

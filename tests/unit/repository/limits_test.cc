@@ -23,7 +23,7 @@ void AppendHeader(Bytes& pack, crypto::Sealer& sealer, ByteView header) {
 TEST_CASE("limits: a pack header of 16 MiB with 409,000 blobs is read, a larger one is refused") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  crypto::Sealer sealer = repository->NewSealer();
+  crypto::Sealer sealer = repository->keys().NewSealer();
   PackContents pack;
   PackContents::Blob blob;
   blob.compressed = true;
@@ -56,7 +56,7 @@ TEST_CASE("limits: a pack header of 16 MiB with 409,000 blobs is read, a larger 
 TEST_CASE("limits: a pack of 128 MiB with blobs of 8 MiB is read and checked") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  crypto::Sealer sealer = repository->NewSealer();
+  crypto::Sealer sealer = repository->keys().NewSealer();
   constexpr std::size_t kBlobs = 16;
   PackContents pack;
   Bytes file;
@@ -78,10 +78,10 @@ TEST_CASE("limits: a pack of 128 MiB with blobs of 8 MiB is read and checked") {
   pack.id = {crypto::Sha256Of(file)};
   Unwrap(fixture.storage.Put({FileKind::kPack, pack.id.Hex()}, file, PutMode::kReplace));
   file = {};
-  Unwrap(repository->SaveIndex({&pack, 1}));
+  Unwrap(repository->index().Save({&pack, 1}));
 
   auto other = fixture.Open();
-  const Bytes last = Unwrap(other->LoadBlob(BlobType::kData, pack.blobs.back().id));
+  const Bytes last = Unwrap(other->blobs().Load(BlobType::kData, pack.blobs.back().id));
   CHECK(last.size() == 8U << 20);
   CHECK(last[kBlobs - 1] == 1);
   Progress progress;

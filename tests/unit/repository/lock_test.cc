@@ -43,7 +43,7 @@ struct LockFixture : RepositoryFixture {
   }
   Id PutLock(bool exclusive, LockHolder holder, std::chrono::minutes age = {}) {
     const LockRecord record{clock.Now() - age, exclusive, std::move(holder)};
-    return Unwrap(repository->SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+    return Unwrap(repository->files().Save(FileKind::kLock, AsBytes(EncodeLock(record))));
   }
   bool Exists(const Id& id) { return storage.Stat({FileKind::kLock, id.Hex()}).has_value(); }
 
@@ -232,7 +232,7 @@ TEST_CASE("lock: stale locks are removed, those that may be held stay") {
 
   CHECK(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 0);
   CHECK(fixture.CountFiles(FileKind::kLock) == 2);
-  CHECK(Unwrap(RemoveAllLocks(*fixture.repository)) == 2);
+  CHECK(Unwrap(RemoveAllLocks(fixture.repository->storage())) == 2);
 }
 
 TEST_CASE("lock: is refreshed every five minutes by a new file") {

@@ -37,12 +37,11 @@ struct Mending : RepositoryFixture {
     auto repository = Open();
     std::optional<Id> pack;
     std::uint32_t middle = 0;
-    Unwrap(repository->ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
-      if (type != BlobType::kData || location.length < 100'000) return Result<void>();
+    repository->index().ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+      if (type != BlobType::kData || location.length < 100'000) return;
       if (!pack || location.pack != *pack) pack = location.pack;
       middle = location.offset + 50;
-      return Result<void>();
-    }));
+    });
     const FileName name{FileKind::kPack, pack->Hex()};
     Bytes content = Unwrap(storage.Get(name, {}));
     Unwrap(storage.Remove(name));

@@ -10,7 +10,7 @@ namespace {
 using namespace holdfast::testing;
 
 Directory DirectoryOf(Repository& repository, const Id& tree) {
-  return Unwrap(Directory::Parse(tree, Unwrap(repository.LoadBlob(BlobType::kTree, tree))));
+  return Unwrap(Directory::Parse(tree, Unwrap(repository.blobs().Load(BlobType::kTree, tree))));
 }
 
 TreeNode NodeOf(Repository& repository, const Id& tree, std::string_view name) {
@@ -36,7 +36,7 @@ TEST_CASE("part writer: items become trees, with siblings in any order") {
   CHECK(a.size() == 3);
   TreeNode z = Unwrap(a.Node(2));
   CHECK(z.attributes.size == 3);
-  CHECK(Unwrap(repository->LoadBlob(BlobType::kData, z.content.at(0))) == ToBytes("zed"));
+  CHECK(Unwrap(repository->blobs().Load(BlobType::kData, z.content.at(0))) == ToBytes("zed"));
   CHECK(Unwrap(a.Node(1)).content.empty());
   CHECK(Unwrap(a.Node(0)).attributes.link_target == "../b");
   CHECK(part.statistics.items == 6);
@@ -53,7 +53,8 @@ TEST_CASE("part writer: no items make an empty tree") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   Part part = WritePart(*repository, {});
-  CHECK(Unwrap(repository->LoadBlob(BlobType::kTree, part.tree)) == ToBytes("{\"nodes\":[]}\n"));
+  CHECK(Unwrap(repository->blobs().Load(BlobType::kTree, part.tree)) ==
+        ToBytes("{\"nodes\":[]}\n"));
 }
 
 TEST_CASE("part writer: missing directories are created, and always the same") {
@@ -130,7 +131,7 @@ TEST_CASE("part writer: content is chunked, stored once, and read back completel
   CHECK(first.content.back() == second.content.back());
   Bytes back;
   for (const Id& id : first.content) {
-    Bytes blob = Unwrap(repository->LoadBlob(BlobType::kData, id));
+    Bytes blob = Unwrap(repository->blobs().Load(BlobType::kData, id));
     back.insert(back.end(), blob.begin(), blob.end());
   }
   CHECK(back == noise);
@@ -212,7 +213,7 @@ TEST_CASE("part writer: reused files and directories are not read again") {
       Items(Previous::Reused("moved", "content", "d/f"), Previous::ReusedDirectory("d", "d")));
 
   TreeNode moved = NodeOf(*previous.repository, part.tree, "moved");
-  CHECK(Unwrap(previous.repository->LoadBlob(BlobType::kData, moved.content.at(0))) ==
+  CHECK(Unwrap(previous.repository->blobs().Load(BlobType::kData, moved.content.at(0))) ==
         ToBytes("content"));
   CHECK(NodeOf(*previous.repository, *NodeOf(*previous.repository, part.tree, "d").subtree, "f")
             .content == moved.content);
@@ -257,20 +258,18 @@ TEST_CASE("part writer: reuse requires every blob to exist") {
   // The data pack and its index entry are gone. The trees are in the index of a later backup.
   auto repository = fixture.Open();
   std::vector<PackContents> trees;
-  REQUIRE_OK(repository->ForEachBlob(
-      [&](BlobType type, const Id& each, const BlobLocation& at) -> Result<void> {
-        if (type == BlobType::kTree) {
-          trees.push_back(
-              {at.pack, {{each, type, at.offset, at.length, at.plain_length, at.compressed}}});
-        }
-        return {};
-      }));
+  repository->index().ForEachBlob([&](BlobType type, const Id& each, const BlobLocation& at) {
+    if (type == BlobType::kTree) {
+      trees.push_back(
+          {at.pack, {{each, type, at.offset, at.length, at.plain_length, at.compressed}}});
+    }
+  });
   std::vector<FileName> old;
   REQUIRE_OK(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
     old.push_back(file.name);
     return {};
   }));
-  Unwrap(repository->SaveIndex(trees));
+  Unwrap(repository->index().Save(trees));
   for (const FileName& name : old) REQUIRE_OK(fixture.storage.Remove(name));
   auto damaged = fixture.Open();
   auto previous = Unwrap(OpenSnapshot(*damaged, [&] {
@@ -344,7 +343,7 @@ TEST_CASE("part writer: Holdfast's own file is at the top, and is not an item") 
 
   TreeNode node = NodeOf(*repository, part.tree, "part.json");
   CHECK(node.attributes.mode == 0600);
-  CHECK(Unwrap(repository->LoadBlob(BlobType::kData, node.content.at(0))) == ToBytes("{}"));
+  CHECK(Unwrap(repository->blobs().Load(BlobType::kData, node.content.at(0))) == ToBytes("{}"));
   CHECK(part.statistics.items == 1);
   CHECK(part.statistics.bytes_processed == 7);
   CHECK(part.statistics.files_new == 1);

@@ -441,7 +441,7 @@ TEST_CASE("prune: a fault in any call loses nothing") {
     Progress progress;
     has_failed = !PruneRepository(*repository, options, progress, {});
 
-    Unwrap(place.Open()->LoadIndex({}));
+    Unwrap(place.Open()->index().Load({}));
     const PruneReport report = place.Run(options);
     CHECK(report.bytes_left_unneeded == 0);
     place.RequireSound(1);

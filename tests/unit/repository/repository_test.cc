@@ -65,8 +65,8 @@ TEST_CASE(
   RepositoryFixture fixture;
   RepositoryFixture other(2);
 
-  REQUIRE(fixture.Open()->chunker_key() == fixture.Open()->chunker_key());
-  REQUIRE(fixture.Open()->chunker_key() != other.Open()->chunker_key());
+  REQUIRE(fixture.Open()->keys().chunker_key() == fixture.Open()->keys().chunker_key());
+  REQUIRE(fixture.Open()->keys().chunker_key() != other.Open()->keys().chunker_key());
 }
 
 TEST_CASE("repository: a second init is refused") {
@@ -214,7 +214,7 @@ TEST_CASE("repository: an altered, truncated or oversized config is corrupt") {
 TEST_CASE("repository: other format versions are refused with a hint") {
   RepositoryFixture fixture;
   const std::string id(64, 'a');
-  auto sealer = fixture.Open()->NewSealer();
+  auto sealer = fixture.Open()->keys().NewSealer();
   const auto open_with = [&](const std::string& json) {
     Overwrite(fixture, kConfigName, sealer.Seal(AsBytes(json)));
     return TryOpen(fixture, fixture.password);
@@ -234,29 +234,29 @@ TEST_CASE("repository: sealed files are read back, and any damage is detected") 
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string json = "{\"a\":\"" + std::string(10'000, 'b') + "\"}";
-  const Id id = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  const Id id = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
   const FileName name{FileKind::kSnapshot, id.Hex()};
-  REQUIRE(Unwrap(repository->LoadSealed(FileKind::kSnapshot, id)) == ToBytes(json));
-  REQUIRE(Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json))) != id);
-  REQUIRE_FAILS(repository->LoadSealed(FileKind::kIndex, id), ErrorCode::kNotFound, "index/");
+  REQUIRE(Unwrap(repository->files().Load(FileKind::kSnapshot, id)) == ToBytes(json));
+  REQUIRE(Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json))) != id);
+  REQUIRE_FAILS(repository->files().Load(FileKind::kIndex, id), ErrorCode::kNotFound, "index/");
 
   Bytes damaged = Unwrap(fixture.storage.Get(name, {}));
   damaged.back() ^= 1;
   Overwrite(fixture, name, damaged);
-  REQUIRE_FAILS(repository->LoadSealed(FileKind::kSnapshot, id), ErrorCode::kCorrupt, name.name);
+  REQUIRE_FAILS(repository->files().Load(FileKind::kSnapshot, id), ErrorCode::kCorrupt, name.name);
 }
 
 TEST_CASE("repository: sealed files may be plain JSON, otherwise only zstd") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto sealer = repository->NewSealer();
+  auto sealer = repository->keys().NewSealer();
   const auto store = [&](std::string_view plaintext) {
-    return Unwrap(repository->StoreSealed(FileKind::kSnapshot, sealer.Seal(AsBytes(plaintext))));
+    return Unwrap(repository->files().Store(FileKind::kSnapshot, sealer.Seal(AsBytes(plaintext))));
   };
 
-  REQUIRE(Unwrap(repository->LoadSealed(FileKind::kSnapshot, store("{}"))) == ToBytes("{}"));
+  REQUIRE(Unwrap(repository->files().Load(FileKind::kSnapshot, store("{}"))) == ToBytes("{}"));
   for (std::string_view bad : {"", "\x01{}", "\x02garbage", "\x02"}) {
-    REQUIRE_FAILS(repository->LoadSealed(FileKind::kSnapshot, store(bad)), ErrorCode::kCorrupt,
+    REQUIRE_FAILS(repository->files().Load(FileKind::kSnapshot, store(bad)), ErrorCode::kCorrupt,
                   "snapshots/");
   }
 }
@@ -279,25 +279,25 @@ TEST_CASE("repository: index files with hostile content are corrupt, and named")
       blob(R"(,"type":"blob","offset":0,"length":100)"),
       blob(R"(,"type":"data","offset":-1,"length":100)"),
       blob(R"(,"type":"data","offset":"0","length":100)"));
-  const Id index = Unwrap(repository->SaveSealed(FileKind::kIndex, AsBytes(json)));
+  const Id index = Unwrap(repository->files().Save(FileKind::kIndex, AsBytes(json)));
 
-  REQUIRE_FAILS(repository->LoadIndex({}), ErrorCode::kCorrupt, "index/" + index.Hex());
+  REQUIRE_FAILS(repository->index().Load({}), ErrorCode::kCorrupt, "index/" + index.Hex());
 }
 
 TEST_CASE("repository: unknown fields of an index are ignored") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string id(64, 'a');
-  Unwrap(repository->SaveSealed(
+  Unwrap(repository->files().Save(
       FileKind::kIndex,
       AsBytes(R"({"supersedes":["x"],"packs":[{"time":null,"id":")" + id +
               R"(","blobs":[{"z":{"y":[{}]},"type":"tree","uncompressed_length":70,"offset":3,)" +
               R"("length":90,"id":")" + id + R"("}]},{"id":")" + id +
               R"(","blobs":null}],"q":1.5})")));
 
-  REQUIRE_OK(repository->LoadIndex({}));
+  REQUIRE_OK(repository->index().Load({}));
 
-  const auto location = repository->Find(BlobType::kTree, Unwrap(ParseId(id)));
+  const auto location = repository->index().Find(BlobType::kTree, Unwrap(ParseId(id)));
   REQUIRE(location);
   REQUIRE(location->offset == 3);
   REQUIRE(location->plain_length == 70);
@@ -311,23 +311,23 @@ TEST_CASE("repository: the index follows files that others add and remove") {
   auto writer = BlobWriter::Begin(*writer_repository, nullptr);
   const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
   Unwrap(writer->Finish());
-  REQUIRE_FALSE(reader->Find(BlobType::kData, id));
+  REQUIRE_FALSE(reader->index().Find(BlobType::kData, id));
 
-  REQUIRE_OK(reader->LoadIndex({}));
-  REQUIRE(reader->Find(BlobType::kData, id));
+  REQUIRE_OK(reader->index().Load({}));
+  REQUIRE(reader->index().Find(BlobType::kData, id));
   Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kIndex)));
-  REQUIRE_OK(reader->LoadIndex({}));
-  REQUIRE_FALSE(reader->Find(BlobType::kData, id));
+  REQUIRE_OK(reader->index().Load({}));
+  REQUIRE_FALSE(reader->index().Find(BlobType::kData, id));
 }
 
 TEST_CASE("repository: loading the index can be stopped") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  Unwrap(repository->SaveSealed(FileKind::kIndex, AsBytes("{\"packs\":[]}")));
+  Unwrap(repository->files().Save(FileKind::kIndex, AsBytes("{\"packs\":[]}")));
   std::stop_source stop;
   stop.request_stop();
 
-  REQUIRE_FAILS(repository->LoadIndex(stop.get_token()), ErrorCode::kCancelled, "index");
+  REQUIRE_FAILS(repository->index().Load(stop.get_token()), ErrorCode::kCancelled, "index");
 }
 
 // One blob in two packs, by writers that do not know each other.
@@ -339,7 +339,7 @@ struct TwoCopies : RepositoryFixture {
       auto writer = BlobWriter::Begin(*repository, nullptr);
       id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
       Unwrap(writer->Finish());
-      packs.push_back({FileKind::kPack, repository->Find(BlobType::kData, id)->pack.Hex()});
+      packs.push_back({FileKind::kPack, repository->index().Find(BlobType::kData, id)->pack.Hex()});
     }
   }
   void Damage(const FileName& pack) {
@@ -356,11 +356,11 @@ TEST_CASE("repository: damage in a pack is detected, and another copy of the blo
   auto reader = fixture.Open();
 
   fixture.Damage(fixture.packs[0]);
-  REQUIRE(Unwrap(reader->LoadBlob(BlobType::kData, fixture.id)) == ToBytes("precious"));
+  REQUIRE(Unwrap(reader->blobs().Load(BlobType::kData, fixture.id)) == ToBytes("precious"));
   fixture.Damage(fixture.packs[1]);
-  REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, fixture.id), ErrorCode::kCorrupt, "data/");
+  REQUIRE_FAILS(reader->blobs().Load(BlobType::kData, fixture.id), ErrorCode::kCorrupt, "data/");
 
-  REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, fixture.id), ErrorCode::kNotFound, "check");
+  REQUIRE_FAILS(reader->blobs().Load(BlobType::kTree, fixture.id), ErrorCode::kNotFound, "check");
 }
 
 TEST_CASE("repository: a blob with a copy that is currently unreadable is not lost") {
@@ -376,12 +376,13 @@ TEST_CASE("repository: a blob with a copy that is currently unreadable is not lo
                 .last = call});
   };
   refuse(1);
-  REQUIRE_OK(reader->LoadBlob(BlobType::kData, fixture.id));
+  REQUIRE_OK(reader->blobs().Load(BlobType::kData, fixture.id));
 
   for (const FileName& pack : fixture.packs) fixture.Damage(pack);
   for (std::uint64_t call : {1, 2}) {
     refuse(call);
-    REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, fixture.id), ErrorCode::kUnsupported, "data/");
+    REQUIRE_FAILS(reader->blobs().Load(BlobType::kData, fixture.id), ErrorCode::kUnsupported,
+                  "data/");
   }
 }
 
@@ -393,7 +394,7 @@ TEST_CASE("repository: a missing pack is damage for a reader of its blob") {
   Unwrap(writer->Finish());
   Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kPack)));
 
-  REQUIRE_FAILS(repository->LoadBlob(BlobType::kData, id), ErrorCode::kCorrupt, "data/");
+  REQUIRE_FAILS(repository->blobs().Load(BlobType::kData, id), ErrorCode::kCorrupt, "data/");
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ TEST_CASE("snapshots: are listed by time, and unreadable ones are named") {
   CHECK(Unwrap(ListSnapshots(*repository)).empty());
   for (std::int64_t time : {30, 10, 20}) {
     std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-    Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+    Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
   }
 
   std::vector<SnapshotInfo> snapshots = Unwrap(ListSnapshots(*repository));
@@ -151,7 +151,7 @@ TEST_CASE("snapshots: are listed by time, and unreadable ones are named") {
   CHECK(snapshots[0].time.seconds == 10);
   CHECK(snapshots[2].time.seconds == 30);
 
-  Id bad = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes("{}")));
+  Id bad = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes("{}")));
   REQUIRE_FAILS(ListSnapshots(*repository), ErrorCode::kCorrupt, bad.Hex());
   REQUIRE_OK(fixture.storage.Remove({FileKind::kSnapshot, bad.Hex()}));
   REQUIRE_OK(
@@ -163,7 +163,7 @@ TEST_CASE("snapshots: a damaged snapshot does not hide the others") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), 10, "files", "app", "n1"), {});
-  const Id good = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  const Id good = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
   const Id bad{crypto::Sha256Of(AsBytes("bad"))};
   REQUIRE_OK(
       fixture.storage.Put({FileKind::kSnapshot, bad.Hex()}, AsBytes("x"), PutMode::kReplace));
@@ -184,7 +184,7 @@ struct TwoSnapshots : RepositoryFixture {
     for (std::int64_t time : {10, 20}) {
       const std::string json =
           EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-      Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+      Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
     }
   }
   // Fails the next read of a snapshot.

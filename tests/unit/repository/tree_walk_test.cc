@@ -16,15 +16,15 @@ struct WalkFixture : RepositoryFixture {
   template <typename... Some>
   SnapshotInfo Save(Some... items) {
     const Id id = Unwrap(TryWriteSnapshot(*repository, Items(std::move(items)...)));
-    Unwrap(repository->LoadIndex({}));
-    return Unwrap(LoadSnapshot(*repository, id));
+    Unwrap(repository->index().Load({}));
+    return Unwrap(LoadSnapshot(repository->files(), id));
   }
   std::vector<std::string> Diff(const SnapshotInfo& first, const SnapshotInfo& second,
                                 bool with_attributes = false) {
     std::vector<std::string> lines;
     const TreeNode one = Unwrap(FindNode(*repository, first, "data"));
     const TreeNode two = Unwrap(FindNode(*repository, second, "data"));
-    counts = Unwrap(DiffTrees(*repository, *one.subtree, *two.subtree, with_attributes,
+    counts = Unwrap(DiffTrees(repository->blobs(), *one.subtree, *two.subtree, with_attributes,
                               [&](const TreeChange& change) -> Result<void> {
                                 lines.push_back(std::string(change.change) + " " + change.path);
                                 return {};
@@ -33,7 +33,7 @@ struct WalkFixture : RepositoryFixture {
     return lines;
   }
   TreeStats Count(StatsMode mode, const std::vector<SnapshotInfo>& snapshots) {
-    StatsCounter counter(*repository, mode);
+    StatsCounter counter(repository->blobs(), mode);
     for (const SnapshotInfo& snapshot : snapshots) REQUIRE_OK(counter.Add(snapshot, {}));
     return counter.stats();
   }
@@ -60,18 +60,18 @@ TEST_CASE("tree walk: a directory comes before its entries, sorted by name") {
       fixture.Save(FileItem("data/b/x", "1"), FileItem("data/a", "2"), FileItem("data/c/y/z", "3"));
   const TreeNode top = Unwrap(FindNode(*fixture.repository, snapshot, "/data/"));
   Collect all;
-  REQUIRE_OK(WalkTree(*fixture.repository, *top.subtree, "data", all, {}));
+  REQUIRE_OK(WalkTree(fixture.repository->blobs(), *top.subtree, "data", all, {}));
   CHECK(all.seen == std::vector<std::string>{"data/a", "data/b", "data/b/x", "<", "data/c",
                                              "data/c/y", "data/c/y/z", "<", "<", "<"});
 
   Collect some;
   some.skip = "c";
-  REQUIRE_OK(WalkTree(*fixture.repository, *top.subtree, "", some, {}));
+  REQUIRE_OK(WalkTree(fixture.repository->blobs(), *top.subtree, "", some, {}));
   CHECK(some.seen == std::vector<std::string>{"a", "b", "b/x", "<", "c", "<"});
 
   Collect stopped;
   stopped.stop_at = "b";
-  REQUIRE_FAILS(WalkTree(*fixture.repository, *top.subtree, "", stopped, {}),
+  REQUIRE_FAILS(WalkTree(fixture.repository->blobs(), *top.subtree, "", stopped, {}),
                 ErrorCode::kUnavailable, "enough");
   REQUIRE_FAILS(FindNode(*fixture.repository, snapshot, "data/d"), ErrorCode::kNotFound, "data/d");
 }
@@ -87,8 +87,8 @@ TEST_CASE("tree walk: a missing directory is named") {
   }));
   for (const FileName& pack : packs) Unwrap(fixture.storage.Remove(pack));
   Collect all;
-  REQUIRE_FAILS(WalkTree(*fixture.repository, *top.subtree, "data", all, {}), ErrorCode::kCorrupt,
-                "read directory \"data\"");
+  REQUIRE_FAILS(WalkTree(fixture.repository->blobs(), *top.subtree, "data", all, {}),
+                ErrorCode::kCorrupt, "read directory \"data\"");
 }
 
 TEST_CASE("tree diff: added, removed and changed entries") {

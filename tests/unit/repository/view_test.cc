@@ -145,7 +145,7 @@ Id ForeignSnapshot(Repository& repository, const std::string& nodes) {
   Unwrap(writer->Finish());
   std::string json =
       R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
-  return Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  return Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
 }
 
 const std::string kFive = HexEncode(crypto::Sha256Of(AsBytes("12345")));
@@ -273,7 +273,7 @@ Id ForgedSnapshot(Repository& repository, const std::string& nodes) {
   const std::string json = fmt::format(
       R"({{"time":"2026-11-21T05:45:28Z","paths":["/files/app"],"tags":["kind:files"],"tree":"{}"}})",
       tree.Hex());
-  return Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  return Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
 }
 
 TEST_CASE("view: a manifest longer than its size is not read completely") {
@@ -287,7 +287,7 @@ TEST_CASE("view: a manifest longer than its size is not read completely") {
   const Id id =
       ForgedSnapshot(*repository, R"({"name":"manifest.json","type":"file","size":5,"content":[)" +
                                       content + "]}");
-  const SnapshotInfo info = Unwrap(LoadSnapshot(*repository, id));
+  const SnapshotInfo info = Unwrap(LoadSnapshot(repository->files(), id));
   REQUIRE_FAILS(OpenSnapshot(*repository, info), ErrorCode::kCorrupt, "manifest.json");
 }
 

@@ -177,8 +177,7 @@ class TornList final : public Storage {
   Result<Bytes> Get(const FileName&, ByteRange) override { return Bytes(); }
   Result<FileInfo> Stat(const FileName& name) override { return FileInfo{name, 0}; }
   Result<void> Remove(const FileName&) override { return {}; }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+  Result<void> List(FileKind kind, const VisitFile& visit) override {
     ++lists;
     for (char digit = 'a'; digit < 'd'; ++digit) {
       HF_TRY(visit({Name(kind, digit), 1}));

@@ -1,4 +1,4 @@
-// The repository's index in memory: where each blob is stored.
+// The table of an index in memory: where each blob is stored. It must not know files or threads.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,12 @@
 
 namespace holdfast::repository {
 
+using VisitBlob = std::function<void(BlobType, const Id&, const BlobLocation&)>;
+
 // At most 60 bytes per blob if packs have 16 blobs or more: 48-byte entries in blocks that never
 // move, and a hash table of 32-bit entry numbers. The owner ensures that there are either only
 // readers or a single writer.
-class BlobIndex {
+class BlobTable {
  public:
   struct Entry {
     Id id;
@@ -31,26 +33,25 @@ class BlobIndex {
   static constexpr std::uint32_t kTreeBit = 1U << 31;
   static constexpr std::size_t kBlockEntries = 1024;
 
-  // Skips blobs that the index already has at the same location.
+  // Skips blobs that the table already has at the same location.
   void Add(const PackContents& pack);
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const;
   // The blob's position in the order of ForEach(); the first one if it has several.
   std::optional<std::uint32_t> NumberOf(BlobType type, const Id& id) const;
   // All locations of one blob.
   std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const;
-  Result<void> ForEach(
-      const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const;
+  void ForEach(const VisitBlob& visit) const;
   std::size_t size() const { return size_; }
   // Memory use in bytes.
   std::size_t memory() const;
 
-  // For exporting the index: the ids of the packs by number, and the entries in the order of the
+  // For exporting: the ids of the packs by number, and the entries in the order of the
   // hash table, up to `entries_max` at a time. Importing them in this order is several times faster
   // than in any other.
   const std::deque<Id>& packs() const { return packs_; }
   Result<void> ForEachEntry(std::size_t entries_max,
                             const std::function<Result<void>(std::span<const Entry>)>& visit) const;
-  // Imports into an empty index: call BeginImport(), then fill each ImportedBlock() once, on any
+  // Imports into an empty table: call BeginImport(), then fill each ImportedBlock() once, on any
   // thread, then call EndImport(), which returns false if an entry is invalid.
   void BeginImport(std::deque<Id> packs, std::size_t count);
   std::span<Entry> ImportedBlock(std::size_t block);

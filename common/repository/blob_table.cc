@@ -1,4 +1,4 @@
-#include "common/repository/blob_index.h"
+#include "common/repository/blob_table.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,7 +8,7 @@
 
 namespace holdfast::repository {
 
-std::uint32_t BlobIndex::PackNumber(const Id& pack) {
+std::uint32_t BlobTable::PackNumber(const Id& pack) {
   const std::size_t hash = IdHash()(pack);
   const auto found =
       pack_slots_.Find(hash, [&](std::uint32_t number) { return packs_[number] == pack; });
@@ -20,7 +20,7 @@ std::uint32_t BlobIndex::PackNumber(const Id& pack) {
   return number;
 }
 
-void BlobIndex::Add(const PackContents& pack) {
+void BlobTable::Add(const PackContents& pack) {
   const std::uint32_t pack_number = PackNumber(pack.id);
   for (const PackContents::Blob& blob : pack.blobs) {
     const std::uint32_t pack_and_type =
@@ -41,7 +41,7 @@ void BlobIndex::Add(const PackContents& pack) {
   }
 }
 
-BlobLocation BlobIndex::LocationOf(const Entry& entry) const {
+BlobLocation BlobTable::LocationOf(const Entry& entry) const {
   BlobLocation location;
   location.pack = packs_[entry.pack & ~kTreeBit];
   location.offset = entry.offset;
@@ -53,20 +53,20 @@ BlobLocation BlobIndex::LocationOf(const Entry& entry) const {
   return location;
 }
 
-std::optional<std::uint32_t> BlobIndex::NumberOf(BlobType type, const Id& id) const {
+std::optional<std::uint32_t> BlobTable::NumberOf(BlobType type, const Id& id) const {
   return slots_.Find(IdHash()(id), [&](std::uint32_t number) {
     const Entry& entry = EntryAt(number);
     return entry.id == id && ((entry.pack & kTreeBit) != 0) == (type == BlobType::kTree);
   });
 }
 
-std::optional<BlobLocation> BlobIndex::Find(BlobType type, const Id& id) const {
+std::optional<BlobLocation> BlobTable::Find(BlobType type, const Id& id) const {
   const std::optional<std::uint32_t> found = NumberOf(type, id);
   if (!found) return std::nullopt;
   return LocationOf(EntryAt(*found));
 }
 
-std::vector<BlobLocation> BlobIndex::FindAll(BlobType type, const Id& id) const {
+std::vector<BlobLocation> BlobTable::FindAll(BlobType type, const Id& id) const {
   std::vector<BlobLocation> locations;
   (void)slots_.Find(IdHash()(id), [&](std::uint32_t number) {  // collects, never matches
     const Entry& entry = EntryAt(number);
@@ -78,17 +78,15 @@ std::vector<BlobLocation> BlobIndex::FindAll(BlobType type, const Id& id) const 
   return locations;
 }
 
-Result<void> BlobIndex::ForEach(
-    const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const {
+void BlobTable::ForEach(const VisitBlob& visit) const {
   for (std::uint32_t number = 0; number < size_; ++number) {
     const Entry& entry = EntryAt(number);
     const BlobType type = (entry.pack & kTreeBit) != 0 ? BlobType::kTree : BlobType::kData;
-    HF_TRY(visit(type, entry.id, LocationOf(entry)));
+    visit(type, entry.id, LocationOf(entry));
   }
-  return {};
 }
 
-Result<void> BlobIndex::ForEachEntry(
+Result<void> BlobTable::ForEachEntry(
     std::size_t entries_max,
     const std::function<Result<void>(std::span<const Entry>)>& visit) const {
   std::vector<Entry> entries;
@@ -104,7 +102,7 @@ Result<void> BlobIndex::ForEachEntry(
   return entries.empty() ? Result<void>{} : visit(entries);
 }
 
-void BlobIndex::BeginImport(std::deque<Id> packs, std::size_t count) {
+void BlobTable::BeginImport(std::deque<Id> packs, std::size_t count) {
   HF_CHECK(size_ == 0 && packs_.empty());
   HF_CHECK(packs.size() < kTreeBit && count < std::numeric_limits<std::uint32_t>::max());
   packs_ = std::move(packs);
@@ -112,14 +110,14 @@ void BlobIndex::BeginImport(std::deque<Id> packs, std::size_t count) {
   blocks_.resize((count + kBlockEntries - 1) / kBlockEntries);
 }
 
-std::span<BlobIndex::Entry> BlobIndex::ImportedBlock(std::size_t block) {
+std::span<BlobTable::Entry> BlobTable::ImportedBlock(std::size_t block) {
   const std::size_t begin = block * kBlockEntries;
   HF_CHECK(begin < size_);
   blocks_[block] = std::make_unique<Entry[]>(kBlockEntries);
   return {blocks_[block].get(), std::min(kBlockEntries, size_ - begin)};
 }
 
-bool BlobIndex::EndImport() {
+bool BlobTable::EndImport() {
   slots_.Reserve(size_);
   for (std::uint32_t number = 0; number < size_; ++number) {
     const Entry& entry = EntryAt(number);
@@ -134,7 +132,7 @@ bool BlobIndex::EndImport() {
   return true;
 }
 
-std::size_t BlobIndex::memory() const {
+std::size_t BlobTable::memory() const {
   return blocks_.size() * kBlockEntries * sizeof(Entry) +
          blocks_.capacity() * sizeof(std::unique_ptr<Entry[]>) +
          packs_.size() * (sizeof(Id) + sizeof(Id*) / (512 / sizeof(Id))) + slots_.memory() +
