@@ -283,6 +283,26 @@ TEST_CASE("backup: a restarted controller continues from its catalog") {
   CHECK(cluster.catalog.snapshots.begin()->second.bytes == 300);
 }
 
+TEST_CASE("backup: an invalid snapshot leaves a run partly done, also after a restart") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.AddAgent("b", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  v1::Report report = fixture.ReportOf("a", OrderKind::kBackup);
+  report.mutable_composed()->set_snapshot(std::string(32, 'a'));
+  report.mutable_composed()->set_invalid(true);
+  fixture.Report("a", report);
+
+  if (GENERATE(false, true)) {
+    fixture.Start();
+    fixture.Hello("b");
+  }
+  fixture.Composed("b", OrderKind::kBackup);
+
+  CHECK(fixture.StateOf(run) == RunState::kPartlyDone);
+}
+
 TEST_CASE("backup: a restarted controller reports no task as lost for two leases") {
   Fixture fixture;
   fixture.AddAgent("a", {Local("files/app")});
