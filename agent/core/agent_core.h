@@ -39,15 +39,15 @@ enum class PlantedBug : std::uint8_t {
 
 // One source of the agent's configuration.
 struct SourceInfo {
-  std::string repository = {};
+  std::string repository;
   std::string topology = "local";
 };
 
 struct Options {
-  std::string version = {};
-  std::string boot_id = {};                        // the kernel's
-  std::map<std::string, SourceInfo> sources = {};  // by "kind/name"
-  std::vector<std::string> repositories = {};
+  std::string version;
+  std::string boot_id;                        // the kernel's
+  std::map<std::string, SourceInfo> sources;  // by "kind/name"
+  std::vector<std::string> repositories;
   std::uint32_t tasks_max = 2;       // saving at the same time
   std::uint32_t other_jobs_max = 4;  // probes, verifications, inventories
   std::int64_t hello_retry_ms = 5'000;
@@ -65,11 +65,11 @@ struct Options {
 
 // State of a task, for inspecting the agent.
 struct TaskStatus {
-  TaskKey key = {};
-  std::string run = {};
-  std::string source = {};
+  TaskKey key;
+  std::string run;
+  std::string source;
   TaskState state = TaskState::kAccepted;
-  std::string phase = {};
+  std::string phase;
 };
 
 class Machine;

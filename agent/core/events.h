@@ -27,7 +27,7 @@ struct Time {
 };
 
 struct TaskKey {
-  Bytes plan_id = {};
+  Bytes plan_id;
   std::uint32_t task = 0;
   bool operator==(const TaskKey&) const = default;
   std::strong_ordering operator<=>(const TaskKey& other) const {
@@ -38,9 +38,9 @@ struct TaskKey {
 
 // As Failure in proto/holdfast/v1/plan.proto.
 struct TaskError {
-  std::string code = {};
-  std::string message = {};
-  std::string hint = {};
+  std::string code;
+  std::string message;
+  std::string hint;
   bool retryable = false;
   // Whether it had any effect. For a compose job: a write of the snapshot was started, so the
   // snapshot may exist despite the error.
@@ -58,19 +58,19 @@ struct TimePassed {};
 struct Connected {};
 // A ControllerMessage, unparsed.
 struct MessageReceived {
-  Bytes message = {};
+  Bytes message;
 };
 
 struct TaskPrepared {
-  TaskKey key = {};
+  TaskKey key;
 };
 struct TaskCut {
-  TaskKey key = {};
+  TaskKey key;
   std::int64_t cut_time_ms = 0;
 };
 struct TaskProgress {
-  TaskKey key = {};
-  std::string phase = {};
+  TaskKey key;
+  std::string phase;
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   std::uint64_t items_total = 0;
@@ -80,40 +80,40 @@ struct TaskProgress {
 // Packs and index are durable; nothing is visible yet. The job has ended, but its repository lock
 // stays held until ReleasePart. `part` is a serialised Part with all fields set.
 struct TaskSaved {
-  TaskKey key = {};
-  Bytes part = {};
+  TaskKey key;
+  Bytes part;
 };
 // A compose job has sealed its snapshot, and waits for WriteSnapshot before writing it.
 struct SnapshotSealed {
-  TaskKey key = {};
-  Bytes snapshot = {};  // 32
-  Bytes sealed = {};
-  Bytes composed = {};  // a serialised Composed
+  TaskKey key;
+  Bytes snapshot;  // 32
+  Bytes sealed;
+  Bytes composed;  // a serialised Composed
 };
 // The snapshot exists. `composed` has `was_there` set if the run already had one; then nothing was
 // written.
 struct TaskComposed {
-  TaskKey key = {};
-  Bytes composed = {};
+  TaskKey key;
+  Bytes composed;
 };
 // End of a probe, verify, inventory or restore. `result` is a serialised ProbeResult, VerifyResult,
 // InventoryResult or Restored.
 struct TaskDone {
-  TaskKey key = {};
-  Bytes result = {};
+  TaskKey key;
+  Bytes result;
 };
 struct TaskFailed {
-  TaskKey key = {};
-  TaskError error = {};
+  TaskKey key;
+  TaskError error;
 };
 // Answer to HoldParts: new locks are held and our dead ones are removed. With an error, a lock
 // could not be taken, and the core retries.
 struct PartsHeld {
-  std::optional<TaskError> error = {};
+  std::optional<TaskError> error;
 };
 // Answer to LoadReports, in ascending order.
 struct ReportsLoaded {
-  std::vector<ReportRecord> reports = {};
+  std::vector<ReportRecord> reports;
 };
 
 }  // namespace event
@@ -128,7 +128,7 @@ namespace action {
 
 // An AgentMessage for the controller. May be lost.
 struct Send {
-  Bytes message = {};
+  Bytes message;
 };
 
 // Locks, opens and prepares the source -> TaskPrepared. The session stays open for Cut and
@@ -136,28 +136,28 @@ struct Send {
 struct StartPrepare {
   // A part of the source that the run already has.
   struct OtherPart {
-    std::string node = {};
-    Bytes tree_id = {};  // 32
+    std::string node;
+    Bytes tree_id;  // 32
   };
-  TaskKey key = {};
-  std::string run = {};
-  std::string source = {};
-  std::string repository = {};
+  TaskKey key;
+  std::string run;
+  std::string source;
+  std::string repository;
   bool data = false;
   bool sharded = false;
   bool rest = false;  // of a sharded source: the shards missing in `others`
-  std::vector<OtherPart> others = {};
+  std::vector<OtherPart> others;
   std::uint32_t round = 0;
-  std::string requester = {};
-  std::string note = {};
+  std::string requester;
+  std::string note;
 };
 // -> TaskCut, immediately.
 struct Cut {
-  TaskKey key = {};
+  TaskKey key;
 };
 // -> TaskProgress..., TaskSaved.
 struct StartSave {
-  TaskKey key = {};
+  TaskKey key;
 };
 // Under its own lock: looks for the run's snapshot of this source. If it is missing, checks that
 // all packs of all parts are in index and storage, and composes the parts or takes `sealed`
@@ -167,66 +167,66 @@ struct StartSave {
 // none of its writes can land any more.
 struct StartCompose {
   struct LackingPart {
-    std::string node = {};
-    std::string reason = {};
+    std::string node;
+    std::string reason;
     bool rest = false;  // of a sharded source: shards that no node saved; `node` is empty
   };
-  TaskKey key = {};
-  std::string run = {};
-  std::string source = {};
-  std::string repository = {};
-  std::string host = {};
-  std::vector<Bytes> parts = {};  // each a serialised Part
-  std::vector<LackingPart> lacking = {};
+  TaskKey key;
+  std::string run;
+  std::string source;
+  std::string repository;
+  std::string host;
+  std::vector<Bytes> parts;  // each a serialised Part
+  std::vector<LackingPart> lacking;
   bool sharded = false;
   bool cut_barrier_met = false;
-  std::string requester = {};
-  std::string note = {};
-  std::optional<SealedRecord> sealed = {};
+  std::string requester;
+  std::string note;
+  std::optional<SealedRecord> sealed;
   std::int64_t write_until_boot_ms = 0;
 };
 struct WriteSnapshot {
-  TaskKey key = {};
+  TaskKey key;
 };
 struct StartProbe {
-  TaskKey key = {};
-  std::vector<std::string> sources = {};  // empty: all
+  TaskKey key;
+  std::vector<std::string> sources;  // empty: all
 };
 struct StartVerify {
-  TaskKey key = {};
-  std::string repository = {};
+  TaskKey key;
+  std::string repository;
   bool read_data = false;
 };
 struct StartInventory {
-  TaskKey key = {};
-  std::string repository = {};
-  std::string after = {};  // snapshot id in hexadecimal; empty: from the first
+  TaskKey key;
+  std::string repository;
+  std::string after;  // snapshot id in hexadecimal; empty: from the first
 };
 // Passes the plan unchanged to the restore helper, which verifies it again. If the policy lets the
 // agent run it, the agent does. `resumed`: after a crash. The helper may have finished already, and
 // then returns the same outcome.
 struct StartRestore {
-  TaskKey key = {};
-  Bytes envelope = {};
-  Bytes fresh = {};  // Envelope of the Fresh that the check used
+  TaskKey key;
+  Bytes envelope;
+  Bytes fresh;  // Envelope of the Fresh that the check used
   bool resumed = false;
 };
 // Stops the job of this key as soon as possible -> TaskFailed with code "cancelled", or the outcome
 // that it already had.
 struct StopTask {
-  TaskKey key = {};
+  TaskKey key;
 };
 
 // After a start: takes a new repository lock for each of these parts, then removes our own dead
 // locks in all configured repositories -> PartsHeld. Sent once before any other job, even without
 // parts, and again after an error.
 struct HoldParts {
-  std::vector<PartRecord> parts = {};
+  std::vector<PartRecord> parts;
 };
 // Releases the repository lock that the part's writer or HoldParts took.
 struct ReleasePart {
-  TaskKey key = {};
-  std::string repository = {};
+  TaskKey key;
+  std::string repository;
 };
 // Loads at most `limit` kept reports, starting at `first` -> ReportsLoaded.
 struct LoadReports {
@@ -235,7 +235,7 @@ struct LoadReports {
 };
 // A message for the log.
 struct Note {
-  std::string text = {};
+  std::string text;
   bool warning = false;
 };
 
@@ -249,8 +249,8 @@ using Action = std::variant<action::Send, action::StartPrepare, action::Cut, act
 
 // Result of a step. First make all `changes` durable atomically, then perform `actions`.
 struct Effects {
-  std::vector<Change> changes = {};
-  std::vector<Action> actions = {};
+  std::vector<Change> changes;
+  std::vector<Action> actions;
 };
 
 }  // namespace holdfast::agent

@@ -37,9 +37,9 @@ struct StepContext {
   const Options options;
   Trust& trust;
   Random& random;
-  Time now = {};
+  Time now;
   Deadlines<Timer> deadlines = {};
-  Effects effects = {};  // of this step so far
+  Effects effects;  // of this step so far
 
   void Put(Change change) { effects.changes.push_back(std::move(change)); }
   void Perform(Action action) { effects.actions.push_back(std::move(action)); }

@@ -28,30 +28,30 @@ enum class Phase : std::uint8_t {
 };
 
 struct Task {
-  TaskKey key = {};
+  TaskKey key;
   Plan* plan = nullptr;  // owned by Plans, which forgets no plan that has tasks
   OrderKind kind = OrderKind::kBackup;
-  std::string run = {};
-  std::string source = {};
-  std::string repository = {};
+  std::string run;
+  std::string source;
+  std::string repository;
   bool saves_data = false;  // the service's state, not only what this member alone has
   bool is_rest = false;     // of a sharded source
   bool composes = false;    // its snapshot, after saving (local sources)
   std::uint32_t round = 0;
   std::uint32_t start_after_ms = 0;
-  std::string host = {};
+  std::string host;
   TaskState state = TaskState::kAccepted;
   Phase phase = Phase::kWaiting;
   bool is_stopping = false;
-  std::string stop_reason = {};  // code of the failure to report: "cancelled" or "timed_out"
+  std::string stop_reason;  // code of the failure to report: "cancelled" or "timed_out"
   bool is_cut_on_order = false;
   bool is_cut_alone = false;
   std::int64_t cut_time_ms = 0;
   std::int64_t start_at_ms = 0;  // boot
   std::int64_t write_until_ms = 0;
   bool is_resumed = false;
-  event::TaskProgress progress = {};
-  ProgressRate rate = {};
+  event::TaskProgress progress;
+  ProgressRate rate;
 };
 
 bool IsRestore(const Task& task);

@@ -14,7 +14,7 @@ namespace holdfast::agent {
 
 // The latest answer to one of our Hellos.
 struct Freshness {
-  Bytes envelope = {};
+  Bytes envelope;
   std::int64_t asked_boot_ms = 0;  // when the Hello with its nonce was sent
   std::int64_t asked_wall_ms = 0;  // the same by the wall clock
   std::int64_t now_ms = 0;         // the controller's clock when it answered
@@ -30,36 +30,36 @@ class ReplayGuard {
 };
 
 struct CheckContext {
-  Time now = {};
+  Time now;
   std::int64_t t_max_ms = 0;  // the latest time that our own clock ever showed
   std::uint64_t epoch = 0;    // the highest ever seen
   std::uint64_t incarnation = 0;
-  std::optional<Freshness> freshness = {};
+  std::optional<Freshness> freshness;
   const ReplayGuard* replay = nullptr;
 };
 
 struct Refusal {
-  std::string check = {};  // its name in docs/protocol.md#order-of-checks
-  std::string message = {};
-  std::string hint = {};
+  std::string check;  // its name in docs/protocol.md#order-of-checks
+  std::string message;
+  std::string hint;
   // A restore that only needs a newer answer of the controller: send Hello, then check again.
   bool fresh_answer_helps = false;
 };
 
 // What the checks found out about an envelope before they stopped.
 struct CheckedPlan {
-  std::optional<Refusal> refusal = {};
+  std::optional<Refusal> refusal;
   // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
   // below are authentic. Otherwise only decodable fields are set, and must not be trusted.
   bool authentic = false;
-  Bytes plan_id = {};
-  Bytes key_id = {};  // of the controller's key
+  Bytes plan_id;
+  Bytes key_id;  // of the controller's key
   std::uint64_t sequence = 0;
   std::uint64_t epoch = 0;
-  Bytes hash = {};     // SHA-256 of the payload
-  Bytes payload = {};  // a serialised Plan
+  Bytes hash;     // SHA-256 of the payload
+  Bytes payload;  // a serialised Plan
   OrderKind kind = OrderKind::kBackup;
-  std::string run = {};
+  std::string run;
   std::int64_t issued_ms = 0;
   std::int64_t expires_ms = 0;
 };

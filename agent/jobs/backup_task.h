@@ -73,19 +73,19 @@ struct HeldPart {
 
 struct BackupTaskOptions {
   const SourceSettings* settings = nullptr;
-  std::string note = {};
+  std::string note;
   // Reads everything again, ignoring the previous snapshot. Verifies blobs that the index lists
   // instead of trusting them, and stores damaged ones again.
   bool rehash = false;
-  bool before_restore = false;           // see BackupSpec
-  std::vector<std::string> staged = {};  // likewise
+  bool before_restore = false;      // see BackupSpec
+  std::vector<std::string> staged;  // likewise
   BackupScope scope = BackupScope::kWhole;
   // A part of the source that the run already has. For kRest, `others` holds all of them.
   struct OtherPart {
     std::string node;
     repository::Id tree;
   };
-  std::vector<OtherPart> others = {};
+  std::vector<OtherPart> others;
   // Compose() follows immediately. False: the part gets a part.json and waits to be composed.
   bool compose = true;
   // Already open and locked; owned by the caller. Null: the task opens its own.

@@ -88,7 +88,7 @@ struct Composition {
   bool is_partial = false;
   std::optional<repository::Id> parent;
   WallTime time;
-  std::string leave_out = {};  // as ComposeOptions::leave_out
+  std::string leave_out;  // as ComposeOptions::leave_out
   repository::SameFile same_file = repository::SameFile::kRefuse;
 };
 

@@ -11,8 +11,8 @@
 namespace holdfast::jobs {
 
 struct CopyJobOptions {
-  std::vector<std::string> snapshots = {};  // as FindSnapshot() takes them; empty: all
-  std::string selector = {};  // only of these sources, "kind/name" with `*`; empty: all
+  std::vector<std::string> snapshots;  // as FindSnapshot() takes them; empty: all
+  std::string selector;                // only of these sources, "kind/name" with `*`; empty: all
   bool dry_run = false;
 };
 

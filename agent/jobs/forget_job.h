@@ -13,11 +13,11 @@
 namespace holdfast::jobs {
 
 struct ForgetOptions {
-  std::vector<std::string> snapshots = {};  // as FindSnapshot() takes them; empty: by the policy
-  repository::RetentionPolicy policy = {};
-  repository::SnapshotGrouping grouping = {};
+  std::vector<std::string> snapshots;  // as FindSnapshot() takes them; empty: by the policy
+  repository::RetentionPolicy policy;
+  repository::SnapshotGrouping grouping;
   // With the policy: only these sources, "kind/name" with `*`; empty: all.
-  std::string selector = {};
+  std::string selector;
   bool dry_run = false;
   // How many of the newest good snapshots of each source always stay (the floor). Unset: the
   // repository's min_keep.

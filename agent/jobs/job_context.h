@@ -69,10 +69,10 @@ struct JobContext {
   // Scrypt cost for a new key; unset: see ScryptOf().
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
   const Bandwidth* bandwidth = nullptr;  // null: no limits
-  filetree::MountSources mount_sources = {};
+  filetree::MountSources mount_sources;
   // As in StorageAddress. Set if a user waits for the answer.
   std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
-  repository::LatestRule latest = {};      // what `latest` accepts
+  repository::LatestRule latest;           // what `latest` accepts
   RepositoryPool* repositories = nullptr;  // null: each session opens its own
 
   // Scrypt cost of a new key. Low for a password of RandomPassword(), because 256 random bits

@@ -22,10 +22,10 @@ namespace holdfast::jobs {
 
 // How to open a repository, and its other settings.
 struct RepositoryAddress {
-  std::string name = {};  // in agent.yaml; empty if only a URL was given
-  std::string url = {};
-  std::string password_file = {};
-  std::string password_place = {};  // of its name, e.g. "agent.yaml:7:20"
+  std::string name;  // in agent.yaml; empty if only a URL was given
+  std::string url;
+  std::string password_file;
+  std::string password_place;  // of its name, e.g. "agent.yaml:7:20"
   std::string compression = "auto";
   bool extra_verify = true;
   unsigned min_keep = kDefaultMinKeep;  // as RepositorySettings

@@ -22,23 +22,23 @@ enum class RestoreMode : std::uint8_t {
 };
 
 struct RestoreOptions {
-  std::string selector = {};  // as FindSnapshot takes it
+  std::string selector;  // as FindSnapshot takes it
   RestoreMode mode = RestoreMode::kDirectory;
   // kInPlace: if the service's own checker rejects the content, warn instead of failing.
   bool allow_invalid = false;
   // kInPlace: `selector` names a source or a safety snapshot, see FindSafetySnapshot().
   bool undo = false;
   // The source "kind/name" that the snapshot, or safety snapshot, must be of; empty: any.
-  std::string source = {};
-  std::string root = {};       // kStaging: absolute; must exist
-  std::string directory = {};  // kDirectory: absolute; kStaging: relative to the root
+  std::string source;
+  std::string root;       // kStaging: absolute; must exist
+  std::string directory;  // kDirectory: absolute; kStaging: relative to the root
   // kDirectory, kStaging, kInPlace: restore only this path of the snapshot; empty: everything.
-  std::string path = {};
+  std::string path;
   // kDirectory: restore only what these select, see repository::PathFilter. A pattern that selects
   // nothing is kNotFound. `overwrite` says what happens to existing files. If unset, the directory
   // must be new or empty, or hold an unfinished restore of the same content, which is resumed.
-  std::vector<std::string> include = {};
-  std::vector<std::string> exclude = {};
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
   std::optional<Overwrite> overwrite = std::nullopt;
   bool delete_extraneous = false;  // with `overwrite`
   std::uint32_t strip = 0;  // kDirectory: leading components to leave out, see StrippedPrefix()
@@ -48,11 +48,11 @@ struct RestoreOptions {
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
   bool safety_snapshot = true;  // kInPlace, kMethod
   // kMethod: the method's name, e.g. "to-cluster"; empty: selected by the options.
-  std::string method = {};
+  std::string method;
   // The method's options as given, e.g. "stage_data_dir" -> text; lists have several texts.
-  config::OptionTexts kind_options = {};
-  config::Values fixed_options = {};   // already parsed; may not be in `kind_options`
-  std::string working_directory = {};  // for relative paths in kind_options
+  config::OptionTexts kind_options;
+  config::Values fixed_options;   // already parsed; may not be in `kind_options`
+  std::string working_directory;  // for relative paths in kind_options
 };
 
 }  // namespace holdfast::jobs

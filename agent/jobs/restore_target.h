@@ -17,7 +17,7 @@ class RestoreTarget {
 
   struct Use {
     // One line that identifies what is restored. Equal for two restores of the same content.
-    std::string what = {};
+    std::string what;
     // Any content is accepted. False: only that of an unfinished restore of the same.
     bool may_be_full = false;
     // Creates nothing; the directory may be missing.

@@ -16,11 +16,11 @@ namespace holdfast {
 struct DiscoveredSource {
   std::string name = "main";  // a suggestion; gets a number if it is taken
   // Options of the kind, most important first. Paths are as the process sees them.
-  std::vector<std::pair<std::string, config::OptionValue>> options = {};
+  std::vector<std::pair<std::string, config::OptionValue>> options;
   // (option, value): a configured source with one of these values is this service.
-  std::vector<std::pair<std::string, std::string>> known_by = {};
-  std::map<std::string, std::string> facts = {};  // e.g. "data directory"
-  std::vector<std::string> notes = {};            // what is unknown, or left to do
+  std::vector<std::pair<std::string, std::string>> known_by;
+  std::map<std::string, std::string> facts;  // e.g. "data directory"
+  std::vector<std::string> notes;            // what is unknown, or left to do
 
   void Set(std::string option, config::OptionValue value) {
     options.emplace_back(std::move(option), std::move(value));

@@ -35,14 +35,14 @@ class SwapJournal {
 
 // One thing that a restore creates or changes.
 struct PlannedChange {
-  std::string what = {};    // "topic", "group", "file"
-  std::string name = {};    // in the snapshot; in place: the live path
-  std::string target = {};  // its name or place after the restore
+  std::string what;    // "topic", "group", "file"
+  std::string name;    // in the snapshot; in place: the live path
+  std::string target;  // its name or place after the restore
   std::uint64_t parts = 0;
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
-  std::string there = {};   // its current state, in words
-  std::string action = {};  // what happens to it, in words
+  std::string there;   // its current state, in words
+  std::string action;  // what happens to it, in words
 };
 using ChangeVisitor = std::function<Result<void>(const PlannedChange&)>;
 
@@ -78,10 +78,10 @@ class RestoreSession {
 
 // What a one-shot restore did.
 struct MethodOutcome {
-  std::vector<std::string> lines = {};  // for the operator
-  std::vector<std::string> warnings = {};
-  std::vector<PlannedChange> plan = {};  // of a dry run
-  bool resumed = false;                  // an unfinished restore was resumed
+  std::vector<std::string> lines;  // for the operator
+  std::vector<std::string> warnings;
+  std::vector<PlannedChange> plan;  // of a dry run
+  bool resumed = false;             // an unfinished restore was resumed
   // What could not be restored, if everything else was.
   std::optional<Error> partly = std::nullopt;
 };
@@ -90,10 +90,10 @@ struct MethodOutcome {
 struct InPlaceSpec {
   SnapshotView* snapshot = nullptr;
   SwapJournal* journal = nullptr;
-  config::Values options = {};  // checked against RestoreMethod::options
+  config::Values options;  // checked against RestoreMethod::options
   // Only this path of the snapshot, which must exist, e.g. "data/etc/hosts": nothing else is
   // replaced, removed or created. Empty: everything that the snapshot has of the live state.
-  std::string path = {};
+  std::string path;
   // Content that the service's own checker refuses is a warning, not an error.
   bool allow_invalid = false;
   // Do not remove what the snapshot does not have.
@@ -114,7 +114,7 @@ struct InPlaceRestore {
 // Parameters of a one-shot restore.
 struct RestoreSpec {
   SnapshotView* snapshot = nullptr;
-  config::Values options = {};  // checked against RestoreMethod::options
+  config::Values options;  // checked against RestoreMethod::options
   // Change nothing, and report what would change. REQUIRES: RestoreMethod::has_dry_run.
   bool dry_run = false;
   // Takes a safety snapshot of `source` before its state is removed, and returns the snapshot's id.
@@ -148,8 +148,8 @@ struct RestoreMethod {
   std::string name;
   std::string summary;  // one line for --help
   // Of this method only. An option that two methods of a kind share has the same type in both.
-  config::Schema options = {};
-  RestoreNeeds needs = {};
+  config::Schema options;
+  RestoreNeeds needs;
   bool has_dry_run = false;
   std::variant<InPlaceRestore, OneShotRestore> open;
 };

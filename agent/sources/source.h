@@ -74,11 +74,11 @@ struct BackupSpec {
   SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
   BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind supports it
   // kRest: the parts that the run has of this source so far, each as a snapshot.
-  std::vector<SnapshotView*> others = {};
+  std::vector<SnapshotView*> others;
   // A restore follows at once. What is missing may be the reason for it, so it is no error.
   bool before_restore = false;
   // With before_restore: live paths that the restore has staged. They do not belong to the service.
-  std::vector<std::string> staged = {};
+  std::vector<std::string> staged;
 };
 
 // One consistent view of the service. The destructor releases whatever holds it (open files,
@@ -125,9 +125,9 @@ struct SourceKind {
   // for the name of each node.
   std::string original_root{kMembersRoot};
   // Restore methods besides --to. At most one is an InPlaceRestore.
-  std::vector<RestoreMethod> restore_methods = {};
+  std::vector<RestoreMethod> restore_methods;
   // Why there is no InPlaceRestore, e.g. "its brokers hold one state together".
-  std::string no_in_place = {};
+  std::string no_in_place;
   std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
   // For `source list --discover`: describes the service if `process` belongs to one of this kind.
   // Returns each service only once, however many processes it has. Reads what the process itself

@@ -24,8 +24,8 @@ struct Option {
   // "--dry-run,-n"; a name without a dash is a positional argument.
   std::string names;
   // Placeholder for the value in --help, e.g. "FILE". Empty for a flag.
-  std::string metavar = {};
-  std::string help = {};
+  std::string metavar;
+  std::string help;
   // Receives the value: a flag sets bool; std::string and ParseValue take one value; a vector takes
   // a repeated option, or several positional arguments. Must outlive parsing.
   std::variant<bool*, std::string*, std::vector<std::string>*, ParseValue> value = {};
@@ -81,11 +81,11 @@ struct VerbText {
   // As typed: "ls"; further names are aliases, e.g. "repository ls". The first words of a longer
   // name become a group.
   std::vector<std::string> names;
-  std::string section = {};  // heading in the program's --help; empty: not listed there
-  std::string summary = {};  // one line
-  std::string examples = {};
+  std::string section;  // heading in the program's --help; empty: not listed there
+  std::string summary;  // one line
+  std::string examples;
   // Name in JSON; empty: the first name. Never changes once released.
-  std::string json_name = {};
+  std::string json_name;
 
   const std::string& JsonName() const { return json_name.empty() ? names.front() : json_name; }
 };
@@ -97,17 +97,17 @@ struct ProgramText {
   std::string examples;
   std::vector<std::pair<std::string, std::string>> groups;  // "repository" -> summary
   // Commands that only another program has, and what to do about them.
-  std::vector<std::string> commands_elsewhere = {};
-  std::string elsewhere = {};  // "is a command of holdfast-agent: run it on the node"
+  std::vector<std::string> commands_elsewhere;
+  std::string elsewhere;  // "is a command of holdfast-agent: run it on the node"
 };
 
 struct ParsedCommandLine {
   // Set if the line is valid; `verb` is then an object of registration `index`.
   std::unique_ptr<Verb> verb;
   std::size_t index = 0;
-  std::string out = {};                         // --help, help or --version: text for stdout
+  std::string out;                              // --help, help or --version: text for stdout
   std::optional<Error> mistake = std::nullopt;  // kInvalidArgument, for stderr
-  std::string verb_name = {};                   // for JSON, as far as it was recognised
+  std::string verb_name;                        // for JSON, as far as it was recognised
 };
 
 class CommandLine {

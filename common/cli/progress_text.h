@@ -26,10 +26,10 @@ struct ProgressSample {
   std::size_t tasks_total = 0;
   // Time since the last report, shown after the numbers: "no news for 40s".
   std::uint64_t silent_seconds = 0;
-  std::string remark = {};  // otherwise shown after the numbers
+  std::string remark;  // otherwise shown after the numbers
   // For a cluster's task: its run and its state. Otherwise empty. Only in JSON.
-  std::string run = {};
-  std::string state = {};
+  std::string run;
+  std::string state;
 
   // By tasks if there are several, else by bytes, else by items; nullopt if the total is unknown or
   // exceeded.
@@ -49,7 +49,7 @@ std::string ProgressLine(const ProgressSample& sample, std::size_t width);
 struct ProgressBoard {
   std::vector<ProgressSample> tasks;  // running tasks
   // State of tasks that are neither running nor done, e.g. "12 prepared"; may be empty.
-  std::string waiting = {};
+  std::string waiting;
   std::optional<ProgressSample> sum = std::nullopt;  // of all tasks, if there are several
 };
 // Live lines: the sum, and as many tasks as fit. `lines_max` is at least 1.

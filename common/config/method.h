@@ -17,7 +17,7 @@ namespace holdfast::config {
 struct MethodSchema {
   std::string name;  // as a flag without "--", e.g. "to-cluster"
   Schema options;
-  std::string summary = {};            // one line
+  std::string summary;                 // one line
   bool is_in_place = false;            // replaces the live state of the source
   bool has_dry_run = false;            // can report what would change without changing it
   bool needs_source_settings = false;  // the source must be configured on the node

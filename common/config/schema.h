@@ -41,16 +41,15 @@ std::string_view OptionTypeText(OptionType type);
 
 struct OptionSpec {
   // All members have defaults, so that designated initializers may omit them.
-  std::string name =
-      {};  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
+  std::string name;  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
   OptionType type = OptionType::kString;
   bool required = false;
-  std::string help = {};  // one sentence without a full stop
+  std::string help;  // one sentence without a full stop
   // kString: the only values allowed, if any; kListMap: the only keys.
-  std::vector<std::string> choices = {};
-  std::vector<std::string> path_keys = {};   // kMap: keys whose values are paths, as with kPath
-  std::optional<std::int64_t> minimum = {};  // kInteger
-  std::optional<std::int64_t> maximum = {};
+  std::vector<std::string> choices;
+  std::vector<std::string> path_keys;   // kMap: keys whose values are paths, as with kPath
+  std::optional<std::int64_t> minimum;  // kInteger
+  std::optional<std::int64_t> maximum;
 };
 
 struct Schema {

@@ -14,12 +14,12 @@
 namespace holdfast::config {
 
 struct SnapshotKind {
-  std::string kind;                // "files"
-  std::string summary = {};        // one line
-  std::string original_root = {};  // see common/stream/original_path.h
-  bool is_of_one_node = false;     // all files of a snapshot are from the node that created it
-  std::vector<MethodSchema> methods = {};
-  std::string no_in_place = {};  // why no method restores in place
+  std::string kind;             // "files"
+  std::string summary;          // one line
+  std::string original_root;    // see common/stream/original_path.h
+  bool is_of_one_node = false;  // all files of a snapshot are from the node that created it
+  std::vector<MethodSchema> methods;
+  std::string no_in_place;  // why no method restores in place
 };
 
 // Null if `kinds` has no such kind.

@@ -16,8 +16,8 @@ namespace holdfast::crypto {
 // PEM files. Only `ca_file` is trusted; the system's CAs are ignored.
 struct TlsFiles {
   std::string ca_file;
-  std::string cert_file = {};  // with its chain; empty: no client certificate
-  std::string key_file = {};   // without a passphrase
+  std::string cert_file;  // with its chain; empty: no client certificate
+  std::string key_file;   // without a passphrase
 };
 
 // One thread at a time. The server's certificate must match the requested host. Errors: kDenied if

@@ -37,9 +37,9 @@ enum class HttpVersion : std::uint8_t {
 
 struct HttpClientOptions {
   HttpVersion version = HttpVersion::kHttp1;
-  std::string ca_file = {};    // PEM; empty: the system's CAs. If set, only these are trusted
-  std::string cert_file = {};  // PEM, with its chain; empty: none
-  std::string key_file = {};   // PEM; empty: it is in cert_file
+  std::string ca_file;    // PEM; empty: the system's CAs. If set, only these are trusted
+  std::string cert_file;  // PEM, with its chain; empty: none
+  std::string key_file;   // PEM; empty: it is in cert_file
   std::chrono::milliseconds connect_timeout{10'000};  // name lookup, connection and TLS
   std::chrono::milliseconds stall_timeout{60'000};    // without a byte in either direction
   std::size_t buffer_bytes = 1U << 20;                // received ahead of Read(), per exchange
@@ -53,10 +53,10 @@ const std::string* FindHeader(const HttpHeaders& headers, std::string_view name)
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url = {};
-  HttpHeaders headers = {};
+  std::string url;
+  HttpHeaders headers;
   // Sent unchanged, with its length. Must outlive the exchange, since a server may answer first.
-  ByteView body = {};
+  ByteView body;
 };
 
 // One request and its response. Must not outlive its client. Destroying it early aborts the

@@ -25,9 +25,9 @@ struct LocalPeer {
 };
 
 struct LocalServerOptions {
-  std::string path = {};
-  unsigned mode = 0600;    // write permission on the socket allows connecting
-  std::string group = {};  // the socket's; empty: the process's own
+  std::string path;
+  unsigned mode = 0600;  // write permission on the socket allows connecting
+  std::string group;     // the socket's; empty: the process's own
   unsigned connections_max = 256;
   // A client that does not read is disconnected when more than this is queued.
   std::size_t queued_bytes_max = 16U << 20;

@@ -14,7 +14,7 @@ namespace holdfast::rdkafka {
 
 struct ClientOptions {
   std::vector<std::string> bootstrap;  // "host:port" of any brokers; the others are discovered
-  Properties properties = {};          // with absolute paths
+  Properties properties;               // with absolute paths
   std::chrono::milliseconds time_limit{30'000};
 };
 

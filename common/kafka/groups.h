@@ -55,7 +55,7 @@ struct GroupOffset {
   TopicPartition partition;
   std::int64_t offset = 0;
   std::int32_t leader_epoch = -1;  // -1: not known
-  std::string metadata = {};       // set by the group's consumer
+  std::string metadata;            // set by the group's consumer
 };
 
 struct GroupOffsets {

@@ -25,8 +25,8 @@ struct NewTopic {
   // its preferred leader first.
   int partitions = -1;
   int replication_factor = -1;
-  std::vector<std::vector<std::int32_t>> replicas = {};
-  std::vector<std::pair<std::string, std::string>> configs = {};
+  std::vector<std::vector<std::int32_t>> replicas;
+  std::vector<std::pair<std::string, std::string>> configs;
 };
 
 enum class Effect : std::uint8_t {

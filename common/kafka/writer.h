@@ -40,13 +40,13 @@ struct NewRecord {
   std::string_view topic;
   std::int32_t partition = 0;
   std::int64_t timestamp_ms = -1;  // -1 is written as -1: "none"
-  std::optional<ByteView> key = {};
-  std::optional<ByteView> value = {};
+  std::optional<ByteView> key;
+  std::optional<ByteView> value;
   struct Header {
     std::string_view name;
     std::optional<ByteView> value;
   };
-  std::span<const Header> headers = {};
+  std::span<const Header> headers;
   std::uint64_t tag = 0;
 };
 

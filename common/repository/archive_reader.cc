@@ -117,14 +117,14 @@ class TreeAssembly {
     std::string name;
     std::string json;
     std::shared_ptr<BlobIds> blobs = nullptr;  // null: the entry is already complete
-    std::string remembered_as = {};            // its path, if the file has several names
+    std::string remembered_as;                 // its path, if the file has several names
   };
   struct Level {
     std::size_t path_bytes = 0;  // length of its path, a prefix of directory_
-    std::string name = {};
-    std::string json = {};  // of the directory itself
+    std::string name;
+    std::string json;  // of the directory itself
     TreeBuilder entries;
-    std::vector<Waiting> waiting = {};  // to be added after `entries`
+    std::vector<Waiting> waiting;  // to be added after `entries`
   };
 
   static Result<std::string> PathOf(const TarEntry& entry, const ArchivedNode& archived) {

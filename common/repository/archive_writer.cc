@@ -91,8 +91,8 @@ class ArchiveWalk final : public TreeVisitor {
   struct Entry {
     std::string path;
     Attributes attributes;
-    std::string comment = {};
-    std::string first_name = {};  // an earlier name of the same file
+    std::string comment;
+    std::string first_name;  // an earlier name of the same file
   };
   // A blob of the preceding file.
   struct Content {

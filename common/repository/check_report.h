@@ -32,19 +32,19 @@ struct CheckFinding {
   struct Blob {
     BlobType type = BlobType::kData;
     Id id;
-    std::vector<Id> packs = {};  // that should have it; empty if no index has it
+    std::vector<Id> packs;  // that should have it; empty if no index has it
   };
   // A file that needs more lost blobs has several findings.
   static constexpr std::size_t kBlobsMax = 1000;
 
   Kind kind = Kind::kPack;
   State state = State::kDamaged;
-  std::optional<Id> id = {};        // of the key, snapshot, index file, pack or blob
-  std::optional<Id> snapshot = {};  // that has the file or directory
-  std::string path = {};            // in it; a directory's ends in '/' and means everything below
-  std::vector<Blob> blobs = {};     // of a blob: itself; of an entry: the lost blobs that it needs
-  std::string message = {};         // a sentence with all of this
-  std::string remedy = {};          // what to do; empty if nothing is known to help
+  std::optional<Id> id;        // of the key, snapshot, index file, pack or blob
+  std::optional<Id> snapshot;  // that has the file or directory
+  std::string path;            // in it; a directory's ends in '/' and means everything below
+  std::vector<Blob> blobs;     // of a blob: itself; of an entry: the lost blobs that it needs
+  std::string message;         // a sentence with all of this
+  std::string remedy;          // what to do; empty if nothing is known to help
 };
 // "key", "snapshot", "index", "pack", "blob", "file", "directory".
 std::string_view CheckKindName(CheckFinding::Kind kind);
@@ -53,10 +53,10 @@ std::string_view CheckStateName(CheckFinding::State state);
 
 struct CheckOptions {
   bool read_data = false;  // read and hash packs, and decrypt and hash each blob
-  ReadSubset subset = {};  // used with read_data
+  ReadSubset subset;       // used with read_data
   // Called for each finding as it is found, by one thread at a time: for files of the repository
   // and blobs before the entries that need them. Its error ends the check.
-  std::function<Result<void>(const CheckFinding&)> on_finding = {};
+  std::function<Result<void>(const CheckFinding&)> on_finding;
 };
 
 struct CheckReport {

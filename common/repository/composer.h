@@ -31,7 +31,7 @@ struct ComposeOptions {
   std::string user;
   const Lock* lock = nullptr;  // as in BlobWriter::Begin
   WallTime begin;              // when the run began; becomes the snapshot's time
-  std::string leave_out = {};  // an entry at the top of the parts to leave out
+  std::string leave_out;       // an entry at the top of the parts to leave out
   SameFile same_file = SameFile::kRefuse;
 };
 

@@ -14,9 +14,9 @@
 namespace holdfast::repository {
 
 struct IndexRepairOptions {
-  bool read_all_packs = false;   // compare each pack's header, not only its size
-  const Lock* lock = nullptr;    // exclusive; checked before each write and removal; may be null
-  std::vector<Id> without = {};  // packs to leave out of the index, even if they exist
+  bool read_all_packs = false;  // compare each pack's header, not only its size
+  const Lock* lock = nullptr;   // exclusive; checked before each write and removal; may be null
+  std::vector<Id> without;      // packs to leave out of the index, even if they exist
 };
 
 struct IndexRepairReport {

@@ -24,7 +24,7 @@ struct LockOptions {
   // taking the lock was slow. Settle() returns its result. REQUIRES: refresh_by_thread.
   bool second_look_by_thread = false;
   // Local directory that records which locks are held (own_locks.h); empty: none.
-  std::string own_locks = {};
+  std::string own_locks;
 };
 
 inline constexpr std::chrono::minutes kLockRefreshInterval{5};

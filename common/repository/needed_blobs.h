@@ -31,8 +31,8 @@ class NeededBlobs {
   // Called once for each needed blob, one call at a time, on any thread. `blob` is the tree's
   // content; it is empty for trees of kLargeTreeBytes and more.
   struct Visitor {
-    std::function<Result<void>(const Id& tree, ByteView blob)> tree = {};
-    std::function<Result<void>(const Id& id)> data = {};
+    std::function<Result<void>(const Id& tree, ByteView blob)> tree;
+    std::function<Result<void>(const Id& id)> data;
     // Whether an unreachable directory (IsInaccessible()) counts as lost instead of being an error.
     bool tolerate_unreachable = false;
   };

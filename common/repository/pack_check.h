@@ -39,8 +39,8 @@ struct PackReading {
   };
   std::vector<std::string> faults;  // of the pack itself
   std::vector<BadBlob> bad_blobs;
-  bool is_absent = false;                  // the file does not exist
-  std::optional<Error> out_of_reach = {};  // why the rest of it could not be read
+  bool is_absent = false;             // the file does not exist
+  std::optional<Error> out_of_reach;  // why the rest of it could not be read
 };
 
 class PackCheck {

@@ -12,8 +12,8 @@ namespace holdfast::repository {
 class KeyCache;
 
 struct InitOptions {
-  std::string user = {};  // stored in the key file
-  std::string host = {};
+  std::string user;  // stored in the key file
+  std::string host;
   // Cost of one password attempt. Unset: N=32768, r=8 and the p from 3 to 5 that takes about 400 ms
   // on this machine. Only tests have a reason to set something cheaper.
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
@@ -34,7 +34,7 @@ struct OpenOptions {
   // Cache of opened keys; may be null. Used only by Open().
   KeyCache* keys = nullptr;
   // Local directory to cache the index in between runs; empty: no cache. See index_cache.h.
-  std::string index_cache = {};
+  std::string index_cache;
 };
 
 }  // namespace holdfast::repository

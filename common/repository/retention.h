@@ -52,7 +52,7 @@ struct RetentionPolicy {
   std::optional<CalendarPeriod> within_monthly = std::nullopt;
   std::optional<CalendarPeriod> within_yearly = std::nullopt;
   // A snapshot with all tags of one of the lists is kept; "" matches snapshots without tags.
-  std::vector<std::vector<std::string>> tags = {};
+  std::vector<std::vector<std::string>> tags;
 
   bool empty() const;  // an empty policy keeps everything
 };

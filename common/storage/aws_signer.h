@@ -17,23 +17,23 @@
 namespace holdfast::s3 {
 
 struct Credentials {
-  std::string access_key_id = {};
-  Secret secret_access_key = {};
-  Secret session_token = {};                // empty: none
-  std::optional<WallTime> expires_at = {};  // unset: no expiry
+  std::string access_key_id;
+  Secret secret_access_key;
+  Secret session_token;                // empty: none
+  std::optional<WallTime> expires_at;  // unset: no expiry
 };
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 // The parts of a request that are signed, not yet encoded.
 struct SignedRequest {
-  std::string method = {};
+  std::string method;
   std::string path = "/";  // "/bucket/data/3f"
-  Query query = {};
+  Query query;
   // All headers to sign, including `host`. Must not contain headers that a client adds, changes or
   // drops itself (Content-Length, User-Agent, Expect, Connection).
-  HttpHeaders headers = {};
-  std::string payload_hash = {};  // SHA-256 of the body, lower-case hexadecimal
+  HttpHeaders headers;
+  std::string payload_hash;  // SHA-256 of the body, lower-case hexadecimal
 };
 
 // Encodes each byte except letters, digits, "-", ".", "_" and "~" as "%XX" (RFC 3986), so that the

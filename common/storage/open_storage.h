@@ -24,8 +24,8 @@ struct StorageAddress {
   // long as one that has.
   std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
   // How fast content may be read and written.
-  RateLimits read_limits = {};
-  RateLimits write_limits = {};
+  RateLimits read_limits;
+  RateLimits write_limits;
 };
 
 // Opens the storage at "file:/absolute/path" or "s3:https://host/bucket/prefix". Retries temporary

@@ -16,9 +16,9 @@ namespace holdfast::s3 {
 
 // The <Error> of a response; all fields are empty if it cannot be parsed.
 struct ResponseError {
-  std::string code = {};     // "NoSuchKey"
-  std::string message = {};  // the server's text, shortened to a line
-  std::string region = {};   // the bucket's region, if the request used another one
+  std::string code;     // "NoSuchKey"
+  std::string message;  // the server's text, shortened to a line
+  std::string region;   // the bucket's region, if the request used another one
 };
 ResponseError ParseAnsweredError(std::string_view body);
 

@@ -21,14 +21,14 @@ enum class CredentialKind : std::uint8_t {
 
 struct CredentialSettings {
   CredentialKind kind = CredentialKind::kAuto;
-  std::string access_key_id = {};
-  std::string secret_access_key_file = {};
-  std::string file = {};     // AWS's shared credentials file; empty: from the variables
-  std::string profile = {};  // a section in it; empty: from the variables, else "default"
-  std::string role_arn = {};
-  std::string web_identity_token_file = {};
-  std::string sts_url = {};  // empty: from the variables, else AWS's in the region
-  Variables variables = {};
+  std::string access_key_id;
+  std::string secret_access_key_file;
+  std::string file;     // AWS's shared credentials file; empty: from the variables
+  std::string profile;  // a section in it; empty: from the variables, else "default"
+  std::string role_arn;
+  std::string web_identity_token_file;
+  std::string sts_url;  // empty: from the variables, else AWS's in the region
+  Variables variables;
 };
 
 // Where requests name the bucket: in the host name, or as the first part of the path.
@@ -38,11 +38,11 @@ inline constexpr unsigned kConnectionsDefault = 5;
 inline constexpr unsigned kConnectionsMax = 64;
 
 struct Settings {
-  std::string region = {};  // empty: from the host name or the variables, else us-east-1
+  std::string region;  // empty: from the host name or the variables, else us-east-1
   Style style = Style::kAuto;
-  std::string ca_file = {};  // PEM; empty: the system's CAs
+  std::string ca_file;  // PEM; empty: the system's CAs
   unsigned connections = kConnectionsDefault;
-  CredentialSettings credentials = {};
+  CredentialSettings credentials;
 };
 
 }  // namespace holdfast::s3

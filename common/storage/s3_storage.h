@@ -31,7 +31,7 @@ namespace holdfast::s3 {
 
 struct StorageOptions {
   const Clock* clock = nullptr;  // must outlive the storage
-  std::stop_token stop = {};     // ends every call with kCancelled
+  std::stop_token stop;          // ends every call with kCancelled
   // A request that transfers no bytes for this long fails.
   std::chrono::milliseconds stall_timeout{60'000};
   // Replaces the timeouts for connecting and stalls until the server has answered once.
@@ -65,18 +65,18 @@ class S3Storage final : public Storage {
   struct Request {
     std::string what;  // "read \"keys/3f...\"", for errors
     std::string method = "GET";
-    std::string path = {};
-    Query query = {};
-    HttpHeaders headers = {};
-    ByteView body = {};
-    std::string payload_hash = {};
+    std::string path;
+    Query query;
+    HttpHeaders headers;
+    ByteView body;
+    std::string payload_hash;
     std::size_t answer_bytes_max = 0;  // for a success
   };
   struct Answer {
     int status = 0;
-    HttpHeaders headers = {};
-    Bytes body = {};
-    ResponseError error = {};  // empty for a success
+    HttpHeaders headers;
+    Bytes body;
+    ResponseError error;  // empty for a success
 
     bool is_success() const { return status >= 200 && status < 300 && error.code.empty(); }
   };

@@ -27,11 +27,11 @@ using PhaseSeconds = std::map<std::string, double>;
 
 // Describes what one backup task stored in the repository.
 struct PartManifest {
-  std::string node = {};
-  std::string tree_id = {};  // hexadecimal
+  std::string node;
+  std::string tree_id;  // hexadecimal
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
-  PhaseSeconds seconds = {};
+  PhaseSeconds seconds;
   // By this node's own clock. Unset if the snapshot has one part, which shares the snapshot's cut.
   std::optional<WallTime> cut_time = std::nullopt;
   bool is_rest = false;  // of a sharded source: what no node saves by itself

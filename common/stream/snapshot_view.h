@@ -41,21 +41,21 @@ struct ExtractChange {
 
 struct ExtractOptions {
   // Paths relative to the snapshot's top, each with all below it. Empty: everything.
-  std::vector<std::string> paths = {};
+  std::vector<std::string> paths;
   // Strip this prefix (a directory of the snapshot) from target paths: with strip "data/etc" the
   // file "data/etc/hosts" becomes "<directory>/hosts".
-  std::string strip = {};
+  std::string strip;
   // Restore numeric owners and groups (needs CAP_CHOWN); otherwise files belong to the caller.
   bool restore_owner = true;
   // Extract only what one of `include` matches, or all but what one of `exclude` matches. Patterns
   // are those of PathFilter, for paths from the snapshot's top. Set at most one of the two.
-  std::vector<std::string> include = {};
-  std::vector<std::string> exclude = {};
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
   Overwrite overwrite = Overwrite::kAlways;
   // At the end, remove from the visited directories what the snapshot does not have and the
   // patterns select; but never the entry `spare` of the target directory.
   bool delete_extraneous = false;
-  std::string spare = {};
+  std::string spare;
   // Finish or remove partly written files of an earlier extraction.
   bool resumes = false;
   // Change nothing, and report to `on_change` what would change. The directory need not exist.

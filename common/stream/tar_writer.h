@@ -15,8 +15,8 @@ namespace holdfast {
 
 // Optional properties of an entry.
 struct TarExtras {
-  std::string_view link_to = {};  // path of an earlier entry that the file is a hard link to
-  std::string_view comment = {};  // ignored by programs that unpack the archive
+  std::string_view link_to;  // path of an earlier entry that the file is a hard link to
+  std::string_view comment;  // ignored by programs that unpack the archive
 };
 
 // The type of a node's entry. tar does not know sockets: they are written by Comment().

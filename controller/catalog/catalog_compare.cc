@@ -24,7 +24,7 @@ struct ComparedColumn {
   std::string_view name;
   Recovery recovery;
   // A number that only grows: if it has grown, this column is newer and not lost.
-  std::string_view grows = {};
+  std::string_view grows;
 };
 struct ComparedTable {
   std::string_view name;

@@ -28,12 +28,12 @@ inline constexpr std::uint32_t kEndsSearched = 10'000;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {
-  std::string before = {};  // a run; only older ones
-  std::optional<OrderKind> kind = {};
-  std::optional<RunState> state = {};
-  bool open_only = false;   // queued or running
-  std::string source = {};  // of a task or a snapshot: "kind/name", may have `*`
-  std::string node = {};    // with `source`: node of that task, may have `*`
+  std::string before;  // a run; only older ones
+  std::optional<OrderKind> kind;
+  std::optional<RunState> state;
+  bool open_only = false;  // queued or running
+  std::string source;      // of a task or a snapshot: "kind/name", may have `*`
+  std::string node;        // with `source`: node of that task, may have `*`
   std::uint32_t limit = 20;
 };
 
@@ -41,21 +41,21 @@ struct RunQuery {
 struct SnapshotCursor {
   std::int64_t time_ms = 0;
   Bytes snapshot;
-  std::string repository = {};
+  std::string repository;
 };
 
 // Newest first. Empty or absent: any.
 struct SnapshotQuery {
   enum class Safety : std::uint8_t { kNone, kOnly, kToo };  // which safety snapshots
-  std::string repository = {};
-  std::string source = {};  // "kind/name", may have `*`
-  std::string host = {};
-  std::string run = {};
-  std::string id_prefix = {};  // hexadecimal
+  std::string repository;
+  std::string source;  // "kind/name", may have `*`
+  std::string host;
+  std::string run;
+  std::string id_prefix;  // hexadecimal
   bool no_partial = false;
   bool no_invalid = false;
   Safety safety = Safety::kNone;
-  std::optional<SnapshotCursor> follows = {};
+  std::optional<SnapshotCursor> follows;
   std::uint32_t limit = 20;
 };
 
@@ -70,8 +70,8 @@ struct SourceMember {
 struct AuditQuery {
   std::uint64_t after = 0;   // oldest first, after this sequence
   std::uint64_t before = 0;  // if not 0: newest first, before this sequence
-  std::string run = {};
-  std::string type = {};
+  std::string run;
+  std::string type;
   std::uint32_t limit = 20;
 };
 

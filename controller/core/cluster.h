@@ -24,22 +24,22 @@ class ControllerMessage;
 namespace holdfast::controller {
 
 struct Agent {
-  AgentRecord record = {};
+  AgentRecord record;
   bool is_present = false;  // has sent Hello since this core was created
   bool is_away = false;     // its connection has closed, and no message came since
   bool is_lost = false;     // a lease passed without a message
-  Bytes process_id = {};
-  std::string boot_id = {};
+  Bytes process_id;
+  std::string boot_id;
   std::int64_t last_received_ms = 0;
-  std::int64_t hello_jumps_ms = 0;                             // StepContext::jumps_ms() then
-  std::set<Bytes> unanswered = {};                             // plan ids
-  std::set<std::pair<std::string, std::uint32_t>> tasks = {};  // (run, number); open ones
-  std::vector<std::string> former_boots = {};                  // newest last
+  std::int64_t hello_jumps_ms = 0;                        // StepContext::jumps_ms() then
+  std::set<Bytes> unanswered;                             // plan ids
+  std::set<std::pair<std::string, std::uint32_t>> tasks;  // (run, number); open ones
+  std::vector<std::string> former_boots;                  // newest last
   std::uint32_t twin_signs = 0;
   std::int64_t twin_at_ms = -3'600'000;
   bool has_twin = false;              // two boots use its key
   bool is_missing_next_root = false;  // the document that it needs next is not here; logged
-  Bytes refused_report = {};  // hash of the last refused envelope: a resend is not audited again
+  Bytes refused_report;  // hash of the last refused envelope: a resend is not audited again
 
   bool is_connected() const { return is_present && !is_lost; }
 };

@@ -29,21 +29,21 @@ namespace event {
 
 // The first event. `version` is this program's, for the audit.
 struct Started {
-  std::string version = {};
+  std::string version;
 };
 // NextWake() has been reached.
 struct TimePassed {};
 // An AgentMessage as received. `node` is the one that joined with the connection's CURVE key,
 // whatever the message says.
 struct MessageReceived {
-  std::string node = {};
-  Bytes message = {};
+  std::string node;
+  Bytes message;
 };
 
 // The node's connection has closed. The node may return before its lease ends, so this changes only
 // what operators see: its tasks and its lease stay as they are.
 struct ConnectionClosed {
-  std::string node = {};
+  std::string node;
 };
 
 // Requests of operators. Each is answered by exactly one Reply with the same number. `actor` is the
@@ -54,75 +54,75 @@ struct ConnectionClosed {
 struct RunRequested {
   std::uint64_t request = 0;
   OrderKind kind = OrderKind::kBackup;
-  std::vector<std::string> selectors = {};
-  std::string repository = {};
+  std::vector<std::string> selectors;
+  std::string repository;
   bool read_data = false;
   bool queue_if_busy = false;
   std::uint32_t splay_ms = 0;
-  std::string actor = {};
-  std::string reason = {};
+  std::string actor;
+  std::string reason;
 };
 struct CancelRequested {
   std::uint64_t request = 0;
-  std::string run = {};
-  std::string actor = {};
+  std::string run;
+  std::string actor;
 };
 // An order that operators sign before it is sent. The caller has already found the snapshot.
 struct RestoreRequested {
   std::uint64_t request = 0;
-  std::string node = {};
-  std::string source = {};  // as in the snapshot
-  std::string repository = {};
-  Bytes snapshot = {};  // 32
+  std::string node;
+  std::string source;  // as in the snapshot
+  std::string repository;
+  Bytes snapshot;  // 32
   bool in_place = false;
   bool safety_snapshot = true;  // for in place and for a target
   bool allow_invalid = false;   // for in place
-  std::string root = {};        // staging: a restore root of the agent's policy
-  std::string directory = {};
-  std::string path = {};  // for staging and in place
+  std::string root;             // staging: a restore root of the agent's policy
+  std::string directory;
+  std::string path;  // for staging and in place
   // Unless empty or in_place: a target of the agent's policy, for a restore method of the kind.
-  std::string target = {};
-  std::vector<std::pair<std::string, std::vector<std::string>>> options = {};
+  std::string target;
+  std::vector<std::pair<std::string, std::vector<std::string>>> options;
   bool dry_run = false;  // for in place and for a target
-  std::string actor = {};
-  std::string reason = {};
+  std::string actor;
+  std::string reason;
 };
 struct ApprovalGiven {
   std::uint64_t request = 0;
-  std::string run = {};  // the draft's
-  Bytes key_id = {};
-  Bytes signature = {};  // over the draft's payload (DSSE)
-  std::string actor = {};
+  std::string run;  // the draft's
+  Bytes key_id;
+  Bytes signature;  // over the draft's payload (DSSE)
+  std::string actor;
 };
 struct ApprovalDenied {
   std::uint64_t request = 0;
-  std::string run = {};
-  std::string actor = {};
+  std::string run;
+  std::string actor;
 };
 struct TokenMinted {
   std::uint64_t request = 0;
-  std::string node = {};
-  Bytes secret_hash = {};  // 32; SHA-256 of the secret
-  std::string actor = {};
+  std::string node;
+  Bytes secret_hash;  // 32; SHA-256 of the secret
+  std::string actor;
 };
 struct AgentRevoked {
   std::uint64_t request = 0;
-  std::string node = {};
-  std::string actor = {};
+  std::string node;
+  std::string actor;
 };
 // A root document that was already verified.
 struct RootChanged {
   std::uint64_t request = 0;
   std::uint64_t version = 0;
   std::uint64_t epoch = 0;
-  Bytes envelope = {};
-  std::string actor = {};
+  Bytes envelope;
+  std::string actor;
 };
 
 // A JoinRequest as received at the join socket; `connection` is where the answer goes.
 struct JoinReceived {
-  Bytes connection = {};
-  Bytes message = {};
+  Bytes connection;
+  Bytes message;
 };
 
 }  // namespace event
@@ -135,19 +135,19 @@ using Event =
 
 // The result of an operator's request.
 struct Answer {
-  std::vector<std::string> runs = {};  // created, cancelled, or the draft's
-  Bytes payload = {};                  // of a draft: what operators sign
-  std::uint32_t operators = 0;         // of a draft: how many it needs
-  std::uint32_t approvals = 0;         // of a draft: how many it has
-  std::int64_t expires_ms = 0;         // of a draft or a token
+  std::vector<std::string> runs;  // created, cancelled, or the draft's
+  Bytes payload;                  // of a draft: what operators sign
+  std::uint32_t operators = 0;    // of a draft: how many it needs
+  std::uint32_t approvals = 0;    // of a draft: how many it has
+  std::int64_t expires_ms = 0;    // of a draft or a token
 };
 
 namespace action {
 
 // A ControllerMessage. Dropped if the node has no session.
 struct Send {
-  std::string node = {};
-  Bytes message = {};
+  std::string node;
+  Bytes message;
 };
 struct Reply {
   std::uint64_t request = 0;
@@ -156,26 +156,26 @@ struct Reply {
 // The answer to a JoinReceived: the fields of JoinAnswer that the core knows. The caller adds the
 // bus's key and endpoint.
 struct JoinReply {
-  Bytes connection = {};
-  std::string node = {};
+  Bytes connection;
+  std::string node;
   std::uint64_t incarnation = 0;
-  Bytes root = {};
-  Bytes curve_key =
-      {};  // the bus admits it as `node` from now on, and no longer admits the node's former key
-  std::string refused = {};  // the reason; nothing changes then
+  Bytes root;
+  Bytes curve_key;      // the bus admits it as `node` from now on, and no longer admits the node's
+                        // former key
+  std::string refused;  // the reason; nothing changes then
 };
 // The bus no longer admits this node, and its session has ended.
 struct RevokeAccess {
-  std::string node = {};
+  std::string node;
 };
 // The run has ended; its record is durable.
 struct RunEnded {
-  std::string run = {};
+  std::string run;
   RunState state = RunState::kDone;
 };
 // For the log.
 struct Note {
-  std::string text = {};
+  std::string text;
   bool warning = false;
 };
 
@@ -186,8 +186,8 @@ using Action = std::variant<action::Send, action::Reply, action::JoinReply, acti
 
 // Effects of a step: first `changes`, durably and in one transaction, then `actions`.
 struct Effects {
-  std::vector<Change> changes = {};
-  std::vector<Action> actions = {};
+  std::vector<Change> changes;
+  std::vector<Action> actions;
 };
 
 }  // namespace holdfast::controller

@@ -19,8 +19,8 @@ class Plan;
 namespace holdfast::controller {
 
 struct Plan {
-  PlanRecord record = {};
-  std::vector<std::uint32_t> tasks = {};  // numbers in its run, by index in the order
+  PlanRecord record;
+  std::vector<std::uint32_t> tasks;  // numbers in its run, by index in the order
   std::int64_t resend_ms = 0;
 };
 

@@ -51,11 +51,11 @@ std::optional<Topology> TopologyOf(std::string_view name);
 
 // The one cluster that this controller serves: a single record, without a key.
 struct ClusterRecord {
-  std::string cluster_id = {};  // ULID
-  std::string cluster = {};     // name
+  std::string cluster_id;  // ULID
+  std::string cluster;     // name
   std::uint64_t epoch = 0;
   std::uint64_t root_version = 0;
-  Bytes root = {};  // Envelope of the newest root document
+  Bytes root;  // Envelope of the newest root document
   bool operator==(const ClusterRecord&) const = default;
 };
 
@@ -63,47 +63,46 @@ struct ClusterRecord {
 // agent that was away for long needs them all.
 struct RootRecord {
   std::uint64_t version = 0;
-  Bytes envelope = {};
+  Bytes envelope;
   bool operator==(const RootRecord&) const = default;
 };
 
 // A source, as in an agent's Hello.
 struct ConfiguredSource {
-  std::string source = {};  // "kind/name"
-  std::string repository = {};
+  std::string source;  // "kind/name"
+  std::string repository;
   Topology topology = Topology::kLocal;
   bool operator==(const ConfiguredSource&) const = default;
 };
 
 // Key: node.
 struct AgentRecord {
-  std::string node = {};
+  std::string node;
   std::uint64_t incarnation = 0;
-  Bytes signing_key = {};  // 32
-  Bytes curve_key = {};    // 32
+  Bytes signing_key;  // 32
+  Bytes curve_key;    // 32
   std::int64_t joined_ms = 0;
   std::int64_t last_seen_ms = 0;
   bool revoked = false;
-  std::string version = {};
+  std::string version;
   std::uint64_t root_version = 0;
-  std::vector<ConfiguredSource> sources = {};
-  std::vector<std::string> repositories = {};
-  std::map<std::string, bool> healthy =
-      {};                             // source -> result of its last probe; absent: not known
-  std::uint64_t plan_sequence = 0;    // of its newest plan
-  std::uint64_t report_sequence = 0;  // of the newest report taken, in this incarnation
-  Bytes report_hash = {};  // 32; of that report's payload; empty: the next one starts a chain
+  std::vector<ConfiguredSource> sources;
+  std::vector<std::string> repositories;
+  std::map<std::string, bool> healthy;  // source -> result of its last probe; absent: not known
+  std::uint64_t plan_sequence = 0;      // of its newest plan
+  std::uint64_t report_sequence = 0;    // of the newest report taken, in this incarnation
+  Bytes report_hash;  // 32; of that report's payload; empty: the next one starts a chain
   bool operator==(const AgentRecord&) const = default;
 };
 
 // Key: run.
 struct RunRecord {
-  std::string run = {};  // ULID
+  std::string run;  // ULID
   OrderKind kind = OrderKind::kBackup;
   RunState state = RunState::kRunning;
-  std::string requester = {};  // "uid:1000(anna)@admin-1"
-  std::string reason = {};     // the operator's note
-  std::vector<std::string> selectors = {};
+  std::string requester;  // "uid:1000(anna)@admin-1"
+  std::string reason;     // the operator's note
+  std::vector<std::string> selectors;
   bool queue_if_busy = false;
   bool cancelled = false;  // an operator cancelled it
   std::uint32_t splay_ms = 0;
@@ -115,18 +114,18 @@ struct RunRecord {
   // Nothing remains to be done for it: no agent still has to receive its end. Runs that are not
   // closed are part of Loaded, with their tasks and plans.
   bool closed = false;
-  std::string message = {};  // why it failed, if no task says so
-  std::string hint = {};
-  std::string repository = {};  // verify, inventory
-  bool read_data = false;       // verify
+  std::string message;  // why it failed, if no task says so
+  std::string hint;
+  std::string repository;  // verify, inventory
+  bool read_data = false;  // verify
   bool operator==(const RunRecord&) const = default;
 };
 
 // Why a task failed. Names as in Failure of proto/holdfast/v1/plan.proto.
 struct TaskError {
-  std::string code = {};
-  std::string message = {};
-  std::string hint = {};
+  std::string code;
+  std::string message;
+  std::string hint;
   bool retryable = false;
   bool began = false;
   bool rolled_back = false;
@@ -135,28 +134,28 @@ struct TaskError {
 
 // Key: run, number. A retry or takeover is another task with a higher round.
 struct TaskRecord {
-  std::string run = {};
+  std::string run;
   std::uint32_t number = 0;
   OrderKind kind = OrderKind::kBackup;  // backup, compose, probe, verify, inventory, restore...
   TaskState state = TaskState::kPlanned;
-  std::string node = {};
-  std::string source = {};  // empty for orders over a whole repository or all sources
-  std::string repository = {};
+  std::string node;
+  std::string source;  // empty for orders over a whole repository or all sources
+  std::string repository;
   Topology topology = Topology::kLocal;
-  std::string host = {};  // of the snapshot: the node's or the cluster's name
+  std::string host;  // of the snapshot: the node's or the cluster's name
   std::uint32_t round = 0;
   bool data = false;
   bool compose = false;  // saves and composes in one step
-  Bytes plan_id = {};    // 16; its newest plan; empty while the run is queued
+  Bytes plan_id;         // 16; its newest plan; empty while the run is queued
   std::uint32_t plan_task = 0;
   std::int64_t created_ms = 0;
   std::int64_t ended_ms = 0;  // of the final state
   bool late = false;          // was not prepared when the cut was ordered
   bool cut_barrier_met = false;
   bool rest = false;  // sharded source: saves what the other parts do not have
-  std::optional<TaskError> error = {};
-  Bytes snapshot = {};  // 32; of a composed task
-  Bytes report = {};    // payload of the report that ended it, signed by the agent
+  std::optional<TaskError> error;
+  Bytes snapshot;  // 32; of a composed task
+  Bytes report;    // payload of the report that ended it, signed by the agent
   bool operator==(const TaskRecord&) const = default;
 };
 
@@ -169,49 +168,49 @@ enum class PlanState : std::uint8_t {
 
 // Key: plan_id. The envelope is sent byte for byte, as often as needed.
 struct PlanRecord {
-  Bytes plan_id = {};  // 16
-  std::string run = {};
-  std::string node = {};
+  Bytes plan_id;  // 16
+  std::string run;
+  std::string node;
   std::uint64_t incarnation = 0;
   std::uint64_t sequence = 0;
   OrderKind kind = OrderKind::kBackup;
   PlanState state = PlanState::kSent;
   std::int64_t issued_ms = 0;
   std::int64_t expires_ms = 0;
-  Bytes hash = {};      // 32; SHA-256 of the payload
-  Bytes envelope = {};  // signed
+  Bytes hash;      // 32; SHA-256 of the payload
+  Bytes envelope;  // signed
   bool operator==(const PlanRecord&) const = default;
 };
 
 // Key: repository, snapshot. One composed snapshot.
 struct SnapshotRecord {
-  std::string repository = {};
-  Bytes snapshot = {};  // 32
-  std::string source = {};
-  std::string host = {};
-  std::string run = {};
-  std::string node = {};  // that composed it; empty if only an inventory knows it
+  std::string repository;
+  Bytes snapshot;  // 32
+  std::string source;
+  std::string host;
+  std::string run;
+  std::string node;  // that composed it; empty if only an inventory knows it
   std::int64_t time_ms = 0;
   std::int64_t recorded_ms = 0;  // when this controller learnt of it
   bool partial = false;
   bool invalid = false;  // the service's checker rejected the content
   bool safety = false;   // taken by a restore of `source`; not a backup
-  Bytes parent = {};     // 32
+  Bytes parent;          // 32
   std::uint64_t items = 0;
   std::uint64_t files = 0;  // also 0 for snapshots recorded before this field existed
   std::uint64_t bytes = 0;
   std::uint64_t missing_count = 0;
   bool cut_barrier_met = false;
-  std::map<std::string, std::string> position = {};
-  std::string note = {};
+  std::map<std::string, std::string> position;
+  std::string note;
   bool operator==(const SnapshotRecord&) const = default;
 };
 
 struct Approval {
-  std::string person = {};
-  Bytes key_id = {};     // 32
-  Bytes signature = {};  // 64, over the draft's payload
-  std::string actor = {};
+  std::string person;
+  Bytes key_id;     // 32
+  Bytes signature;  // 64, over the draft's payload
+  std::string actor;
   std::int64_t time_ms = 0;
   bool operator==(const Approval&) const = default;
 };
@@ -221,29 +220,29 @@ std::string_view DraftStateName(DraftState state);
 
 // Key: run. An order that waits for its operators: the bytes that they sign.
 struct DraftRecord {
-  std::string run = {};  // ULID; also of its run, once it is sent
+  std::string run;  // ULID; also of its run, once it is sent
   OrderKind kind = OrderKind::kRestore;
   DraftState state = DraftState::kOpen;
-  std::string node = {};
-  std::string source = {};
-  std::string repository = {};
-  Bytes plan_id = {};  // 16
-  Bytes payload = {};  // of the plan
-  std::string requester = {};
-  std::string reason = {};
+  std::string node;
+  std::string source;
+  std::string repository;
+  Bytes plan_id;  // 16
+  Bytes payload;  // of the plan
+  std::string requester;
+  std::string reason;
   std::uint32_t operators = 0;  // how many distinct persons must sign it
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;
-  std::vector<Approval> approvals = {};
-  std::string denied_by = {};
+  std::vector<Approval> approvals;
+  std::string denied_by;
   bool operator==(const DraftRecord&) const = default;
 };
 
 // Key: node. An unused join token. The secret itself is not stored.
 struct TokenRecord {
-  std::string node = {};
-  Bytes secret_hash = {};  // 32; SHA-256 of the secret
-  std::string requester = {};
+  std::string node;
+  Bytes secret_hash;  // 32; SHA-256 of the secret
+  std::string requester;
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;
   bool operator==(const TokenRecord&) const = default;
@@ -253,67 +252,67 @@ struct TokenRecord {
 // of the changes that it describes. Types: docs/protocol.md#audit.
 struct AuditEntry {
   std::int64_t time_ms = 0;
-  std::string type = {};
-  std::string actor = {};
-  std::string subject = {};
-  std::string run = {};
-  std::map<std::string, std::string> facts = {};
-  Bytes evidence = {};  // the signed Envelope that caused it
+  std::string type;
+  std::string actor;
+  std::string subject;
+  std::string run;
+  std::map<std::string, std::string> facts;
+  Bytes evidence;  // the signed Envelope that caused it
   bool operator==(const AuditEntry&) const = default;
 };
 
 // Changes of single fields, for what happens often. Each names an existing record.
 struct PlanAnswered {
-  Bytes plan_id = {};
+  Bytes plan_id;
   PlanState state = PlanState::kAccepted;
   bool operator==(const PlanAnswered&) const = default;
 };
 struct PlanSequence {
-  std::string node = {};
+  std::string node;
   std::uint64_t sequence = 0;
   bool operator==(const PlanSequence&) const = default;
 };
 struct ReportCursor {
-  std::string node = {};
+  std::string node;
   std::uint64_t sequence = 0;
-  Bytes hash = {};  // 32
+  Bytes hash;  // 32
   bool operator==(const ReportCursor&) const = default;
 };
 // The only change without an audit event: it is batched, and may be out of date.
 struct LastSeen {
-  std::vector<std::pair<std::string, std::int64_t>> nodes = {};
+  std::vector<std::pair<std::string, std::int64_t>> nodes;
   bool operator==(const LastSeen&) const = default;
 };
 struct RemoveToken {
-  std::string node = {};
+  std::string node;
   bool operator==(const RemoveToken&) const = default;
 };
 // The repository no longer has it.
 struct RemoveSnapshot {
-  std::string repository = {};
-  Bytes snapshot = {};
+  std::string repository;
+  Bytes snapshot;
   bool operator==(const RemoveSnapshot&) const = default;
 };
 // A run of a lost catalog, from an agent's old report. Inserted unless a run with that ULID exists.
 // If the existing run was recovered in the same way, it can still become partly done. Its snapshots
 // have their own records.
 struct RecoverRun {
-  RunRecord run = {};
+  RunRecord run;
   bool operator==(const RecoverRun&) const = default;
 };
 // A snapshot from an inventory or from an agent's old report. Inserted unless it is known. In a
 // known record, only empty fields are filled in: each of the two sources knows something that the
 // other does not, and a catalog that made the order knows more than both.
 struct RecoverSnapshot {
-  SnapshotRecord snapshot = {};
+  SnapshotRecord snapshot;
   bool operator==(const RecoverSnapshot&) const = default;
 };
 // An inventory has seen the whole repository: its snapshots that were recorded before `begun_ms`
 // and are not in `seen` no longer exist.
 struct InventoryEnded {
-  std::string repository = {};
+  std::string repository;
   std::int64_t begun_ms = 0;
-  std::vector<Bytes> seen = {};  // ascending
+  std::vector<Bytes> seen;  // ascending
   bool operator==(const InventoryEnded&) const = default;
 };
 
@@ -324,14 +323,14 @@ using Change = std::variant<ClusterRecord, RootRecord, AgentRecord, RunRecord, T
 
 // Everything that a core starts from. The order does not matter.
 struct Loaded {
-  std::optional<ClusterRecord> cluster = {};
-  std::vector<RootRecord> roots = {};  // all versions
-  std::vector<AgentRecord> agents = {};
-  std::vector<RunRecord> runs = {};      // that are not closed
-  std::vector<TaskRecord> tasks = {};    // of those runs
-  std::vector<PlanRecord> plans = {};    // of those runs
-  std::vector<DraftRecord> drafts = {};  // that are open
-  std::vector<TokenRecord> tokens = {};
+  std::optional<ClusterRecord> cluster;
+  std::vector<RootRecord> roots;  // all versions
+  std::vector<AgentRecord> agents;
+  std::vector<RunRecord> runs;      // that are not closed
+  std::vector<TaskRecord> tasks;    // of those runs
+  std::vector<PlanRecord> plans;    // of those runs
+  std::vector<DraftRecord> drafts;  // that are open
+  std::vector<TokenRecord> tokens;
   bool operator==(const Loaded&) const = default;
 };
 

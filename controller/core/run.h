@@ -19,59 +19,59 @@ class Report;
 namespace holdfast::controller {
 
 struct Task {
-  TaskRecord record = {};
+  TaskRecord record;
   TaskState live = TaskState::kPlanned;  // newer than the record's state if known from progress
   std::size_t unit = 0;
   bool is_ready = false;      // counted as ready for the cut
   bool is_whole = false;      // if composed: nothing is missing from the snapshot
   bool is_partial = false;    // if done: something failed
   std::int64_t retry_ms = 0;  // no retry before this
-  TaskStatus progress = {};   // only values from progress
+  TaskStatus progress;        // only values from progress
 };
 
 // One source of a run, which becomes one snapshot; or one repository, or one node's probe.
 struct Unit {
-  std::string source = {};
-  std::string repository = {};
+  std::string source;
+  std::string repository;
   Topology topology = Topology::kLocal;
-  std::string host = {};
-  std::vector<std::uint32_t> tasks = {};  // numbers, ascending, without compose tasks
-  std::vector<std::uint32_t> composes = {};
-  std::map<std::uint32_t, std::set<Bytes>> trees = {};  // by compose task: the trees it was given
-  std::int64_t fence_ms = 0;                            // no other composer before this
+  std::string host;
+  std::vector<std::uint32_t> tasks;  // numbers, ascending, without compose tasks
+  std::vector<std::uint32_t> composes;
+  std::map<std::uint32_t, std::set<Bytes>> trees;  // by compose task: the trees it was given
+  std::int64_t fence_ms = 0;                       // no other composer before this
   std::int64_t fence_jumps_ms = 0;  // StepContext::jumps_ms() at its composer's last Hello
   bool has_ended = false;
 };
 
 struct Run {
-  RunRecord record = {};
-  std::vector<Task> tasks = {};  // by number
-  std::vector<Unit> units = {};
-  std::map<std::string, std::size_t> unit_of = {};  // by UnitKey()
+  RunRecord record;
+  std::vector<Task> tasks;  // by number
+  std::vector<Unit> units;
+  std::map<std::string, std::size_t> unit_of;  // by UnitKey()
   std::uint32_t open_units = 0;
   std::uint32_t unready = 0;
   bool allows_backups = false;  // restore to a target: does not block backups of its source
   bool is_cut_armed = false;
-  std::vector<Bytes> plans = {};
-  std::set<Bytes> ends = {};     // unanswered EndOrders
-  std::vector<Bytes> seen = {};  // inventory: ids of the pages so far
-  std::string verdict = {};      // "timed_out" or "cancelled", if it ended before its units
+  std::vector<Bytes> plans;
+  std::set<Bytes> ends;     // unanswered EndOrders
+  std::vector<Bytes> seen;  // inventory: ids of the pages so far
+  std::string verdict;      // "timed_out" or "cancelled", if it ended before its units
 };
 
 // Parameters of a new task.
 struct NewTask {
   OrderKind kind = OrderKind::kBackup;
-  std::string node = {};
-  std::string source = {};
-  std::string repository = {};
+  std::string node;
+  std::string source;
+  std::string repository;
   Topology topology = Topology::kLocal;
-  std::string host = {};
+  std::string host;
   std::uint32_t round = 0;
   bool data = false;
   bool rest = false;
   bool compose = false;
-  std::vector<std::string> sources = {};  // probe
-  std::string after = {};                 // inventory
+  std::vector<std::string> sources;  // probe
+  std::string after;                 // inventory
 };
 
 // Adds the task to the unit with its key, which it creates if it is new.

@@ -11,9 +11,9 @@ namespace holdfast::controller {
 
 // A task's current state, with values that only progress has.
 struct TaskStatus {
-  TaskRecord record = {};
+  TaskRecord record;
   TaskState state = TaskState::kPlanned;
-  std::string phase = {};
+  std::string phase;
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   std::uint64_t items_total = 0;
@@ -26,14 +26,14 @@ struct TaskStatus {
   bool cut_alone = false;
 };
 struct RunStatus {
-  RunRecord record = {};
-  std::vector<TaskStatus> tasks = {};
+  RunRecord record;
+  std::vector<TaskStatus> tasks;
 };
 struct AgentStatus {
-  AgentRecord record = {};
+  AgentRecord record;
   bool connected = false;
   bool conflict = false;  // two boots use its key
-  std::string boot_id = {};
+  std::string boot_id;
   std::uint32_t tasks = 0;  // that it works on
   std::uint32_t plans_unanswered = 0;
 };

@@ -18,7 +18,7 @@ struct SnapshotRule {
   bool allow_invalid = false;  // `latest` may be an invalid one
   bool undo = false;           // find a safety snapshot
   // Which host, if several have snapshots. kNotFound if no such node is known.
-  std::string node = {};
+  std::string node;
 };
 
 struct NamedSnapshot {

@@ -37,7 +37,7 @@ struct SourceUnderTest {
   std::vector<BackupScope> scopes = {BackupScope::kWhole};
   std::string node = "node";
   // For a sharded kind: the same service, opened on another node that is close to other shards.
-  std::function<std::unique_ptr<Source>()> open_other = {};
+  std::function<std::unique_ptr<Source>()> open_other;
 };
 
 // A SourceUnderTest::open that opens `kind` with `values` and with state below `state_dir`. Clock

@@ -18,12 +18,12 @@ namespace holdfast::testing {
 struct FakeProcess {
   int pid = 0;
   std::vector<std::string> command;
-  std::vector<std::string> environment = {};
+  std::vector<std::string> environment;
   std::string directory = "/";  // empty: not readable
   std::string cgroup = "0::/\n";
   int parent = 1;
-  std::string program = {};
-  std::string root = {};  // its own root; empty: none
+  std::string program;
+  std::string root;  // its own root; empty: none
 };
 
 class FakeProcesses {

@@ -18,7 +18,7 @@ enum class StorageCall : std::uint8_t { kCreate, kPut, kGet, kStat, kList, kRemo
 // What fails, and when. Matching calls are counted from 1.
 struct Fault {
   ErrorCode code = ErrorCode::kUnavailable;
-  std::set<StorageCall> calls = {};             // which calls match; empty: all
+  std::set<StorageCall> calls;                  // which calls match; empty: all
   std::optional<FileKind> kind = std::nullopt;  // of which kind of file; unset: any
   std::uint64_t first = 1;                      // the first call that fails
   std::uint64_t last = UINT64_MAX;              // and the last one that fails

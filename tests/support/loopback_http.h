@@ -20,10 +20,10 @@
 namespace holdfast::testing {
 
 struct ServedRequest {
-  std::string method = {};
-  std::string target = {};                                        // as sent: "/a%20b?c="
-  std::vector<std::pair<std::string, std::string>> headers = {};  // names in lower case
-  std::string body = {};
+  std::string method;
+  std::string target;                                        // as sent: "/a%20b?c="
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
 
   const std::string* Header(std::string_view name) const {
     for (const auto& [key, value] : headers) {
@@ -35,8 +35,8 @@ struct ServedRequest {
 
 struct ServedAnswer {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers = {};
-  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
   // How the answer fails. kStall: nothing is sent until the peer gives up. kHangUp: closes before
   // the answer. kCutBody: closes after the first half of the body.
   enum class Fault { kNone, kStall, kHangUp, kCutBody } fault = Fault::kNone;

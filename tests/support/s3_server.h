@@ -41,8 +41,8 @@ enum class S3Fault : std::uint8_t {
 
 struct S3Key {
   std::string secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-  std::string token = {};
-  std::optional<WallTime> expires_at = {};
+  std::string token;
+  std::optional<WallTime> expires_at;
 };
 
 struct S3ServerOptions {

@@ -28,7 +28,7 @@ struct StoredPatterns {
   std::string sha256;  // of its entries
   // Of a list without a file.
   std::uint64_t id = 0;
-  std::string place = {};
+  std::string place;
   bool operator==(const StoredPatterns&) const = default;
 };
 struct StoredTable {
@@ -39,9 +39,9 @@ struct StoredTable {
   bool operator==(const StoredTable&) const = default;
 };
 struct StoredWorker {
-  std::string directory = {};
-  std::vector<StoredPatterns> patterns = {};
-  std::vector<StoredTable> tables = {};
+  std::string directory;
+  std::vector<StoredPatterns> patterns;
+  std::vector<StoredTable> tables;
   bool operator==(const StoredWorker&) const = default;
 };
 struct SavedRuntimeState {

@@ -82,8 +82,8 @@ std::optional<std::string> EncodeCommandWord(std::string_view text);
 struct ServerState {
   std::string backend;
   std::string name;
-  std::string address = {};  // "-" for none
-  std::string port = {};
+  std::string address;  // "-" for none
+  std::string port;
   std::uint64_t admin_state = 0;  // a bit mask
   std::uint64_t weight = 0;
   std::uint64_t initial_weight = 0;

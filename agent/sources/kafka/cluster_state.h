@@ -72,7 +72,7 @@ struct ClusterStateOptions {
   std::string state_dir;     // for GroupSpool
   Random* random = nullptr;  // for unused names
   // This user as brokers name it, e.g. "User:anna"; empty: unknown. See PrincipalOf().
-  std::string principal = {};
+  std::string principal;
   // Of this broker; null if not readable. The only source for the super users.
   const JavaProperties* server_properties = nullptr;
 };

@@ -24,7 +24,7 @@ namespace holdfast::kafka {
 struct MemberFilesOptions {
   std::vector<std::string> files;     // further files and directories to save
   std::vector<std::string> log_dirs;  // empty: the broker is not on this node
-  host::Places places = {};
+  host::Places places;
 };
 
 // Used by one thread at a time. The previous snapshot must outlive it.

@@ -24,7 +24,7 @@ struct RestoreState {
   struct Thing {
     Stage stage = Stage::kPlanned;
     bool was_there = false;  // existed, empty and with its own configuration
-    Configs had = {};        // that configuration
+    Configs had;             // that configuration
     std::int64_t end = 0;    // sum of its partitions' end offsets after all records were written
     bool operator==(const Thing&) const = default;
   };

@@ -37,8 +37,8 @@ std::string UnusedName(Random& random);
 
 // The names that matter.
 struct NameScope {
-  std::vector<std::string> patterns{"*"};                 // shell patterns
-  std::function<bool(std::string_view name)> wants = {};  // a further filter; empty: all
+  std::vector<std::string> patterns{"*"};            // shell patterns
+  std::function<bool(std::string_view name)> wants;  // a further filter; empty: all
 };
 
 // The names to request: `unused_name` inserted in each pattern, names in ACLs that are not in

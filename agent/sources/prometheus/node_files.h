@@ -30,12 +30,12 @@ void AddNodeFilesOptions(config::Schema& schema);
 void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings);
 
 struct NodeFilesOptions : NodeFilesSettings {
-  ServerQuery server = {};
+  ServerQuery server;
   std::vector<std::string> config_defaults;  // default paths; may be relative
   std::vector<std::string> config_flags;     // flags that name further configurations
   std::vector<std::string> units;            // saved if no process is found
   std::vector<std::string> storage_files;    // absolute paths; may not exist
-  host::Places places = {};
+  host::Places places;
 };
 
 // Used by one thread at a time. The previous snapshot must outlive it.

@@ -28,7 +28,7 @@ struct TreeFiles {
   std::int64_t snapshot_zxid = 0;
   // In the order of their zxids, each up to its last complete record. Records that the snapshot
   // already has are skipped.
-  std::vector<OpenContent> logs = {};
+  std::vector<OpenContent> logs;
 };
 
 struct TreeFacts {

@@ -39,10 +39,10 @@ struct TxnHeader {
 struct TxnOperation {
   enum class Kind : std::uint8_t { kCreate, kDelete, kSetData, kSetAcl };
   Kind kind = Kind::kCreate;
-  std::string_view path;              // "" for the root
-  std::optional<ByteView> data = {};  // kCreate, kSetData
-  std::vector<AclEntry> acl = {};     // kCreate, kSetAcl
-  std::int64_t owner = 0;             // kCreate
+  std::string_view path;         // "" for the root
+  std::optional<ByteView> data;  // kCreate, kSetData
+  std::vector<AclEntry> acl;     // kCreate, kSetAcl
+  std::int64_t owner = 0;        // kCreate
   // kSetData, kSetAcl: the new version. kCreate: the parent's new cversion; -1: one more.
   std::int32_t version = 0;
   // kCreate: sets the parent's version even if the node already exists.

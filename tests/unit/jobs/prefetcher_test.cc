@@ -15,9 +15,9 @@ using testing::Unwrap;
 
 // What happened to the content of one item.
 struct Reading {
-  std::size_t bytes_ahead = 1;   // 0: cannot be read ahead
-  std::thread::id read_by = {};  // none: was not read ahead
-  bool is_used = false;          // the item is finished
+  std::size_t bytes_ahead = 1;  // 0: cannot be read ahead
+  std::thread::id read_by;      // none: was not read ahead
+  bool is_used = false;         // the item is finished
 };
 
 class FakeReader final : public ByteReader {
