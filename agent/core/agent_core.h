@@ -6,8 +6,9 @@
 // report is durable. Work that a crash interrupts restarts under the same plan. Not thread-safe.
 // Rules: docs/protocol.md.
 //
-// This room decides. Start with events.h (input and output) and records.h (durable state). It must
-// not do what it decides: agent/daemon does.
+// This room decides. Start with events.h (input and output) and records.h (durable state).
+// machine.h lists the classes and what each may know. The room must not do what it decides:
+// agent/daemon does.
 #pragma once
 
 #include <cstdint>

@@ -237,8 +237,7 @@ void Reports::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     task.record.report = payload;
     task.record.snapshot = ToBytes(report.composed().snapshot());
     task.record.cut_barrier_met = report.composed().cut_barrier_met();
-    task.is_whole = !report.composed().partial() && !report.composed().invalid() &&
-                    report.composed().missing_count() == 0;
+    task.is_whole = IsWhole(report);
     if (report.composed().has_part()) {
       task.progress.items = report.composed().items();
       task.progress.bytes = report.composed().bytes();

@@ -35,7 +35,8 @@ v1::Report ReportOf(const Task& task) {
 
 bool IsWhole(const v1::Report& report) {
   if (!report.has_composed()) return false;
-  return !report.composed().partial() && report.composed().missing_count() == 0;
+  const v1::Composed& composed = report.composed();
+  return !composed.partial() && !composed.invalid() && composed.missing_count() == 0;
 }
 
 bool IsSettled(const TaskRecord& task) {

@@ -83,7 +83,7 @@ std::string UnitKey(const TaskRecord& task);
 // The report that ended the task; empty before.
 v1::Report ReportOf(const Task& task);
 
-// Whether the report is of a snapshot in which nothing is missing.
+// Whether the report is of a valid snapshot in which nothing is missing.
 bool IsWhole(const v1::Report& report);
 
 // Whether the run waits for nothing more from this task. A lost restore is waited for: its agent
