@@ -61,6 +61,7 @@ void MockCluster::SetLeader(const std::string& topic, std::int32_t partition, st
 }
 
 void MockCluster::SetTopicError(const std::string& topic, int code) {
+  (void)rd_kafka_mock_topic_create(impl_->cluster, topic.c_str(), 0, 1);  // fails if it exists
   rd_kafka_mock_topic_set_error(impl_->cluster, topic.c_str(),
                                 static_cast<rd_kafka_resp_err_t>(code));
 }
