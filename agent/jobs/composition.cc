@@ -27,10 +27,6 @@ bool IsOfSource(const SnapshotInfo& snapshot, const SnapshotSlot& slot) {
          (snapshot.name == slot.name || SafetyNameOf(snapshot.name) == slot.name);
 }
 
-WallTime ToWallTime(UnixTime time) {
-  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
-}
-
 ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
   const SnapshotCounts counts = CountsOf(snapshot, manifest);
   return {.id = snapshot.id,

@@ -92,6 +92,10 @@ UnixTime ToUnixTime(WallTime time) {
   return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};
 }
 
+WallTime ToWallTime(UnixTime time) {
+  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
+}
+
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
   constexpr std::size_t kShownBytesMax = 60;  // untrusted input
   const auto invalid = [whole = text] {
@@ -150,7 +154,7 @@ Result<WallTime> ParseTime(std::string_view text) {
   if (time.seconds < -kSecondsMax || time.seconds > kSecondsMax) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("time \"{}\" is out of range", text));
   }
-  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
+  return ToWallTime(time);
 }
 
 }  // namespace holdfast

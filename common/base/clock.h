@@ -52,6 +52,8 @@ struct UnixTime {
 // null, is set to the time's offset in seconds east of UTC.
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s = nullptr);
 UnixTime ToUnixTime(WallTime time);
+// REQUIRES: `time` is in the range of WallTime, 1678..2261.
+WallTime ToWallTime(UnixTime time);
 Result<WallTime> ParseTime(std::string_view text);  // kInvalidArgument also outside 1678..2261
 
 }  // namespace holdfast

@@ -44,10 +44,6 @@ Result<std::optional<Pinned>> Pin(const std::string& path) {
   return Pinned{*std::move(file), filetree::FromStat(status)};
 }
 
-WallTime ToWallTime(UnixTime time) {
-  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
-}
-
 // Why no member could be queried.
 Error UnreachableError(const std::vector<Member>& members) {
   std::string text = "no endpoint answers";
