@@ -444,6 +444,18 @@ Walker::Totals Walker::Count(WalkOptions options, std::uint64_t items_max,
   return totals;
 }
 
+void WalkOptions::ReuseFrom(SnapshotView* snapshot, std::string_view node) {
+  previous = snapshot;
+  previous_cut.reset();
+  if (snapshot != nullptr && snapshot->manifest())
+    previous_cut = ToUnixTime(snapshot->manifest()->CutTimeOf(node));
+}
+
+void Walker::AppendTo(Manifest& manifest, std::vector<std::string>& all_warnings) const {
+  manifest.missing.insert(manifest.missing.end(), missing().begin(), missing().end());
+  all_warnings.insert(all_warnings.end(), warnings().begin(), warnings().end());
+}
+
 Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {
   HF_ASSIGN(RootTree tree, MakeRootTree(options.roots));
   if (!options.tolerate_missing_roots && !tree.missing.empty()) {

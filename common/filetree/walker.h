@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
@@ -45,6 +46,9 @@ struct WalkOptions {
   // The cut of `previous`. Files that changed after it, or less than kClockStepSeconds before it,
   // are read again even if they look unchanged. Without a cut nothing is reused.
   std::optional<UnixTime> previous_cut;
+  // Sets both for `snapshot`, which may be null. The cut is that of `node`'s files, see
+  // Manifest::CutTimeOf(); without a node it is that of the whole snapshot.
+  void ReuseFrom(SnapshotView* snapshot, std::string_view node = "");
   // Do not open files; return them without content.
   bool metadata_only = false;
   // Roots that do not exist: listed in missing() (true) or an error (false).
@@ -66,6 +70,8 @@ class Walker {
   // at most kMissingMax, then the number of the others.
   virtual const std::vector<Missing>& missing() const = 0;
   virtual const std::vector<std::string>& warnings() const = 0;
+  // Appends missing() to the manifest and warnings() to `all_warnings`.
+  void AppendTo(Manifest& manifest, std::vector<std::string>& all_warnings) const;
   virtual const std::vector<Root>& roots() const = 0;
   // Items and bytes below the roots, counted by a quick scan that ends after about `items_max`
   // items; for progress. Does not affect Next(). Skips what cannot be read.
@@ -79,6 +85,8 @@ class Walker {
   static Totals Count(WalkOptions options, std::uint64_t items_max, const std::stop_token& stop);
 };
 
+// How many items a backup lets Estimate() count.
+inline constexpr std::uint64_t kEstimateItemsMax = 100'000;
 inline constexpr std::size_t kOpenDirectoriesMax = 64;
 inline constexpr std::size_t kMissingMax = 10'000;
 

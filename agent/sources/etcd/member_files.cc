@@ -5,11 +5,6 @@
 #include "common/base/format.h"
 
 namespace holdfast::etcd {
-namespace {
-
-constexpr std::uint64_t kEstimateItemsMax = 100'000;
-
-}  // namespace
 
 Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Settings& settings,
                                          SnapshotView* previous) {
@@ -21,12 +16,9 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
                        files.control_plane_.roots.end());
   if (options.roots.empty()) return files;
   options.prefix = fmt::format("members/{}/files", context.node);
-  options.previous = previous;
-  if (previous != nullptr && previous->manifest()) {
-    options.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
-  }
+  options.ReuseFrom(previous, context.node);
   HF_ASSIGN(files.walker_, filetree::Walker::Create(std::move(options)));
-  files.bytes_ = files.walker_->Estimate(kEstimateItemsMax).bytes;
+  files.bytes_ = files.walker_->Estimate(filetree::kEstimateItemsMax).bytes;
   return files;
 }
 
@@ -38,11 +30,7 @@ void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warning
   if (!settings_->files.empty()) manifest.details["files"] = settings_->files;
   if (settings_->kubeadm) manifest.details["kubeadm"] = control_plane_.roots;
   manifest.missing = control_plane_.missing;
-  if (!walker_) return;
-  const std::vector<Missing>& missing = walker_->missing();
-  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
-  const std::vector<std::string>& walked = walker_->warnings();
-  warnings.insert(warnings.end(), walked.begin(), walked.end());
+  if (walker_) walker_->AppendTo(manifest, warnings);
 }
 
 }  // namespace holdfast::etcd

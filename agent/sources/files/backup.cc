@@ -3,7 +3,6 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "common/base/format.h"
@@ -137,12 +136,7 @@ filetree::WalkOptions MakeWalkOptions(const Settings& settings, SnapshotView* pr
   options.one_file_system = settings.one_file_system;
   options.skip_cache_dirs = settings.skip_cache_dirs;
   options.prefix = kDataPrefix;
-  if (previous == nullptr || !previous->manifest()) return options;
-  options.previous = previous;
-  auto cut = previous->manifest()->cut_time.time_since_epoch();
-  auto seconds = std::chrono::floor<std::chrono::seconds>(cut);
-  options.previous_cut =
-      UnixTime{seconds.count(), static_cast<std::uint32_t>((cut - seconds).count())};
+  options.ReuseFrom(previous);
   return options;
 }
 

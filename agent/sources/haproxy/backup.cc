@@ -1,7 +1,6 @@
 #include "agent/sources/haproxy/backup.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -16,8 +15,6 @@
 namespace holdfast::haproxy {
 
 namespace {
-
-constexpr std::uint64_t kEstimateItemsMax = 100'000;
 
 class Session final : public BackupSession {
  public:
@@ -45,15 +42,9 @@ class Session final : public BackupSession {
       options.exclude.push_back(filetree::LiteralPattern(path));
     }
     options.prefix = MemberPrefix(context_.node);
-    options.previous = previous_;
-    if (previous_ != nullptr && previous_->manifest()) {
-      auto since = previous_->manifest()->cut_time.time_since_epoch();
-      auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-      options.previous_cut =
-          UnixTime{seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-    }
+    options.ReuseFrom(previous_);
     HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
-    const filetree::Walker::Totals totals = walker_->Estimate(kEstimateItemsMax);
+    const filetree::Walker::Totals totals = walker_->Estimate(filetree::kEstimateItemsMax);
     if (totals.is_whole) bytes_total_ = totals.bytes;
     return {};
   }

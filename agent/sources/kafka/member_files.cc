@@ -12,7 +12,6 @@
 namespace holdfast::kafka {
 namespace {
 
-constexpr std::uint64_t kEstimateMax = 100'000;
 constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
 
 bool IsThere(const std::string& path) {
@@ -109,11 +108,9 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
   if (metadata_log_) bytes_ = metadata_log_->bytes();
   if (walk.roots.empty()) return {};
   walk.prefix = prefix_ + "/files";
-  walk.previous = previous;
-  if (previous != nullptr && previous->manifest())
-    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
+  walk.ReuseFrom(previous, context.node);
   HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
-  bytes_ += walker_->Estimate(kEstimateMax).bytes;
+  bytes_ += walker_->Estimate(filetree::kEstimateItemsMax).bytes;
   return {};
 }
 
@@ -147,11 +144,7 @@ void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warning
   }
   manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
   warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
-  if (!walker_) return;
-  const std::vector<Missing>& missing = walker_->missing();
-  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
-  const std::vector<std::string>& walked = walker_->warnings();
-  warnings.insert(warnings.end(), walked.begin(), walked.end());
+  if (walker_) walker_->AppendTo(manifest, warnings);
 }
 
 }  // namespace holdfast::kafka

@@ -10,11 +10,6 @@
 #include "common/base/format.h"
 
 namespace holdfast::prometheus {
-namespace {
-
-constexpr std::uint64_t kEstimateItemsMax = 100'000;
-
-}  // namespace
 
 void AddNodeFilesOptions(config::Schema& schema) {
   using config::OptionSpec;
@@ -118,11 +113,9 @@ Result<void> NodeFiles::OpenWalker(const SourceContext& context, SnapshotView* p
   filetree::WalkOptions walk;
   walk.roots = roots_;
   walk.prefix = prefix_ + "/files";
-  walk.previous = previous;
-  if (previous != nullptr && previous->manifest())
-    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
+  walk.ReuseFrom(previous, context.node);
   HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
-  bytes_ = walker_->Estimate(kEstimateItemsMax).bytes;
+  bytes_ = walker_->Estimate(filetree::kEstimateItemsMax).bytes;
   return {};
 }
 
@@ -141,11 +134,7 @@ void NodeFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings)
   if (!config_.empty()) manifest.details["config"] = {config_};
   manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
   warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
-  if (!walker_) return;
-  const std::vector<Missing>& missing = walker_->missing();
-  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
-  const std::vector<std::string>& walked = walker_->warnings();
-  warnings.insert(warnings.end(), walked.begin(), walked.end());
+  if (walker_) walker_->AppendTo(manifest, warnings);
 }
 
 }  // namespace holdfast::prometheus

@@ -9,8 +9,6 @@
 namespace holdfast::zookeeper {
 namespace {
 
-constexpr std::uint64_t kFilesCounted = 100'000;
-
 Result<void> CheckThere(const std::vector<std::string>& paths) {
   for (const std::string& path : paths)
     if (auto there = filetree::ReadAttributes(path); !there)
@@ -47,11 +45,9 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
   walk.roots = MemberFilePaths(settings, survey);
   if (settings.missing_is_failure) HF_TRY(CheckThere(walk.roots));
   walk.prefix = files.prefix_ + "/files";
-  walk.previous = previous;
-  if (previous != nullptr && previous->manifest())
-    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
+  walk.ReuseFrom(previous, context.node);
   HF_ASSIGN(files.walker_, filetree::Walker::Create(std::move(walk)));
-  files.bytes_ = files.walker_->Estimate(kFilesCounted).bytes;
+  files.bytes_ = files.walker_->Estimate(filetree::kEstimateItemsMax).bytes;
   return files;
 }
 
@@ -64,10 +60,7 @@ Result<std::optional<Item>> MemberFiles::Next() {
 
 void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
   warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
-  const std::vector<Missing>& missing = walker_->missing();
-  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
-  const std::vector<std::string>& walked = walker_->warnings();
-  warnings.insert(warnings.end(), walked.begin(), walked.end());
+  walker_->AppendTo(manifest, warnings);
 }
 
 }  // namespace holdfast::zookeeper
