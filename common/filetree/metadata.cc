@@ -119,6 +119,13 @@ Attributes FromStat(const struct stat& status) {
   return attributes;
 }
 
+Attributes FromStat(const struct stat& status, NameCache& names) {
+  Attributes attributes = FromStat(status);
+  attributes.user = names.User(attributes.uid);
+  attributes.group = names.Group(attributes.gid);
+  return attributes;
+}
+
 std::string ProcPath(int directory, const std::string& name) {
   if (directory == AT_FDCWD) return name;
   return "/proc/self/fd/" + std::to_string(directory) + "/" + name;

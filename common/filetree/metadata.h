@@ -30,6 +30,8 @@ class NameCache {
 NodeType TypeOf(mode_t mode);  // of an st_mode
 // The fields of stat(2), without names, link target and extended attributes.
 Attributes FromStat(const struct stat& status);
+// The same with the names of user and group.
+Attributes FromStat(const struct stat& status, NameCache& names);
 UnixTime FromTimespec(const struct timespec& time);
 
 // "/proc/self/fd/<directory>/<name>", for system calls without an `at` variant. Works at any depth.

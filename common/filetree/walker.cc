@@ -209,7 +209,7 @@ class WalkerImpl final : public Walker {
       return std::optional<Item>(MakeItem(Describe(parent, name, status)));
     }
     if (std::unique_ptr<const SnapshotEntry> before = FindUnchanged(status)) {
-      Attributes attributes = WithNames(status);
+      Attributes attributes = FromStat(status, names_);
       attributes.extended =
           before->attributes().extended;  // changing extended attributes changes the ctime too
       Item item = MakeItem(std::move(attributes));
@@ -277,16 +277,9 @@ class WalkerImpl final : public Walker {
     return item;
   }
 
-  Attributes WithNames(const struct stat& status) {
-    Attributes attributes = FromStat(status);
-    attributes.user = names_.User(attributes.uid);
-    attributes.group = names_.Group(attributes.gid);
-    return attributes;
-  }
-
   Attributes Describe(int directory, const std::string& name, const struct stat& status) {
     if (is_look_only_) return FromStat(status);
-    Attributes attributes = WithNames(status);
+    Attributes attributes = FromStat(status, names_);
     if (!has_proc_) return attributes;
     Result<std::vector<ExtendedAttribute>> extended = ReadExtended(directory, name, path_);
     if (extended) {
@@ -469,10 +462,8 @@ Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {
 Result<Attributes> ReadAttributes(const std::string& path) {
   struct stat status {};
   if (lstat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  Attributes attributes = FromStat(status);
   NameCache names;
-  attributes.user = names.User(attributes.uid);
-  attributes.group = names.Group(attributes.gid);
+  Attributes attributes = FromStat(status, names);
   HF_ASSIGN(attributes.extended, ReadExtended(AT_FDCWD, path, path));
   if (attributes.type == NodeType::kSymlink) {
     HF_ASSIGN(attributes.link_target, ReadLinkTarget(AT_FDCWD, path, path));

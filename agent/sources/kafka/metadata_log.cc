@@ -114,13 +114,6 @@ class PinnedReader final : public ByteReader {
   std::uint64_t at_ = 0;
 };
 
-Attributes Describe(const struct stat& status, filetree::NameCache& names) {
-  Attributes attributes = filetree::FromStat(status);
-  attributes.user = names.User(attributes.uid);
-  attributes.group = names.Group(attributes.gid);
-  return attributes;
-}
-
 }  // namespace
 
 Result<MetadataLog> MetadataLog::Open(const std::string& directory,
@@ -131,7 +124,7 @@ Result<MetadataLog> MetadataLog::Open(const std::string& directory,
   if (::stat(directory.c_str(), &status) != 0)
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   filetree::NameCache names;
-  log.attributes_ = Describe(status, names);
+  log.attributes_ = filetree::FromStat(status, names);
   HF_TRY(log.OpenSegments());
   if (between) between();
   HF_TRY(log.OpenSnapshot());
@@ -148,7 +141,7 @@ Result<MetadataLog::PinnedFile> MetadataLog::Pin(const std::string& name) const 
   if (!S_ISREG(status.st_mode))
     return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
   filetree::NameCache names;
-  return PinnedFile{name, std::move(file), Describe(status, names)};
+  return PinnedFile{name, std::move(file), filetree::FromStat(status, names)};
 }
 
 Result<void> MetadataLog::OpenSegments() {

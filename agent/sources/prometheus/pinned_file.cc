@@ -33,13 +33,6 @@ class PinnedReader final : public ByteReader {
   std::uint64_t at_ = 0;
 };
 
-Attributes Described(const struct stat& status, filetree::NameCache& names) {
-  Attributes attributes = filetree::FromStat(status);
-  attributes.user = names.User(attributes.uid);
-  attributes.group = names.Group(attributes.gid);
-  return attributes;
-}
-
 }  // namespace
 
 Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name, std::string path,
@@ -56,7 +49,7 @@ Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name
   return PinnedFile{.path = std::move(path),
                     .shown = std::move(shown),
                     .file = *std::move(file),
-                    .attributes = Described(status, names)};
+                    .attributes = filetree::FromStat(status, names)};
 }
 
 Item PinnedItem(PinnedFile pinned) {
@@ -73,7 +66,7 @@ Result<Item> DirectoryItem(int directory, std::string path, const std::string& s
   if (::fstat(directory, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
   Item item;
   item.path = std::move(path);
-  item.attributes = Described(status, names);
+  item.attributes = filetree::FromStat(status, names);
   return item;
 }
 

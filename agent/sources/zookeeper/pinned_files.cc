@@ -137,10 +137,8 @@ Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
     return Fail(ErrnoError(errno, "stat " + Quote(file.path)));
   if (!S_ISREG(status.st_mode))
     return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(file.path)));
-  file.attributes = filetree::FromStat(status);
   filetree::NameCache names;
-  file.attributes.user = names.User(file.attributes.uid);
-  file.attributes.group = names.Group(file.attributes.gid);
+  file.attributes = filetree::FromStat(status, names);
   return file;
 }
 
