@@ -1,9 +1,6 @@
 #include "agent/sources/foreign_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-
-#include <cerrno>
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
@@ -22,10 +19,7 @@ Result<std::optional<std::string>> ReadUntrustedFile(Result<Fd> file, const std:
     if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(file).error());
   }
-  struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
+  HF_TRY(StatRegularFile(file->get(), path));
   std::string text;
   Bytes buffer(64U << 10);
   for (;;) {

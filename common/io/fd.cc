@@ -101,6 +101,15 @@ Result<void> SyncParent(const std::string& path) {
   return SyncDirectory(slash == 0 ? "/" : path.substr(0, slash));
 }
 
+Result<struct stat> StatRegularFile(int fd, const std::string& shown) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+  if (!S_ISREG(status.st_mode)) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(shown)));
+  }
+  return status;
+}
+
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
   HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
   struct stat status {};

@@ -6,6 +6,8 @@
 // pass paths, URLs and bytes.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -58,6 +60,9 @@ Result<void> SyncFile(int fd, const std::string& shown);
 Result<void> SyncDirectory(const std::string& path);
 // The same for the directory that has the entry of `path`.
 Result<void> SyncParent(const std::string& path);
+
+// fstat(2) of an open file; kCorrupt unless it is a regular file. Errors name `shown`.
+Result<struct stat> StatRegularFile(int fd, const std::string& shown);
 
 // Reads a small file; kInvalidArgument when it is larger than `bytes_max`.
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U << 20);

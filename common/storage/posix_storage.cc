@@ -165,11 +165,7 @@ Result<void> ListDirectory(const std::string& directory, FileKind kind, const Vi
 }
 
 Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
-  struct stat status {};
-  if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode)) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
-  }
+  HF_ASSIGN(const struct stat status, StatRegularFile(fd, path));
   return static_cast<std::uint64_t>(status.st_size);
 }
 

@@ -37,10 +37,7 @@ Result<std::optional<Pinned>> Pin(const std::string& path) {
     if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(file).error());
   }
-  struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
+  HF_ASSIGN(const struct stat status, StatRegularFile(file->get(), path));
   return Pinned{*std::move(file), filetree::FromStat(status)};
 }
 

@@ -56,10 +56,7 @@ std::string Component(std::string_view name) {
 // The sum of the patterns that HAProxy would load from a file.
 Result<PatternDigest> SumOfFile(const std::string& path, bool is_map) {
   HF_ASSIGN(const Fd file, OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
+  HF_TRY(StatRegularFile(file.get(), path));
   PatternDigest found;
   const auto take = [&](std::string_view line) -> Result<void> {
     if (const auto entry = LoadedPattern(line, is_map)) found.Add(*entry);

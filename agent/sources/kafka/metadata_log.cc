@@ -136,10 +136,7 @@ Result<MetadataLog> MetadataLog::Open(const std::string& directory,
 Result<MetadataLog::PinnedFile> MetadataLog::Pin(const std::string& name) const {
   const std::string path = directory_ + "/" + name;
   HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
+  HF_ASSIGN(const struct stat status, StatRegularFile(file.get(), path));
   filetree::NameCache names;
   return PinnedFile{name, std::move(file), filetree::FromStat(status, names)};
 }

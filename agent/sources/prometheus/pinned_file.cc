@@ -42,10 +42,7 @@ Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name
     if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(file).error());
   }
-  struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(shown)));
+  HF_ASSIGN(const struct stat status, StatRegularFile(file->get(), shown));
   return PinnedFile{.path = std::move(path),
                     .shown = std::move(shown),
                     .file = *std::move(file),

@@ -132,11 +132,7 @@ Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
   file.zxid = named.zxid;
   file.path = fmt::format("{}{}/{}", directory, kVersionDirectory, named.name);
   HF_ASSIGN(file.fd, OpenFile(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-  struct stat status {};
-  if (::fstat(file.fd.get(), &status) != 0)
-    return Fail(ErrnoError(errno, "stat " + Quote(file.path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(file.path)));
+  HF_ASSIGN(const struct stat status, StatRegularFile(file.fd.get(), file.path));
   filetree::NameCache names;
   file.attributes = filetree::FromStat(status, names);
   return file;
