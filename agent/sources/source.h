@@ -17,6 +17,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/sources/discovery.h"
@@ -144,5 +145,13 @@ struct SourceKind {
   // What command lines and documentation say about its snapshots.
   config::SnapshotKind AsSnapshotKind() const;
 };
+
+// For SourceKind::open: a `SourceType` with the settings that `kReadSettings` reads.
+template <typename SourceType, auto kReadSettings>
+Result<std::unique_ptr<Source>> OpenWithSettings(const SourceContext& context,
+                                                 const config::Values& values) {
+  HF_ASSIGN(auto settings, kReadSettings(values));
+  return std::make_unique<SourceType>(context, std::move(settings));
+}
 
 }  // namespace holdfast

@@ -82,11 +82,7 @@ SourceKind AlertmanagerKind() {
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its peers would send it their own state";
   kind.discover = alertmanager::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(alertmanager::Settings settings, alertmanager::ReadSettings(values));
-    return std::make_unique<alertmanager::AlertmanagerSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<alertmanager::AlertmanagerSource, alertmanager::ReadSettings>;
   return kind;
 }
 

@@ -117,11 +117,7 @@ SourceKind EtcdKind() {
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = etcd::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(etcd::Settings settings, etcd::ReadSettings(values));
-    return std::make_unique<etcd::EtcdSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<etcd::EtcdSource, etcd::ReadSettings>;
   return kind;
 }
 

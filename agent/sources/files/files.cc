@@ -40,11 +40,7 @@ SourceKind FilesKind() {
   kind.options = files::SettingsSchema();
   kind.original_root = "data";
   kind.restore_methods = RestoreMethodsOf(kind.kind);
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(files::Settings settings, files::ReadSettings(values));
-    return std::make_unique<files::FilesSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<files::FilesSource, files::ReadSettings>;
   return kind;
 }
 

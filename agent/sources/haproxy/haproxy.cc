@@ -125,11 +125,7 @@ SourceKind HaproxyKind() {
   kind.options = haproxy::SettingsSchema();
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.discover = haproxy::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(haproxy::Settings settings, haproxy::ReadSettings(values));
-    return std::make_unique<haproxy::HaproxySource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<haproxy::HaproxySource, haproxy::ReadSettings>;
   return kind;
 }
 

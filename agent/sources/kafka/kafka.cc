@@ -108,11 +108,7 @@ SourceKind KafkaKind() {
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its brokers have a shared state";
   kind.discover = kafka::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(kafka::Settings settings, kafka::ReadSettings(values));
-    return std::make_unique<kafka::KafkaSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<kafka::KafkaSource, kafka::ReadSettings>;
   return kind;
 }
 

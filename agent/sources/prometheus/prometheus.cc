@@ -107,11 +107,7 @@ SourceKind PrometheusKind() {
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "it cannot load blocks while it runs";
   kind.discover = prometheus::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(prometheus::Settings settings, prometheus::ReadSettings(values));
-    return std::make_unique<prometheus::PrometheusSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<prometheus::PrometheusSource, prometheus::ReadSettings>;
   return kind;
 }
 

@@ -79,11 +79,7 @@ SourceKind ZooKeeperKind() {
   kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = zookeeper::Discover;
-  kind.open = [](const SourceContext& context,
-                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    HF_ASSIGN(zookeeper::Settings settings, zookeeper::ReadSettings(values));
-    return std::make_unique<zookeeper::ZooKeeperSource>(context, std::move(settings));
-  };
+  kind.open = OpenWithSettings<zookeeper::ZooKeeperSource, zookeeper::ReadSettings>;
   return kind;
 }
 
