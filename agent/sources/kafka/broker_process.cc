@@ -1,7 +1,5 @@
 #include "agent/sources/kafka/broker_process.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -50,18 +48,6 @@ class FileSet {
   std::set<std::string> paths_;
 };
 
-// Adds the file of "-Dname=/a/file" or "-javaagent:/a/program.jar=7071:/a/file". Jars are not
-// added, because packages install them.
-void AddNamedInArgument(std::string_view argument, FileSet& files) {
-  const bool is_property = argument.starts_with("-D");
-  if (!is_property && !argument.starts_with("-javaagent:")) return;
-  std::size_t at = argument.find('=');
-  if (at == std::string_view::npos) return;
-  if (!is_property) at = std::max(at, argument.rfind(':'));
-  const std::string_view value = argument.substr(at + 1);
-  if (!value.ends_with(kJarEnding)) files.Add(value);
-}
-
 // Adds a value that is a path, and the path in a config provider's "${file:/a/file:name}".
 void AddNamedInValue(std::string_view value, FileSet& files) {
   files.Add(value);
@@ -71,11 +57,6 @@ void AddNamedInValue(std::string_view value, FileSet& files) {
     const std::string_view rest = value.substr(at + kProvider.size());
     files.Add(rest.substr(0, std::min(rest.find(':'), rest.size())));
   }
-}
-
-bool IsWanted(std::string_view variable) {
-  return std::ranges::any_of(kVariables,
-                             [&](std::string_view name) { return variable.starts_with(name); });
 }
 
 // Returns "3.9.1" for "libs/kafka_2.13-3.9.1.jar", the broker's own jar; empty for others.
@@ -118,18 +99,6 @@ bool Uses(const host::LocalProcess& process, const JavaProperties& properties,
   });
 }
 
-void ReadEnvironment(const host::LocalProcess& process, BrokerProcess& broker) {
-  const auto environment = process.ReadEnvironment();
-  if (!environment) {
-    broker.warnings.push_back(
-        fmt::format("the environment that the broker was started with is not saved: {} (hint: {})",
-                    environment.error().message(), host::kLookHint));
-    return;
-  }
-  for (const auto& [name, value] : *environment)
-    if (IsWanted(name)) broker.environment[name] = value;
-}
-
 std::string VersionOf(const host::LocalProcess& process) {
   auto option = std::ranges::find_first_of(process.command, kClassPathOptions);
   if (option == process.command.end() || ++option == process.command.end()) return "";
@@ -150,17 +119,13 @@ std::string VersionOf(const host::LocalProcess& process) {
 BrokerProcess Describe(const host::LocalProcess& process, BrokerConfig config,
                        const host::Places& places) {
   BrokerProcess broker;
-  broker.command = process.command;
-  broker.directory = process.directory;
-  broker.user = process.user;
-  broker.unit = process.unit;
+  broker.CopyStart(process, kVariables, "broker");
   broker.version = VersionOf(process);
   broker.config = std::move(config.path);
   broker.properties = std::move(config.properties);
-  ReadEnvironment(process, broker);
   FileSet files;
   files.Add(broker.config);
-  for (const std::string& argument : broker.command) AddNamedInArgument(argument, files);
+  for (const std::string& argument : broker.command) files.Add(host::FileInJavaArgument(argument));
   for (const auto& [name, value] : broker.properties) AddNamedInValue(value, files);
   files.Add(places.etc_root + std::string(kDefaults));
   for (const std::string& file : host::FindUnitFiles(broker.unit, places).All()) files.Add(file);
@@ -228,17 +193,6 @@ Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
                   : fmt::format("found no running broker that uses these \"log_dirs\": {}",
                                 fmt::join(reasons, "; ")),
               "start the broker, and let the agent read its server.properties");
-}
-
-std::string EncodeBrokerProcess(const BrokerProcess& process) {
-  const nlohmann::ordered_json json = {{"format_version", 1},
-                                       {"command", process.command},
-                                       {"environment", process.environment},
-                                       {"directory", process.directory},
-                                       {"user", process.user},
-                                       {"unit", process.unit},
-                                       {"config", process.config}};
-  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace holdfast::kafka

@@ -6,32 +6,22 @@
 // directories anyway: it runs as root or as their owner.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/host/java_server.h"
 #include "agent/sources/host/process.h"
 #include "agent/sources/kafka/broker_texts.h"
 #include "common/base/result.h"
 
 namespace holdfast::kafka {
 
-struct BrokerProcess {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;  // variables of Kafka, Java and their scripts
-  std::string directory;                           // working directory
-  std::string user;
-  std::string version;        // e.g. "3.9.1", from its class path; empty: unknown
-  std::string unit;           // systemd unit, e.g. "kafka.service"; empty: none
-  std::string config;         // absolute path of server.properties
-  JavaProperties properties;  // its properties, with --override of the command line applied
-  // Absolute paths of existing files, sorted: the configuration, files that it and the command line
-  // name, and the files of the unit.
-  std::vector<std::string> files;
-  std::vector<std::string> warnings;
+// `config` is server.properties. `files` exist, and include it and the files that it names.
+struct BrokerProcess : host::JavaServer {
+  JavaProperties properties;  // of `config`, with --override of the command line applied
 };
 
 // Finds the process that uses one of `log_dirs`. kNotFound if none does or files cannot be read.
@@ -45,9 +35,6 @@ struct BrokerConfig {
   JavaProperties properties;  // with --override of the command line applied
 };
 Result<std::optional<BrokerConfig>> ReadBrokerConfig(const host::LocalProcess& process);
-
-// The content of "process.json". Deterministic for the same command line and environment.
-std::string EncodeBrokerProcess(const BrokerProcess& process);
 
 // The directories in log.dirs, or else log.dir, without trailing slashes.
 std::vector<std::string> LogDirsOf(const JavaProperties& properties);

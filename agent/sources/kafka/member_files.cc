@@ -116,8 +116,7 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
 
 std::optional<Item> MemberFiles::TakeProcess() {
   if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  return TextItem(prefix_ + "/process.json", EncodeBrokerProcess(*process_),
-                  DocumentAttributes(now_));
+  return TextItem(prefix_ + "/process.json", process_->Encode(), DocumentAttributes(now_));
 }
 
 Result<std::optional<Item>> MemberFiles::Next() {

@@ -38,7 +38,7 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
   if (survey.process) {
     const std::vector<std::string>& warnings = survey.process->warnings;
     files.warnings_.insert(files.warnings_.end(), warnings.begin(), warnings.end());
-    files.process_ = EncodeServerProcess(*survey.process);
+    files.process_ = survey.process->Encode();
     files.process_attributes_ = DocumentAttributes(context.clock->Now());
   }
   filetree::WalkOptions walk;

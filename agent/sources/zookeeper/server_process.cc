@@ -1,6 +1,5 @@
 #include "agent/sources/zookeeper/server_process.h"
 
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -26,18 +25,6 @@ constexpr std::array<std::string_view, 10> kVariables = {
 constexpr std::array<std::string_view, 2> kDefaults = {"/etc/default/zookeeper",
                                                        "/etc/zookeeper/conf/environment"};
 constexpr std::string_view kJarEnding = ".jar";
-
-// "-Djava.security.auth.login.config=/a/file", "-javaagent:/a/program.jar=7000:/a/file".
-std::string_view FileNamedIn(std::string_view argument) {
-  const bool is_property = argument.starts_with("-D");
-  if (!is_property && !argument.starts_with("-javaagent:")) return {};
-  std::size_t at = argument.find('=');
-  if (at == std::string_view::npos) return {};
-  if (!is_property) at = std::max(at, argument.rfind(':'));
-  std::string_view value = argument.substr(at + 1);
-  if (value.starts_with("file:")) value.remove_prefix(value.starts_with("file://") ? 7 : 5);
-  return value.ends_with(kJarEnding) ? std::string_view() : value;
-}
 
 // "3.9.4" of "/usr/share/zookeeper/lib/zookeeper-3.9.4.jar".
 std::string VersionIn(const std::vector<std::string>& command) {
@@ -65,28 +52,14 @@ bool IsSameFile(const std::string& one, const std::string& other) {
          a.st_ino == b.st_ino;
 }
 
-void ReadEnvironment(const host::LocalProcess& server, ServerProcess& process) {
-  const auto environment = server.ReadEnvironment();
-  if (!environment) {
-    process.warnings.push_back(
-        fmt::format("the environment that the server was started with is not saved: {} (hint: {})",
-                    environment.error().message(), host::kLookHint));
-    return;
-  }
-  for (const auto& [name, value] : *environment) {
-    const bool is_wanted = std::ranges::any_of(
-        kVariables, [&](std::string_view wanted) { return name.starts_with(wanted); });
-    if (is_wanted) process.environment[name] = value;
-  }
-}
-
 std::vector<std::string> FindFiles(const host::LocalProcess& server, const host::Places& places) {
   std::set<std::string> files;
   const auto add = [&files](std::string path) {
     if (host::IsRegularFile(path)) files.insert(std::move(path));
   };
   for (const std::string& argument : server.command) {
-    const std::string_view named = FileNamedIn(argument);
+    std::string_view named = host::FileInJavaArgument(argument);
+    if (named.starts_with("file:")) named.remove_prefix(named.starts_with("file://") ? 7 : 5);
     if (named.empty()) continue;
     std::string path = server.Absolute(named);
     const std::string_view property = std::string_view(argument).substr(0, argument.find('='));
@@ -116,30 +89,15 @@ Result<ServerProcess> FindServerProcess(const std::string& config, const std::st
     ServerProcess process;
     process.config = server.Absolute(arguments.front());
     if (!IsSameFile(process.config, config) || !server.MayWrite(data_dir)) return true;
-    process.command = server.command;
-    process.directory = server.directory;
-    process.user = server.user;
-    process.unit = server.unit;
+    process.CopyStart(server, kVariables, "server");
     process.version = VersionIn(server.command);
     process.files = FindFiles(server, places);
-    ReadEnvironment(server, process);
     found = std::move(process);
     return false;
   };
   HF_TRY(host::VisitProcesses(places, visit));
   if (found) return *std::move(found);
   return Fail(ErrorCode::kNotFound, fmt::format("no server runs here with {}", Quote(config)));
-}
-
-std::string EncodeServerProcess(const ServerProcess& process) {
-  const nlohmann::ordered_json json = {{"format_version", 1},
-                                       {"command", process.command},
-                                       {"environment", process.environment},
-                                       {"directory", process.directory},
-                                       {"user", process.user},
-                                       {"unit", process.unit},
-                                       {"config", process.config}};
-  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace holdfast::zookeeper

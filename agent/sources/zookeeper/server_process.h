@@ -6,28 +6,18 @@
 // may write the server's data anyway.
 #pragma once
 
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "agent/sources/host/java_server.h"
 #include "agent/sources/host/process.h"
 #include "common/base/result.h"
 
 namespace holdfast::zookeeper {
 
-struct ServerProcess {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;  // for ZooKeeper, Java and their scripts
-  std::string directory;                           // working directory
-  std::string user;
-  std::string version;  // e.g. "3.9.4", from its class path; empty: unknown
-  std::string unit;     // systemd unit; empty: none
-  std::string config;   // zoo.cfg, absolute
-  // Files that the command line and the unit name, if they exist or the server needs them; sorted.
-  std::vector<std::string> files;
-  std::vector<std::string> warnings;
-};
+// `config` is zoo.cfg. `files` exist, or the server needs them.
+using ServerProcess = host::JavaServer;
 
 // The arguments after the main class on a server's command line, zoo.cfg first; empty if the
 // process is not a server.
@@ -37,8 +27,5 @@ std::span<const std::string> ServerArguments(const host::LocalProcess& process);
 // such process.
 Result<ServerProcess> FindServerProcess(const std::string& config, const std::string& data_dir,
                                         const host::Places& places = {});
-
-// The content of "process.json". It changes only if the server is started differently.
-std::string EncodeServerProcess(const ServerProcess& process);
 
 }  // namespace holdfast::zookeeper

@@ -92,7 +92,7 @@ TEST_CASE("broker process: the broker that uses the log directories is found, wi
                                    secrets, store, config, etc + "/systemd/system/kafka@.service",
                                    etc + "/systemd/system/kafka@one.service.d/limits.conf"});
   REQUIRE(process.warnings.empty());
-  const std::string json = EncodeBrokerProcess(process);
+  const std::string json = process.Encode();
   REQUIRE_THAT(json, Catch::Contains("\"JMX_PORT\": \"9999\""));
   REQUIRE_THAT(json, Catch::Contains("\"unit\": \"kafka@one.service\""));
 }

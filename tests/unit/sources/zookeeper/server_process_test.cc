@@ -57,7 +57,7 @@ TEST_CASE("zookeeper process: the server started with this configuration is foun
                                     places.etc_root + "/etc/default/zookeeper"};
   std::ranges::sort(files);
   REQUIRE(process.files == files);
-  REQUIRE_THAT(EncodeServerProcess(process), Catch::Contains("\"format_version\": 1"));
+  REQUIRE_THAT(process.Encode(), Catch::Contains("\"format_version\": 1"));
 }
 
 }  // namespace holdfast::zookeeper
