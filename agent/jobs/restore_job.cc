@@ -12,6 +12,7 @@
 #include "agent/journal/restore_journal.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/source_name.h"
 #include "common/config/method.h"
 #include "common/stream/original_path.h"
@@ -28,8 +29,7 @@ Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
   if (found) return {};
   std::string parent = path;
   for (bool exists = false; !exists && !parent.empty();) {
-    const std::size_t slash = parent.rfind('/');
-    parent.resize(slash == std::string::npos ? 0 : slash);
+    parent.resize(PathAbove(parent).size());
     if (parent.empty()) break;
     HF_ASSIGN(const std::optional<Attributes> above, view.Stat(parent));
     exists = above && above->type == NodeType::kDirectory;

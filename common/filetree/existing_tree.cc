@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/metadata.h"
 #include "common/io/atomic_file.h"
@@ -35,11 +36,9 @@ Result<std::optional<int>> ExistingTree::Directory(const std::string& path) {
 }
 
 Result<std::optional<ExistingTree::Place>> ExistingTree::Find(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const bool is_at_top = slash == std::string::npos;
-  HF_ASSIGN(const std::optional<int> parent, Directory(is_at_top ? "" : path.substr(0, slash)));
+  HF_ASSIGN(const std::optional<int> parent, Directory(std::string(PathAbove(path))));
   if (!parent) return std::nullopt;
-  return Place{*parent, is_at_top ? path : path.substr(slash + 1)};
+  return Place{*parent, std::string(BaseName(path))};
 }
 
 Result<std::optional<struct stat>> ExistingTree::Stat(const std::string& path) {

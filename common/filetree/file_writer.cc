@@ -11,6 +11,7 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/raw_buffer.h"
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/beneath.h"
@@ -198,12 +199,9 @@ Result<void> NewFile::GiveName() {
 
 Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
   HF_TRY(CheckRelativePath(path, false));
-  const std::size_t slash = path.rfind('/');
-  const bool is_at_top = slash == std::string_view::npos;
   auto file = std::make_unique<NewFile>();
-  HF_ASSIGN(file->parent_,
-            cursor_.OpenOrCreate(std::string(is_at_top ? "" : path.substr(0, slash))));
-  file->name_ = is_at_top ? path : path.substr(slash + 1);
+  HF_ASSIGN(file->parent_, cursor_.OpenOrCreate(std::string(PathAbove(path))));
+  file->name_ = BaseName(path);
   file->shown_ = cursor_.Shown(path);
   file->inherits_ = cursor_.inherits();
   return file;

@@ -15,6 +15,7 @@
 #include "common/base/bytes.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/mounts.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -26,11 +27,6 @@ using nlohmann::json;
 
 constexpr int kStateVersion = 1;
 constexpr std::array kPhaseNames = {"staging", "swapping", "committing", "rolling_back"};
-
-std::string ParentOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // 0 if `path` does not exist.
 std::uint64_t InodeOf(const std::string& path) {
@@ -93,7 +89,7 @@ Result<SwapSet::Entry> DecodeEntry(const json& value) {
   entry.had_target = value.at("had_target").get<bool>();
   entry.is_removal = value.at("is_removal").get<bool>();
   // Staged paths will be removed, so a damaged record must not name any other path.
-  std::string own = ParentOf(entry.target) + (ParentOf(entry.target) == "/" ? "" : "/");
+  std::string own = ParentPath(entry.target) + (ParentPath(entry.target) == "/" ? "" : "/");
   if (!entry.target.starts_with('/') ||
       !entry.staged.starts_with(own + std::string(kStagedPrefix)) ||
       entry.staged.find('/', own.size()) != std::string::npos) {
@@ -193,7 +189,7 @@ Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_vie
                 fmt::format("{} cannot be replaced: it {}", Quote(target), what),
                 "restore with --to, or unmount it first");
   }
-  std::string parent = ParentOf(target);
+  std::string parent = ParentPath(target);
   struct stat status {};
   if (stat(parent.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(parent)));
   Entry entry;
@@ -234,7 +230,7 @@ Result<void> SwapSet::BeginStaging() {
   HF_TRY(Save(Phase::kStaging));
   std::set<std::string> probed;
   for (const Entry& entry : entries_) {
-    if (entry.had_target && !entry.is_removal && probed.insert(ParentOf(entry.target)).second) {
+    if (entry.had_target && !entry.is_removal && probed.insert(ParentPath(entry.target)).second) {
       HF_TRY(ProbeExchange(entry));
     }
   }
@@ -256,7 +252,7 @@ Result<void> SwapSet::Swap() {
   }
   // The new state must be on disk before a name refers to it.
   for (const Entry& entry : entries_) {
-    HF_ASSIGN(Fd parent, OpenFile(ParentOf(entry.target), O_RDONLY | O_DIRECTORY));
+    HF_ASSIGN(Fd parent, OpenFile(ParentPath(entry.target), O_RDONLY | O_DIRECTORY));
     if (syncfs(parent.get()) != 0) {
       return Fail(ErrnoError(errno, "sync the file system of " + Quote(entry.target)));
     }
@@ -325,7 +321,7 @@ Result<void> SwapSet::RemoveStaged() {
 
 Result<void> SwapSet::SyncParents() const {
   std::set<std::string> parents;
-  for (const Entry& entry : entries_) parents.insert(ParentOf(entry.target));
+  for (const Entry& entry : entries_) parents.insert(ParentPath(entry.target));
   for (const std::string& parent : parents) HF_TRY(SyncDirectory(parent));
   return {};
 }

@@ -14,6 +14,7 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/beneath.h"
 #include "common/filetree/directory_cursor.h"
@@ -36,9 +37,7 @@ struct SplitPath {
   std::string name;
 };
 SplitPath Split(std::string_view path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return {"", std::string(path)};
-  return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
+  return {std::string(PathAbove(path)), std::string(BaseName(path))};
 }
 
 bool IsZero(ByteView bytes) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 
 namespace holdfast {
 
@@ -95,11 +96,7 @@ Result<void> SyncDirectory(const std::string& path) {
   return SyncFile(directory.get(), path);
 }
 
-Result<void> SyncParent(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return SyncDirectory(".");
-  return SyncDirectory(slash == 0 ? "/" : path.substr(0, slash));
-}
+Result<void> SyncParent(const std::string& path) { return SyncDirectory(ParentPath(path)); }
 
 Result<struct stat> StatRegularFile(int fd, const std::string& shown) {
   struct stat status {};

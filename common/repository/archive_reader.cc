@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/repository/archive.h"
 #include "common/repository/archive_entry.h"
 #include "common/repository/blob_memory.h"
@@ -69,12 +70,10 @@ class TreeAssembly {
     HF_ASSIGN(ArchivedNode archived, DecodeArchivedNode(entry.comment));
     HF_ASSIGN(const std::string path, PathOf(entry, archived));
     HF_ASSIGN(const TreeNode node, DecodeStripped(archived.json));
-    const std::size_t slash = path.rfind('/');
-    const std::string_view directory =
-        slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
-    if (slash == 0)
+    const std::string_view directory = PathAbove(path);
+    if (directory.empty() && path.starts_with('/'))
       return Hostile(fmt::format("{} in the archive is not a path", Shown(entry.path)));
-    if (node.name != path.substr(slash + 1)) {
+    if (node.name != BaseName(path)) {
       return Hostile(
           fmt::format("{} has the metadata of an entry named {}", Shown(path), Shown(node.name)));
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/repository/content_saver.h"
 #include "common/repository/own_file.h"
 #include "common/repository/repository_view.h"
@@ -31,13 +32,6 @@ Result<void> CheckItemPath(std::string_view path, std::string_view good) {
   }
   HF_TRY(SplitPath(rest));
   return {};
-}
-
-std::string_view NameIn(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
-std::string_view DirectoryOf(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
 Attributes DefaultDirectory() {
@@ -121,7 +115,7 @@ class PartWriterImpl final : public PartWriter {
     HF_TRY(CheckItemPath(item.path, last_path_));
     last_path_ = item.path;
     Read read;
-    read.node.name = NameIn(item.path);
+    read.node.name = BaseName(item.path);
     read.node.attributes = item.attributes;
     const bool has_content = !std::holds_alternative<std::monostate>(item.content);
     if (item.attributes.type == NodeType::kFile) {
@@ -178,7 +172,7 @@ class PartWriterImpl final : public PartWriter {
   }
 
   Result<void> Place(Read read) {
-    HF_TRY(Enter(DirectoryOf(read.path), read.path));
+    HF_TRY(Enter(PathAbove(read.path), read.path));
     if (open_.back().entries.Has(read.node.name)) return OutOfOrder(read.path);
     const NodeType type = read.node.attributes.type;
     CountItem();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/repository/snapshot_reader.h"
 
 namespace holdfast::repository {
@@ -232,10 +233,9 @@ Result<std::unique_ptr<RepositoryView::Found>> RepositoryView::Look(std::string_
   while (rest.starts_with('/')) rest.remove_prefix(1);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.empty()) return std::make_unique<Found>(top_, "");
-  const std::size_t slash = rest.rfind('/');
-  const std::string_view name = slash == std::string_view::npos ? rest : rest.substr(slash + 1);
+  const std::string_view name = BaseName(rest);
   HF_TRY(SplitPath(name));
-  const std::string_view parent = slash == std::string_view::npos ? "" : rest.substr(0, slash);
+  const std::string_view parent = PathAbove(rest);
   if (parent.ends_with('/')) return Fail(SplitPath(path).error());  // an empty component
   HF_ASSIGN(std::optional<Id> tree, FindTree(parent));
   if (!tree) return nullptr;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
@@ -108,8 +109,7 @@ Result<void> SelectedTree::VisitPath(Visitor& visitor, const std::string& path,
   if (path == strip_) {
     pending_.push_back({path, *node.subtree, filter_.selects_all(), false});
   } else {
-    const std::size_t slash = path.rfind('/');
-    Pending above{slash == std::string::npos ? "" : path.substr(0, slash), Id(), false, false};
+    Pending above{std::string(PathAbove(path)), Id(), false, false};
     bool is_left_out = false;
     HF_TRY(VisitNode(visitor, node, above, is_left_out));
   }

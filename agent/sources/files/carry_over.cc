@@ -14,6 +14,7 @@
 
 #include "agent/sources/files/restore_plan.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/beneath.h"
 #include "common/filetree/file_reader.h"
 #include "common/filetree/tree_writer.h"
@@ -24,15 +25,6 @@ namespace holdfast::files {
 namespace {
 
 constexpr std::string_view kCacheTag = "CACHEDIR.TAG";
-
-std::string_view ParentOf(std::string_view path) {
-  std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? "" : path.substr(0, slash);
-}
-
-std::string NameOf(std::string_view path) {
-  return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
-}
 
 bool IsCacheDirectory(const std::string& path) {
   Fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -83,7 +75,7 @@ class CarryOver::Pass {
   // A new entry changes the times of its directory, so the directory's attributes are set again. A
   // directory that is not in the snapshot is created for the left-out entries in it.
   Result<void> PrepareParents(const std::string& relative) {
-    std::string parent(ParentOf(relative));
+    std::string parent(PathAbove(relative));
     if (parent.empty() || parent == last_parent_) return {};
     last_parent_ = parent;
     for (std::size_t at = 0; at < parent.size(); ++at) {
@@ -109,8 +101,8 @@ class CarryOver::Pass {
   Result<void> BringOne(const std::string& relative, const Attributes& attributes) {
     if (attributes.type == NodeType::kDirectory) return writer_->AddDirectory(relative, attributes);
     const std::string shown = from_ + "/" + relative;
-    std::string_view parent = ParentOf(relative);
-    std::string name = NameOf(relative);
+    std::string_view parent = PathAbove(relative);
+    std::string name(BaseName(relative));
     HF_ASSIGN(Fd from, filetree::OpenDirectoryBeneath(from_fd_.get(), parent, shown));
     HF_ASSIGN(Fd to, filetree::OpenDirectoryBeneath(to_fd_.get(), parent, to_ + "/" + relative));
     if (linkat(from.get(), name.c_str(), to.get(), name.c_str(), 0) == 0) return {};
@@ -165,13 +157,14 @@ CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep
 bool CarryOver::IsLeftOut(const std::string& from, const std::string& path,
                           const std::string& at) const {
   if (keep_all_) return true;
-  for (std::string one = at; one.size() > path.size(); one = std::string(ParentOf(one))) {
+  for (std::string one = at; one.size() > path.size(); one = std::string(PathAbove(one))) {
     if (roots_.contains(one)) return false;
-    if (missing_.contains(one) || exclude_.MatchesName(NameOf(one)) || exclude_.MatchesPath(one)) {
+    if (missing_.contains(one) || exclude_.MatchesName(std::string(BaseName(one))) ||
+        exclude_.MatchesPath(one)) {
       return true;
     }
-    std::string above(ParentOf(one));
-    if (skips_caches_ && !roots_.contains(above) && NameOf(one) != kCacheTag &&
+    std::string above(PathAbove(one));
+    if (skips_caches_ && !roots_.contains(above) && BaseName(one) != kCacheTag &&
         IsCacheDirectory(from + above.substr(path.size()))) {
       return true;
     }

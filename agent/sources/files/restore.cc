@@ -15,6 +15,7 @@
 #include "agent/sources/restore_methods.h"
 #include "agent/sources/source.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/ulid.h"
 #include "common/filetree/beneath.h"
 #include "common/filetree/metadata.h"
@@ -24,12 +25,6 @@
 
 namespace holdfast::files {
 namespace {
-
-std::string ParentOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // Compares staged files with the snapshot: type, size, mode, owner, link target. Contents were
 // verified while they were written.
@@ -41,7 +36,7 @@ class Comparison {
   // `relative` is the path below the target; empty for the target itself.
   Result<void> Compare(const std::string& relative, const Attributes& wanted) {
     HF_TRY(OpenParent(relative));
-    std::string name = relative.empty() ? NameOf(staged_) : NameOf(relative);
+    const std::string name(BaseName(relative.empty() ? staged_ : relative));
     struct stat status {};
     if (fstatat(parent_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return Differs(relative, "it does not exist");
@@ -70,12 +65,11 @@ class Comparison {
  private:
   Result<void> OpenParent(const std::string& relative) {
     if (relative.empty()) {
-      HF_ASSIGN(parent_, OpenFile(ParentOf(staged_), O_RDONLY | O_DIRECTORY));
+      HF_ASSIGN(parent_, OpenFile(ParentPath(staged_), O_RDONLY | O_DIRECTORY));
       parent_path_.reset();
       return {};
     }
-    std::size_t slash = relative.rfind('/');
-    std::string parent = slash == std::string::npos ? "" : relative.substr(0, slash);
+    std::string parent(PathAbove(relative));
     if (parent_path_ == parent) return {};
     HF_ASSIGN(Fd top, OpenFile(staged_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     HF_ASSIGN(parent_, filetree::OpenDirectoryBeneath(top.get(), parent, staged_ + "/" + parent));
@@ -210,11 +204,11 @@ class Session final : public RestoreSession {
 
   Result<void> StageTarget(const Target& target, const std::string& staged, Progress& progress,
                            std::stop_token stop) {
-    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentOf(staged), {}));
+    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentPath(staged), {}));
     if (target.attributes.type == NodeType::kDirectory) {
       HF_TRY(StageDirectory(*writer, target, staged, progress, std::move(stop)));
     } else {
-      HF_TRY(StageSingle(*writer, target, NameOf(staged), progress));
+      HF_TRY(StageSingle(*writer, target, std::string(BaseName(staged)), progress));
     }
     HF_TRY(writer->Finish());
     warnings_.insert(warnings_.end(), writer->warnings().begin(), writer->warnings().end());
@@ -237,11 +231,11 @@ class Session final : public RestoreSession {
   // The writer creates the directory itself: its Finish() comes after everything below is written.
   Result<void> StageDirectory(filetree::TreeWriter& writer, const Target& target,
                               const std::string& staged, Progress& progress, std::stop_token stop) {
-    HF_TRY(writer.AddDirectory(NameOf(staged), target.attributes));
+    HF_TRY(writer.AddDirectory(BaseName(staged), target.attributes));
     ExtractOptions extract;
     extract.strip = SnapshotPath(target.path);
     for (const std::string& root : target.roots) {
-      HF_TRY(AddDirectoriesAbove(writer, target, NameOf(staged), root));
+      HF_TRY(AddDirectoriesAbove(writer, target, std::string(BaseName(staged)), root));
       extract.paths.push_back(SnapshotPath(root));
     }
     HF_ASSIGN(ExtractOutcome outcome, snapshot_.Extract(staged, extract, progress, stop));

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/walker.h"
 
 namespace holdfast::files {
@@ -17,11 +18,6 @@ namespace {
 
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::uint64_t kItemBytes = 512;  // inode and directory entry
-
-std::string ParentOf(const std::string& path) {
-  std::size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // The topmost directory of `path` that does not exist, or `path` itself if all of them exist.
 Result<std::string> FindTarget(const std::string& path) {
@@ -138,7 +134,7 @@ Result<void> CheckRoom(const Need& need) {
 }
 
 Result<void> CheckRights(const Target& target) {
-  std::string parent = ParentOf(target.path);
+  std::string parent = ParentPath(target.path);
   if (faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
     return Fail(ErrnoError(errno, fmt::format("write into {}, to exchange {}", Quote(parent),
                                               Quote(target.path)))
@@ -193,7 +189,7 @@ Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot
                               SnapshotPath(scope.path())),
                   fmt::format("restore the directory, too: --path {}", SnapshotPath(path)));
     }
-    HF_TRY(AddNeed(snapshot, root, ParentOf(path), needs, plan, stop));
+    HF_TRY(AddNeed(snapshot, root, ParentPath(path), needs, plan, stop));
     auto known = std::ranges::find(plan.targets, path, &Target::path);
     if (known != plan.targets.end()) {
       known->roots.push_back(root);

@@ -12,6 +12,7 @@
 #include "agent/sources/haproxy/follower.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"

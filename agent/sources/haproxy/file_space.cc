@@ -14,6 +14,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/io/fd.h"
 
 namespace holdfast::haproxy {
@@ -109,12 +110,6 @@ Result<std::vector<std::string>> OverlaidFiles::List(const std::string& path) co
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-std::string ParentPath(std::string_view path) {
-  std::size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return slash == 0 ? "/" : std::string(path.substr(0, slash));
-}
-
 std::string AbsolutePath(std::string_view directory, std::string_view path) {
   std::string whole =
       path.starts_with('/') ? std::string(path) : fmt::format("{}/{}", directory, path);
@@ -143,8 +138,7 @@ std::vector<std::string> ResolvedPaths(const std::string& path) {
     rest.pop_front();
     if (component == ".") continue;
     if (component == "..") {
-      std::size_t slash = here.rfind('/');
-      here.resize(slash == std::string::npos ? 0 : slash);
+      here.resize(PathAbove(here).size());
       continue;
     }
     std::string next = fmt::format("{}/{}", here, component);

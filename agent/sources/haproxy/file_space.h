@@ -55,7 +55,6 @@ class OverlaidFiles final : public FileSpace {
 // `path` made absolute against `directory`, without empty, "." and ".." components. As in the
 // kernel, ".." applies after symlinks before it are resolved.
 std::string AbsolutePath(std::string_view directory, std::string_view path);
-std::string ParentPath(std::string_view path);  // "/" for "/x"
 
 // The paths to save so that `path` can be opened again: each symlink on the way, and what they
 // finally lead to, without symlinks in their directories. Only `path` itself if it does not exist.

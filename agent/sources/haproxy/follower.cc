@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/io/host.h"
 
 namespace holdfast::haproxy {

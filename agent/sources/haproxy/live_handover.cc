@@ -18,6 +18,7 @@
 #include "agent/sources/host/paths.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 

@@ -6,6 +6,7 @@
 
 #include "agent/sources/haproxy/follower.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 
 namespace holdfast::haproxy {
 

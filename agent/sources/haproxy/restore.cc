@@ -24,6 +24,7 @@
 #include "agent/sources/restore_methods.h"
 #include "agent/sources/source.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/swap_set.h"
 #include "common/filetree/tree_writer.h"
 #include "common/filetree/walker.h"
@@ -47,8 +48,6 @@ std::string EncodeState(std::string_view step, std::string_view reload, bool was
                          {"was_running", was_running}, {"swap", swap}, {"live", live}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
-
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // All alerts in one line.
 std::string Alerts(const CheckVerdict& verdict) {
@@ -123,7 +122,7 @@ class Session final : public RestoreSession {
           options.restore_owner = ::geteuid() == 0;
           HF_ASSIGN(writer, filetree::TreeWriter::Open(parent, options));
         }
-        HF_TRY(StageEntry(*writer, plan_.prefix + target.path, BaseName(target.staged),
+        HF_TRY(StageEntry(*writer, plan_.prefix + target.path, std::string(BaseName(target.staged)),
                           target.attributes, progress));
       }
       ++progress.items;

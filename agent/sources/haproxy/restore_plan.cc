@@ -16,6 +16,7 @@
 #include "agent/sources/haproxy/backup.h"
 #include "agent/sources/haproxy/file_space.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/walker.h"
 #include "common/io/fd.h"
 

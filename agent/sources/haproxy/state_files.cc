@@ -10,6 +10,7 @@
 #include "agent/sources/haproxy/file_space.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/swap_set.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"

@@ -10,6 +10,7 @@
 
 #include "agent/sources/zookeeper/sums.h"
 #include "agent/sources/zookeeper/txn_log.h"
+#include "common/base/path.h"
 
 namespace holdfast::zookeeper {
 namespace {
@@ -31,11 +32,6 @@ struct Node {
   std::uint32_t content_sum = 0;  // CRC-32 of path and data
   NodeStat stat = {};
 };
-
-std::string_view ParentOf(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
-}
 
 std::uint32_t SumOf(std::string_view path, const std::optional<ByteView>& data) {
   return Crc32(Crc32(0, AsBytes(path)), data.value_or(ByteView()));
@@ -105,11 +101,11 @@ class Replay {
   void Touch(const Txn& txn) {
     for (const TxnOperation& operation : txn.operations) {
       nodes_.try_emplace(std::string(operation.path));
-      nodes_.try_emplace(std::string(ParentOf(operation.path)));
+      nodes_.try_emplace(std::string(PathAbove(operation.path)));
     }
     for (const std::string_view path : txn.closed) {
       nodes_.try_emplace(std::string(path));
-      nodes_.try_emplace(std::string(ParentOf(path)));
+      nodes_.try_emplace(std::string(PathAbove(path)));
     }
     // Most nodes have no owner, which is stored as 0.
     if (txn.closes_session && txn.header.session != 0) owned_.try_emplace(txn.header.session);
@@ -126,7 +122,7 @@ class Replay {
       const auto owned = owned_.find(node.stat.owner);
       if (owned != owned_.end() && known == nodes_.end()) {
         known = nodes_.try_emplace(std::string(node.path)).first;
-        left_.insert(std::string(ParentOf(node.path)));
+        left_.insert(std::string(PathAbove(node.path)));
       }
       if (known == nodes_.end()) return {};
       known->second = {.is_there = true, .content_sum = sum, .stat = node.stat};
@@ -200,7 +196,7 @@ class Replay {
   }
 
   void Create(const TxnOperation& operation, const TxnHeader& header) {
-    const std::string_view parent_path = ParentOf(operation.path);
+    const std::string_view parent_path = PathAbove(operation.path);
     Node* parent = Find(parent_path);
     if (parent == nullptr || operation.path.empty()) return;
     Node& node = nodes_.try_emplace(std::string(operation.path)).first->second;
@@ -228,7 +224,7 @@ class Replay {
   }
 
   void Delete(std::string_view path, std::int64_t zxid) {
-    const std::string_view parent_path = ParentOf(path);
+    const std::string_view parent_path = PathAbove(path);
     Node* parent = Find(parent_path);
     if (parent == nullptr || path.empty()) return;
     if (zxid > parent->stat.pzxid)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/sources/haproxy/file_space.h"
+#include "common/base/path.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
