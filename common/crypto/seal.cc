@@ -44,10 +44,6 @@ MacContext NewPoly1305() {
   return context;
 }
 
-bool IsZero(ByteView bytes) {
-  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
-}
-
 }  // namespace
 
 void Wipe(std::span<std::uint8_t> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
@@ -84,7 +80,9 @@ SealKey SealKey::Derive(std::string_view label) const {
   return key;
 }
 
-bool SealKey::IsValid() const { return !IsZero(encrypt) && !IsZero(mac_k) && !IsZero(mac_r); }
+bool SealKey::IsValid() const {
+  return !IsAllZero(encrypt) && !IsAllZero(mac_k) && !IsAllZero(mac_r);
+}
 
 struct Sealer::State {
   State(const SealKey& seal_key, Random& iv_source)
@@ -164,7 +162,7 @@ void Sealer::SealInto(ByteView plaintext, std::span<std::uint8_t> out) {
   Block iv;
   do {
     state_->random->Fill(iv);
-  } while (IsZero(iv));  // readers refuse a zero IV
+  } while (IsAllZero(iv));  // readers refuse a zero IV
   std::uint8_t* ciphertext = out.data() + kSealIvBytes;
   std::ranges::copy(iv, out.data());
   state_->Transform(iv.data(), plaintext, ciphertext);

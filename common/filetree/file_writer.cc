@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "common/base/crash_point.h"
@@ -26,11 +25,6 @@ constexpr std::size_t kPageBytes = RawBuffer::kAlignment;
 // For smaller writes, waiting for the disk takes longer than using the page cache.
 constexpr std::size_t kDirectBytesMin = 256U << 10;
 constexpr std::size_t kDirectBytesMax = 2U << 20;  // per write
-
-bool IsAllZero(ByteView bytes) {
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
 
 // Whether only this user could have written to it.
 bool IsOurs(int file) {

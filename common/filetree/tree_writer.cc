@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <map>
 #include <utility>
 
+#include "common/base/bytes.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -38,11 +38,6 @@ struct SplitPath {
 };
 SplitPath Split(std::string_view path) {
   return {std::string(PathAbove(path)), std::string(BaseName(path))};
-}
-
-bool IsZero(ByteView bytes) {
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 // Whether two names already refer to the same file.
@@ -331,7 +326,7 @@ class TreeWriterImpl final : public TreeWriter {
     while (at < bytes.size()) {
       std::size_t block = kHoleBytes - static_cast<std::size_t>((offset + at) % kHoleBytes);
       block = std::min(block, bytes.size() - at);
-      if (IsZero(bytes.subspan(at, block))) {
+      if (IsAllZero(bytes.subspan(at, block))) {
         HF_TRY(flush(at));
         run_begin = at + block;
       }

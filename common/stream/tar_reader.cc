@@ -114,10 +114,6 @@ Result<void> ParseRecords(std::string_view text, Records& records) {
   return {};
 }
 
-bool IsZero(const Block& block) {
-  return std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });
-}
-
 }  // namespace
 
 Result<void> TarReader::Fill(std::span<std::uint8_t> buffer) {
@@ -155,12 +151,12 @@ Result<std::string> TarReader::TakeRecords(std::uint64_t size) {
 Result<std::optional<TarEntry>> TarReader::End() {
   Block block;
   HF_TRY(Fill(block));
-  if (!IsZero(block)) return Corrupt("the archive continues after its end");
+  if (!IsAllZero(block)) return Corrupt("the archive continues after its end");
   for (;;) {
     HF_ASSIGN(const std::size_t count, read_(block));
     if (count == 0) return std::nullopt;
     std::fill(block.begin() + static_cast<std::ptrdiff_t>(count), block.end(), std::uint8_t{0});
-    if (!IsZero(block)) return Corrupt("data follow the end of the archive");
+    if (!IsAllZero(block)) return Corrupt("data follow the end of the archive");
   }
 }
 
@@ -172,7 +168,7 @@ Result<std::optional<TarEntry>> TarReader::Next() {
   for (;;) {
     Block block;
     HF_TRY(Fill(block));
-    if (IsZero(block)) {
+    if (IsAllZero(block)) {
       if (has_records) return Corrupt("the archive ends where an entry is expected");
       return End();
     }
