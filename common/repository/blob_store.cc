@@ -15,6 +15,14 @@ std::unexpected<Error> WrongHash() {
 
 }  // namespace
 
+Result<BlobLocation> BlobStore::Locate(BlobType type, const Id& id) const {
+  const std::optional<BlobLocation> location = index_.Find(type, id);
+  if (location) return *location;
+  return Fail(ErrorCode::kCorrupt,
+              fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
+              "run `holdfast-agent check` to list the paths that need it");
+}
+
 Result<Bytes> BlobStore::LoadFromAny(BlobType type, const Id& id, const LoadCopy& load) {
   const std::vector<BlobLocation> locations = index_.FindAll(type, id);
   if (locations.empty()) {

@@ -30,6 +30,8 @@ class BlobStore {
 
   // The index that lists the blobs.
   const Index& index() const { return index_; }
+  // Where a blob that a tree refers to is stored. kCorrupt, with a hint, if it is in no pack.
+  Result<BlobLocation> Locate(BlobType type, const Id& id) const;
   // The blob's plaintext, with verified hash; from another pack if the first copy cannot be loaded.
   // kNotFound: not in the index; kCorrupt names the pack.
   Result<Bytes> Load(BlobType type, const Id& id);

@@ -165,15 +165,10 @@ class TreeDiff {
   }
 
   Result<void> Count(BlobType type, const Id& id, std::uint8_t side) {
-    const std::optional<BlobLocation> location = blobs_.index().Find(type, id);
-    if (!location) {
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
-                  "run `holdfast-agent check` to list the paths that need it");
-    }
+    HF_ASSIGN(const BlobLocation location, blobs_.Locate(type, id));
     DiffCounts& counts = side == kFirst ? report_.removed : report_.added;
     ++(type == BlobType::kData ? counts.data_blobs : counts.tree_blobs);
-    counts.bytes += location->plain_length;
+    counts.bytes += location.plain_length;
     return {};
   }
 

@@ -83,15 +83,10 @@ class StatsCounter::Visitor final : public TreeVisitor {
 
 Result<void> StatsCounter::AddBlob(BlobType type, const Id& id) {
   if (!(type == BlobType::kTree ? trees_ : seen_).insert(id).second) return {};
-  const std::optional<BlobLocation> location = blobs_.index().Find(type, id);
-  if (!location) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
-                "run `holdfast-agent check` to list the paths that need it");
-  }
+  HF_ASSIGN(const BlobLocation location, blobs_.Locate(type, id));
   ++stats_.blobs;
-  stats_.bytes += location->plain_length;
-  stats_.bytes_stored += location->length;
+  stats_.bytes += location.plain_length;
+  stats_.bytes_stored += location.length;
   return {};
 }
 
