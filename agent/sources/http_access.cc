@@ -68,6 +68,22 @@ Result<std::string> ReadServerUrl(const config::Values& values, std::string_view
   return (is_https ? "https://" : "http://") + std::string(host);
 }
 
+Result<std::vector<std::string>> ReadEndpoints(const config::Values& values,
+                                               std::string_view example, std::string_view what,
+                                               bool may_have_path) {
+  std::vector<std::string> urls;
+  for (const std::string& endpoint : values.List("endpoints")) {
+    HF_ASSIGN(std::string url,
+              ReadServerUrl(values, "endpoints", example, endpoint, may_have_path));
+    if (std::ranges::find(urls, url) != urls.end())
+      return values.Invalid("endpoints", fmt::format("{} is listed twice", Quote(url)));
+    urls.push_back(std::move(url));
+  }
+  if (values.Has("endpoints") && urls.empty())
+    return values.Invalid("endpoints", fmt::format("expected at least one {}", what));
+  return urls;
+}
+
 Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std::string>& urls,
                             HttpAccessSettings& settings) {
   settings.ca_file = values.Text("ca");
@@ -113,6 +129,16 @@ Result<HttpAccess> OpenHttpAccess(const HttpAccessSettings& settings) {
                             Quote(settings.password_file)));
   access.password = Secret(std::move(text));
   return access;
+}
+
+HttpClientOptions ClientOptionsOf(const HttpAccess& access, std::chrono::seconds stall) {
+  HttpClientOptions options;
+  options.ca_file = access.ca_file;
+  options.cert_file = access.cert_file;
+  options.key_file = access.key_file;
+  options.connect_timeout = std::chrono::seconds(5);
+  options.stall_timeout = stall;
+  return options;
 }
 
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 // HTTP access to a service: the source options ca, cert, key, user and password_file.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "common/base/result.h"
 #include "common/base/secret.h"
 #include "common/config/schema.h"
+#include "common/io/http_client.h"
 
 namespace holdfast {
 
@@ -38,6 +40,12 @@ Result<std::string> ReadServerUrl(const config::Values& values, std::string_view
                                   std::string_view example, std::string_view url,
                                   bool may_have_path = false);
 
+// Reads the list option "endpoints", each as above. kInvalidArgument, with the position, also for a
+// URL that is listed twice and for an empty list; `what` says what is expected, e.g. "client URL".
+Result<std::vector<std::string>> ReadEndpoints(const config::Values& values,
+                                               std::string_view example, std::string_view what,
+                                               bool may_have_path);
+
 // Reads the five options from `values`. kInvalidArgument, with the option's position, if they
 // contradict one another or do not fit `urls`.
 Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std::string>& urls,
@@ -45,5 +53,8 @@ Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std:
 
 // Reads the password and checks that the TLS files are readable. Errors name the file.
 Result<HttpAccess> OpenHttpAccess(const HttpAccessSettings& settings);
+
+// The TLS files, a short timeout to connect, and `stall` as the timeout without any data.
+HttpClientOptions ClientOptionsOf(const HttpAccess& access, std::chrono::seconds stall);
 
 }  // namespace holdfast

@@ -1,9 +1,5 @@
 #include "agent/sources/alertmanager/settings.h"
 
-#include <algorithm>
-
-#include "common/base/format.h"
-
 namespace holdfast::alertmanager {
 
 config::Schema SettingsSchema() {
@@ -27,15 +23,7 @@ config::Schema SettingsSchema() {
 
 Result<Settings> ReadSettings(const config::Values& values) {
   Settings settings;
-  for (const std::string& endpoint : values.List("endpoints")) {
-    HF_ASSIGN(std::string url,
-              ReadServerUrl(values, "endpoints", "http://127.0.0.1:9093", endpoint, true));
-    if (std::ranges::find(settings.endpoints, url) != settings.endpoints.end())
-      return values.Invalid("endpoints", fmt::format("{} is listed twice", Quote(url)));
-    settings.endpoints.push_back(std::move(url));
-  }
-  if (values.Has("endpoints") && settings.endpoints.empty())
-    return values.Invalid("endpoints", "expected at least one URL");
+  HF_ASSIGN(settings.endpoints, ReadEndpoints(values, "http://127.0.0.1:9093", "URL", true));
   HF_TRY(ReadHttpAccess(values, settings.endpoints, settings));
   settings.storage = values.Text("storage");
   prometheus::ReadNodeFiles(values, settings);

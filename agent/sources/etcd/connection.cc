@@ -3,19 +3,6 @@
 #include "common/base/format.h"
 
 namespace holdfast::etcd {
-namespace {
-
-HttpClientOptions HttpOptions(const Access& access, std::chrono::seconds stall) {
-  HttpClientOptions options;
-  options.ca_file = access.ca_file;
-  options.cert_file = access.cert_file;
-  options.key_file = access.key_file;
-  options.connect_timeout = std::chrono::seconds(5);
-  options.stall_timeout = stall;
-  return options;
-}
-
-}  // namespace
 
 Result<std::optional<ByteView>> SnapshotMessages::Next() {
   if (!first_given_) {
@@ -28,9 +15,9 @@ Result<std::optional<ByteView>> SnapshotMessages::Next() {
 Result<std::unique_ptr<Connection>> Connection::Open(const std::string& endpoint,
                                                      const Access& access) {
   HF_ASSIGN(auto calls,
-            GrpcClient::Create(endpoint, HttpOptions(access, std::chrono::seconds(15))));
+            GrpcClient::Create(endpoint, ClientOptionsOf(access, std::chrono::seconds(15))));
   HF_ASSIGN(auto streams,
-            GrpcClient::Create(endpoint, HttpOptions(access, std::chrono::seconds(60))));
+            GrpcClient::Create(endpoint, ClientOptionsOf(access, std::chrono::seconds(60))));
   return std::make_unique<Connection>(std::move(calls), std::move(streams), access);
 }
 

@@ -1,6 +1,6 @@
 #include "agent/sources/etcd/settings.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "common/base/format.h"
 
@@ -29,15 +29,8 @@ config::Schema SettingsSchema() {
 
 Result<Settings> ReadSettings(const config::Values& values) {
   Settings settings;
-  for (const std::string& endpoint : values.List("endpoints")) {
-    HF_ASSIGN(std::string url,
-              ReadServerUrl(values, "endpoints", "https://127.0.0.1:2379", endpoint));
-    if (std::ranges::find(settings.endpoints, url) != settings.endpoints.end())
-      return values.Invalid("endpoints", fmt::format("{} is listed twice", Quote(url)));
-    settings.endpoints.push_back(std::move(url));
-  }
-  if (values.Has("endpoints") && settings.endpoints.empty())
-    return values.Invalid("endpoints", "expected at least one client URL");
+  HF_ASSIGN(settings.endpoints,
+            ReadEndpoints(values, "https://127.0.0.1:2379", "client URL", false));
   HF_TRY(ReadHttpAccess(values, settings.endpoints, settings));
   settings.files = values.List("files");
   settings.kubeadm = values.Flag("kubeadm");

@@ -36,13 +36,7 @@ Result<HttpApi> HttpApi::Open(std::string url, const HttpAccess& access) {
     const Secret login(access.user + ":" + std::string(access.password.Reveal()));
     api.authorization_ = Secret("Basic " + Base64Encode(AsBytes(login.Reveal())));
   }
-  HttpClientOptions options;
-  options.ca_file = access.ca_file;
-  options.cert_file = access.cert_file;
-  options.key_file = access.key_file;
-  options.connect_timeout = std::chrono::seconds(5);
-  options.stall_timeout = std::chrono::seconds(30);
-  HF_ASSIGN(api.client_, HttpClient::Create(std::move(options)));
+  HF_ASSIGN(api.client_, HttpClient::Create(ClientOptionsOf(access, std::chrono::seconds(30))));
   return api;
 }
 
