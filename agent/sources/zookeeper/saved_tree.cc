@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kTtlMark = 0xff00000000000000;
 constexpr std::uint64_t kTtlBits = 0xffffffffff;
-constexpr std::uint64_t kTxnsBetweenLooks = 4096;
 constexpr std::int64_t kOpenAcl = -1;  // no list: open to everyone
 
 // Rows are stored in the order in which they arrive, so that large ones are written once; only
@@ -119,25 +118,13 @@ class SubtreeReader {
   }
 
   Result<void> PlayBack() {
-    Txn txn;
-    std::uint64_t records = 0;
-    for (const OpenContent& open : files_.logs) {
-      HF_ASSIGN(const std::unique_ptr<ByteReader> content, open());
-      LogReader log(*content);
-      for (;;) {
-        if (++records % kTxnsBetweenLooks == 0 && stop_.stop_requested())
-          return Fail(ErrorCode::kCancelled, "stopped by request");
-        HF_ASSIGN(const std::optional<ByteView> record, log.Next());
-        if (!record) break;
-        if (log.position().last_zxid <= tree_.zxid_) continue;
-        tree_.has_later_ = log.position().last_zxid > until_;
-        if (tree_.has_later_) return {};
-        HF_TRY(DecodeTxn(*record, txn));
-        tree_.zxid_ = txn.header.zxid;
-        for (const TxnOperation& operation : txn.operations) HF_TRY(Apply(operation));
-        if (txn.closes_session) HF_TRY(Close(txn));
-      }
-    }
+    HF_ASSIGN(tree_.has_later_,
+              files_.ForEachTxn(until_, stop_, [this](const Txn& txn) -> Result<void> {
+                tree_.zxid_ = txn.header.zxid;
+                for (const TxnOperation& operation : txn.operations) HF_TRY(Apply(operation));
+                if (txn.closes_session) HF_TRY(Close(txn));
+                return {};
+              }));
     return {};
   }
 

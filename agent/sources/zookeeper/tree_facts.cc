@@ -63,40 +63,22 @@ class Replay {
   Replay(const TreeFiles& files, const std::stop_token& stop) : files_(files), stop_(stop) {}
 
   Result<TreeFacts> Run() {
-    HF_TRY(ForEachTxn([this](const Txn& txn) { Touch(txn); }));
+    HF_TRY(files_.ForEachTxn(INT64_MAX, stop_, [this](const Txn& txn) -> Result<void> {
+      Touch(txn);
+      return {};
+    }));
     HF_TRY(ReadTree());
     facts_.zxid = files_.snapshot_zxid;
-    HF_TRY(ForEachTxn([this](const Txn& txn) {
+    HF_TRY(files_.ForEachTxn(INT64_MAX, stop_, [this](const Txn& txn) -> Result<void> {
       Apply(txn);
       Compare(txn);
+      return {};
     }));
     ++facts_.nodes;  // the root counts twice, as in ZooKeeper
     return facts_;
   }
 
  private:
-  template <typename Use>
-  Result<void> ForEachTxn(const Use& use) {
-    Txn txn;
-    std::int64_t last = files_.snapshot_zxid;
-    std::uint64_t records = 0;
-    for (const OpenContent& open : files_.logs) {
-      HF_ASSIGN(const std::unique_ptr<ByteReader> content, open());
-      LogReader log(*content);
-      for (;;) {
-        if (++records % kRecordsBetweenLooks == 0 && stop_.stop_requested())
-          return Fail(ErrorCode::kCancelled, "stopped by request");
-        HF_ASSIGN(const std::optional<ByteView> record, log.Next());
-        if (!record) break;
-        if (log.position().last_zxid <= last) continue;
-        last = log.position().last_zxid;
-        HF_TRY(DecodeTxn(*record, txn));
-        use(txn);
-      }
-    }
-    return {};
-  }
-
   // Adds nodes that must be tracked one by one: those that change, and their parents.
   void Touch(const Txn& txn) {
     for (const TxnOperation& operation : txn.operations) {
@@ -267,6 +249,29 @@ class Replay {
 };
 
 }  // namespace
+
+Result<bool> TreeFiles::ForEachTxn(std::int64_t until, const std::stop_token& stop,
+                                   const std::function<Result<void>(const Txn&)>& use) const {
+  Txn txn;
+  std::int64_t last = snapshot_zxid;
+  std::uint64_t records = 0;
+  for (const OpenContent& open : logs) {
+    HF_ASSIGN(const std::unique_ptr<ByteReader> content, open());
+    LogReader log(*content);
+    for (;;) {
+      if (++records % kRecordsBetweenLooks == 0 && stop.stop_requested())
+        return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_ASSIGN(const std::optional<ByteView> record, log.Next());
+      if (!record) break;
+      if (log.position().last_zxid <= last) continue;
+      last = log.position().last_zxid;
+      if (last > until) return true;
+      HF_TRY(DecodeTxn(*record, txn));
+      HF_TRY(use(txn));
+    }
+  }
+  return false;
+}
 
 Result<TreeFacts> ReadTreeFacts(const TreeFiles& files, const std::stop_token& stop) {
   return Replay(files, stop).Run();

@@ -23,12 +23,19 @@ namespace holdfast::zookeeper {
 
 using OpenContent = std::function<Result<std::unique_ptr<ByteReader>>()>;
 
+struct Txn;
+
 struct TreeFiles {
   OpenContent snapshot;  // the result of Decompress()
   std::int64_t snapshot_zxid = 0;
   // In the order of their zxids, each up to its last complete record. Records that the snapshot
   // already has are skipped.
   std::vector<OpenContent> logs;
+
+  // Calls `use` for each transaction in the logs after the snapshot, up to `until`. Returns whether
+  // there are later ones. The errors of the logs, of DecodeTxn() and of `use`; kCancelled.
+  Result<bool> ForEachTxn(std::int64_t until, const std::stop_token& stop,
+                          const std::function<Result<void>(const Txn&)>& use) const;
 };
 
 struct TreeFacts {
