@@ -143,6 +143,11 @@ WallTime Manifest::CutTimeOf(std::string_view node_name) const {
   return cut_time;
 }
 
+std::vector<std::string> Manifest::DetailsOf(const std::string& what) const {
+  const auto found = details.find(what);
+  return found == details.end() ? std::vector<std::string>() : found->second;
+}
+
 std::string EncodeManifest(const Manifest& manifest) {
   Json json = {
       {"format_version", manifest.format_version},

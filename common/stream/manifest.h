@@ -74,6 +74,8 @@ struct Manifest {
   std::vector<std::string> invalid;
   // The cut of node `node_name`'s files, by that node's own clock if known.
   WallTime CutTimeOf(std::string_view node_name) const;
+  // The list in `details`; empty if it is missing.
+  std::vector<std::string> DetailsOf(const std::string& what) const;
   bool operator==(const Manifest&) const = default;
 };
 

@@ -273,12 +273,12 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
 void AddAlarms(SnapshotView& snapshot, std::vector<std::string>& lines) {
   const auto& manifest = snapshot.manifest();
   if (!manifest) return;
-  const auto alarms = manifest->details.find("alarms");
-  if (alarms == manifest->details.end() || alarms->second.empty()) return;
-  for (const std::string& alarm : alarms->second)
+  const std::vector<std::string> alarms = manifest->DetailsOf("alarms");
+  if (alarms.empty()) return;
+  for (const std::string& alarm : alarms)
     lines.push_back(fmt::format("warning: the snapshot contains an alarm: {}", alarm));
   const bool is_full = std::ranges::any_of(
-      alarms->second, [](const std::string& alarm) { return alarm.ends_with(" NOSPACE"); });
+      alarms, [](const std::string& alarm) { return alarm.ends_with(" NOSPACE"); });
   if (!is_full) {
     lines.emplace_back(
         "etcd refuses requests until the alarm is cleared; check the restored data, then run:");

@@ -138,17 +138,14 @@ class CarryOver::Pass {
 CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all)
     : snapshot_(snapshot), keep_all_(keep_all) {
   const Manifest& manifest = *snapshot.manifest();
-  auto detail = [&manifest](const char* key) {
-    auto found = manifest.details.find(key);
-    return found == manifest.details.end() ? std::vector<std::string>() : found->second;
-  };
   std::vector<std::string> patterns = settings.exclude;
-  for (std::string& pattern : detail(kExcludeDetail)) patterns.push_back(std::move(pattern));
+  for (std::string& pattern : manifest.DetailsOf(kExcludeDetail))
+    patterns.push_back(std::move(pattern));
   exclude_ = filetree::ExcludeList(patterns);
-  std::vector<std::string> limits = detail(kLimitsDetail);
+  const std::vector<std::string> limits = manifest.DetailsOf(kLimitsDetail);
   skips_caches_ = settings.skip_cache_dirs ||
                   std::ranges::find(limits, std::string("skip_cache_dirs")) != limits.end();
-  for (std::string& root : detail(kRootsDetail)) roots_.insert(std::move(root));
+  for (std::string& root : manifest.DetailsOf(kRootsDetail)) roots_.insert(std::move(root));
   for (const Missing& missing : manifest.missing) missing_.insert(missing.what);
   is_needed_ = keep_all_ || !exclude_.empty() || skips_caches_ || !missing_.empty();
 }

@@ -41,8 +41,8 @@ Result<std::string> FindTarget(const std::string& path) {
 // `settings`. A scope below a root replaces that root.
 Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest,
                                              const RestoreScope& scope) {
-  auto found = manifest.details.find(kRootsDetail);
-  if (found == manifest.details.end() || found->second.empty()) {
+  std::vector<std::string> sorted = manifest.DetailsOf(kRootsDetail);
+  if (sorted.empty()) {
     return Fail(ErrorCode::kUnsupported, "the snapshot does not record its paths",
                 "restore it to a directory: --to DIR");
   }
@@ -51,7 +51,6 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
     HF_ASSIGN(std::string real, filetree::ResolveParents(path, nullptr));
     configured.push_back(std::move(real));
   }
-  std::vector<std::string> sorted = found->second;
   std::ranges::sort(sorted);
   std::vector<std::string> roots;
   for (const std::string& one : sorted) {

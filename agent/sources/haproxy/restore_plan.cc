@@ -77,17 +77,12 @@ class Planner {
     }
     if (keep_others) return std::move(plan_);
     const std::optional<Manifest>& manifest = view_.manifest();
-    HF_TRY(FindForeign(Details(*manifest, kCertificateDirectories), false));
-    HF_TRY(FindForeign(Details(*manifest, kConfigDirectories), true));
+    HF_TRY(FindForeign(manifest->DetailsOf(std::string(kCertificateDirectories)), false));
+    HF_TRY(FindForeign(manifest->DetailsOf(std::string(kConfigDirectories)), true));
     return std::move(plan_);
   }
 
  private:
-  static std::vector<std::string> Details(const Manifest& manifest, std::string_view name) {
-    auto found = manifest.details.find(std::string(name));
-    return found == manifest.details.end() ? std::vector<std::string>() : found->second;
-  }
-
   std::string InSnapshot(const std::string& path) const {
     return path == "/" ? plan_.prefix : plan_.prefix + path;
   }

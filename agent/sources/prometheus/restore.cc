@@ -60,9 +60,8 @@ Result<Request> ReadRequest(const RestoreSpec& spec) {
   const bool is_said = !retention.empty();
   const std::optional<Manifest>& manifest = spec.snapshot->manifest();
   if (!is_said && manifest) {
-    const auto found = manifest->details.find("retention");
-    if (found != manifest->details.end() && !found->second.empty())
-      retention = found->second.front().substr(0, found->second.front().find(','));
+    const std::vector<std::string> saved = manifest->DetailsOf("retention");
+    if (!saved.empty()) retention = saved.front().substr(0, saved.front().find(','));
   }
   request.retention = ParseDuration(retention);
   if (is_said && !request.retention)
