@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast {
 namespace {
@@ -25,9 +25,7 @@ std::string Variable(const char* name) {
 }
 
 Result<std::uint64_t> ParseNumber(std::string_view name, std::string_view text) {
-  std::uint64_t number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size() && number > 0) return number;
+  if (const auto number = ParseWhole<std::uint64_t>(text); number && *number > 0) return *number;
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{}={} is not a number", name, Quote(text)),
               "systemd sets it; start the service with systemctl, or unset it");
 }

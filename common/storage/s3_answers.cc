@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/storage/xml.h"
 
 namespace holdfast::s3 {
@@ -95,13 +95,6 @@ constexpr std::array kMeanings = {
 
 }  // namespace
 
-std::optional<std::uint64_t> ParseNumber(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
-  return number;
-}
-
 ResponseError ParseAnsweredError(std::string_view body) {
   Result<XmlElement> answer = ParseXml(body);
   if (!answer || answer->name != "Error") return {};
@@ -183,7 +176,7 @@ Result<ListPage> ParseListPage(std::string_view body) {
   for (const XmlElement& child : root.children) {
     if (child.name != "Contents") continue;
     const XmlElement* key = child.Find("Key");
-    const std::optional<std::uint64_t> size = ParseNumber(child.TextOf("Size"));
+    const std::optional<std::uint64_t> size = ParseWhole<std::uint64_t>(child.TextOf("Size"));
     if (key == nullptr || key->text.empty() || !size) {
       return Fail(ErrorCode::kCorrupt, "a list with a file that has no key or no size");
     }
@@ -212,9 +205,9 @@ std::optional<ContentRange> ParseContentRange(std::string_view text) {
   const std::size_t dash = text.find('-');
   const std::size_t slash = text.find('/');
   if (dash == text.npos || slash == text.npos || slash < dash) return {};
-  const auto first = ParseNumber(text.substr(0, dash));
-  const auto last = ParseNumber(text.substr(dash + 1, slash - dash - 1));
-  const auto total = ParseNumber(text.substr(slash + 1));
+  const auto first = ParseWhole<std::uint64_t>(text.substr(0, dash));
+  const auto last = ParseWhole<std::uint64_t>(text.substr(dash + 1, slash - dash - 1));
+  const auto total = ParseWhole<std::uint64_t>(text.substr(slash + 1));
   if (!first || !last || !total || *first > *last || *last >= *total) return {};
   return ContentRange{*first, *last, *total};
 }

@@ -47,9 +47,6 @@ struct ContentRange {
 };
 std::optional<ContentRange> ParseContentRange(std::string_view text);
 
-// Accepts decimal digits only.
-std::optional<std::uint64_t> ParseNumber(std::string_view text);
-
 // The Date header, "Fri, 24 May 2013 00:00:00 GMT".
 std::optional<WallTime> ParseHttpDate(std::string_view text);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/crypto/md5.h"
 #include "common/crypto/sha256.h"
 
@@ -118,7 +119,8 @@ Result<S3Storage::Answer> S3Storage::Exchange(HttpClient& client, const HttpRequ
   const std::size_t most =
       is_success && !is_whole_for_range ? request.answer_bytes_max : kErrorAnswerBytesMax;
   const std::string* length = FindHeader(answer.headers, "content-length");
-  const std::uint64_t expected = length == nullptr ? 0 : ParseNumber(*length).value_or(0);
+  const std::uint64_t expected =
+      length == nullptr ? 0 : ParseWhole<std::uint64_t>(*length).value_or(0);
   Bytes& body = answer.body;
   // One byte more than the length, to see the end without growing. If the length is larger than any
   // usual file, the buffer grows with the content.
@@ -393,7 +395,8 @@ Result<FileInfo> S3Storage::Stat(const FileName& name) {
   HF_ASSIGN(const Answer answer, Look(request));
   if (!answer.is_success()) return Refused(request, answer);
   const std::string* length = FindHeader(answer.headers, "content-length");
-  const std::optional<std::uint64_t> size = length == nullptr ? std::nullopt : ParseNumber(*length);
+  const std::optional<std::uint64_t> size =
+      length == nullptr ? std::nullopt : ParseWhole<std::uint64_t>(*length);
   if (size) return FileInfo{name, *size};
   return Fail(ErrorCode::kUnavailable, fmt::format("{} in {}: the server did not give its length",
                                                    request.what, Quote(place_.location)));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast {
 namespace {
@@ -83,13 +84,12 @@ Result<void> TakeRecord(std::string_view key, std::string_view value, Records& r
   } else if (key == "comment") {
     records.comment = value;
   } else if (key == "size") {
-    std::uint64_t size = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
-    if (error != std::errc() || end != value.data() + value.size()) {
+    const auto size = ParseWhole<std::uint64_t>(value);
+    if (!size) {
       return Corrupt(fmt::format("the size {} in the archive is not a number",
                                  Quote(value.substr(0, kShownBytesMax))));
     }
-    records.size = size;
+    records.size = *size;
   } else if (key.starts_with("GNU.sparse.")) {
     return Fail(ErrorCode::kUnsupported, "the archive has a sparse file in GNU tar's format");
   }

@@ -1,10 +1,10 @@
 #include "agent/sources/etcd/grpc_client.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::etcd {
 namespace {
@@ -55,9 +55,8 @@ Result<void> CheckGrpcStatus(const HttpHeaders& headers) {
   if (status == nullptr)
     return Fail(ErrorCode::kCorrupt, "the answer ended without a status",
                 "the connection was closed, or the server failed; try again");
-  int code = -1;
-  auto parsed = std::from_chars(status->data(), status->data() + status->size(), code);
-  if (parsed.ec != std::errc() || parsed.ptr != status->data() + status->size() || code < 0)
+  const int code = ParseWhole<int>(*status).value_or(-1);
+  if (code < 0)
     return Fail(ErrorCode::kCorrupt, fmt::format("status {} is not a number", Quote(*status)));
   if (code == 0) return {};
   const std::string* message = FindHeader(headers, "grpc-message");

@@ -2,32 +2,26 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/live_texts.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::haproxy {
 namespace {
 
 constexpr std::array<std::string_view, 5> kOperators = {"eq", "ge", "gt", "le", "lt"};
 
-std::optional<std::int64_t> WholeNumber(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 // The range from a number on, or up to it, e.g. "4:"; `text` itself if it is not a number.
 std::string RangeOf(std::string_view operation, const std::string& text, bool is_version) {
   const std::size_t dot = std::min(text.find('.'), text.size());
-  const auto whole = WholeNumber(std::string_view(text).substr(0, dot));
-  const auto part =
-      dot < text.size() ? WholeNumber(std::string_view(text).substr(dot + 1)) : std::int64_t{0};
+  const auto whole = ParseWhole<std::int64_t>(std::string_view(text).substr(0, dot));
+  const auto part = dot < text.size()
+                        ? ParseWhole<std::int64_t>(std::string_view(text).substr(dot + 1))
+                        : std::int64_t{0};
   constexpr std::int64_t kLargest = std::int64_t{1} << 46;  // leaves room for the part after a dot
   if (!whole || !part || *whole < 0 || *whole > kLargest) return text;
   constexpr std::int64_t kPart = 0xffff;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <utility>
 
 #include "agent/sources/text_lines.h"
+#include "common/base/number.h"
 #include "common/crypto/sha1.h"
 
 namespace holdfast::haproxy {
@@ -28,14 +28,6 @@ std::vector<std::string_view> Words(std::string_view line) {
     at = line.find_first_not_of(kBlank, end);
   }
   return words;
-}
-
-template <typename Number>
-std::optional<Number> ParseNumber(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 // What follows the address "0x564eb6e46f00".
@@ -79,7 +71,7 @@ std::optional<std::vector<pid_t>> ParseWorkers(std::string_view text) {
     }
     const std::vector<std::string_view> words = Words(line);
     if (!is_current || words.size() < 2 || words[1] != "worker") continue;
-    const auto pid = ParseNumber<pid_t>(words[0]);
+    const auto pid = ParseWhole<pid_t>(words[0]);
     if (pid && *pid > 0) workers.push_back(*pid);
   }
   return workers;
@@ -91,7 +83,7 @@ std::vector<PatternSet> ParsePatternSets(std::string_view text) {
     const std::string_view line = TakeLine(text);
     const std::size_t open = line.find(" (");
     if (open == std::string_view::npos) continue;
-    const auto id = ParseNumber<std::uint64_t>(line.substr(0, open));
+    const auto id = ParseWhole<std::uint64_t>(line.substr(0, open));
     // A file name may contain parentheses. Its description follows after ") ".
     constexpr std::string_view kLoaded = ") pattern loaded from file '";
     std::size_t close = line.find(kLoaded, open);
@@ -120,7 +112,7 @@ std::optional<ListPlace> ParseListPlace(std::string_view place) {
   if (file == std::string_view::npos || line == std::string_view::npos ||
       line < file + kFile.size())
     return std::nullopt;
-  const auto number = ParseNumber<int>(place.substr(line + kLine.size()));
+  const auto number = ParseWhole<int>(place.substr(line + kLine.size()));
   if (!number || *number < 0) return std::nullopt;
   return ListPlace{
       .criterion = std::string(place.substr(0, file)),
@@ -152,8 +144,8 @@ std::optional<TableHead> ParseTableHead(std::string_view line) {
   TableHead head;
   head.name = FieldOf(line, kBegin);
   head.type = FieldOf(line, ", type:");
-  const auto size = ParseNumber<std::uint64_t>(FieldOf(line, ", size:"));
-  const auto used = ParseNumber<std::uint64_t>(FieldOf(line, ", used:"));
+  const auto size = ParseWhole<std::uint64_t>(FieldOf(line, ", size:"));
+  const auto used = ParseWhole<std::uint64_t>(FieldOf(line, ", used:"));
   if (head.name.empty() || head.type.empty() || !size || !used) return std::nullopt;
   head.size = *size;
   head.used = *used;
@@ -207,7 +199,7 @@ std::optional<TableRow> ParseRow(std::string_view row) {
 
 bool IsStored(std::string_view field, std::string_view value) {
   return field != "use" && field != "exp" && field != "shard" &&
-         field.find('(') == std::string_view::npos && ParseNumber<std::uint64_t>(value).has_value();
+         field.find('(') == std::string_view::npos && ParseWhole<std::uint64_t>(value).has_value();
 }
 
 std::optional<std::string> EncodeCommandWord(std::string_view text) {
@@ -237,7 +229,7 @@ std::optional<std::vector<ServerState>> ParseServerStates(std::string_view text)
                                                                        : words[column->second];
     };
     const auto number_of = [&](std::string_view name) {
-      return ParseNumber<std::uint64_t>(text_of(name)).value_or(0);
+      return ParseWhole<std::uint64_t>(text_of(name)).value_or(0);
     };
     if (words.empty() || text_of("srv_name").empty()) continue;
     servers.push_back({.backend = std::string(text_of("be_name")),

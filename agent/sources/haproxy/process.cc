@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "agent/sources/haproxy/runtime_api.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
 
@@ -35,14 +35,6 @@ constexpr milliseconds kLookAgain{20};
 // A worker that cannot start (its user or chroot is missing) ends within this time.
 constexpr milliseconds kSettle{500};
 constexpr milliseconds kVerdict{2'000};  // from a worker's end to the master's report of it
-
-template <typename Number>
-std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
-  Number number{};
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 // Empty if the file cannot be read: the process has ended, or belongs to another user.
 std::string ReadProc(pid_t pid, std::string_view name) {
@@ -77,7 +69,7 @@ bool HasReloadSignal(const std::string& status, std::string_view set) {
   if (at == std::string::npos) return false;
   std::string_view mask = std::string_view(status).substr(at + set.size() + 2);
   mask = mask.substr(0, mask.find('\n'));
-  std::optional<std::uint64_t> signals = ParseNumber<std::uint64_t>(mask, 16);
+  std::optional<std::uint64_t> signals = ParseWhole<std::uint64_t>(mask, 16);
   return signals && ((*signals >> (SIGUSR2 - 1)) & 1U) != 0;
 }
 
@@ -102,14 +94,14 @@ std::vector<Worker> Workers(pid_t master) {
   std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
   if (!directory) return workers;
   while (const dirent* entry = ::readdir(directory.get())) {
-    std::optional<pid_t> pid = ParseNumber<pid_t>(entry->d_name);
+    std::optional<pid_t> pid = ParseWhole<pid_t>(entry->d_name);
     if (!pid) continue;
     std::vector<std::string> fields = StatFields(*pid);
     // state, ppid, ...; starttime is field 22. Zombies do not count. Programs that the master
     // starts ("program" sections) have other names.
     if (fields.size() < 20 || fields[1] != std::to_string(master)) continue;
     if (fields[0] == "Z" || CommandName(*pid) != name) continue;
-    workers.push_back({*pid, ParseNumber<std::uint64_t>(fields[19]).value_or(0)});
+    workers.push_back({*pid, ParseWhole<std::uint64_t>(fields[19]).value_or(0)});
   }
   return workers;
 }
@@ -128,7 +120,7 @@ std::optional<long> FailedReloads(pid_t master) {
   at = fields.find(kName);
   if (at == std::string_view::npos) return std::nullopt;
   fields = fields.substr(at + kName.size());
-  return ParseNumber<long>(fields.substr(0, fields.find(';')));
+  return ParseWhole<long>(fields.substr(0, fields.find(';')));
 }
 
 Result<Fd> OpenPid(pid_t pid) {
@@ -199,7 +191,7 @@ Result<pid_t> PidFromFile(const std::string& path) {
   }
   std::string_view text = AsText(*content);
   text = text.substr(0, text.find_first_of(" \n"));
-  std::optional<pid_t> pid = ParseNumber<pid_t>(text);
+  std::optional<pid_t> pid = ParseWhole<pid_t>(text);
   if (!pid || *pid <= 1) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} does not contain a process id", Quote(path)),
@@ -245,7 +237,7 @@ Result<pid_t> Process::FindMaster(std::stop_token stop) const {
   }
   const std::string& active = properties["ActiveState"];
   if (active != "active" && active != "reloading") return 0;
-  return ParseNumber<pid_t>(properties["MainPID"]).value_or(0);
+  return ParseWhole<pid_t>(properties["MainPID"]).value_or(0);
 }
 
 Result<ProcessState> Process::Look(std::stop_token stop) const {

@@ -22,6 +22,7 @@
 #include "agent/sources/host/paths.h"
 #include "agent/sources/text_lines.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/filetree/metadata.h"
 #include "common/io/fd.h"
 
@@ -257,10 +258,8 @@ Result<Sweep> VisitProcesses(const Places& places,
   if (!stream) return Fail(ErrnoError(errno, "list " + Quote(places.proc)));
   std::vector<pid_t> pids;
   while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    pid_t pid = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error == std::errc() && end == name.data() + name.size() && pid > 0) pids.push_back(pid);
+    const auto pid = ParseWhole<pid_t>(entry->d_name);
+    if (pid && *pid > 0) pids.push_back(*pid);
   }
   std::ranges::sort(pids);
   Sweep sweep;

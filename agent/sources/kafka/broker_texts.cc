@@ -1,10 +1,10 @@
 #include "agent/sources/kafka/broker_texts.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "agent/sources/text_lines.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -23,10 +23,8 @@ std::unexpected<Error> Refuse(std::string message) {
 // Parses a number as Kafka writes it: no sign, no leading zeros.
 template <typename T>
 std::optional<T> Number(std::string_view text) {
-  T number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (number < 0 || (text.size() > 1 && text.front() == '0')) return std::nullopt;
+  const std::optional<T> number = ParseWhole<T>(text);
+  if (!number || *number < 0 || (text.size() > 1 && text.front() == '0')) return std::nullopt;
   return number;
 }
 

@@ -1,22 +1,15 @@
 #include "agent/sources/kafka/retention_outlook.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::kafka {
 namespace {
 
 constexpr std::int64_t kWeekMs = std::int64_t{7} * 24 * 3600 * 1000;  // Kafka's own default
-
-std::optional<std::int64_t> NumberOf(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::string TextOf(const Configs& configs, const Configs& defaults, const char* name,
                    std::string fallback) {
@@ -41,7 +34,7 @@ Configs RetentionDefaults(const std::vector<rdkafka::ConfigEntry>& broker) {
   };
   const auto number = [&value](std::string_view name) -> std::optional<std::int64_t> {
     const auto text = value(name);
-    return text ? NumberOf(*text) : std::nullopt;
+    return text ? ParseWhole<std::int64_t>(*text) : std::nullopt;
   };
   if (const auto policy = value("log.cleanup.policy")) defaults["cleanup.policy"] = *policy;
   if (const auto bytes = value("log.retention.bytes")) defaults["retention.bytes"] = *bytes;
@@ -60,9 +53,9 @@ std::optional<std::string> RetentionOutlook(const StoredTopic& topic, const Conf
   const std::string policy = TextOf(configs, defaults, "cleanup.policy", "delete");
   if (policy.find("delete") == std::string::npos) return std::nullopt;
   const std::int64_t retention_ms =
-      NumberOf(TextOf(configs, defaults, "retention.ms", "")).value_or(kWeekMs);
+      ParseWhole<std::int64_t>(TextOf(configs, defaults, "retention.ms", "")).value_or(kWeekMs);
   const std::int64_t retention_bytes =
-      NumberOf(TextOf(configs, defaults, "retention.bytes", "")).value_or(-1);
+      ParseWhole<std::int64_t>(TextOf(configs, defaults, "retention.bytes", "")).value_or(-1);
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
   std::uint64_t old = 0;

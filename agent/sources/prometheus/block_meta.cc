@@ -2,12 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include <charconv>
 #include <utility>
 
 #include "agent/sources/prometheus/json_depth.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/base/ulid.h"
 
 namespace holdfast::prometheus {
@@ -80,10 +80,7 @@ Result<BlockMeta> ParseBlockMeta(std::string_view text) {
 std::optional<std::uint64_t> SegmentNumber(std::string_view name) {
   constexpr std::size_t kDigitsMin = 6;
   if (name.size() < kDigitsMin) return std::nullopt;
-  std::uint64_t number = 0;
-  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) return std::nullopt;
-  return number;
+  return ParseWhole<std::uint64_t>(name);
 }
 
 std::optional<std::uint64_t> CheckpointNumber(std::string_view name) {

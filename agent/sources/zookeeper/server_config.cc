@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include "agent/sources/foreign_file.h"
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::zookeeper {
 namespace {
@@ -175,10 +175,7 @@ std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_vi
     const auto text =
         ReadUntrustedFile(fmt::format("{}/version-2/{}", directory, name), kNumberBytesMax);
     if (!text || !*text) continue;
-    const std::string_view digits = Trimmed(**text);
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (error == std::errc() && end == digits.data() + digits.size()) return number;
+    if (const auto number = ParseWhole<std::int64_t>(Trimmed(**text))) return number;
   }
   return std::nullopt;
 }

@@ -1,13 +1,13 @@
 #include "agent/sources/zookeeper/snapshot_file.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "agent/sources/zookeeper/jute.h"
 #include "agent/sources/zookeeper/sums.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/base/raw_buffer.h"
 
 namespace holdfast::zookeeper {
@@ -297,11 +297,9 @@ std::optional<std::int64_t> ZxidOf(std::string_view name, std::string_view prefi
   name.remove_prefix(prefix.size() + 1);
   if (name.ends_with(".gz")) name.remove_suffix(3);
   if (name.ends_with(".snappy")) name.remove_suffix(7);
-  std::uint64_t zxid = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), zxid, 16);
-  if (error != std::errc() || end != name.data() + name.size() || zxid > INT64_MAX)
-    return std::nullopt;
-  return static_cast<std::int64_t>(zxid);
+  const auto zxid = ParseWhole<std::uint64_t>(name, 16);
+  if (!zxid || *zxid > INT64_MAX) return std::nullopt;
+  return static_cast<std::int64_t>(*zxid);
 }
 
 }  // namespace holdfast::zookeeper

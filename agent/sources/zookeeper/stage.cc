@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -17,6 +16,7 @@
 #include "agent/sources/zookeeper/tree_facts.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 
@@ -176,15 +176,13 @@ std::vector<config::OptionSpec> StageOptions() {
 Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options) {
   const std::string until = options.Text("until_zxid");
   if (until.empty()) return std::nullopt;
-  std::uint64_t zxid = 0;
-  const char* end = until.data() + until.size();
   const bool has_mark = until.starts_with("0x");
-  const auto [stopped, error] = std::from_chars(until.data() + (has_mark ? 2 : 0), end, zxid, 16);
-  if (!has_mark || error != std::errc() || stopped != end || zxid > INT64_MAX)
+  const auto zxid = ParseWhole<std::uint64_t>(std::string_view(until).substr(has_mark ? 2 : 0), 16);
+  if (!has_mark || !zxid || *zxid > INT64_MAX)
     return options.Invalid(
         "until_zxid",
         fmt::format("{} is not a zxid; expected one such as 0x10000002a", Quote(until)));
-  return static_cast<std::int64_t>(zxid);
+  return static_cast<std::int64_t>(*zxid);
 }
 
 Result<void> CheckNotBefore(std::int64_t until, std::int64_t first) {

@@ -10,11 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast::zookeeper {
 namespace {
@@ -40,11 +40,7 @@ std::optional<Address> ParseAddress(std::string_view text) {
   Address address{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
   if (address.host.starts_with('[') && address.host.ends_with(']'))
     address.host = address.host.substr(1, address.host.size() - 2);
-  std::uint16_t port = 0;
-  const char* port_end = address.port.data() + address.port.size();
-  const auto [end, error] = std::from_chars(address.port.data(), port_end, port);
-  const bool is_port = error == std::errc() && end == port_end && port != 0;
-  if (!is_port || address.host.empty() ||
+  if (ParseWhole<std::uint16_t>(address.port).value_or(0) == 0 || address.host.empty() ||
       address.host.find_first_of(", \t\r\n/") != std::string::npos)
     return std::nullopt;
   return address;
