@@ -7,6 +7,12 @@
 
 namespace holdfast {
 
+// Removes trailing slashes, but leaves "/".
+inline std::string WithoutSlashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
 // The text after the last slash: "c" for "/a/b/c" and for "c".
 inline std::string_view BaseName(std::string_view path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0

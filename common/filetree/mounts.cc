@@ -6,6 +6,7 @@
 #include <functional>
 #include <string_view>
 
+#include "common/base/path.h"
 #include "common/io/fd.h"
 
 namespace holdfast::filetree {
@@ -58,11 +59,6 @@ void ForEachLine(const std::string& path, const std::function<void(std::string_v
     visit(left.substr(0, end));
     left.remove_prefix(std::min(end + 1, left.size()));
   }
-}
-
-std::string WithoutSlashes(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
 }
 
 void AddFromFstab(const std::string& fstab, std::vector<Expected>& expected) {

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/filetree/metadata.h"
 
 namespace holdfast::filetree {
@@ -23,11 +24,6 @@ std::vector<std::string> Components(const std::string& path) {
     at = end + 1;
   }
   return components;
-}
-
-std::string WithoutTrailingSlashes(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
 }
 
 // Removes the last component. "/" is the empty string here, so that "" + "/x" is "/x".
@@ -92,7 +88,7 @@ Result<RootTree> MakeRootTree(const std::vector<std::string>& roots) {
   for (const std::string& root : roots) {
     std::vector<std::string> links;
     HF_ASSIGN(std::string real, ResolveParents(root, &links));
-    std::string given = WithoutTrailingSlashes(root);
+    std::string given = WithoutSlashes(root);
     struct stat status {};
     bool exists = lstat(real.c_str(), &status) == 0;
     RootNode& node = NodeOf(*tree.top, real);

@@ -7,8 +7,6 @@ namespace holdfast::host {
 
 // Symlinks are followed.
 bool IsRegularFile(const std::string& path);
-// Removes trailing slashes.
-std::string WithoutSlashes(std::string path);
 // `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
 

@@ -9,6 +9,7 @@
 
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -94,7 +95,7 @@ bool Uses(const host::LocalProcess& process, const JavaProperties& properties,
           std::span<const std::string> log_dirs) {
   const std::vector<std::string> used = LogDirsOf(properties);
   return std::ranges::any_of(log_dirs, [&](const std::string& directory) {
-    return std::ranges::find(used, host::WithoutSlashes(directory)) != used.end() &&
+    return std::ranges::find(used, WithoutSlashes(directory)) != used.end() &&
            process.MayWrite(directory);
   });
 }
@@ -145,7 +146,7 @@ std::vector<std::string> LogDirsOf(const JavaProperties& properties) {
   while (!value.empty()) {
     const std::size_t end = std::min(value.find(','), value.size());
     const std::string_view one = TrimBlanks(value.substr(0, end));
-    if (!one.empty()) directories.push_back(host::WithoutSlashes(std::string(one)));
+    if (!one.empty()) directories.push_back(WithoutSlashes(std::string(one)));
     value.remove_prefix(std::min(end + 1, value.size()));
   }
   return directories;

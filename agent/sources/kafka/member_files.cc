@@ -8,6 +8,7 @@
 #include "agent/sources/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -66,7 +67,7 @@ void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
   places.insert(places.end(), options_.log_dirs.begin(), options_.log_dirs.end());
   places.insert(places.end(), options_.files.begin(), options_.files.end());
   for (std::string directory : places) {
-    while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+    directory = WithoutSlashes(std::move(directory));
     if (!directory.ends_with(kMetadataLog)) directory += fmt::format("/{}", kMetadataLog);
     if (!IsThere(directory)) continue;
     auto log = MetadataLog::Open(directory);

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "agent/sources/host/flags.h"
-#include "agent/sources/host/paths.h"
 #include "agent/sources/prometheus/backup.h"
 #include "agent/sources/prometheus/facts.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/config/yaml.h"
 
 namespace holdfast::prometheus {
@@ -70,7 +70,7 @@ void DetectedServer::SetStorage(std::string option, std::string_view flag,
     path = first == defaults.end() ? defaults.front() : *first;
   }
   path = std::filesystem::path(process_->Absolute(path)).lexically_normal();
-  path = host::WithoutSlashes(std::move(path));
+  path = WithoutSlashes(std::move(path));
   if (!path.starts_with('/')) found.NoteRelative(option);
   found.known_by.emplace_back(option, path);
   found.Set(std::move(option), std::move(path));
@@ -136,7 +136,7 @@ std::string DetectedServer::RoutePrefix() const {
     path = path.substr(0, path.find_first_of("?#"));
   }
   path.erase(0, std::min(path.find_first_not_of('/'), path.size()));
-  return path.empty() ? path : host::WithoutSlashes("/" + path);
+  return path.empty() ? path : WithoutSlashes("/" + path);
 }
 
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,

@@ -11,13 +11,13 @@
 #include <tuple>
 #include <utility>
 
-#include "agent/sources/host/paths.h"
 #include "agent/sources/new_directory.h"
 #include "agent/sources/prometheus/flags.h"
 #include "agent/sources/restore_methods.h"
 #include "agent/sources/text_item.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -51,7 +51,7 @@ Result<std::optional<std::int64_t>> ReadTime(const config::Values& options, cons
 Result<Request> ReadRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
   Request request;
-  request.directory = host::WithoutSlashes(options.Text("to_data_dir"));
+  request.directory = WithoutSlashes(options.Text("to_data_dir"));
   HF_ASSIGN(request.from, ReadTime(options, "from"));
   HF_ASSIGN(request.until, ReadTime(options, "until"));
   if (request.from && request.until && *request.until < *request.from)

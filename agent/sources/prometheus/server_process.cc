@@ -12,6 +12,7 @@
 
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 
 namespace holdfast::prometheus {
 namespace {
@@ -22,8 +23,8 @@ bool IsSamePlace(const std::string& one, const std::string& other) {
   struct stat b {};
   if (::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0)
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-  return host::WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
-         host::WithoutSlashes(std::filesystem::path(other).lexically_normal());
+  return WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
+         WithoutSlashes(std::filesystem::path(other).lexically_normal());
 }
 
 // A claim is trusted if the process may write there anyway, or the directory does not exist.

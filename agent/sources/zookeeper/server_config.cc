@@ -9,6 +9,7 @@
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
+#include "common/base/path.h"
 
 namespace holdfast::zookeeper {
 namespace {
@@ -98,14 +99,14 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   config.properties = *std::move(read);
   const auto directory = [&](const std::string& given, const std::string& name,
                              std::string_view option) -> Result<std::string> {
-    if (!given.empty()) return host::WithoutSlashes(given);
+    if (!given.empty()) return WithoutSlashes(given);
     const std::string said = TrimmedPropertyOf(config.properties, name);
     if (!said.empty() && !said.starts_with('/'))
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} has {} {}, which is relative to the server's working directory",
                               Quote(settings.config), name, Quote(said)),
                   fmt::format("set \"{}\"", option));
-    return host::WithoutSlashes(said);
+    return WithoutSlashes(said);
   };
   HF_ASSIGN(config.data_dir, directory(settings.data_dir, "dataDir", "data_dir"));
   if (config.data_dir.empty())
