@@ -8,13 +8,6 @@ namespace {
 constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr char kBase64Digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 constexpr std::array<std::int8_t, 256> MakeBase64Values() {
   std::array<std::int8_t, 256> values{};
   for (auto& value : values) value = -1;
@@ -26,6 +19,13 @@ constexpr std::array<std::int8_t, 256> MakeBase64Values() {
 constexpr std::array<std::int8_t, 256> kBase64Values = MakeBase64Values();
 
 }  // namespace
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
 
 std::string HexEncode(ByteView bytes) {
   std::string text;
@@ -44,8 +44,8 @@ Result<Bytes> HexDecode(std::string_view text) {
   Bytes bytes;
   bytes.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
-    int high = HexValue(text[i]);
-    int low = HexValue(text[i + 1]);
+    int high = HexDigit(text[i]);
+    int low = HexDigit(text[i + 1]);
     if (high < 0 || low < 0) return Fail(ErrorCode::kInvalidArgument, "not a hexadecimal digit");
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
@@ -55,10 +55,10 @@ Result<Bytes> HexDecode(std::string_view text) {
 std::string PercentDecode(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
-                           HexValue(text[i + 2]) >= 0;
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+                           HexDigit(text[i + 2]) >= 0;
     if (is_escape) {
-      decoded += static_cast<char>(HexValue(text[i + 1]) << 4 | HexValue(text[i + 2]));
+      decoded += static_cast<char>(HexDigit(text[i + 1]) << 4 | HexDigit(text[i + 2]));
       i += 2;
     } else {
       decoded += text[i];

@@ -33,6 +33,8 @@ inline bool IsAllZero(ByteView bytes) {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+// 0..15; -1 if `c` is no hexadecimal digit.
+int HexDigit(char c);
 // Lower-case hexadecimal.
 std::string HexEncode(ByteView bytes);
 // kInvalidArgument when `text` is not an even number of hexadecimal digits.

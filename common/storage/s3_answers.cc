@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 
+#include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
 #include "common/storage/xml.h"
@@ -12,13 +13,6 @@ namespace holdfast::s3 {
 namespace {
 
 constexpr std::size_t kShownBytesMax = 300;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Form encoding, which is what `encoding-type=url` means.
 Result<std::string> DecodeKey(std::string_view text) {
