@@ -18,12 +18,6 @@ namespace {
 // Space left free on the spool's file system.
 constexpr std::uint64_t kSpoolMargin = 256U << 20;
 
-std::string Join(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ",") + text;
-  return joined;
-}
-
 // Creates an unnamed file in `directory`. It disappears with its descriptor, also after a crash.
 Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
   HF_TRY(MakeDirectories(directory, 0700));
@@ -276,6 +270,12 @@ class MemberSession final : public BackupSession {
 };
 
 }  // namespace
+
+std::string Join(const std::vector<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ",") + text;
+  return joined;
+}
 
 std::map<std::string, std::string> DescribeMember(const MemberEntry& member) {
   std::map<std::string, std::string> text = {{"id", IdText(member.id)},

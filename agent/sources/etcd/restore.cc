@@ -55,12 +55,6 @@ const PeerEntry* FindPeer(const std::vector<PeerEntry>& peers, std::string_view 
   return found == peers.end() ? nullptr : &*found;
 }
 
-std::string Join(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ",") + text;
-  return joined;
-}
-
 Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
   StageRequest request;
