@@ -98,6 +98,11 @@ Result<void> SyncDirectory(const std::string& path) {
 
 Result<void> SyncParent(const std::string& path) { return SyncDirectory(ParentPath(path)); }
 
+Result<void> RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return Fail(ErrnoError(errno, "remove " + Quote(path)));
+}
+
 Result<struct stat> StatRegularFile(int fd, const std::string& shown) {
   struct stat status {};
   if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));

@@ -61,6 +61,9 @@ Result<void> SyncDirectory(const std::string& path);
 // The same for the directory that has the entry of `path`.
 Result<void> SyncParent(const std::string& path);
 
+// unlink(2), but a missing file is no error.
+Result<void> RemoveFile(const std::string& path);
+
 // fstat(2) of an open file; kCorrupt unless it is a regular file. Errors name `shown`.
 Result<struct stat> StatRegularFile(int fd, const std::string& shown);
 

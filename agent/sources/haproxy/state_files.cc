@@ -37,11 +37,6 @@ Result<void> Rename(const std::string& from, const std::string& to) {
   return Fail(ErrnoError(errno, fmt::format("rename {} to {}", Quote(from), Quote(to))));
 }
 
-Result<void> Remove(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return Fail(ErrnoError(errno, "remove " + Quote(path)));
-}
-
 }  // namespace
 
 StateFiles::StateFiles(std::vector<StateFile> files, std::string id) : id_(std::move(id)) {
@@ -90,8 +85,8 @@ Result<void> StateFiles::TakeBack() const {
     if (Exists(aside)) {
       HF_TRY(Rename(aside, file.path));
     } else if (Exists(none)) {
-      HF_TRY(Remove(file.path));
-      HF_TRY(Remove(none));
+      HF_TRY(RemoveFile(file.path));
+      HF_TRY(RemoveFile(none));
     } else {
       continue;
     }

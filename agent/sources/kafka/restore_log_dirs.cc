@@ -69,11 +69,6 @@ Result<std::uint64_t> SizeOf(const std::string& path) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<void> RemoveFile(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return Fail(ErrnoError(errno, "remove " + Quote(path)));
-}
-
 // Writes a copy of everything that is read.
 class CopyingReader final : public ByteReader {
  public:
