@@ -54,16 +54,6 @@ const PropertySpec* Find(std::string_view name) {
   return found == kAllowed.end() ? nullptr : found;
 }
 
-std::string LowerCase(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
-std::string ValueOf(const Properties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  return found == properties.end() ? std::string() : found->second;
-}
-
 std::unexpected<Error> Refuse(const std::string& name) {
   if (Find(name + std::string(kFileSuffix)) != nullptr) {
     return Fail(
@@ -109,6 +99,16 @@ Result<void> CheckSasl(const Properties& properties) {
 }
 
 }  // namespace
+
+std::string ValueOf(const Properties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
 
 bool IsKnownProperty(const std::string& name) {
   const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> config(

@@ -36,6 +36,11 @@ std::span<const PropertySpec> AllowedProperties();
 // without a mechanism or what it needs. Values are checked when a client is opened.
 Result<void> CheckProperties(const Properties& properties);
 
+// The property's value; empty if it is not set.
+std::string ValueOf(const Properties& properties, const std::string& name);
+// Changes only ASCII letters.
+std::string LowerCase(std::string text);
+
 // Whether the loaded librdkafka knows the property.
 bool IsKnownProperty(const std::string& name);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "common/base/format.h"
 #include "common/kafka/cluster.h"
 #include "common/kafka/groups.h"
+#include "common/kafka/properties.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -27,16 +27,6 @@ constexpr Kind kGroups{"GROUP", "group", "consumer groups"};
 
 const Kind& KindOf(std::string_view resource_type) {
   return resource_type == kTopics.resource_type ? kTopics : kGroups;
-}
-
-std::string LowerCase(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
-std::string ValueOf(const rdkafka::Properties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  return found == properties.end() ? std::string() : found->second;
 }
 
 std::string_view Trim(std::string_view text) {
@@ -183,10 +173,11 @@ Result<std::vector<Missing>> FindHiddenGroups(rdkafka::Client& client,
 }
 
 std::string PrincipalOf(const rdkafka::Properties& properties) {
-  const std::string protocol = LowerCase(ValueOf(properties, "security.protocol"));
-  if (protocol.starts_with("sasl")) return "User:" + ValueOf(properties, "sasl.username");
-  const bool has_certificate = !ValueOf(properties, "ssl.certificate.location").empty() ||
-                               !ValueOf(properties, "ssl.keystore.location").empty();
+  const std::string protocol =
+      rdkafka::LowerCase(rdkafka::ValueOf(properties, "security.protocol"));
+  if (protocol.starts_with("sasl")) return "User:" + rdkafka::ValueOf(properties, "sasl.username");
+  const bool has_certificate = !rdkafka::ValueOf(properties, "ssl.certificate.location").empty() ||
+                               !rdkafka::ValueOf(properties, "ssl.keystore.location").empty();
   return has_certificate ? "" : "User:ANONYMOUS";
 }
 
