@@ -3,6 +3,8 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
+#include "common/base/path.h"
 #include "common/base/result.h"
 #include "common/base/ulid.h"
 #include "tests/support/catch.h"
@@ -129,6 +131,38 @@ TEST_CASE("clock: times for people are in whole seconds") {
   REQUIRE(FormatShortTime(WallTime(std::chrono::milliseconds(-1))) == "1969-12-31T23:59:59Z");
   REQUIRE(ShortenTime("2026-11-24T09:21:00.099278988Z") == "2026-11-24T09:21:00Z");
   REQUIRE(ShortenTime("4711.5") == "4711.5");
+}
+
+TEST_CASE("clock: a time before 1970 survives the conversion") {
+  const UnixTime time{-2, 999'999'999};
+  REQUIRE(ToUnixTime(ToWallTime(time)) == time);
+}
+
+TEST_CASE("bytes: only zeros are all zero") {
+  REQUIRE(IsAllZero({}));
+  REQUIRE(IsAllZero(Bytes(3, 0)));
+  REQUIRE_FALSE(IsAllZero(Bytes{0, 0, 1}));
+  REQUIRE_FALSE(IsAllZero(Bytes{1, 1, 1}));
+}
+
+TEST_CASE("number: only a text that is wholly a number is one") {
+  REQUIRE(ParseWhole<int>("-12") == -12);
+  REQUIRE(ParseWhole<std::uint64_t>("ff", 16) == 255U);
+  for (const char* bad : {"", " 1", "1 ", "+1", "0x1", "256", "-1"})
+    REQUIRE_FALSE(ParseWhole<std::uint8_t>(bad));
+}
+
+TEST_CASE("path: parts of absolute and relative paths") {
+  REQUIRE(BaseName("/a/b") == "b");
+  REQUIRE(BaseName("b") == "b");
+  REQUIRE(PathAbove("a/b/c") == "a/b");
+  REQUIRE(PathAbove("/a").empty());
+  REQUIRE(PathAbove("a").empty());
+  REQUIRE(ParentPath("/a/b") == "/a");
+  REQUIRE(ParentPath("/a") == "/");
+  REQUIRE(ParentPath("a") == ".");
+  REQUIRE(WithoutSlashes("/a//") == "/a");
+  REQUIRE(WithoutSlashes("//") == "/");
 }
 
 }  // namespace
