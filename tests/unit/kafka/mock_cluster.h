@@ -35,9 +35,9 @@ class MockCluster {
   // The next requests of this API fail, one with each code.
   void FailNext(Api api, std::initializer_list<int> codes);
   void SetLeader(const std::string& topic, std::int32_t partition, std::int32_t broker);
-  // The error of metadata requests for the topic, an rd_kafka_resp_err_t. A topic that does not exist
-  // is created without partitions: real brokers report none with an error, and librdkafka before
-  // 2.10 crashes if the mock brokers do (its issue 4907).
+  // The error of metadata requests for the topic, an rd_kafka_resp_err_t. A topic that does not
+  // exist is created without partitions: real brokers report none with an error, and librdkafka
+  // before 2.10 crashes if the mock brokers do (its issue 4907).
   void SetTopicError(const std::string& topic, int code);
   void SetDown(std::int32_t broker = -1);  // -1: all
   void SetUp();
