@@ -1,12 +1,12 @@
 #include "controller/daemon/roster.h"
 
-#include <charconv>
 #include <filesystem>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -34,14 +34,6 @@ Result<std::map<std::string, std::string>> FilesIn(const std::string& directory,
   }
   if (failure) return Fail(ErrnoError(failure.value(), "list " + Quote(directory)));
   return files;
-}
-
-template <typename Number>
-std::optional<Number> ParseNumber(std::string_view text) {
-  Number number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 std::string HashLine(std::string_view text) {
@@ -279,11 +271,11 @@ Result<Roster::Member> Roster::Parse(const std::string& node, std::string_view t
                 "give this controller the files of its cluster");
   }
   const bool is_of_node = TakeLine(text, "node") == node;
-  const auto incarnation = ParseNumber<std::uint64_t>(TakeLine(text, "incarnation").value_or(""));
+  const auto incarnation = ParseWhole<std::uint64_t>(TakeLine(text, "incarnation").value_or(""));
   Member member;
   member.signing_key = KeyOf(TakeLine(text, "signing_key"));
   member.curve_key = KeyOf(TakeLine(text, "curve_key"));
-  const auto joined_ms = ParseNumber<std::int64_t>(TakeLine(text, "joined_ms").value_or(""));
+  const auto joined_ms = ParseWhole<std::int64_t>(TakeLine(text, "joined_ms").value_or(""));
   const std::string_view state = TakeLine(text, "state").value_or("");
   if (!cluster || !is_of_node || !incarnation || !joined_ms || member.signing_key.empty() ||
       member.curve_key.empty() || (state != "joined" && state != "revoked")) {
