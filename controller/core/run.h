@@ -90,7 +90,7 @@ bool IsWhole(const v1::Report& report);
 // resumes it.
 bool IsSettled(const TaskRecord& task);
 
-// What the run has come to, from its tasks.
+// The state that the run has by the outcomes of its tasks.
 RunState StateOf(const Run& run);
 
 }  // namespace holdfast::controller
