@@ -11,11 +11,11 @@ target_compile_options(hf_flags INTERFACE -Wno-missing-field-initializers)
 if(HOLDFAST_WERROR)
   target_compile_options(hf_flags INTERFACE -Werror)
 endif()
-# When Debian 12's GCC 12 optimises, it falsely reports overlapping copies, overreads and impossible sizes in its own
-# libstdc++.
+# When Debian 12's GCC 12 optimises, it falsely reports overlapping copies, overreads, impossible sizes and offsets in
+# its own libstdc++.
 target_compile_options(hf_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overread -Wno-error=maybe-uninitialized
-    -Wno-error=stringop-overflow>)
+    -Wno-error=stringop-overflow -Wno-error=array-bounds>)
 target_compile_definitions(hf_flags INTERFACE
   HOLDFAST_VERSION="${PROJECT_VERSION}"
   $<$<BOOL:${HOLDFAST_CRASH_POINTS}>:HOLDFAST_CRASH_POINTS=1>)
