@@ -15,7 +15,7 @@
 #include "agent/sources/source.h"
 #include "common/base/result.h"
 #include "common/cli/command_line.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
 #include "common/service/logging.h"
 
 namespace holdfast::cli {

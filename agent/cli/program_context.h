@@ -10,7 +10,7 @@
 #include "common/base/random.h"
 #include "common/cli/terminal.h"
 #include "common/config/reader.h"
-#include "common/repository/lock.h"
+#include "common/repository/store/lock.h"
 #include "common/storage/open_storage.h"
 
 namespace holdfast::cli {

@@ -12,7 +12,7 @@
 #include "common/base/format.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
-#include "common/repository/note_tag.h"
+#include "common/repository/snapshot/note_tag.h"
 
 namespace holdfast::cli {
 namespace {

@@ -11,7 +11,7 @@
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/job_context.h"
 #include "common/cli/json_document.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
 #include "common/stream/item.h"
 #include "common/stream/manifest.h"
 

@@ -8,7 +8,7 @@
 #include "agent/jobs/snapshot_finder.h"
 #include "common/base/format.h"
 #include "common/io/new_file.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
 
 namespace holdfast::jobs {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/archive.h"
+#include "common/repository/archive/archive.h"
 
 namespace holdfast::jobs {
 

@@ -11,7 +11,7 @@
 #include "common/base/rate_limit.h"
 #include "common/base/version.h"
 #include "common/base/wait.h"
-#include "common/repository/repository_view.h"
+#include "common/repository/snapshot/repository_view.h"
 
 namespace holdfast::jobs {
 namespace {

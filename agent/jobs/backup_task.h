@@ -17,7 +17,7 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "agent/jobs/source_session.h"
-#include "common/repository/part_writer.h"
+#include "common/repository/snapshot/part_writer.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::jobs {

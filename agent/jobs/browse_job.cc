@@ -10,8 +10,8 @@
 #include "agent/jobs/snapshot_path.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
-#include "common/repository/repository_view.h"
-#include "common/repository/tree_walk.h"
+#include "common/repository/snapshot/repository_view.h"
+#include "common/repository/snapshot/tree_walk.h"
 #include "common/stream/original_path.h"
 #include "common/stream/tar_writer.h"
 

@@ -10,9 +10,9 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/base/bytes.h"
-#include "common/repository/snapshot_reader.h"
-#include "common/repository/tree_codec.h"
-#include "common/repository/tree_diff.h"
+#include "common/repository/format/tree_codec.h"
+#include "common/repository/snapshot/snapshot_info.h"
+#include "common/repository/snapshot/tree_diff.h"
 
 namespace holdfast::jobs {
 

@@ -8,7 +8,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/check.h"
+#include "common/repository/maintain/check.h"
 
 namespace holdfast::jobs {
 

@@ -7,8 +7,8 @@
 #include "agent/jobs/part_record.h"
 #include "common/base/format.h"
 #include "common/base/version.h"
-#include "common/repository/pack_presence.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/maintain/pack_presence.h"
+#include "common/repository/snapshot/snapshot_info.h"
 
 namespace holdfast::jobs {
 namespace {

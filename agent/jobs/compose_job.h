@@ -8,7 +8,7 @@
 #include "agent/jobs/composition.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/types.h"
+#include "common/repository/format/types.h"
 
 namespace holdfast::jobs {
 

@@ -9,8 +9,8 @@
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/source_name.h"
-#include "common/repository/note_tag.h"
-#include "common/repository/pack_presence.h"
+#include "common/repository/maintain/pack_presence.h"
+#include "common/repository/snapshot/note_tag.h"
 
 namespace holdfast::jobs {
 namespace {

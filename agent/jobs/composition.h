@@ -8,9 +8,9 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/base/clock.h"
-#include "common/repository/composer.h"
-#include "common/repository/part_writer.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/composer.h"
+#include "common/repository/snapshot/part_writer.h"
+#include "common/repository/snapshot/snapshot_info.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::jobs {

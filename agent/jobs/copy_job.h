@@ -6,7 +6,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/copy.h"
+#include "common/repository/maintain/copy.h"
 
 namespace holdfast::jobs {
 

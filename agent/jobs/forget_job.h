@@ -8,7 +8,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/retention.h"
+#include "common/repository/snapshot/retention.h"
 
 namespace holdfast::jobs {
 

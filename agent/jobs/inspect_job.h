@@ -9,8 +9,8 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/snapshot_reader.h"
-#include "common/repository/tree_stats.h"
+#include "common/repository/snapshot/snapshot_info.h"
+#include "common/repository/snapshot/tree_stats.h"
 #include "common/storage/storage.h"
 
 namespace holdfast::jobs {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
 
 namespace holdfast::jobs {
 namespace {

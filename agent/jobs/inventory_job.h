@@ -10,7 +10,7 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/base/clock.h"
-#include "common/repository/types.h"
+#include "common/repository/format/types.h"
 
 namespace holdfast::jobs {
 

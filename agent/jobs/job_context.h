@@ -24,8 +24,8 @@
 #include "common/base/result.h"
 #include "common/crypto/scrypt.h"
 #include "common/filetree/mounts.h"
-#include "common/repository/lock.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
+#include "common/repository/store/lock.h"
 #include "common/storage/open_storage.h"
 #include "common/stream/progress.h"
 

@@ -6,7 +6,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/key_list.h"
+#include "common/repository/store/key_list.h"
 
 namespace holdfast::jobs {
 

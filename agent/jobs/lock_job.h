@@ -6,7 +6,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/lock.h"
+#include "common/repository/store/lock.h"
 
 namespace holdfast::jobs {
 

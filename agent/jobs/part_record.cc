@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/repository_view.h"
+#include "common/repository/snapshot/repository_view.h"
 
 namespace holdfast::jobs {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/repository/part_writer.h"
-#include "common/repository/repository.h"
+#include "common/repository/snapshot/part_writer.h"
+#include "common/repository/store/repository.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::jobs {

@@ -14,7 +14,7 @@
 
 #include "agent/sources/source.h"
 #include "common/base/result.h"
-#include "common/repository/resume_log.h"
+#include "common/repository/snapshot/resume_log.h"
 #include "common/stream/item.h"
 #include "common/stream/progress.h"
 

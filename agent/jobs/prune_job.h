@@ -5,7 +5,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/prune.h"
+#include "common/repository/maintain/prune.h"
 
 namespace holdfast::jobs {
 

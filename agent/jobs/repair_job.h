@@ -6,8 +6,8 @@
 
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
-#include "common/repository/index_repair.h"
-#include "common/repository/pack_repair.h"
+#include "common/repository/maintain/index_repair.h"
+#include "common/repository/maintain/pack_repair.h"
 
 namespace holdfast::jobs {
 

@@ -13,10 +13,10 @@
 
 #include "agent/jobs/job_context.h"
 #include "common/base/secret.h"
-#include "common/repository/key_cache.h"
-#include "common/repository/lock.h"
-#include "common/repository/repository.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/snapshot_info.h"
+#include "common/repository/store/key_cache.h"
+#include "common/repository/store/lock.h"
+#include "common/repository/store/repository.h"
 
 namespace holdfast::jobs {
 

@@ -18,8 +18,8 @@
 
 #include "common/base/format.h"
 #include "common/base/parallel.h"
-#include "common/repository/index_file.h"
-#include "common/repository/repository.h"
+#include "common/repository/format/index_file.h"
+#include "common/repository/store/repository.h"
 #include "common/storage/open_storage.h"
 
 namespace holdfast::repository {

@@ -20,8 +20,8 @@
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
-#include "common/repository/chunker.h"
-#include "common/repository/compressor.h"
+#include "common/repository/format/chunker.h"
+#include "common/repository/format/compressor.h"
 #include "tests/bench/content.h"
 #include "tests/support/seeded_random.h"
 

@@ -2,7 +2,7 @@
 // and however, the operation succeeds in the end or fails with a clear error, and existing data
 // stays intact.
 
-#include "common/repository/pack_repair.h"
+#include "common/repository/maintain/pack_repair.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
 #include "tests/support/catch.h"

@@ -2,8 +2,8 @@
 // new one is complete or invisible, and the check finds no damage.
 
 #include "common/io/atomic_file.h"
-#include "common/repository/check.h"
-#include "common/repository/lock.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/store/lock.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/file_trees.h"

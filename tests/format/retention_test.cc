@@ -1,7 +1,7 @@
 // Applies the same policies to the same snapshots with stock restic and with us. Both must keep the
 // same ones for the same reasons. Only with the new restic, because versions before 0.16 do not
 // keep the oldest. Each host is one list, so one run of restic judges many lists.
-#include "common/repository/retention.h"
+#include "common/repository/snapshot/retention.h"
 
 #include <nlohmann/json.hpp>
 
@@ -14,7 +14,7 @@
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/subprocess.h"
-#include "common/repository/repository.h"
+#include "common/repository/store/repository.h"
 #include "common/storage/open_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/restic.h"

@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "common/filetree/walker.h"
-#include "common/repository/check.h"
-#include "common/repository/composer.h"
-#include "common/repository/lock.h"
-#include "common/repository/part_writer.h"
-#include "common/repository/repository_view.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/snapshot/composer.h"
+#include "common/repository/snapshot/part_writer.h"
+#include "common/repository/snapshot/repository_view.h"
+#include "common/repository/snapshot/snapshot_info.h"
+#include "common/repository/store/lock.h"
 #include "common/storage/open_storage.h"
 
 namespace holdfast {

@@ -82,10 +82,10 @@ BANS = [
     Ban(r"\bshared_ptr\b|\bmake_shared\b", "own with unique_ptr, borrow by reference",
         {"common/base/log.cc": "spdlog stores its loggers in shared_ptr",
          **dict.fromkeys(
-             ("common/repository/archive_reader.cc", "common/repository/blob_memory.cc",
-              "common/repository/blob_writer.cc", "common/repository/blob_writer.h",
-              "common/repository/content_saver.cc", "common/repository/content_saver.h",
-              "common/repository/part_writer.cc", "tests/unit/repository/blob_writer_test.cc"),
+             ("common/repository/archive/archive_reader.cc", "common/repository/store/blob_memory.cc",
+              "common/repository/store/blob_writer.cc", "common/repository/store/blob_writer.h",
+              "common/repository/tree/content_saver.cc", "common/repository/tree/content_saver.h",
+              "common/repository/snapshot/part_writer.cc", "tests/unit/repository/blob_writer_test.cc"),
              "a read buffer is freed with its last blob (docs/decisions/0009)")}),
 ]
 

@@ -50,7 +50,7 @@ FIRST_HEADERS = {
     "common/storage": "storage.h",
     "common/database": "connection.h",
     "common/filetree": "walker.h",
-    "common/repository": "repository.h",
+    "common/repository": "store/repository.h",
     "common/kafka": "client.h",
     "common/service": "signals.h",
     "common/cli": "terminal.h",

@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/io/fd.h"
-#include "common/repository/repository.h"
+#include "common/repository/store/repository.h"
 #include "common/storage/posix_storage.h"
 
 namespace holdfast {

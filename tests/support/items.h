@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "common/repository/composer.h"
-#include "common/repository/part_writer.h"
-#include "common/repository/snapshot_reader.h"
+#include "common/repository/snapshot/composer.h"
+#include "common/repository/snapshot/part_writer.h"
+#include "common/repository/snapshot/snapshot_info.h"
 #include "tests/support/results.h"
 
 namespace holdfast::testing {

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "common/repository/blob_writer.h"
-#include "common/repository/lock.h"
-#include "common/repository/repository.h"
+#include "common/repository/store/blob_writer.h"
+#include "common/repository/store/lock.h"
+#include "common/repository/store/repository.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_storage.h"
 #include "tests/support/results.h"

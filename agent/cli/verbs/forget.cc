@@ -14,7 +14,7 @@
 #include "common/cli/exit_code.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
-#include "common/repository/retention.h"
+#include "common/repository/snapshot/retention.h"
 
 namespace holdfast::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include "common/cli/method_options.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
-#include "common/repository/path_filter.h"
+#include "common/repository/tree/path_filter.h"
 
 namespace holdfast::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
-#include "common/repository/tree_stats.h"
+#include "common/repository/snapshot/tree_stats.h"
 
 namespace holdfast::cli {
 namespace {

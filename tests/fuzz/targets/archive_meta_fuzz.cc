@@ -1,5 +1,5 @@
 // The first file of an archive: it has a snapshot that can be decoded, or is refused.
-#include "common/repository/archive.h"
+#include "common/repository/archive/archive.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(archive_meta) {

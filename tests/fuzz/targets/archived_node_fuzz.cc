@@ -1,6 +1,6 @@
 // A node in an archive entry: if accepted, it is encoded to the same bytes, and the nulls
 // that stand for ids are found.
-#include "common/repository/archive_entry.h"
+#include "common/repository/archive/archive_entry.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(archived_node) {

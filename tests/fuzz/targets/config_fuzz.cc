@@ -1,5 +1,5 @@
 // The repository's "config", decrypted.
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(config) {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "common/repository/frame_stream.h"
+#include "common/repository/archive/frame_stream.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(frame) {

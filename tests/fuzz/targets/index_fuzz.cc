@@ -1,6 +1,6 @@
 // An index file, decrypted and decompressed.
 #include "common/crypto/seal.h"
-#include "common/repository/index_file.h"
+#include "common/repository/format/index_file.h"
 #include "tests/fuzz/target.h"
 
 namespace holdfast::fuzz {

@@ -1,7 +1,7 @@
 // Compares the JSON reader with another one: what that accepts, ours must be able to skip.
 #include <nlohmann/json.hpp>
 
-#include "common/repository/json_reader.h"
+#include "common/repository/format/json_reader.h"
 #include "tests/fuzz/target.h"
 
 namespace holdfast::fuzz {

@@ -1,8 +1,8 @@
 // A key file, which anyone with write access to the repository can create, including its scrypt
 // cost.
 #include "common/base/random.h"
-#include "common/repository/key_file.h"
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
+#include "common/repository/store/key_file.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(key_file) {

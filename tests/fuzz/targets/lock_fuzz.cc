@@ -1,8 +1,8 @@
 // A decrypted lock.
 #include <limits>
 
-#include "common/repository/lock.h"
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
+#include "common/repository/store/lock.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/manual_clock.h"
 

@@ -1,5 +1,5 @@
 // The decrypted content of a key file.
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(master_key) {

@@ -1,7 +1,7 @@
 // Names and texts in Go's quoting: any bytes survive a round trip as a name, and quoted text is
 // accepted or refused.
-#include "common/repository/go_text.h"
-#include "common/repository/json_reader.h"
+#include "common/repository/format/go_text.h"
+#include "common/repository/format/json_reader.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(names) {

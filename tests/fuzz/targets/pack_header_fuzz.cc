@@ -3,7 +3,7 @@
 
 #include "common/crypto/seal.h"
 #include "common/crypto/sha256.h"
-#include "common/repository/pack_format.h"
+#include "common/repository/format/pack_format.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/memory_storage.h"
 #include "tests/support/seeded_random.h"

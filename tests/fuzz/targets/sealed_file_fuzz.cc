@@ -1,7 +1,7 @@
 // A small sealed file (index, snapshot, lock): its content, and an invalid seal.
 #include <algorithm>
 
-#include "common/repository/repository.h"
+#include "common/repository/store/repository.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_storage.h"

@@ -1,5 +1,5 @@
 // A snapshot file, decrypted and decompressed.
-#include "common/repository/snapshot_codec.h"
+#include "common/repository/snapshot/snapshot_codec.h"
 #include "tests/fuzz/target.h"
 
 namespace holdfast::fuzz {

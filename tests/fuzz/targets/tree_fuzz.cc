@@ -1,5 +1,5 @@
 // A tree blob.
-#include "common/repository/tree_codec.h"
+#include "common/repository/format/tree_codec.h"
 #include "tests/fuzz/target.h"
 
 namespace holdfast::fuzz {

@@ -1,5 +1,5 @@
 // A compressed blob or file, whose frame and stated sizes are untrusted.
-#include "common/repository/compressor.h"
+#include "common/repository/format/compressor.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(zstd) {

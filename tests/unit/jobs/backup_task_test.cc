@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "agent/jobs/part_record.h"
-#include "common/repository/repository_view.h"
+#include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "agent/jobs/held_parts.h"
-#include "common/repository/own_locks.h"
+#include "common/repository/store/own_locks.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"

@@ -1,7 +1,7 @@
 #include "agent/jobs/forget_job.h"
 
 #include "agent/jobs/lock_job.h"
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"

@@ -14,7 +14,7 @@
 #include "common/base/ulid.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
 

@@ -1,6 +1,6 @@
 #include "agent/jobs/repository_session.h"
 
-#include "common/repository/blob_writer.h"
+#include "common/repository/store/blob_writer.h"
 #include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 

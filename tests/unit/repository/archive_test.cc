@@ -1,11 +1,11 @@
 // tests/integration/cli/test_repository.py reads archives with tar programs.
-#include "common/repository/archive.h"
+#include "common/repository/archive/archive.h"
 
 #include "common/base/format.h"
-#include "common/repository/archive_entry.h"
-#include "common/repository/check.h"
-#include "common/repository/frame_stream.h"
-#include "common/repository/tree_walk.h"
+#include "common/repository/archive/archive_entry.h"
+#include "common/repository/archive/frame_stream.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/snapshot/tree_walk.h"
 #include "common/stream/tar_reader.h"
 #include "common/stream/tar_writer.h"
 #include "tests/support/catch.h"

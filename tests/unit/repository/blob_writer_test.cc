@@ -1,4 +1,4 @@
-#include "common/repository/blob_writer.h"
+#include "common/repository/store/blob_writer.h"
 
 #include <algorithm>
 #include <atomic>
@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "common/crypto/sha256.h"
-#include "common/repository/index_schedule.h"
-#include "common/repository/pack_format.h"
+#include "common/repository/format/pack_format.h"
+#include "common/repository/store/index_schedule.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"

@@ -1,4 +1,4 @@
-#include "common/repository/check.h"
+#include "common/repository/maintain/check.h"
 
 #include <algorithm>
 #include <set>

@@ -1,4 +1,4 @@
-#include "common/repository/chunker.h"
+#include "common/repository/format/chunker.h"
 
 #include <algorithm>
 #include <numeric>

@@ -1,4 +1,4 @@
-#include "common/repository/composer.h"
+#include "common/repository/snapshot/composer.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/items.h"

@@ -1,10 +1,10 @@
-#include "common/repository/copy.h"
+#include "common/repository/maintain/copy.h"
 
 #include <set>
 
 #include "common/base/format.h"
-#include "common/repository/check.h"
-#include "common/repository/snapshot_codec.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/snapshot/snapshot_codec.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"

@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "common/io/atomic_file.h"
-#include "common/repository/repository_view.h"
+#include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/forwarding_storage.h"

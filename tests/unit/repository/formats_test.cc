@@ -2,12 +2,12 @@
 
 #include <numeric>
 
-#include "common/repository/blob_table.h"
-#include "common/repository/compressor.h"
-#include "common/repository/index_file.h"
-#include "common/repository/pack_format.h"
-#include "common/repository/polynomial.h"
-#include "common/repository/records.h"
+#include "common/repository/format/compressor.h"
+#include "common/repository/format/index_file.h"
+#include "common/repository/format/pack_format.h"
+#include "common/repository/format/polynomial.h"
+#include "common/repository/format/records.h"
+#include "common/repository/store/blob_table.h"
 #include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 

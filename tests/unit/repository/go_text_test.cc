@@ -1,4 +1,4 @@
-#include "common/repository/go_text.h"
+#include "common/repository/format/go_text.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"

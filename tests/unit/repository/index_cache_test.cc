@@ -1,4 +1,4 @@
-#include "common/repository/index_cache.h"
+#include "common/repository/store/index_cache.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include <filesystem>
 
 #include "common/io/atomic_file.h"
-#include "common/repository/index_file.h"
+#include "common/repository/format/index_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 

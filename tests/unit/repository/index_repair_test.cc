@@ -1,9 +1,9 @@
-#include "common/repository/index_repair.h"
+#include "common/repository/maintain/index_repair.h"
 
 #include <algorithm>
 
-#include "common/repository/check.h"
-#include "common/repository/index_file.h"
+#include "common/repository/format/index_file.h"
+#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"

@@ -1,4 +1,4 @@
-#include "common/repository/json_reader.h"
+#include "common/repository/format/json_reader.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"

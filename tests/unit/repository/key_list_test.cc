@@ -1,4 +1,4 @@
-#include "common/repository/key_list.h"
+#include "common/repository/store/key_list.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"

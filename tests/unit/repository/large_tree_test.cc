@@ -1,5 +1,5 @@
 // Directories too large to hold their tree in memory, and very deep ones.
-#include "common/repository/large_tree.h"
+#include "common/repository/format/large_tree.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,10 +9,10 @@
 #include "common/filetree/walker.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
-#include "common/repository/check.h"
-#include "common/repository/prune.h"
-#include "common/repository/repository_view.h"
-#include "common/repository/tree_blobs.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/maintain/prune.h"
+#include "common/repository/snapshot/repository_view.h"
+#include "common/repository/tree/tree_blobs.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

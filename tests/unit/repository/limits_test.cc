@@ -1,8 +1,8 @@
 // The largest objects that the format allows, as other programs may have written them.
 
 #include "common/crypto/sha256.h"
-#include "common/repository/check.h"
-#include "common/repository/pack_format.h"
+#include "common/repository/format/pack_format.h"
+#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 

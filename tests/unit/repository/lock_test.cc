@@ -1,4 +1,4 @@
-#include "common/repository/lock.h"
+#include "common/repository/store/lock.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,9 +7,9 @@
 #include <future>
 
 #include "common/io/atomic_file.h"
-#include "common/repository/own_locks.h"
-#include "common/repository/prune.h"
-#include "common/repository/records.h"
+#include "common/repository/format/records.h"
+#include "common/repository/maintain/prune.h"
+#include "common/repository/store/own_locks.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "common/repository/check.h"
-#include "common/repository/index_repair.h"
-#include "common/repository/pack_repair.h"
-#include "common/repository/prune.h"
+#include "common/repository/maintain/check.h"
+#include "common/repository/maintain/index_repair.h"
+#include "common/repository/maintain/pack_repair.h"
+#include "common/repository/maintain/prune.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"

@@ -1,10 +1,10 @@
-#include "common/repository/pack_presence.h"
+#include "common/repository/maintain/pack_presence.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "common/repository/blob_writer.h"
-#include "common/repository/tree_codec.h"
+#include "common/repository/format/tree_codec.h"
+#include "common/repository/store/blob_writer.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

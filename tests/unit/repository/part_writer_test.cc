@@ -1,6 +1,6 @@
-#include "common/repository/part_writer.h"
+#include "common/repository/snapshot/part_writer.h"
 
-#include "common/repository/tree_codec.h"
+#include "common/repository/format/tree_codec.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

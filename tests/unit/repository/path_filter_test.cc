@@ -1,4 +1,4 @@
-#include "common/repository/path_filter.h"
+#include "common/repository/tree/path_filter.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"

@@ -1,9 +1,9 @@
-#include "common/repository/prune.h"
+#include "common/repository/maintain/prune.h"
 
 #include <algorithm>
 #include <set>
 
-#include "common/repository/check.h"
+#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"

@@ -1,8 +1,8 @@
-#include "common/repository/repository.h"
+#include "common/repository/store/repository.h"
 
 #include "common/crypto/sha256.h"
-#include "common/repository/key_cache.h"
-#include "common/repository/key_file.h"
+#include "common/repository/store/key_cache.h"
+#include "common/repository/store/key_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"

@@ -1,4 +1,4 @@
-#include "common/repository/resume_log.h"
+#include "common/repository/snapshot/resume_log.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

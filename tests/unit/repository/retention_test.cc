@@ -1,5 +1,5 @@
 // Simple policies. tests/format/retention_test.cc compares thousands of lists with stock restic.
-#include "common/repository/retention.h"
+#include "common/repository/snapshot/retention.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"

@@ -1,4 +1,4 @@
-#include "common/repository/tree_codec.h"
+#include "common/repository/format/tree_codec.h"
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"

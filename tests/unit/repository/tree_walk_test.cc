@@ -1,9 +1,9 @@
 // Walking, counting and comparing trees. tests/integration/cli/test_repository.py compares the
 // results with stock restic.
-#include "common/repository/tree_walk.h"
+#include "common/repository/snapshot/tree_walk.h"
 
-#include "common/repository/tree_diff.h"
-#include "common/repository/tree_stats.h"
+#include "common/repository/snapshot/tree_diff.h"
+#include "common/repository/snapshot/tree_stats.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

@@ -4,8 +4,8 @@
 
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
-#include "common/repository/repository_view.h"
-#include "common/repository/tree_codec.h"
+#include "common/repository/format/tree_codec.h"
+#include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/forwarding_storage.h"
