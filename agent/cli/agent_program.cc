@@ -10,7 +10,7 @@
 
 #include "agent/cli/report.h"
 #include "agent/daemon/service_owner.h"
-#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/session/snapshot_finder.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/log.h"

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/jobs/job_context.h"
+#include "agent/jobs/session/job_context.h"
 #include "common/base/clock.h"
 #include "common/base/progress_rate.h"
 #include "common/cli/progress_text.h"

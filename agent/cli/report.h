@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/jobs/backup_job.h"
-#include "agent/jobs/job_context.h"
+#include "agent/jobs/backup/backup_job.h"
+#include "agent/jobs/session/job_context.h"
 #include "common/cli/json_document.h"
 #include "common/repository/snapshot/snapshot_info.h"
 #include "common/stream/item.h"

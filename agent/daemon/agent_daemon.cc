@@ -9,7 +9,7 @@
 #include "agent/daemon/identity.h"
 #include "agent/daemon/spool_launcher.h"
 #include "agent/daemon/state_paths.h"
-#include "agent/jobs/job_context.h"
+#include "agent/jobs/session/job_context.h"
 #include "agent/journal/journal.h"
 #include "agent/settings/policy.h"
 #include "common/base/format.h"

@@ -9,7 +9,7 @@
 
 #include "agent/core/events.h"
 #include "agent/daemon/job_progress.h"
-#include "agent/jobs/job_context.h"
+#include "agent/jobs/session/job_context.h"
 
 namespace holdfast::agent {
 

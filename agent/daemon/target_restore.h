@@ -1,7 +1,7 @@
 // Converts an order to restore to a target of the node's policy into options of the restore job.
 #pragma once
 
-#include "agent/jobs/restore_job.h"
+#include "agent/jobs/restore/restore_job.h"
 #include "agent/settings/policy.h"
 
 namespace holdfast::v1 {

@@ -6,12 +6,12 @@
 #include <cstddef>
 #include <vector>
 
-#include "agent/jobs/backup_task.h"
-#include "agent/jobs/check_job.h"
-#include "agent/jobs/compose_job.h"
-#include "agent/jobs/inventory_job.h"
-#include "agent/jobs/probe_job.h"
-#include "agent/jobs/restore_job.h"
+#include "agent/jobs/backup/backup_task.h"
+#include "agent/jobs/backup/probe_job.h"
+#include "agent/jobs/maintenance/check_job.h"
+#include "agent/jobs/maintenance/inventory_job.h"
+#include "agent/jobs/parts/compose_job.h"
+#include "agent/jobs/restore/restore_job.h"
 #include "common/base/result.h"
 
 namespace holdfast::v1 {

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "agent/jobs/part_record.h"
+#include "agent/jobs/parts/part_record.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"

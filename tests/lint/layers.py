@@ -61,7 +61,7 @@ FIRST_HEADERS = {
     "agent/settings": "settings.h",
     "agent/core": "agent_core.h",
     "agent/journal": "journal.h",
-    "agent/jobs": "job_context.h",
+    "agent/jobs": "session/job_context.h",
     "controller/core": "controller_core.h",
     "controller/catalog": "catalog.h",
     "agent/cli": "agent_verb.h",

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/jobs/compose_job.h"
-#include "agent/jobs/held_parts.h"
+#include "agent/jobs/backup/held_parts.h"
+#include "agent/jobs/parts/compose_job.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 #include "common/io/atomic_file.h"

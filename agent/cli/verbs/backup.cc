@@ -4,7 +4,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
-#include "agent/jobs/backup_job.h"
+#include "agent/jobs/backup/backup_job.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/cli/exit_code.h"

@@ -5,7 +5,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
-#include "agent/jobs/browse_job.h"
+#include "agent/jobs/restore/browse_job.h"
 #include "common/base/format.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"

@@ -4,7 +4,7 @@
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
 #include "agent/daemon/service_owner.h"
-#include "agent/jobs/init_job.h"
+#include "agent/jobs/maintenance/init_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"

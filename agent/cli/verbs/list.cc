@@ -6,7 +6,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
-#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/session/snapshot_finder.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/table.h"

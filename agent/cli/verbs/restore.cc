@@ -7,7 +7,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
-#include "agent/jobs/restore_job.h"
+#include "agent/jobs/restore/restore_job.h"
 #include "agent/sources/restore_method.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"

@@ -3,7 +3,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
-#include "agent/jobs/lock_job.h"
+#include "agent/jobs/maintenance/lock_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"

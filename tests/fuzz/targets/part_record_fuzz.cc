@@ -1,5 +1,5 @@
 // part.json of a part that waits to be composed.
-#include "agent/jobs/part_record.h"
+#include "agent/jobs/parts/part_record.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(part_record) {

@@ -1,9 +1,9 @@
-#include "agent/jobs/backup_job.h"
+#include "agent/jobs/backup/backup_job.h"
 
 #include <string>
 
-#include "agent/jobs/check_job.h"
-#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/maintenance/check_job.h"
+#include "agent/jobs/session/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/base/version.h"
 #include "tests/support/catch.h"

@@ -1,8 +1,8 @@
-#include "agent/jobs/backup_task.h"
+#include "agent/jobs/backup/backup_task.h"
 
 #include <filesystem>
 
-#include "agent/jobs/part_record.h"
+#include "agent/jobs/parts/part_record.h"
 #include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"

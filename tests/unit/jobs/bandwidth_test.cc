@@ -1,4 +1,4 @@
-#include "agent/jobs/bandwidth.h"
+#include "agent/jobs/session/bandwidth.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"

@@ -1,9 +1,9 @@
-#include "agent/jobs/compose_job.h"
+#include "agent/jobs/parts/compose_job.h"
 
 #include <algorithm>
 #include <set>
 
-#include "agent/jobs/held_parts.h"
+#include "agent/jobs/backup/held_parts.h"
 #include "common/repository/store/own_locks.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"

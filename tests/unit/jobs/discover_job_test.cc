@@ -1,4 +1,4 @@
-#include "agent/jobs/discover_job.h"
+#include "agent/jobs/backup/discover_job.h"
 
 #include "agent/sources/all_sources.h"
 #include "tests/support/catch.h"

@@ -1,6 +1,6 @@
-#include "agent/jobs/forget_job.h"
+#include "agent/jobs/maintenance/forget_job.h"
 
-#include "agent/jobs/lock_job.h"
+#include "agent/jobs/maintenance/lock_job.h"
 #include "common/repository/format/records.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"

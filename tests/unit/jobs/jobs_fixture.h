@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "agent/jobs/backup_task.h"
-#include "agent/jobs/job_context.h"
-#include "agent/jobs/repository_session.h"
+#include "agent/jobs/backup/backup_task.h"
+#include "agent/jobs/session/job_context.h"
+#include "agent/jobs/session/repository_session.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/crypto/sha256.h"

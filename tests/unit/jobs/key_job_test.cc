@@ -1,4 +1,4 @@
-#include "agent/jobs/key_job.h"
+#include "agent/jobs/maintenance/key_job.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <string>
 
-#include "agent/jobs/backup_job.h"
-#include "agent/jobs/check_job.h"
-#include "agent/jobs/init_job.h"
-#include "agent/jobs/inventory_job.h"
-#include "agent/jobs/probe_job.h"
-#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/backup/backup_job.h"
+#include "agent/jobs/backup/probe_job.h"
+#include "agent/jobs/maintenance/check_job.h"
+#include "agent/jobs/maintenance/init_job.h"
+#include "agent/jobs/maintenance/inventory_job.h"
+#include "agent/jobs/session/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"

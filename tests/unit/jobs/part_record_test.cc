@@ -1,4 +1,4 @@
-#include "agent/jobs/part_record.h"
+#include "agent/jobs/parts/part_record.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"

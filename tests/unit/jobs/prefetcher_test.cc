@@ -1,4 +1,4 @@
-#include "agent/jobs/prefetcher.h"
+#include "agent/jobs/backup/prefetcher.h"
 
 #include <condition_variable>
 #include <mutex>

@@ -1,4 +1,4 @@
-#include "agent/jobs/repository_session.h"
+#include "agent/jobs/session/repository_session.h"
 
 #include "common/repository/store/blob_writer.h"
 #include "tests/support/catch.h"

@@ -1,11 +1,11 @@
-#include "agent/jobs/restore_job.h"
+#include "agent/jobs/restore/restore_job.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <string>
 
-#include "agent/jobs/restore_target.h"
-#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/restore/restore_target.h"
+#include "agent/jobs/session/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"

@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "agent/jobs/compose_job.h"
-#include "agent/jobs/part_record.h"
+#include "agent/jobs/parts/compose_job.h"
+#include "agent/jobs/parts/part_record.h"
 #include "tests/support/catch.h"
 #include "tests/support/sharded_source.h"
 #include "tests/unit/jobs/jobs_fixture.h"

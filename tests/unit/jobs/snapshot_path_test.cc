@@ -1,4 +1,4 @@
-#include "agent/jobs/snapshot_path.h"
+#include "agent/jobs/session/snapshot_path.h"
 
 #include <string>
 
