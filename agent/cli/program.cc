@@ -1,6 +1,5 @@
 #include "agent/cli/program.h"
 
-#include <optional>
 #include <utility>
 
 #include "agent/cli/agent_command_line.h"

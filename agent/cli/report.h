@@ -3,16 +3,13 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "agent/jobs/backup/backup_job.h"
-#include "agent/jobs/session/job_context.h"
 #include "common/cli/json_document.h"
 #include "common/repository/snapshot/snapshot_info.h"
-#include "common/stream/item.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::cli {

@@ -2,7 +2,6 @@
 // controller lost it. Knows StepContext, IdentityState and Session.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <deque>
 

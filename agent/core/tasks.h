@@ -2,7 +2,6 @@
 // Starts no jobs. Knows StepContext, Plans, Reports, Parts, ProgressSender and Task.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>

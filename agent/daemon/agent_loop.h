@@ -3,11 +3,9 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
-#include <string>
 #include <vector>
 
 #include "agent/core/agent_core.h"

@@ -7,7 +7,6 @@
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/trust/envelope.h"
-#include "common/trust/orders.h"
 #include "common/trust/plan_verifier.h"
 
 namespace holdfast::agent {

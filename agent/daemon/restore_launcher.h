@@ -8,16 +8,12 @@
 // If the agent runs as root, without separate units, it starts the helper itself.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <stop_token>
-#include <string>
-#include <vector>
 
 #include "agent/core/events.h"
 #include "common/base/bytes.h"
-#include "common/base/clock.h"
 #include "common/base/result.h"
 
 namespace holdfast::agent {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "agent/settings/settings.h"
 #include "common/base/result.h"

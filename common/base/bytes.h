@@ -1,7 +1,6 @@
 // Byte buffers and their text encodings: hexadecimal, percent-encoding and base64.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>

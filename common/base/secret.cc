@@ -1,7 +1,5 @@
 #include "common/base/secret.h"
 
-#include <cstring>
-
 namespace holdfast {
 
 Secret& Secret::operator=(Secret&& other) noexcept {

@@ -5,7 +5,6 @@
 // One thread owns an AdminServer; only Wake() may be called from others.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

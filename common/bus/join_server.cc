@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "common/base/format.h"
 #include "common/bus/listener.h"
 #include "common/bus/token_bucket.h"
 #include "proto/holdfast/v1/agent.pb.h"

@@ -3,7 +3,6 @@
 #include <google/protobuf/message.h>
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "proto/holdfast/v1/agent.pb.h"
 

@@ -1,7 +1,6 @@
 #include "common/config/method.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "common/base/format.h"
 

@@ -12,11 +12,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/database/database_options.h"
 #include "common/database/statement.h"

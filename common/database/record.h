@@ -9,8 +9,6 @@
 //   };
 #pragma once
 
-#include <array>
-#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,7 +1,6 @@
 // Creates and upgrades the tables of a database file, in numbered steps that only go forward.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

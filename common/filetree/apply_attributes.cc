@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
 
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "common/base/result.h"
 #include "common/stream/attributes.h"
 
 namespace holdfast::filetree {

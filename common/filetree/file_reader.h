@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "common/base/result.h"
 #include "common/io/fd.h"
 #include "common/stream/item.h"
 

@@ -1,7 +1,6 @@
 #include "common/filetree/mounts.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string_view>

@@ -1,8 +1,6 @@
 // Writes files with all their metadata below one directory, and never outside it.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>

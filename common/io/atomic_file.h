@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/base/bytes.h"
-#include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/io/fd.h"
 

@@ -1,7 +1,6 @@
 // Large files that appear complete, under a name that did not exist.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "common/base/bytes.h"

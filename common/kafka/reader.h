@@ -18,7 +18,6 @@
 #include <span>
 #include <stop_token>
 #include <string_view>
-#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"

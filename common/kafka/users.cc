@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/base/format.h"
 #include "common/kafka/handle.h"
 
 namespace holdfast::rdkafka {

@@ -1,7 +1,6 @@
 // Limits the rate at which content is transferred.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"

@@ -2,8 +2,6 @@
 // unnoticed. proto/holdfast/v1/plan.proto, message Report.
 #pragma once
 
-#include <cstdint>
-
 #include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/crypto/ed25519.h"

@@ -1,7 +1,6 @@
 #include "controller/catalog/catalog_compare.h"
 
 #include <charconv>
-#include <optional>
 #include <span>
 #include <utility>
 

@@ -1,7 +1,6 @@
 // Reads what is not over yet, and records that are stored in several tables. For this room only.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "common/database/connection.h"

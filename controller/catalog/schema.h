@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 
-#include "common/database/connection.h"
 #include "common/database/schema.h"
 
 namespace holdfast::controller {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <utility>
 
-#include "common/base/format.h"
 #include "controller/cli/report.h"
 
 namespace holdfast::cli::cluster {

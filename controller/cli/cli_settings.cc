@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <set>
-#include <utility>
 
 #include "common/base/format.h"
 #include "common/base/ulid.h"

@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <set>
-#include <span>
-#include <utility>
 
 #include "common/base/format.h"
 #include "common/base/ulid.h"

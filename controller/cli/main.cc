@@ -1,6 +1,5 @@
 // holdfast: the operator's program.
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/base/wait.h"

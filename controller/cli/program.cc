@@ -1,7 +1,5 @@
 #include "controller/cli/program.h"
 
-#include <utility>
-
 #include "common/cli/exit_code.h"
 #include "controller/cli/operator_command_line.h"
 #include "controller/cli/report.h"

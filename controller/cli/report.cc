@@ -1,7 +1,6 @@
 #include "controller/cli/report.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "common/base/format.h"
 #include "common/cli/table.h"

@@ -3,15 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
-#include "common/base/result.h"
 #include "common/cli/json_document.h"
 #include "common/cli/terminal.h"
 #include "proto/holdfast/v1/admin.pb.h"

@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <set>
-#include <utility>
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"

@@ -1,11 +1,9 @@
 #include "controller/cli/run_words.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
-#include "common/base/format.h"
 #include "common/base/protocol_words.h"
 #include "common/cli/exit_code.h"
 #include "common/trust/orders.h"

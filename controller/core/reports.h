@@ -1,7 +1,6 @@
 // Reports of agents: verified, in the order of their chain, each applied once.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
 #include "common/base/bytes.h"

@@ -9,7 +9,6 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "controller/core/records.h"
 #include "controller/core/run.h"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "common/base/format.h"
 #include "proto/holdfast/v1/agent.pb.h"

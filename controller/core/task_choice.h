@@ -2,7 +2,6 @@
 // nothing.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "common/base/result.h"

@@ -10,10 +10,8 @@
 
 #include "common/base/format.h"
 #include "common/base/log.h"
-#include "common/base/pattern.h"
 #include "common/bus/admin_server.h"
 #include "common/bus/join_token.h"
-#include "common/trust/envelope.h"
 #include "controller/catalog/catalog_compare.h"
 #include "controller/core/selector.h"
 #include "controller/daemon/admin_views.h"

@@ -9,11 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <stop_token>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 

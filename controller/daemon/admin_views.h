@@ -1,7 +1,6 @@
 // Converts the controller's records to what operators see (proto/holdfast/v1/admin.proto). Pure.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "common/base/result.h"

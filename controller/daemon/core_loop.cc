@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "common/base/format.h"
 #include "common/base/log.h"
 
 namespace holdfast::controller {

@@ -10,7 +10,6 @@
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
-#include "common/trust/envelope.h"
 #include "common/trust/orders.h"
 #include "common/trust/root_document.h"
 

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,7 +11,6 @@
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
 #include "agent/jobs/session/mount_check.h"
-#include "agent/jobs/session/password_file.h"
 #include "agent/jobs/session/source_session.h"
 #include "agent/settings/policy.h"
 #include "agent/settings/s3_options.h"

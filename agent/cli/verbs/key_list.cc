@@ -4,7 +4,6 @@
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
 #include "agent/jobs/maintenance/key_job.h"
-#include "common/base/format.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/table.h"
 

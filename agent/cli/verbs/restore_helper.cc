@@ -2,7 +2,6 @@
 
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
-#include "agent/cli/report.h"
 #include "common/cli/exit_code.h"
 
 namespace holdfast::cli {

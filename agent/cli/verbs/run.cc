@@ -1,6 +1,5 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
-#include "agent/cli/report.h"
 #include "agent/daemon/agent_daemon.h"
 #include "common/cli/exit_code.h"
 #include "common/service/notify.h"

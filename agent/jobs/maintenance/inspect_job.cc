@@ -1,6 +1,5 @@
 #include "agent/jobs/maintenance/inspect_job.h"
 
-#include <array>
 #include <utility>
 
 #include "agent/jobs/session/snapshot_finder.h"

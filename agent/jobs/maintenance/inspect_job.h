@@ -9,7 +9,6 @@
 
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
-#include "common/repository/snapshot/snapshot_info.h"
 #include "common/repository/snapshot/tree_stats.h"
 #include "common/storage/storage.h"
 

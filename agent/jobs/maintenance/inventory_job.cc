@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/format.h"
 #include "common/repository/snapshot/snapshot_info.h"
 
 namespace holdfast::jobs {

@@ -1,7 +1,6 @@
 // Lists the snapshots of a repository page by page, to rebuild a lost catalog.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -6,7 +6,6 @@
 
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
-#include "common/repository/store/lock.h"
 
 namespace holdfast::jobs {
 

@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"

@@ -1,7 +1,5 @@
 #include "agent/jobs/restore/method_choice.h"
 
-#include <utility>
-
 #include "agent/sources/all_sources.h"
 #include "common/base/format.h"
 #include "common/config/method.h"

@@ -13,8 +13,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>

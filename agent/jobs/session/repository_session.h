@@ -13,7 +13,6 @@
 
 #include "agent/jobs/session/job_context.h"
 #include "common/base/secret.h"
-#include "common/repository/snapshot/snapshot_info.h"
 #include "common/repository/store/key_cache.h"
 #include "common/repository/store/lock.h"
 #include "common/repository/store/repository.h"

@@ -2,8 +2,6 @@
 
 #include <charconv>
 #include <iterator>
-#include <limits>
-#include <utility>
 
 #include "common/base/format.h"
 #include "common/repository/format/go_text.h"

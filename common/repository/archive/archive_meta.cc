@@ -1,6 +1,5 @@
 // The first file of an archive; see archive.h.
 #include <iterator>
-#include <utility>
 
 #include "common/base/format.h"
 #include "common/base/version.h"

@@ -1,7 +1,6 @@
 #include "common/repository/format/large_tree.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "common/base/format.h"
 

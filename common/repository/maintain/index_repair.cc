@@ -1,7 +1,6 @@
 #include "common/repository/maintain/index_repair.h"
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 

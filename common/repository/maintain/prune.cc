@@ -5,7 +5,6 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <ranges>
 #include <span>
 #include <unordered_map>

@@ -1,7 +1,6 @@
 // The part of a snapshot that is extracted, in the order in which it is written.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <optional>
 #include <stop_token>

@@ -1,6 +1,5 @@
 #include "common/repository/snapshot/tree_walk.h"
 
-#include <memory>
 #include <utility>
 #include <vector>
 

@@ -1,7 +1,6 @@
 // Walks everything below a directory of a snapshot.
 #pragma once
 
-#include <functional>
 #include <stop_token>
 #include <string>
 #include <string_view>

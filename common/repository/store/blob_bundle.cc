@@ -1,8 +1,6 @@
 #include "common/repository/store/blob_bundle.h"
 
 #include <algorithm>
-#include <numeric>
-#include <tuple>
 #include <utility>
 
 namespace holdfast::repository {

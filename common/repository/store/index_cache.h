@@ -15,7 +15,6 @@
 // the nonce of its file and its own number.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>

@@ -2,8 +2,6 @@
 // hundreds of megabytes for a million entries.
 #pragma once
 
-#include <functional>
-#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
