@@ -31,8 +31,7 @@ Drafts::Drafts(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, co
 
 void Drafts::Resume() {
   for (const auto& [run, draft] : drafts_) {
-    step_.timers().Set({TimerKind::kDraft, run},
-                       step_.now().mono_ms + step_.MsUntil(draft.expires_ms));
+    step_.SetTimer(TimerKind::kDraft, step_.MsUntil(draft.expires_ms), run);
   }
 }
 
@@ -102,8 +101,7 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
                                               {"snapshot", HexEncode(event.snapshot)}};
   if (!event.target.empty()) facts["target"] = event.target;
   step_.Audit("draft.made", event.actor, draft.node, draft.run, std::move(facts));
-  step_.timers().Set({TimerKind::kDraft, draft.run},
-                     step_.now().mono_ms + step_.options().draft_life_ms);
+  step_.SetTimer(TimerKind::kDraft, step_.options().draft_life_ms, draft.run);
   return AnswerOf(drafts_[draft.run] = std::move(draft));
 }
 
@@ -128,7 +126,7 @@ Result<Answer> Drafts::Approve(const event::ApprovalGiven& event) {
     draft.state = DraftState::kSent;
     step_.Put(draft);
     runs_.StartSigned(draft);
-    step_.timers().Cancel({TimerKind::kDraft, event.run});
+    step_.CancelTimer(TimerKind::kDraft, event.run);
     drafts_.erase(found);
   } else {
     step_.Put(draft);
@@ -145,7 +143,7 @@ Result<Answer> Drafts::Deny(const event::ApprovalDenied& event) {
   step_.Put(draft);
   step_.Audit("approval.denied", event.actor, draft.node, draft.run);
   Answer answer = AnswerOf(draft);
-  step_.timers().Cancel({TimerKind::kDraft, event.run});
+  step_.CancelTimer(TimerKind::kDraft, event.run);
   drafts_.erase(found);
   return answer;
 }

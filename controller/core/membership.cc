@@ -52,8 +52,7 @@ Membership::Membership(StepContext& step, Cluster& cluster, Runs& runs, const Lo
 
 void Membership::Resume() {
   for (const auto& [node, token] : tokens_) {
-    step_.timers().Set({TimerKind::kToken, node},
-                       step_.now().mono_ms + step_.MsUntil(token.expires_ms));
+    step_.SetTimer(TimerKind::kToken, step_.MsUntil(token.expires_ms), node);
   }
 }
 
@@ -84,8 +83,7 @@ void Membership::Handle(const event::TokenMinted& event) {
   TokenRecord& token = tokens_[event.node];
   token = {event.node, event.secret_hash, event.actor, step_.now().wall_ms,
            step_.now().wall_ms + step_.options().token_life_ms};
-  step_.timers().Set({TimerKind::kToken, event.node},
-                     step_.now().mono_ms + step_.options().token_life_ms);
+  step_.SetTimer(TimerKind::kToken, step_.options().token_life_ms, event.node);
   step_.Put(token);
   step_.Audit("token.minted", event.actor, event.node, "",
               {{"rejoin", agent == nullptr ? "false" : "true"}});
@@ -134,10 +132,10 @@ void Membership::Handle(const event::JoinReceived& event) {
   agent = Agent{};
   agent.record = std::move(record);
   agent.last_received_ms = step_.now().mono_ms;
-  step_.timers().Set({TimerKind::kLease, node}, step_.now().mono_ms + cluster_.LeaseMs());
+  step_.SetTimer(TimerKind::kLease, cluster_.LeaseMs(), node);
   cluster_.MarkChanged(node);
   step_.Put(RemoveToken{node});
-  step_.timers().Cancel({TimerKind::kToken, node});
+  step_.CancelTimer(TimerKind::kToken, node);
   step_.Audit("agent.joined", token->second.requester, node, "",
               {{"incarnation", std::to_string(agent.record.incarnation)},
                {"signing_key", HexEncode(agent.record.signing_key)}});
@@ -159,7 +157,7 @@ void Membership::Handle(const event::AgentRevoked& event) {
   agent->record.revoked = true;
   agent->is_present = false;
   agent->unanswered.clear();
-  step_.timers().Cancel({TimerKind::kLease, event.node});
+  step_.CancelTimer(TimerKind::kLease, event.node);
   cluster_.MarkChanged(event.node);
   step_.Audit("agent.revoked", event.actor, event.node, "");
   step_.Perform(action::RevokeAccess{event.node});

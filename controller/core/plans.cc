@@ -15,8 +15,8 @@ constexpr std::size_t kPlansPerMessageBytes = 256 * 1024;
 }  // namespace
 
 void Plans::Resume(const Plan& plan) {
-  step_.timers().Set({TimerKind::kResend, std::string(AsText(plan.record.plan_id))},
-                     step_.now().mono_ms + step_.options().resend_first_ms);
+  step_.SetTimer(TimerKind::kResend, step_.options().resend_first_ms,
+                 std::string(AsText(plan.record.plan_id)));
 }
 
 v1::Plan Plans::New(Agent& agent, const RunRecord& run, std::int64_t life_ms) {
@@ -79,8 +79,7 @@ void Plans::Send(Plan& plan) {
           ? (is_cut ? step_.options().cut_resend_first_ms : step_.options().resend_first_ms)
           : std::min(2 * plan.resend_ms, step_.options().resend_max_ms);
   if (step_.options().planted_bug != PlantedBug::kNoResend) {
-    step_.timers().Set({TimerKind::kResend, std::string(AsText(plan.record.plan_id))},
-                       step_.now().mono_ms + plan.resend_ms);
+    step_.SetTimer(TimerKind::kResend, plan.resend_ms, std::string(AsText(plan.record.plan_id)));
   }
   const Agent& agent = cluster_.At(plan.record.node);
   if (agent.record.incarnation != plan.record.incarnation)
@@ -126,14 +125,14 @@ void Plans::SetAnswered(Plan& plan, PlanState state) {
   plan.record.envelope.shrink_to_fit();
   step_.Put(PlanAnswered{plan.record.plan_id, state});
   const std::string name(AsText(plan.record.plan_id));
-  step_.timers().Cancel({TimerKind::kResend, name});
-  step_.timers().Cancel({TimerKind::kExpire, name});
+  step_.CancelTimer(TimerKind::kResend, name);
+  step_.CancelTimer(TimerKind::kExpire, name);
   if (Agent* agent = cluster_.Find(plan.record.node)) agent->unanswered.erase(plan.record.plan_id);
 }
 
 void Plans::Remove(const Bytes& id) {
   if (Agent* agent = cluster_.Find(plans_.at(id).record.node)) agent->unanswered.erase(id);
-  step_.timers().Cancel({TimerKind::kResend, std::string(AsText(id))});
+  step_.CancelTimer(TimerKind::kResend, std::string(AsText(id)));
   plans_.erase(id);
 }
 

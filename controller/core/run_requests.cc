@@ -114,8 +114,7 @@ void RunRequests::Begin(Run& run, const std::vector<NewTask>& new_tasks) {
   run.record.message.clear();
   run.record.started_ms = step_.now().wall_ms;
   run.record.deadline_ms = step_.now().wall_ms + LifeMs(step_.options(), run.record.kind);
-  step_.timers().Set({TimerKind::kRun, run.record.run},
-                     step_.now().mono_ms + LifeMs(step_.options(), run.record.kind));
+  step_.SetTimer(TimerKind::kRun, LifeMs(step_.options(), run.record.kind), run.record.run);
   runs_.table().MarkChanged(run);
   std::map<std::string, std::vector<std::uint32_t>> of_node;
   for (const NewTask& new_task : new_tasks) {

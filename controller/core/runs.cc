@@ -76,7 +76,7 @@ void Runs::ResumeRun(Run& run) {
     CloseIfDone(run);
     return;
   }
-  step_.timers().Set({TimerKind::kRun, run.record.run}, step_.now().mono_ms + LeftMs(run));
+  step_.SetTimer(TimerKind::kRun, LeftMs(run), run.record.run);
   for (std::size_t unit = 0; unit < run.units.size(); ++unit) table_.Touch(run, unit);
 }
 
@@ -125,8 +125,8 @@ void Runs::ResumePlan(Run& run, const Bytes& id) {
   }
   if (plan.record.kind == OrderKind::kEnd) {
     run.ends.insert(id);
-    step_.timers().Set({TimerKind::kExpire, std::string(AsText(id))},
-                       step_.now().mono_ms + step_.MsUntil(plan.record.expires_ms));
+    step_.SetTimer(TimerKind::kExpire, step_.MsUntil(plan.record.expires_ms),
+                   std::string(AsText(id)));
   }
   plans_.Resume(plan);
 }
@@ -268,7 +268,7 @@ void Runs::StartSigned(const DraftRecord& draft) {
   run.allows_backups = plan.restore().has_named();
   step_.Audit("run.requested", draft.requester, draft.run, draft.run,
               {{"kind", std::string(OrderKindName(draft.kind))}, {"source", draft.source}});
-  step_.timers().Set({TimerKind::kRun, draft.run}, step_.now().mono_ms + LeftMs(run));
+  step_.SetTimer(TimerKind::kRun, LeftMs(run), draft.run);
   const std::uint32_t number = AddTask(run, {.kind = draft.kind,
                                              .node = draft.node,
                                              .source = draft.source,
@@ -323,8 +323,7 @@ void Runs::CheckCut(Run& run) {
     Cut(run);
   } else if (!run.is_cut_armed) {
     run.is_cut_armed = true;
-    step_.timers().Set({TimerKind::kCut, run.record.run},
-                       step_.now().mono_ms + step_.options().cut_window_ms);
+    step_.SetTimer(TimerKind::kCut, step_.options().cut_window_ms, run.record.run);
   }
 }
 
@@ -333,7 +332,7 @@ void Runs::Cut(Run& run) {
   if (run.record.cut_ms != 0 || IsFinal(run.record.state)) return;
   run.record.cut_ms = step_.now().wall_ms;
   table_.MarkChanged(run);
-  step_.timers().Cancel({TimerKind::kCut, run.record.run});
+  step_.CancelTimer(TimerKind::kCut, run.record.run);
   std::set<Bytes> plans;
   for (Task& task : run.tasks) {
     if (task.record.kind != OrderKind::kBackup || task.record.round != 0) continue;
@@ -449,8 +448,8 @@ void Runs::End(Run& run) {
   run.open_units = 0;
   for (Unit& unit : run.units) unit.has_ended = true;
   table_.MarkChanged(run);
-  step_.timers().Cancel({TimerKind::kRun, run.record.run});
-  step_.timers().Cancel({TimerKind::kCut, run.record.run});
+  step_.CancelTimer(TimerKind::kRun, run.record.run);
+  step_.CancelTimer(TimerKind::kCut, run.record.run);
   step_.Audit("run.ended", "controller", run.record.run, run.record.run,
               {{"state", std::string(RunStateName(run.record.state))}});
   step_.Perform(action::RunEnded{run.record.run, run.record.state});
@@ -488,8 +487,7 @@ void Runs::SendEnds(Run& run) {
     plan.mutable_end()->set_cancelled(run.record.cancelled);
     const Plan& sent = Sign(run, plan, OrderKind::kEnd);
     run.ends.insert(sent.record.plan_id);
-    step_.timers().Set({TimerKind::kExpire, std::string(AsText(sent.record.plan_id))},
-                       step_.now().mono_ms + kEndLifeMs);
+    step_.SetTimer(TimerKind::kExpire, kEndLifeMs, std::string(AsText(sent.record.plan_id)));
   }
 }
 
@@ -521,8 +519,8 @@ void Runs::Amend(Run& run) {
 void Runs::RemoveClosed() {
   for (const std::string& name : closed_) {
     for (const Bytes& id : table_.Find(name)->plans) plans_.Remove(id);
-    step_.timers().Cancel({TimerKind::kRun, name});
-    step_.timers().Cancel({TimerKind::kCut, name});
+    step_.CancelTimer(TimerKind::kRun, name);
+    step_.CancelTimer(TimerKind::kCut, name);
     table_.Remove(name);
   }
   closed_.clear();

@@ -26,7 +26,7 @@ void Sessions::Resume() {
   for (auto& [node, agent] : cluster_.agents()) {
     agent.last_received_ms = step_.now().mono_ms;
     if (agent.record.revoked) continue;
-    step_.timers().Set({TimerKind::kLease, node}, step_.now().mono_ms + 2 * cluster_.LeaseMs());
+    step_.SetTimer(TimerKind::kLease, 2 * cluster_.LeaseMs(), node);
   }
 }
 
@@ -79,8 +79,7 @@ void Sessions::NoteMessage(Agent& agent) {
   agent.last_received_ms = step_.now().mono_ms;
   agent.is_away = false;
   agent.record.last_seen_ms = step_.now().wall_ms;
-  if (seen_.empty())
-    step_.timers().Set({TimerKind::kFlush, ""}, step_.now().mono_ms + step_.options().flush_ms);
+  if (seen_.empty()) step_.SetTimer(TimerKind::kFlush, step_.options().flush_ms);
   seen_.insert(agent.record.node);
   if (agent.is_lost) Return(agent);
 }
@@ -107,8 +106,7 @@ void Sessions::TakeHello(Agent& agent, const v1::Hello& hello) {
   agent.process_id = ToBytes(hello.process_id());
   NoteMessage(agent);
   if (!step_.timers().Has({TimerKind::kLease, agent.record.node})) {
-    step_.timers().Set({TimerKind::kLease, agent.record.node},
-                       step_.now().mono_ms + cluster_.LeaseMs());
+    step_.SetTimer(TimerKind::kLease, cluster_.LeaseMs(), agent.record.node);
   }
   UpdateAgent(agent, hello);
   AnswerHello(agent, hello);
@@ -313,8 +311,7 @@ void Sessions::Lose(Agent& agent) {
 // The agent sends messages again: lost tasks continue, unless their run has ended without them.
 void Sessions::Return(Agent& agent) {
   agent.is_lost = false;
-  step_.timers().Set({TimerKind::kLease, agent.record.node},
-                     step_.now().mono_ms + cluster_.LeaseMs());
+  step_.SetTimer(TimerKind::kLease, cluster_.LeaseMs(), agent.record.node);
   std::uint32_t back = 0;
   for (const auto& [name, number] : std::set(agent.tasks)) {
     Run* run = runs_.table().Find(name);

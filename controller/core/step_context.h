@@ -52,6 +52,10 @@ class StepContext {
   std::int64_t jumps_ms() const { return jumps_ms_; }
   Deadlines<Timer>& timers() { return timers_; }
   const Deadlines<Timer>& timers() const { return timers_; }
+  void SetTimer(TimerKind kind, std::int64_t delay_ms, std::string name = {}) {
+    timers_.Set({kind, std::move(name)}, now_.mono_ms + delay_ms);
+  }
+  void CancelTimer(TimerKind kind, std::string name) { timers_.Cancel({kind, std::move(name)}); }
   // How long until `wall_ms`; 0 if it has passed.
   std::int64_t MsUntil(std::int64_t wall_ms) const;
   std::string NewUlid();
