@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/core/records.h"
+#include "common/base/backup_scope.h"
 #include "common/base/bytes.h"
 
 namespace holdfast::agent {
@@ -142,9 +143,7 @@ struct StartPrepare {
   std::string run;
   std::string source;
   std::string repository;
-  bool data = false;
-  bool sharded = false;
-  bool rest = false;  // of a sharded source: the shards missing in `others`
+  BackupScope scope = BackupScope::kWhole;
   std::vector<OtherPart> others;
   std::uint32_t round = 0;
   std::string requester;
@@ -165,19 +164,21 @@ struct StartSave {
 // write. Until then, retries a write of unknown outcome with the same bytes. Keeps its lock until
 // none of its writes can land any more.
 struct StartCompose {
+  struct Part {
+    BackupScope scope = BackupScope::kWhole;
+    Bytes part;  // a serialised Part
+  };
   struct LackingPart {
-    std::string node;
+    std::string node;  // empty: of a sharded source, the shards that no node saved
     std::string reason;
-    bool rest = false;  // of a sharded source: shards that no node saved; `node` is empty
   };
   TaskKey key;
   std::string run;
   std::string source;
   std::string repository;
   std::string host;
-  std::vector<Bytes> parts;  // each a serialised Part
+  std::vector<Part> parts;
   std::vector<LackingPart> lacking;
-  bool sharded = false;
   bool cut_barrier_met = false;
   std::string requester;
   std::string note;

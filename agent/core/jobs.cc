@@ -83,8 +83,8 @@ void Jobs::StartSaving() {
 void Jobs::Start(Task& task) {
   const bool is_backup = task.kind == OrderKind::kBackup;
   // A task whose part is saved, or whose snapshot is sealed, does not save again.
-  const bool is_saved =
-      task.composes && (parts_.Has(task.key) || parts_.FindSealed(task) != nullptr);
+  const bool is_saved = task.scope == BackupScope::kOnlyPart &&
+                        (parts_.Has(task.key) || parts_.FindSealed(task) != nullptr);
   if (is_backup && !is_saved && open_sources_.contains(task.source)) return;
   const std::optional<v1::Plan> message = MessageOf(*task.plan);
   if (!message) {
@@ -107,9 +107,7 @@ void Jobs::StartPreparing(Task& task, const v1::Plan& message) {
                              .run = task.run,
                              .source = task.source,
                              .repository = task.repository,
-                             .data = task.saves_data,
-                             .sharded = order.shards() != v1::SHARDS_UNSPECIFIED,
-                             .rest = task.is_rest,
+                             .scope = task.scope,
                              .round = task.round,
                              .requester = message.requester(),
                              .note = message.reason()};
@@ -179,17 +177,19 @@ void Jobs::StartComposing(Task& task, const v1::Plan& message) {
                              .note = message.reason(),
                              .write_until_boot_ms = task.write_until_ms};
   if (is_order) {
-    for (const v1::Part& part : message.compose().parts()) {
-      start.parts.push_back(ToBytes(part.SerializeAsString()));
+    const v1::ComposeOrder& order = message.compose();
+    for (const v1::Part& part : order.parts()) {
+      start.parts.push_back(
+          {ScopeOf({.data = part.data(), .rest = part.rest(), .sharded = order.sharded()}),
+           ToBytes(part.SerializeAsString())});
     }
-    for (const v1::LackingPart& one : message.compose().lacking()) {
-      start.lacking.push_back({one.node(), one.reason(), one.rest()});
+    for (const v1::LackingPart& one : order.lacking()) {
+      start.lacking.push_back({one.rest() ? "" : one.node(), one.reason()});
     }
-    start.sharded = message.compose().sharded();
-    start.cut_barrier_met = message.compose().cut_barrier_met();
+    start.cut_barrier_met = order.cut_barrier_met();
   } else if (const PartRecord* part = parts_.FindPart(task)) {
     // A local source has a single part.
-    start.parts.push_back(part->part);
+    start.parts.push_back({task.scope, part->part});
     start.cut_barrier_met = Parsed<v1::Part>(part->part).cut_on_order();
   }
   if (const SealedRecord* sealed = parts_.FindSealed(task)) start.sealed = *sealed;
@@ -244,13 +244,13 @@ void Jobs::Handle(const event::TaskSaved& event) {
   open_sources_.erase(task->source);
   auto part = Parsed<v1::Part>(event.part);
   part.set_node(identity_.record().node);
-  part.set_data(task->saves_data);
-  part.set_rest(task->is_rest);
+  part.set_data(HasData(task->scope));
+  part.set_rest(IsRest(task->scope));
   part.set_cut_on_order(task->is_cut_on_order);
   if (part.cut_time_ms() == 0) part.set_cut_time_ms(task->cut_time_ms);
   const PartRecord record = PartOf(*task, ToBytes(part.SerializeAsString()));
   parts_.Add(record);
-  if (task->composes) {
+  if (task->scope == BackupScope::kOnlyPart) {
     task->phase = Phase::kWaiting;  // StartComposing() follows at once
     if (task->is_stopping)
       tasks_.Fail(*task, {.code = task->stop_reason, .message = "stopped before its snapshot"});
@@ -298,7 +298,7 @@ void Jobs::Handle(const event::TaskComposed& event) {
   v1::Composed& composed = *report.mutable_composed();
   composed = Parsed<v1::Composed>(event.composed);
   const std::vector<PartRecord> taken = parts_.TakeComposed(*task);
-  if (task->composes && !taken.empty() && !composed.has_part())
+  if (task->scope == BackupScope::kOnlyPart && !taken.empty() && !composed.has_part())
     *composed.mutable_part() = Parsed<v1::Part>(taken.front().part);
   tasks_.Finish(*task, TaskState::kComposed, std::move(report));
   // In a snapshot now, so the parts need no lock.

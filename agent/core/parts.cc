@@ -99,7 +99,8 @@ std::vector<PartRecord> Parts::TakeComposed(const Task& task) {
   std::vector<PartRecord> taken;
   std::erase_if(parts_, [&](const auto& one) {
     // A compose order owns only its own record. A local source's parts are all in the snapshot.
-    const bool is_taken = task.composes ? IsOfSource(one.second, task) : one.first == task.key;
+    const bool is_taken =
+        task.scope == BackupScope::kOnlyPart ? IsOfSource(one.second, task) : one.first == task.key;
     if (!is_taken) return false;
     step_.Put(RemovePart{one.first.plan_id, one.first.task});
     taken.push_back(one.second);

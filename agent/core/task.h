@@ -34,9 +34,7 @@ struct Task {
   std::string run;
   std::string source;
   std::string repository;
-  bool saves_data = false;  // the service's state, not only what this member alone has
-  bool is_rest = false;     // of a sharded source
-  bool composes = false;    // its snapshot, after saving (local sources)
+  BackupScope scope = BackupScope::kWhole;  // of a backup
   std::uint32_t round = 0;
   std::uint32_t start_after_ms = 0;
   std::string host;

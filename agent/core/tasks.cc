@@ -92,7 +92,7 @@ void Tasks::Fail(Task& task, const TaskError& error) {
   failure.set_hint(error.hint.substr(0, 1'000));
   failure.set_retryable(error.retryable);
   // A snapshot that was sealed before may have been written.
-  const bool may_compose = task.kind == OrderKind::kCompose || task.composes;
+  const bool may_compose = task.kind == OrderKind::kCompose || task.scope == BackupScope::kOnlyPart;
   failure.set_began(error.began || (may_compose && parts_.FindSealed(task) != nullptr));
   failure.set_rolled_back(error.rolled_back);
   Finish(task, is_cancelled ? TaskState::kCancelled : TaskState::kFailed, std::move(report));

@@ -66,20 +66,15 @@ Result<jobs::RepositoryAddress> FindRepository(const Settings& settings,
               "the configuration has changed since the plan was accepted");
 }
 
-// The scope of an order for a source of this kind. kUnsupported if only one of the two is sharded:
-// an order to save a source on several nodes must not save the whole on each.
-Result<BackupScope> ScopeOf(const SourceKind& kind, const action::StartPrepare& action) {
-  const bool is_sharded = kind.topology == Topology::kSharded;
-  if (is_sharded != action.sharded) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("the order is for a source that is {}sharded, but {} is {}",
-                            action.sharded ? "" : "not ", Quote(action.source),
-                            TopologyName(kind.topology)),
-                "install the same version on the controller and on all nodes");
-  }
-  if (action.rest) return BackupScope::kRest;
-  if (is_sharded) return action.data ? BackupScope::kLead : BackupScope::kShards;
-  return action.data ? BackupScope::kWhole : BackupScope::kMember;
+// An order to save a source on several nodes must not save the whole on each.
+Result<void> CheckScope(const SourceKind& kind, const action::StartPrepare& action) {
+  const bool is_sharded = IsSharded(action.scope);
+  if (is_sharded == (kind.topology == Topology::kSharded)) return {};
+  return Fail(
+      ErrorCode::kUnsupported,
+      fmt::format("the order is for a source that is {}sharded, but {} is {}",
+                  is_sharded ? "" : "not ", Quote(action.source), TopologyName(kind.topology)),
+      "install the same version on the controller and on all nodes");
 }
 
 Result<repository::Id> TreeOf(const Bytes& bytes) {
@@ -268,7 +263,8 @@ void TaskRunner::RunBackup(Job& job, const action::StartPrepare& action) {
     jobs::JobContext context = ContextOf(job);
     const SourceKind* kind = context.FindKind(settings->kind);
     HF_CHECK(kind != nullptr);
-    HF_ASSIGN(options.scope, ScopeOf(*kind, action));
+    HF_TRY(CheckScope(*kind, action));
+    options.scope = action.scope;
     for (const action::StartPrepare::OtherPart& other : action.others) {
       HF_ASSIGN(const repository::Id tree, TreeOf(other.tree_id));
       options.others.push_back({other.node, tree});
@@ -333,18 +329,18 @@ void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
     wanted.host = action.host;
     wanted.note = action.note;
     wanted.cut_barrier_met = action.cut_barrier_met;
-    for (const Bytes& bytes : action.parts) {
+    for (const auto& [scope, bytes] : action.parts) {
       v1::Part message;
       if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
         return Fail(ErrorCode::kCorrupt, "a part of the order cannot be read");
       }
       HF_ASSIGN(jobs::ComposeRequest::Part part, jobs::ReadMessage(message));
+      part.scope = scope;
       wanted.parts.push_back(std::move(part));
     }
     for (const action::StartCompose::LackingPart& one : action.lacking) {
-      wanted.lacking.push_back({one.node, one.reason, one.rest});
+      wanted.lacking.push_back({one.node, one.reason});
     }
-    wanted.is_sharded = action.sharded;
     return wanted;
   }();
   if (!request) return PostFailure(job.key(), request.error());

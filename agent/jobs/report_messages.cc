@@ -177,8 +177,8 @@ void FillMessage(const SavedPart& part, v1::Part& message) {
   const Manifest& manifest = part.manifest;
   message.set_node(Clean(part.node, kNameMax));
   message.set_tree_id(Raw(part.tree));
-  message.set_data(part.has_data);
-  message.set_rest(part.is_rest);
+  message.set_data(HasData(part.scope));
+  message.set_rest(IsRest(part.scope));
   message.set_cut_time_ms(ToMilliseconds(manifest.cut_time));
   message.set_items(part.items);
   message.set_bytes(part.bytes);
@@ -305,8 +305,6 @@ Result<ComposeRequest::Part> ReadMessage(const v1::Part& message) {
   }
   std::ranges::copy(AsBytes(tree), part.tree.bytes.begin());
   part.node = message.node();
-  part.has_data = message.data();
-  part.is_rest = message.rest();
   part.bytes_added = message.bytes_added();
   part.bytes_stored = message.bytes_stored();
   return part;

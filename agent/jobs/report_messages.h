@@ -43,7 +43,8 @@ void FillMessage(const InventoryPage& page, v1::InventoryResult& message);
 void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan = false);
 void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& message);
 
-// The part for a compose order. kInvalidArgument for a tree id of the wrong length.
+// The part for a compose order, without its scope. kInvalidArgument for a tree id of the wrong
+// length.
 Result<ComposeRequest::Part> ReadMessage(const v1::Part& message);
 
 }  // namespace holdfast::jobs

@@ -17,7 +17,8 @@ std::string_view TopologyName(Topology topology) {
 }
 
 bool SourceKind::HasScope(BackupScope scope) const {
-  return std::ranges::find(scopes, scope) != scopes.end();
+  if (IsSharded(scope)) return topology == Topology::kSharded;
+  return scope != BackupScope::kMember || topology == Topology::kReplicated;
 }
 
 const RestoreMethod* SourceKind::FindMethod(std::string_view name) const {

@@ -23,6 +23,7 @@
 #include "agent/sources/discovery.h"
 #include "agent/sources/host/process.h"
 #include "agent/sources/restore_method.h"
+#include "common/base/backup_scope.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
@@ -60,21 +61,10 @@ struct SourceInfo {
   std::vector<std::string> warnings;
 };
 
-// What a session saves. Of a replicated source, one member saves everything, and every other member
-// only its own files. Of a sharded source, each node saves the shards nearest to it; then one of
-// them saves the rest.
-enum class BackupScope : std::uint8_t {
-  kWhole,   // the service's state, and this member's own files
-  kMember,  // only this member's own files, all below "members/<node>/"
-  kLead,    // the shards nearest to this node, what belongs to no shard, and its own files
-  kShards,  // kLead without what belongs to no shard; at least one other node has kLead
-  kRest,    // the part of the service's state that `others` do not have; nothing below "members/"
-};
-
 struct BackupSpec {
   SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
   BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind supports it
-  // kRest: the parts that the run has of this source so far, each as a snapshot.
+  // Of a rest: the parts that the run has of this source so far, each as a snapshot.
   std::vector<SnapshotView*> others;
   // A restore follows at once. What is missing may be the reason for it, so it is no error.
   bool before_restore = false;
@@ -92,9 +82,10 @@ class BackupSession {
   // Fixes the position. Fast, so that a whole run can cut at once. REQUIRES: Prepare() succeeded.
   virtual Result<void> Cut() = 0;
   // Items depth-first (see Item); nullopt at the end. With kLead and kShards, a shard that cannot
-  // be read completely is a warning, and kRest saves it again. If two parts have the same file, its
-  // whole directory is taken from kRest, or else from one of them. REQUIRES: Cut() succeeded; new
-  // content of earlier items was read until it ended, or failed if the item is not required.
+  // be read completely is a warning, and the rest saves it again. If two parts have the same file,
+  // its whole directory is taken from the rest, or else from one of them. REQUIRES: Cut()
+  // succeeded; new content of earlier items was read until it ended, or failed if the item is not
+  // required.
   virtual Result<std::optional<Item>> Next() = 0;
   // The manifest of this part: identity, members, position, endpoint, method, consistency,
   // checksums, details, missing, warnings. With kMember it has no position, but it has identity and
@@ -119,9 +110,8 @@ class Source {
 struct SourceKind {
   std::string kind;
   Topology topology = Topology::kLocal;
-  std::vector<BackupScope> scopes = {BackupScope::kWhole};  // that OpenBackup() accepts
-  std::string summary;                                      // one line for --help
-  config::Schema options;                                   // besides kind, name, repository
+  std::string summary;     // one line for --help
+  config::Schema options;  // besides kind, name, repository
   // The directory of a snapshot that has files under their absolute paths. kAnyNode in it stands
   // for the name of each node.
   std::string original_root{kMembersRoot};
@@ -136,6 +126,7 @@ struct SourceKind {
   std::function<std::optional<DiscoveredSource>(const host::LocalProcess&, const host::Places&)>
       discover = nullptr;
 
+  // Whether OpenBackup() accepts it.
   bool HasScope(BackupScope scope) const;
   // Null if the kind has no such method.
   const RestoreMethod* FindMethod(std::string_view name) const;

@@ -88,7 +88,15 @@ Result<void> Catalog::Take(const AgentRecord& record) {
 }
 
 Result<void> Catalog::Take(const RootRecord& record) { return PutRecord(connection_, record); }
-Result<void> Catalog::Take(const TaskRecord& record) { return PutRecord(connection_, record); }
+Result<void> Catalog::Take(const TaskRecord& record) {
+  TaskRow row{.task = record};
+  if (record.kind == OrderKind::kBackup) {
+    row.scope = {.data = HasData(record.scope),
+                 .rest = IsRest(record.scope),
+                 .compose = record.scope == BackupScope::kOnlyPart};
+  }
+  return PutRecord(connection_, row);
+}
 Result<void> Catalog::Take(const PlanRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const SnapshotRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const TokenRecord& record) { return PutRecord(connection_, record); }

@@ -266,7 +266,7 @@ namespace {
 
 // A report has up to 1 MiB, and a list of tasks does not need it.
 std::string SelectTasks(std::string_view rest) {
-  std::string text = SelectText<TaskRecord>(rest);
+  std::string text = SelectText<TaskRow>(rest);
   std::string_view column = ", report FROM";
   return text.replace(text.find(column), column.size(), ", x'' FROM");
 }
@@ -278,7 +278,7 @@ Result<std::vector<TaskRecord>> CatalogReader::Tasks(std::string_view run, std::
   static const std::string kSql =
       SelectTasks("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
   HF_ASSIGN(Statement statement, connection_.Query(kSql, run, first, Rows(limit)));
-  return ReadRecords<TaskRecord>(std::move(statement));
+  return ReadTasks(std::move(statement));
 }
 
 Result<std::optional<std::string>> CatalogReader::LastRun(std::string_view source,
@@ -301,10 +301,10 @@ Result<std::vector<TaskRecord>> CatalogReader::TasksOfSource(std::string_view ru
       SelectTasks("WHERE source = ?1 AND run = ?2 AND node = ?3 ORDER BY number");
   if (node.empty()) {
     HF_ASSIGN(Statement statement, connection_.Query(kAll, source, run));
-    return ReadRecords<TaskRecord>(std::move(statement));
+    return ReadTasks(std::move(statement));
   }
   HF_ASSIGN(Statement statement, connection_.Query(kOne, source, run, node));
-  return ReadRecords<TaskRecord>(std::move(statement));
+  return ReadTasks(std::move(statement));
 }
 
 Result<Bytes> CatalogReader::TaskReport(std::string_view run, std::uint32_t number) {

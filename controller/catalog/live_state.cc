@@ -40,6 +40,17 @@ Result<void> CompleteDrafts(Connection& connection, std::vector<DraftRecord>& dr
   return {};
 }
 
+Result<std::vector<TaskRecord>> ReadTasks(Statement statement) {
+  HF_ASSIGN(std::vector<TaskRow> rows, ReadRecords<TaskRow>(std::move(statement)));
+  std::vector<TaskRecord> tasks;
+  for (auto& [task, scope] : rows) {
+    scope.sharded = task.topology == Topology::kSharded;
+    if (task.kind == OrderKind::kBackup) task.scope = ScopeOf(scope);
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
 Result<Loaded> LoadLiveState(Connection& connection) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection));
   Loaded loaded;
@@ -49,9 +60,10 @@ Result<Loaded> LoadLiveState(Connection& connection) {
   HF_ASSIGN(loaded.agents, Read<AgentRecord>(connection, "ORDER BY node"));
   HF_TRY(CompleteAgents(connection, loaded.agents));
   HF_ASSIGN(loaded.runs, Read<RunRecord>(connection, "WHERE closed = 0 ORDER BY run"));
-  HF_ASSIGN(loaded.tasks, Read<TaskRecord>(connection,
-                                           "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
-                                           "ORDER BY run, number"));
+  HF_ASSIGN(Statement tasks, connection.Query(SelectText<TaskRow>(
+                                 "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
+                                 "ORDER BY run, number")));
+  HF_ASSIGN(loaded.tasks, ReadTasks(std::move(tasks)));
   HF_ASSIGN(loaded.plans, Read<PlanRecord>(connection,
                                            "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
                                            "ORDER BY run, plan_id"));

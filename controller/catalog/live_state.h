@@ -9,6 +9,8 @@
 namespace holdfast::controller {
 
 Result<Loaded> LoadLiveState(Connection& connection);
+// All tasks of a statement from SelectText<TaskRow>().
+Result<std::vector<TaskRecord>> ReadTasks(Statement statement);
 
 // Adds sources, repositories and health to agents that were read from the agent table.
 Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& agents);

@@ -36,6 +36,11 @@ struct ColumnOf<std::optional<controller::TaskError>> {
 
 namespace controller {
 
+// A task with the flags of its scope, which are all false unless it is a backup.
+struct TaskRow {
+  TaskRecord task;
+  ScopeFlags scope;
+};
 // Rows that are part of a record.
 struct SourceRow {
   std::string node;
@@ -146,7 +151,7 @@ struct TableOf<controller::RunRecord> {
 };
 
 template <>
-struct TableOf<controller::TaskRecord> {
+struct TableOf<controller::TaskRow> {
   static constexpr std::string_view kName = "task";
   static constexpr std::string_view kKey = "run, number";
   static constexpr std::array kColumns = {
@@ -155,9 +160,11 @@ struct TableOf<controller::TaskRecord> {
       "plan_id",    "plan_task", "created_ms", "ended_ms", "late", "cut_barrier_met",
       "rest",       "error",     "snapshot",   "report"};
   static auto Fields(auto& r) {
-    return std::tie(r.run, r.number, r.kind, r.state, r.node, r.source, r.repository, r.topology,
-                    r.host, r.round, r.data, r.compose, r.plan_id, r.plan_task, r.created_ms,
-                    r.ended_ms, r.late, r.cut_barrier_met, r.rest, r.error, r.snapshot, r.report);
+    return std::tie(r.task.run, r.task.number, r.task.kind, r.task.state, r.task.node,
+                    r.task.source, r.task.repository, r.task.topology, r.task.host, r.task.round,
+                    r.scope.data, r.scope.compose, r.task.plan_id, r.task.plan_task,
+                    r.task.created_ms, r.task.ended_ms, r.task.late, r.task.cut_barrier_met,
+                    r.scope.rest, r.task.error, r.task.snapshot, r.task.report);
   }
 };
 

@@ -16,23 +16,29 @@ constexpr std::int64_t kComposerWaitMs = 10'000;
 
 // Whether another agent can do the task instead.
 bool CanRunElsewhere(const TaskRecord& task) {
-  return task.rest || (task.data && task.topology == Topology::kReplicated);
+  return IsRest(task.scope) || task.scope == BackupScope::kWhole;
 }
 
 // Whether both are the same movable task, on whatever node.
 bool IsSameTask(const TaskRecord& a, const TaskRecord& b) {
-  return a.rest == b.rest && (a.rest || a.data == b.data);
+  return a.scope == b.scope || (IsRest(a.scope) && IsRest(b.scope));
 }
 
 // The task, other than a rest, that has saved the data; null if none has.
 const Task* DataOf(const Run& run, const Unit& unit) {
   for (std::uint32_t number : unit.tasks) {
     const Task& task = run.tasks[number];
-    if (task.record.data && !task.record.rest && task.record.state == TaskState::kSaved) {
+    if (HasData(task.record.scope) && !IsRest(task.record.scope) &&
+        task.record.state == TaskState::kSaved) {
       return &task;
     }
   }
   return nullptr;
+}
+
+// The scope of the next rest.
+BackupScope RestScope(const Run& run, const Unit& unit) {
+  return DataOf(run, unit) == nullptr ? BackupScope::kRestWithData : BackupScope::kRest;
 }
 
 // Whether a later task replaces this one.
@@ -41,7 +47,7 @@ bool IsCovered(const Run& run, const Unit& unit, const Task& task) {
     const TaskRecord& other = run.tasks[number].record;
     if (other.round <= task.record.round) return false;
     if (CanRunElsewhere(task.record)) return IsSameTask(other, task.record);
-    return other.node == task.record.node && !other.rest;
+    return other.node == task.record.node && !IsRest(other.scope);
   });
 }
 
@@ -50,7 +56,7 @@ bool MayTryAgain(const Options& options, const Run& run, const Task& task) {
   const std::uint32_t rounds =
       is_busy && run.record.queue_if_busy ? options.rounds_if_queued : options.rounds;
   // A rest starts with round 1.
-  const std::uint32_t tried = task.record.rest ? task.record.round : task.record.round + 1;
+  const std::uint32_t tried = IsRest(task.record.scope) ? task.record.round : task.record.round + 1;
   return tried < rounds;
 }
 
@@ -80,7 +86,7 @@ void BackupCoordinator::Advance(Run& run, std::size_t unit) {
   if (source.topology == Topology::kSharded && StartRest(run, unit)) return;
   if (std::ranges::any_of(source.tasks, [&](std::uint32_t number) {
         const TaskRecord& task = run.tasks[number].record;
-        return task.data && task.state == TaskState::kSaved;
+        return HasData(task.scope) && task.state == TaskState::kSaved;
       })) {
     StartCompose(run, unit);
   } else {
@@ -115,9 +121,7 @@ bool BackupCoordinator::Retry(Run& run, std::size_t unit, Task& task) {
                    .topology = before.topology,
                    .host = before.host,
                    .round = before.round + 1,
-                   .data = before.rest ? DataOf(run, run.units[unit]) == nullptr : before.data,
-                   .rest = before.rest,
-                   .compose = before.compose};
+                   .scope = IsRest(before.scope) ? RestScope(run, run.units[unit]) : before.scope};
   if (CanRunElsewhere(before) &&
       (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
     std::vector<Agent*> able = cluster_.AbleAgents(SourceOf(run.units[unit]));
@@ -132,9 +136,9 @@ bool BackupCoordinator::Retry(Run& run, std::size_t unit, Task& task) {
       runs_.PlanBackup(run, new_task.node, {runs_.AddTask(run, new_task)}, new_task.round);
       // The first agent can still save what only it has.
       const Agent* first = cluster_.Find(before.node);
-      if (may_help && !before.rest && first != nullptr && first->is_connected()) {
+      if (may_help && !IsRest(before.scope) && first != nullptr && first->is_connected()) {
         new_task.node = before.node;
-        new_task.data = false;
+        new_task.scope = BackupScope::kMember;
         runs_.PlanBackup(run, new_task.node, {runs_.AddTask(run, new_task)}, new_task.round);
       }
       return true;
@@ -157,7 +161,7 @@ bool BackupCoordinator::StartRest(Run& run, std::size_t unit) {
   std::vector<Agent*> well;  // that have saved their part
   for (std::uint32_t number : source.tasks) {
     const TaskRecord& task = run.tasks[number].record;
-    if (task.rest) return false;
+    if (IsRest(task.scope)) return false;
     if (task.state == TaskState::kSaved) well.push_back(&cluster_.At(task.node));
   }
   if (well.empty()) return false;
@@ -178,8 +182,7 @@ bool BackupCoordinator::StartRest(Run& run, std::size_t unit) {
                          .topology = source.topology,
                          .host = source.host,
                          .round = 1,  // waits for no other cut
-                         .data = data == nullptr,
-                         .rest = true};
+                         .scope = RestScope(run, source)};
   runs_.PlanBackup(run, new_task.node, {runs_.AddTask(run, new_task)}, new_task.round);
   return true;
 }
@@ -228,22 +231,23 @@ void BackupCoordinator::StartCompose(Run& run, std::size_t unit) {
   const Task* rest = nullptr;
   for (std::uint32_t number : composed.tasks) {
     const Task& task = run.tasks[number];
-    if (!task.record.rest || task.record.state != TaskState::kSaved) continue;
-    if (rest == nullptr || (rest->record.data && !task.record.data)) rest = &task;
+    if (!IsRest(task.record.scope) || task.record.state != TaskState::kSaved) continue;
+    if (rest == nullptr || (HasData(rest->record.scope) && !HasData(task.record.scope)))
+      rest = &task;
   }
-  const Task* data = rest != nullptr && rest->record.data ? rest : nullptr;
+  const Task* data = rest != nullptr && HasData(rest->record.scope) ? rest : nullptr;
   std::map<std::string, const Task*> parts;
   std::map<std::string, std::string> missing;
   std::string missing_rest;
   for (std::uint32_t number : composed.tasks) {
     const Task& task = run.tasks[number];
     if (task.record.state != TaskState::kSaved) {
-      std::string& reason = task.record.rest ? missing_rest : missing[task.record.node];
+      std::string& reason = IsRest(task.record.scope) ? missing_rest : missing[task.record.node];
       reason = task.record.error ? task.record.error->message
                                  : std::string(TaskStateName(task.record.state));
-    } else if (task.record.rest) {
+    } else if (IsRest(task.record.scope)) {
       continue;
-    } else if (!task.record.data) {
+    } else if (!HasData(task.record.scope)) {
       parts[task.record.node] = &task;
     } else if (data == nullptr) {
       data = &task;

@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/backup_scope.h"
 #include "common/base/bytes.h"
 #include "common/base/protocol_words.h"
 
@@ -144,15 +145,13 @@ struct TaskRecord {
   Topology topology = Topology::kLocal;
   std::string host;  // of the snapshot: the node's or the cluster's name
   std::uint32_t round = 0;
-  bool data = false;
-  bool compose = false;  // saves and composes in one step
-  Bytes plan_id;         // 16; its newest plan; empty while the run is queued
+  BackupScope scope = BackupScope::kWhole;  // of a backup
+  Bytes plan_id;                            // 16; its newest plan; empty while the run is queued
   std::uint32_t plan_task = 0;
   std::int64_t created_ms = 0;
   std::int64_t ended_ms = 0;  // of the final state
   bool late = false;          // was not prepared when the cut was ordered
   bool cut_barrier_met = false;
-  bool rest = false;  // sharded source: saves what the other parts do not have
   std::optional<TaskError> error;
   Bytes snapshot;  // 32; of a composed task
   Bytes report;    // payload of the report that ended it, signed by the agent

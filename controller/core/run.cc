@@ -55,7 +55,8 @@ RunState StateOf(const Run& run) {
     for (const std::vector<std::uint32_t>* numbers : {&unit.tasks, &unit.composes}) {
       for (std::uint32_t number : *numbers) {
         const Task& task = run.tasks[number];
-        const bool composes = task.record.compose || task.record.kind == OrderKind::kCompose;
+        const bool composes =
+            task.record.scope == BackupScope::kOnlyPart || task.record.kind == OrderKind::kCompose;
         if (task.record.state == TaskState::kComposed && composes) {
           has_snapshot = true;
           is_whole = is_whole || task.is_whole;

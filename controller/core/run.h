@@ -67,11 +67,9 @@ struct NewTask {
   Topology topology = Topology::kLocal;
   std::string host;
   std::uint32_t round = 0;
-  bool data = false;
-  bool rest = false;
-  bool compose = false;
-  std::vector<std::string> sources;  // probe
-  std::string after;                 // inventory
+  BackupScope scope = BackupScope::kWhole;  // backup
+  std::vector<std::string> sources;         // probe
+  std::string after;                        // inventory
 };
 
 // Adds the task to the unit with its key, which it creates if it is new.

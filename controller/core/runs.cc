@@ -144,10 +144,8 @@ std::uint32_t Runs::AddTask(Run& run, const NewTask& new_task) {
                  .topology = new_task.topology,
                  .host = new_task.host,
                  .round = new_task.round,
-                 .data = new_task.data,
-                 .compose = new_task.compose,
-                 .created_ms = step_.now().wall_ms,
-                 .rest = new_task.rest};
+                 .scope = new_task.scope,
+                 .created_ms = step_.now().wall_ms};
   AddToUnit(run, task);
   task.is_ready = new_task.kind != OrderKind::kBackup || new_task.round != 0;
   if (!task.is_ready) ++run.unready;
@@ -176,7 +174,7 @@ namespace {
 void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
   for (std::uint32_t number : unit.tasks) {
     const Task& task = run.tasks[number];
-    if (task.record.rest || task.record.state != TaskState::kSaved) continue;
+    if (IsRest(task.record.scope) || task.record.state != TaskState::kSaved) continue;
     v1::OtherPart& other = *order.add_others();
     other.set_node(task.record.node);
     other.set_tree_id(ReportOf(task).saved().tree_id());
@@ -201,14 +199,14 @@ void Runs::PlanBackup(Run& run, const std::string& node, const std::vector<std::
     v1::BackupTask& one = *order.add_tasks();
     one.set_source(task.record.source);
     one.set_repository(task.record.repository);
-    one.set_data(task.record.data);
-    one.set_compose(task.record.compose);
+    one.set_data(HasData(task.record.scope));
+    one.set_compose(task.record.scope == BackupScope::kOnlyPart);
     one.set_start_after_ms(StartDelayMs(task.record.repository));
     one.set_round(task.record.round);
-    if (task.record.topology == Topology::kSharded) {
-      one.set_shards(task.record.rest ? v1::SHARDS_REST : v1::SHARDS_NEAR);
+    if (IsSharded(task.record.scope)) {
+      one.set_shards(IsRest(task.record.scope) ? v1::SHARDS_REST : v1::SHARDS_NEAR);
     }
-    if (task.record.rest) AddOthers(run, run.units[task.unit], one);
+    if (IsRest(task.record.scope)) AddOthers(run, run.units[task.unit], one);
     task.record.plan_id = ToBytes(plan.plan_id());
     task.record.plan_task = static_cast<std::uint32_t>(order.tasks_size() - 1);
     table_.MarkChanged(task);
@@ -466,9 +464,10 @@ void Runs::SendEnds(Run& run) {
     const TaskRecord& record = task.record;
     if (record.plan_id.empty()) continue;
     const bool is_silent = record.report.empty();
-    const bool holds_lock = record.kind == OrderKind::kBackup &&
-                            !(record.compose && record.state == TaskState::kComposed) &&
-                            record.state != TaskState::kRefused;
+    const bool holds_lock =
+        record.kind == OrderKind::kBackup &&
+        !(record.scope == BackupScope::kOnlyPart && record.state == TaskState::kComposed) &&
+        record.state != TaskState::kRefused;
     const Agent* agent = cluster_.Find(record.node);
     const Plan& plan = plans_.At(record.plan_id);
     if (agent == nullptr || agent->record.revoked ||

@@ -93,8 +93,7 @@ Result<std::vector<NewTask>> ChooseBackup(Cluster& cluster,
                              .source = source.source,
                              .repository = source.repository,
                              .host = node,
-                             .data = true,
-                             .compose = true});
+                             .scope = BackupScope::kOnlyPart});
         continue;
       }
       Members& members = shared[source.source];
@@ -146,7 +145,8 @@ Result<std::vector<NewTask>> ChooseBackup(Cluster& cluster,
                            .repository = source->repository,
                            .topology = source->topology,
                            .host = cluster.record().cluster,
-                           .data = agent == chosen});
+                           .scope = ScopeOf({.data = agent == chosen,
+                                             .sharded = source->topology == Topology::kSharded})});
     }
   }
   return new_tasks;

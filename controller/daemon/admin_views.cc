@@ -61,8 +61,10 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
   view.set_source(record.source);
   view.set_repository(record.repository);
   view.set_round(record.round);
-  view.set_data(record.data);
-  view.set_rest(record.rest);
+  if (record.kind == OrderKind::kBackup) {
+    view.set_data(HasData(record.scope));
+    view.set_rest(IsRest(record.scope));
+  }
   FillProgress(status, *view.mutable_progress());
   if (status.last_received_ms != 0) {
     view.set_heard_ms(status.last_received_ms);

@@ -15,7 +15,7 @@ TEST_CASE("sharded: the contract of every source") {
   test.open_other = [&] { return std::make_unique<ShardedSource>(world, "n2"); };
   test.fingerprint = [&] { return std::to_string(world.open_sessions); };
   test.expected_paths = {"data/topics", "data/s1/begin", "data/s3/end", "members/n1/conf"};
-  test.scopes = ShardedScopes();
+  test.topology = Topology::kSharded;
   test.node = "n1";
   CheckSourceContract(test);
 }

@@ -14,6 +14,11 @@ Bytes Serialised(const google::protobuf::MessageLite& message) {
   return ToBytes(message.SerializeAsString());
 }
 
+bool AreSharded(const std::vector<agent::action::StartCompose::Part>& parts) {
+  return !parts.empty() &&
+         std::ranges::all_of(parts, IsSharded, &agent::action::StartCompose::Part::scope);
+}
+
 }  // namespace
 
 void World::PerformAgent(Agent& agent, const agent::Action& action) {
@@ -91,13 +96,11 @@ void World::Perform(Agent& agent, const agent::action::StartPrepare& action) {
   job.key = action.key;
   job.run = action.run;
   job.source = action.source;
-  job.is_sharded = action.sharded;
-  job.has_data = action.data;
-  job.is_rest = action.rest;
+  job.scope = action.scope;
   for (const auto& other : action.others) job.others.push_back(other.tree_id);
-  if (job.is_sharded != (action.source == "shop/main"))
+  if (IsSharded(job.scope) != (action.source == "shop/main"))
     Violate(fmt::format("{} is asked for the wrong share of {}", agent.node, action.source));
-  if (job.is_rest && action.others.empty()) Violate("a rest of nothing is asked for");
+  if (IsRest(job.scope) && action.others.empty()) Violate("a rest of nothing is asked for");
   Later(agent, action.key, OneIn(8) ? Between(1'000, 4'000) : Between(5, 300),
         [this, &agent](Job& one) {
           const agent::TaskKey key = one.key;
@@ -116,15 +119,15 @@ void World::Perform(Agent& agent, const agent::action::Cut& action) {
       FailJob(agent, key, "timed_out", true);
       return;
     }
-    if (job.is_sharded && !job.is_rest) {
+    if (IsSharded(job.scope) && !IsRest(job.scope)) {
       // Saves the shards that this agent leads now. Some may fail.
       for (int shard = 0; shard < kShards; ++shard) {
         const bool is_near = leaders_[static_cast<std::size_t>(shard)] == agent.index;
         if (is_near && !OneIn(job_fault_)) job.shards.insert(shard);
       }
-      if (job.has_data) job.shards.insert(kNoShard);
+      if (HasData(job.scope)) job.shards.insert(kNoShard);
     }
-    if (job.is_sharded && OneIn(2)) {
+    if (IsSharded(job.scope) && OneIn(2)) {
       leaders_[Below(kShards)] = static_cast<int>(Between(0, static_cast<int>(agents_.size())));
     }
     StepAgent(agent, agent::event::TaskCut{key, AgentTime(agent).wall_ms});
@@ -144,7 +147,7 @@ void World::Perform(Agent& agent, const agent::action::StartSave& action) {
               FailJob(agent, saved, OneIn(3) ? "no_space" : "unavailable", !OneIn(3));
               return;
             }
-            if (job.is_rest) {
+            if (IsRest(job.scope)) {
               for (const Bytes& other : job.others) {
                 if (repository_.HasAll(repository_.parts[other])) continue;
                 FailJob(agent, saved, "corrupt", false);
@@ -154,7 +157,7 @@ void World::Perform(Agent& agent, const agent::action::StartSave& action) {
               for (int shard = 0; shard <= kNoShard; ++shard) {
                 if (!there.contains(shard)) job.shards.insert(shard);
               }
-              if (job.shards.contains(kNoShard) != job.has_data)
+              if (job.shards.contains(kNoShard) != HasData(job.scope))
                 Violate("the rest is asked to have the data beside another part, or not without");
             }
             Bytes tree(32);
@@ -188,7 +191,7 @@ void World::CheckParts(const agent::action::StartCompose& action) {
   std::set<std::string> nodes;
   int data = 0;
   int rests = 0;
-  for (const Bytes& bytes : action.parts) {
+  for (const auto& [scope, bytes] : action.parts) {
     v1::Part part;
     part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     data += part.data() ? 1 : 0;
@@ -197,8 +200,8 @@ void World::CheckParts(const agent::action::StartCompose& action) {
       Violate("two parts of one node are to be composed: " + action.source);
   }
   if (data != 1) Violate("not exactly one part to be composed has the data: " + action.source);
-  if (rests > (action.sharded ? 1 : 0)) Violate("too many rests are to be composed");
-  if (action.sharded != (action.source == "shop/main"))
+  if (rests > (AreSharded(action.parts) ? 1 : 0)) Violate("too many rests are to be composed");
+  if (AreSharded(action.parts) != (action.source == "shop/main"))
     Violate("parts are to be composed the wrong way: " + action.source);
 }
 
@@ -215,7 +218,7 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   job.packs.clear();
   job.lock = repository_.TakeLock(agent.index, agent.life);
   std::vector<Bytes> trees;
-  for (const Bytes& bytes : action.parts) {
+  for (const auto& [scope, bytes] : action.parts) {
     v1::Part part;
     part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     trees.push_back(ToBytes(part.tree_id()));
@@ -224,8 +227,9 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   }
   CheckParts(action);
   job.shards = ShardsOf(trees);
-  job.is_whole = action.sharded &&
-                 std::ranges::none_of(action.lacking, [](const auto& one) { return one.rest; });
+  job.is_whole =
+      AreSharded(action.parts) &&
+      std::ranges::none_of(action.lacking, [](const auto& one) { return one.node.empty(); });
   v1::Composed composed;
   Bytes id(32);
   random_.Fill(id);

@@ -53,9 +53,7 @@ class World {
     std::string run;
     std::string source;
     std::string host;
-    bool is_sharded = false;
-    bool has_data = false;
-    bool is_rest = false;
+    BackupScope scope = BackupScope::kWhole;
     std::vector<Bytes> others;  // tree ids
     std::vector<Bytes> parts;
     std::set<int> packs;   // of all parts

@@ -85,7 +85,6 @@ SourceKind RingKind() {
   SourceKind kind;
   kind.kind = "ring";
   kind.topology = Topology::kReplicated;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.options.options = {
       {.name = "data", .type = OptionType::kPath, .required = true, .help = "what all have"},
       {.name = "own", .type = OptionType::kPath, .required = true, .help = "what one has"}};
@@ -159,6 +158,9 @@ class Tool {
   }
 
   Result<void> Run(const std::vector<std::string>& nodes) {
+    const auto scope_of = [&](const std::string& node) {
+      return node == nodes.front() ? BackupScope::kWhole : BackupScope::kMember;
+    };
     HF_TRY(MakeDirectories(settings_.state_dir));
     HF_ASSIGN(std::vector<ComposeRequest::Part> parts, parts_file_.Load());
     std::vector<UncomposedPart> waiting;
@@ -167,11 +169,11 @@ class Tool {
     if (!failed.empty()) return Fail(failed.front());
     for (const std::string& node : nodes) {
       if (std::ranges::count(parts, node, &ComposeRequest::Part::node) > 0) continue;
-      HF_ASSIGN(ComposeRequest::Part part, Save(node, node == nodes.front()));
+      HF_ASSIGN(ComposeRequest::Part part, Save(node, scope_of(node)));
       parts.push_back(part);
       HF_TRY(parts_file_.Save(parts));
     }
-    for (ComposeRequest::Part& part : parts) part.has_data = part.node == nodes.front();
+    for (ComposeRequest::Part& part : parts) part.scope = scope_of(part.node);
     ComposeRequest request{.kind = "ring",
                            .name = "r",
                            .host = settings_.cluster,
@@ -189,18 +191,18 @@ class Tool {
   }
 
  private:
-  Result<ComposeRequest::Part> Save(const std::string& node, bool has_data) {
+  Result<ComposeRequest::Part> Save(const std::string& node, BackupScope scope) {
     settings_.node = node;
-    BackupTask task(context_, {.settings = settings_.FindSource("ring", "r"),
-                               .scope = has_data ? BackupScope::kWhole : BackupScope::kMember,
-                               .compose = false});
+    BackupTask task(
+        context_,
+        {.settings = settings_.FindSource("ring", "r"), .scope = scope, .compose = false});
     HF_TRY(task.Prepare());
     HF_TRY(task.Cut());
     HF_TRY(task.Save());
     const SavedPart& saved = task.saved();
     ComposeRequest::Part part{.node = node,
                               .tree = saved.tree,
-                              .has_data = has_data,
+                              .scope = scope,
                               .bytes_added = saved.bytes_added,
                               .bytes_stored = saved.bytes_stored};
     held_.Add(node, task.TakePart());

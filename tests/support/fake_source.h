@@ -87,7 +87,7 @@ class FakeBackupSession final : public BackupSession {
     HF_TRY(world_.Step("cut"));
     for (const auto& [path, text] : world_.live) {
       bool is_data = !path.starts_with("members/");
-      bool is_given = is_data ? scope_ == BackupScope::kWhole : path.starts_with(own_);
+      bool is_given = is_data ? HasData(scope_) : path.starts_with(own_);
       if (std::ranges::find(staged_, path) != staged_.end()) continue;
       if (is_given) cut_.emplace_back(path, text);
     }
@@ -129,7 +129,7 @@ class FakeBackupSession final : public BackupSession {
     HF_TRY(world_.Step("finish"));
     Manifest manifest;
     manifest.identity = {{"version", "1.0"}};
-    if (scope_ == BackupScope::kWhole) manifest.position = {{"revision", "7"}};
+    if (HasData(scope_)) manifest.position = {{"revision", "7"}};
     manifest.endpoint = "memory";
     manifest.method = "copy";
     manifest.consistency = "exact";

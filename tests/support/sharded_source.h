@@ -58,15 +58,10 @@ class ShardedSession final : public BackupSession {
   }
 
   Result<void> Cut() override {
-    const bool is_rest = spec_.scope == BackupScope::kRest;
+    const bool is_rest = IsRest(spec_.scope);
     std::set<std::string> had;
-    bool has_common = spec_.scope == BackupScope::kShards;
     for (SnapshotView* other : spec_.others) {
       for (const std::string& name : other->manifest()->details.at("shards")) had.insert(name);
-      for (const auto& [path, text] : world_.common) {
-        HF_ASSIGN(const std::optional<Attributes> found, other->Stat(path));
-        has_common = has_common || found.has_value();
-      }
     }
     for (const auto& [name, shard] : world_.shards) {
       const bool is_wanted = spec_.scope == BackupScope::kWhole ||
@@ -83,15 +78,14 @@ class ShardedSession final : public BackupSession {
         shards_.push_back(name);
       }
     }
-    if (!has_common) items_.insert(world_.common.begin(), world_.common.end());
+    if (HasData(spec_.scope)) items_.insert(world_.common.begin(), world_.common.end());
     if (!is_rest) items_[fmt::format("members/{}/conf", node_)] = world_.own[node_];
     next_ = items_.begin();
-    has_common_ = !has_common;
     return {};
   }
 
   Result<std::optional<Item>> Next() override {
-    if (spec_.scope == BackupScope::kRest && world_.rest_failure) return Fail(*world_.rest_failure);
+    if (IsRest(spec_.scope) && world_.rest_failure) return Fail(*world_.rest_failure);
     if (next_ == items_.end()) return std::nullopt;
     Item item;
     item.path = next_->first;
@@ -105,12 +99,13 @@ class ShardedSession final : public BackupSession {
   Result<Manifest> Finish() override {
     Manifest manifest;
     manifest.identity = {{"version", "1.0"}};
-    if (has_common_) manifest.position = {{"shards", std::to_string(world_.shards.size())}};
+    if (HasData(spec_.scope))
+      manifest.position = {{"shards", std::to_string(world_.shards.size())}};
     manifest.method = "copy";
     manifest.consistency = "per file";
     manifest.details = {{"shards", shards_}};
     manifest.warnings = warnings_;
-    if (spec_.scope == BackupScope::kRest) manifest.missing = world_.rest_missing;
+    if (IsRest(spec_.scope)) manifest.missing = world_.rest_missing;
     return manifest;
   }
 
@@ -122,7 +117,6 @@ class ShardedSession final : public BackupSession {
   std::map<std::string, std::string>::const_iterator next_;
   std::vector<std::string> shards_;  // complete ones
   std::vector<std::string> warnings_;
-  bool has_common_ = false;
 };
 
 class ShardedSource final : public Source {
@@ -145,16 +139,11 @@ class ShardedSource final : public Source {
   const std::string node_;
 };
 
-inline std::vector<BackupScope> ShardedScopes() {
-  return {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
-}
-
 // `world` must outlive the kind.
 inline SourceKind ShardedKind(ShardedWorld& world, std::string kind = "shop") {
   SourceKind sharded;
   sharded.kind = std::move(kind);
   sharded.topology = Topology::kSharded;
-  sharded.scopes = ShardedScopes();
   sharded.summary = "shards in memory";
   sharded.open = [&world](const SourceContext& context,
                           const config::Values&) -> Result<std::unique_ptr<Source>> {

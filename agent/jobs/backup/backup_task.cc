@@ -81,19 +81,10 @@ unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
   return source.readers > 0 ? source.readers : settings.limits.readers;
 }
 
+// Of a scope that not every kind supports.
 std::string_view ScopeName(BackupScope scope) {
-  switch (scope) {
-    case BackupScope::kWhole:
-      break;
-    case BackupScope::kMember:
-      return "a member's own files";
-    case BackupScope::kLead:
-    case BackupScope::kShards:
-      return "a node's own shards";
-    case BackupScope::kRest:
-      return "the shards that no other node has saved";
-  }
-  return "the whole";
+  if (IsRest(scope)) return "the shards that no other node has saved";
+  return IsSharded(scope) ? "a node's own shards" : "a member's own files";
 }
 
 }  // namespace
@@ -182,11 +173,7 @@ Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots
   return {};
 }
 
-// Also sets has_data_: a rest part has the data if no other part has it.
 Result<void> BackupTask::OpenOthers() {
-  has_data_ = options_.scope == BackupScope::kWhole || options_.scope == BackupScope::kLead;
-  if (options_.scope != BackupScope::kRest) return {};
-  has_data_ = true;
   for (const BackupTaskOptions::OtherPart& other : options_.others) {
     const std::string name = fmt::format("part of node {}", Quote(other.node));
     Result<PartRecord> record = LoadPartRecord(repository_->repository(), other.tree);
@@ -199,7 +186,6 @@ Result<void> BackupTask::OpenOthers() {
                               Quote(manifest.kind + "/" + manifest.name), Quote(manifest.run)),
                   "back the source up again");
     }
-    if (record->has_data) has_data_ = false;
     repository::TreeNode top;
     top.attributes.type = NodeType::kDirectory;
     top.subtree = other.tree;
@@ -311,7 +297,7 @@ void BackupTask::CompleteManifest(const Part& part) {
                      .items = part.statistics.items,
                      .bytes = part.statistics.bytes_processed,
                      .seconds = timer_.seconds(),
-                     .is_rest = options_.scope == BackupScope::kRest}};
+                     .is_rest = IsRest(options_.scope)}};
   for (const repository::LeftOut& left_out : part.left_out) {
     manifest.missing.push_back({left_out.path, left_out.error.message(), left_out.error.hint()});
   }
@@ -327,7 +313,7 @@ Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
   timer_.Begin("save", progress_.progress());  // includes the time until now in `seconds`
   saved_.manifest.parts.front().seconds = timer_.seconds();
   PartRecord record{.manifest = saved_.manifest,
-                    .has_data = has_data_,
+                    .has_data = HasData(options_.scope),
                     .is_partial = is_partial_,
                     .statistics = statistics,
                     .parent = parent_};
@@ -340,8 +326,7 @@ Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
 void BackupTask::TakeStatistics(const Part& part) {
   saved_.node = context_.settings->node;
   saved_.tree = part.tree;
-  saved_.has_data = has_data_;
-  saved_.is_rest = options_.scope == BackupScope::kRest;
+  saved_.scope = options_.scope;
   saved_.items = report_.counts.items = part.statistics.items;
   saved_.bytes = report_.counts.bytes = part.statistics.bytes_processed;
   saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;

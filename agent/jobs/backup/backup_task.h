@@ -53,9 +53,7 @@ struct BackupTaskReport {
 struct SavedPart {
   std::string node;
   repository::Id tree;
-  // Exactly one part of a snapshot has the data: the whole state, or what belongs to no shard.
-  bool has_data = false;
-  bool is_rest = false;
+  BackupScope scope = BackupScope::kWhole;
   Manifest manifest;  // of this part only; `parts` has one entry
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
@@ -80,7 +78,7 @@ struct BackupTaskOptions {
   bool before_restore = false;      // see BackupSpec
   std::vector<std::string> staged;  // likewise
   BackupScope scope = BackupScope::kWhole;
-  // A part of the source that the run already has. For kRest, `others` holds all of them.
+  // A part of the source that the run already has. For a rest, `others` holds all of them.
   struct OtherPart {
     std::string node;
     repository::Id tree;
@@ -151,7 +149,6 @@ class BackupTask {
   std::unique_ptr<repository::ResumeLog> resume_;  // may be null
   std::unique_ptr<BackupSession> session_;         // destroyed first: it uses the members above
   repository::Part part_;
-  bool has_data_ = false;
   bool is_partial_ = false;
   SavedPart saved_;
   BackupTaskReport report_;

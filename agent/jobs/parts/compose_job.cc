@@ -16,7 +16,7 @@ namespace {
 using repository::Part;
 
 std::string PartName(const ComposeRequest::Part& part) {
-  return fmt::format("{} of node {}", part.is_rest ? "rest" : "part", Quote(part.node));
+  return fmt::format("{} of node {}", IsRest(part.scope) ? "rest" : "part", Quote(part.node));
 }
 
 Result<void> CheckRequest(const ComposeRequest& request) {
@@ -28,17 +28,20 @@ Result<void> CheckRequest(const ComposeRequest& request) {
   if (request.kind.empty() || request.name.empty() || request.host.empty()) {
     return refuse("does not name the source and the host");
   }
-  if (std::ranges::count(request.parts, true, &ComposeRequest::Part::has_data) != 1) {
+  const auto count = [&](bool (&is_counted)(BackupScope)) {
+    return std::ranges::count_if(request.parts, is_counted, &ComposeRequest::Part::scope);
+  };
+  if (count(HasData) != 1) {
     return refuse("must name exactly one part that has the data");
   }
-  if (std::ranges::count(request.parts, true, &ComposeRequest::Part::is_rest) >
-      (request.is_sharded ? 1 : 0)) {
-    return refuse(request.is_sharded ? "names more than one rest part"
-                                     : "names a rest part, but the source is not sharded");
+  const bool is_sharded = std::cmp_equal(count(IsSharded), request.parts.size());
+  if (count(IsRest) > (is_sharded ? 1 : 0)) {
+    return refuse(is_sharded ? "names more than one rest part"
+                             : "names a rest part, but the source is not sharded");
   }
   std::set<std::string_view> nodes;
   for (const ComposeRequest::Part& part : request.parts) {
-    if (!part.is_rest && !nodes.insert(part.node).second) {
+    if (!IsRest(part.scope) && !nodes.insert(part.node).second) {
       return refuse(fmt::format("names two parts of node {}", Quote(part.node)));
     }
   }
@@ -101,10 +104,11 @@ class ComposeJob {
   // Detects parts that were mixed up: the part's own record must match the order.
   Result<void> CheckRecord(const ComposeRequest::Part& part, const PartRecord& record) const {
     const Manifest& manifest = record.manifest;
-    const bool is_right =
-        manifest.run == context_.run && manifest.kind == request_.kind &&
-        manifest.name == request_.name && manifest.parts.front().node == part.node &&
-        manifest.parts.front().is_rest == part.is_rest && record.has_data == part.has_data;
+    const bool is_right = manifest.run == context_.run && manifest.kind == request_.kind &&
+                          manifest.name == request_.name &&
+                          manifest.parts.front().node == part.node &&
+                          manifest.parts.front().is_rest == IsRest(part.scope) &&
+                          record.has_data == HasData(part.scope);
     if (is_right) return {};
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{}: its tree {} is of {}, run {}, node {}, {} data", PartName(part),
@@ -124,7 +128,8 @@ class ComposeJob {
     composition.leave_out = kPartRecordName;
     // The nodes do not cut at the same moment, so shards may move between them. The rest part also
     // saves again what a node saved only partly.
-    if (request_.is_sharded) composition.same_file = repository::SameFile::kTakeFirst;
+    if (IsSharded(request_.parts.front().scope))
+      composition.same_file = repository::SameFile::kTakeFirst;
     Manifest& manifest = composition.manifest;
     manifest.holdfast_version = Version();
     manifest.holdfast_commit = Commit();
@@ -142,7 +147,7 @@ class ComposeJob {
     }
     for (const ComposeRequest::Lacking& lacking : request_.lacking) {
       manifest.missing.push_back(
-          lacking.is_rest
+          lacking.node.empty()
               ? Missing{"shards that no node saved", lacking.reason, "back the source up again"}
               : Missing{"members/" + lacking.node, lacking.reason, ""});
       composition.is_partial = true;
@@ -167,9 +172,9 @@ class ComposeJob {
     for (const std::string& reason : record.manifest.invalid) {
       manifest.invalid.push_back(whose + reason);
     }
-    if (!part.has_data) {
+    if (!HasData(part.scope)) {
       for (auto& [key, values] : record.manifest.details) {
-        const std::string whose_key = part.is_rest ? "rest" : "members/" + part.node;
+        const std::string whose_key = IsRest(part.scope) ? "rest" : "members/" + part.node;
         manifest.details[fmt::format("{}/{}", whose_key, key)] = std::move(values);
       }
     }
@@ -180,8 +185,9 @@ class ComposeJob {
     merged.statistics.blobs.bytes_added = part.bytes_added;
     merged.statistics.blobs.bytes_packed = part.bytes_stored;
     // The rest part takes precedence over all others.
-    composition.parts.insert(part.is_rest ? composition.parts.begin() : composition.parts.end(),
-                             std::move(merged));
+    composition.parts.insert(
+        IsRest(part.scope) ? composition.parts.begin() : composition.parts.end(),
+        std::move(merged));
   }
 
   const JobContext& context_;

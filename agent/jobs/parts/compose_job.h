@@ -8,6 +8,7 @@
 #include "agent/jobs/parts/composition.h"
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
+#include "common/base/backup_scope.h"
 #include "common/repository/format/types.h"
 
 namespace holdfast::jobs {
@@ -17,24 +18,21 @@ struct ComposeRequest {
   struct Part {
     std::string node;
     repository::Id tree;
-    bool has_data = false;          // true for exactly one part
-    bool is_rest = false;           // of a sharded source; true for at most one part
+    BackupScope scope = BackupScope::kWhole;
     std::uint64_t bytes_added = 0;  // as reported by its task
     std::uint64_t bytes_stored = 0;
   };
   struct Lacking {
-    std::string node;
+    std::string node;  // empty: of a sharded source, the shards that no node saved
     std::string reason;
-    bool is_rest = false;  // of a sharded source: the shards that no node saved
   };
 
   std::string kind;
   std::string name;
   std::string host;  // the snapshot's host
   std::string note;
-  std::vector<Part> parts;
+  std::vector<Part> parts;       // exactly one has the data, and at most one is a rest
   std::vector<Lacking> lacking;  // members missing from the snapshot
-  bool is_sharded = false;
   bool cut_barrier_met = false;
 };
 

@@ -75,7 +75,6 @@ SourceKind AlertmanagerKind() {
   SourceKind kind;
   kind.kind = "alertmanager";
   kind.topology = Topology::kReplicated;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary =
       "Alertmanager: silences, notification log, configuration and the files that it names";
   kind.options = alertmanager::SettingsSchema();

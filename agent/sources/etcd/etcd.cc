@@ -111,7 +111,6 @@ SourceKind EtcdKind() {
   SourceKind kind;
   kind.kind = "etcd";
   kind.topology = Topology::kReplicated;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary = "etcd: a snapshot of its keys, and the files of a kubeadm control plane";
   kind.options = etcd::SettingsSchema();
   kind.restore_methods = RestoreMethodsOf(kind.kind);

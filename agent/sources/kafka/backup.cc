@@ -86,7 +86,7 @@ class Session final : public BackupSession {
     stop_ = std::move(stop);
     HF_ASSIGN(client_, rdkafka::Client::Open(settings_.Client()));
     directories_ = LogDirectories::Open(settings_.log_dirs);
-    if (HasMember()) {
+    if (!IsRest(spec_.scope)) {
       HF_ASSIGN(member_, MemberFiles::Prepare(
                              context_, {.files = settings_.files, .log_dirs = settings_.log_dirs},
                              directories_, spec_.previous));
@@ -96,7 +96,7 @@ class Session final : public BackupSession {
                   *client_, directories_,
                   [this](std::string_view topic) { return settings_.IsSaved(topic); }, stop_));
     HF_TRY(ChoosePartitions());
-    return HasDocuments() ? AskForDocuments() : Result<void>();
+    return HasData(spec_.scope) ? AskForDocuments() : Result<void>();
   }
 
   Result<void> Cut() override {
@@ -164,11 +164,6 @@ class Session final : public BackupSession {
   bool LeavesToOthers() const {
     return spec_.scope == BackupScope::kLead || spec_.scope == BackupScope::kShards;
   }
-  bool HasMember() const { return spec_.scope != BackupScope::kRest; }
-  bool HasDocuments() const {
-    return spec_.scope == BackupScope::kWhole || spec_.scope == BackupScope::kLead ||
-           needs_documents_;
-  }
 
   rdkafka::TopicPartition PartitionOf(const ChosenPartition& chosen) const {
     return {topics_.topics[static_cast<std::size_t>(chosen.topic)].name, chosen.id};
@@ -180,14 +175,7 @@ class Session final : public BackupSession {
       return Fail(ErrorCode::kInvalidArgument,
                   "the broker on this node is not known, so neither are the partitions to back up",
                   "set \"log_dirs\", or only the address of this node's broker in \"bootstrap\"");
-    if (spec_.scope == BackupScope::kRest) {
-      needs_documents_ = true;
-      for (SnapshotView* other : spec_.others) {
-        HF_ASSIGN(const auto found, other->Stat(kClusterPath));
-        if (found) needs_documents_ = false;
-      }
-    }
-    if (spec_.scope == BackupScope::kRest && !needs_documents_) HF_TRY(LeaveOutNewTopics());
+    if (spec_.scope == BackupScope::kRest) HF_TRY(LeaveOutNewTopics());
     for (std::size_t t = 0; t < topics_.topics.size(); ++t) {
       const std::string& name = topics_.topics[t].name;
       const auto seen = std::ranges::find(topics_.cluster.topics, name, &rdkafka::Topic::name);
@@ -195,7 +183,7 @@ class Session final : public BackupSession {
       for (const rdkafka::Partition& partition : seen->partitions) {
         if (LeavesToOthers() && partition.leader != *own_broker_) continue;
         const ChosenPartition chosen{static_cast<std::int32_t>(t), partition.id, partition.leader};
-        if (spec_.scope == BackupScope::kRest) {
+        if (IsRest(spec_.scope)) {
           HF_ASSIGN(const bool is_saved, IsSavedByOthers(PartitionOf(chosen)));
           if (is_saved) continue;
         }
@@ -299,7 +287,7 @@ class Session final : public BackupSession {
           next_partition_ < partitions_.size()
               ? static_cast<std::size_t>(partitions_[next_partition_].topic) + 1
               : topics_.topics.size();
-      if (HasDocuments() && next_topic_ < topic_end) {
+      if (HasData(spec_.scope) && next_topic_ < topic_end) {
         const TopicDocument& topic = topics_.topics[next_topic_++];
         ++counts_.topics;
         return TextItem(TopicDocumentPath(topic.name), EncodeTopic(topic), tools_.attributes);
@@ -466,7 +454,7 @@ class Session final : public BackupSession {
       member_->Describe(manifest, warnings_);
       add(directories_.missing());
     }
-    if (HasDocuments()) {
+    if (HasData(spec_.scope)) {
       add(topics_.missing);
       warnings_.insert(warnings_.end(), topics_.warnings.begin(), topics_.warnings.end());
     }
@@ -503,7 +491,6 @@ class Session final : public BackupSession {
   std::optional<MemberFiles> member_;
   std::optional<ClusterState> state_;
   std::optional<std::int32_t> own_broker_;
-  bool needs_documents_ = false;             // kRest: the others have no documents
   std::vector<ChosenPartition> partitions_;  // sorted by topic and id
   std::vector<rdkafka::Bounds> bounds_;      // of partitions_
   std::uint64_t offsets_total_ = 0;          // of all partitions_

@@ -102,7 +102,6 @@ SourceKind KafkaKind() {
   SourceKind kind;
   kind.kind = "kafka";
   kind.topology = Topology::kSharded;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
   kind.summary = "Kafka: committed records, configuration, ACLs, and offsets of consumer groups";
   kind.options = kafka::SettingsSchema();
   kind.restore_methods = RestoreMethodsOf(kind.kind);

@@ -71,7 +71,6 @@ SourceKind ZooKeeperKind() {
   SourceKind kind;
   kind.kind = "zookeeper";
   kind.topology = Topology::kReplicated;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary =
       "ZooKeeper: a snapshot of its tree with the transaction logs after it, and files of the "
       "members";

@@ -31,7 +31,7 @@ TEST_CASE("alertmanager: the contract of every source") {
     const std::string silences = Unwrap(api.Get("/api/v2/silences", {}));
     return fmt::format("{} bytes of silences, {}", silences.size(), testing::HeldText(temp.path()));
   };
-  test.scopes = AlertmanagerKind().scopes;
+  test.topology = AlertmanagerKind().topology;
   test.expected_paths = {"data/silences.json", "data/status.json", "data/storage/silences",
                          "members/node/files" + config, "members/node/process.json"};
   testing::CheckSourceContract(test);

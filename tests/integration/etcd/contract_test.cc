@@ -43,7 +43,7 @@ TEST_CASE("etcd: the contract of every source") {
     connection.reset();
     return fmt::format("revision {}, {}", status.header.revision, testing::HeldText(state));
   };
-  test.scopes = EtcdKind().scopes;
+  test.topology = EtcdKind().topology;
   test.expected_paths = {"data/snapshot.db", "members/node/files" + own};
   testing::CheckSourceContract(test);
 }

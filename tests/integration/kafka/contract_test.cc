@@ -74,7 +74,7 @@ void CheckKafka(bool reads_directories) {
     return fmt::format("{}; {} descriptors, {} left behind", cluster, CountEntries("/proc/self/fd"),
                        CountEntries(state));
   };
-  test.scopes = KafkaKind().scopes;
+  test.topology = KafkaKind().topology;
   test.reuses_unchanged = !reads_directories;
   test.expected_paths = {"data/cluster.json",
                          "data/groups/readers.json",

@@ -34,7 +34,7 @@ TEST_CASE("prometheus: the contract of every source") {
     return fmt::format("{} in the data directory, {}", CountEntries(data),
                        testing::HeldText(temp.path()));
   };
-  test.scopes = PrometheusKind().scopes;
+  test.topology = PrometheusKind().topology;
   test.reuses_unchanged = true;
   test.expected_paths = {"data/wal", "data/" + block + "/index", "data/" + block + "/chunks/000001",
                          "members/node/files" + config, "members/node/process.json"};

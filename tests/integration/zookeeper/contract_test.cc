@@ -61,7 +61,7 @@ TEST_CASE("zookeeper: the contract of every source") {
                        NamesIn("/proc/self/fd"), NamesIn(server.data_dir + "/version-2"));
   };
   test.reuses_unchanged = true;
-  test.scopes = ZooKeeperKind().scopes;
+  test.topology = ZooKeeperKind().topology;
   test.expected_paths = {"data/version-2/snapshot.0", "data/version-2/log.1",
                          "members/node/files" + config, "members/node/process.json"};
   testing::CheckSourceContract(test);

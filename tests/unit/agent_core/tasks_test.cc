@@ -75,13 +75,13 @@ TEST_CASE("agent: the order for a sharded source names the shards, and so does t
     task.mutable_others(0)->set_tree_id(std::string(32, 'o'));
   }
   fixture.Order(plan);
-  CHECK(fixture.Last<action::StartPrepare>().sharded);
-  CHECK(fixture.Last<action::StartPrepare>().rest == is_rest);
+  const BackupScope scope = is_rest ? BackupScope::kRest : BackupScope::kLead;
+  CHECK(fixture.Last<action::StartPrepare>().scope == scope);
   REQUIRE(fixture.Last<action::StartPrepare>().others.size() == (is_rest ? 1 : 0));
 
   fixture.Start();  // unchanged after a crash
   const auto& start = fixture.Last<action::StartPrepare>();
-  CHECK(start.rest == is_rest);
+  CHECK(start.scope == scope);
   if (is_rest) {
     CHECK(start.others.at(0).node == "b");
     CHECK(start.others.at(0).tree_id == Bytes(32, 'o'));
@@ -112,10 +112,11 @@ TEST_CASE("agent: the composer of a sharded source learns which parts are missin
   fixture.Order(plan);
 
   const auto& start = fixture.Last<action::StartCompose>();
-  CHECK(start.sharded);
+  REQUIRE(start.parts.size() == 1);
+  CHECK(start.parts[0].scope == BackupScope::kShards);
   REQUIRE(start.lacking.size() == 2);
-  CHECK_FALSE(start.lacking[0].rest);
-  CHECK(start.lacking[1].rest);
+  CHECK(start.lacking[0].node == "b");
+  CHECK(start.lacking[1].node.empty());
 }
 
 TEST_CASE("agent: an agent without a cut order cuts alone, and reports it") {

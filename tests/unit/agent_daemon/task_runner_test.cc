@@ -154,17 +154,16 @@ struct Nodes {
 TEST_CASE("task runner: the shards of two nodes and the rest become one complete snapshot") {
   Nodes nodes;
   action::StartPrepare order = nodes.Order("shop/s");
-  order.sharded = true;
-  order.data = true;
+  order.scope = BackupScope::kLead;
   const v1::Part lead = Nodes::PartOf(nodes.first.Save(order));
   CHECK(lead.data());
   order = nodes.Order("shop/s");
-  order.sharded = true;
+  order.scope = BackupScope::kShards;
   const v1::Part shards = Nodes::PartOf(nodes.second.Save(order));
   CHECK_FALSE(shards.data());
   CHECK_FALSE(shards.rest());
   order = nodes.Order("shop/s");
-  order.sharded = order.rest = true;
+  order.scope = BackupScope::kRest;
   for (const v1::Part* part : {&lead, &shards})
     order.others.push_back({part->node(), ToBytes(part->tree_id())});
   const v1::Part rest = Nodes::PartOf(nodes.second.Save(order));
@@ -177,10 +176,11 @@ TEST_CASE("task runner: the shards of two nodes and the rest become one complete
                                .source = "shop/s",
                                .repository = "main",
                                .host = "prod",
-                               .sharded = true,
                                .write_until_boot_ms = nodes.first.boot_ms() + 600'000};
-  for (const v1::Part* part : {&lead, &shards, &rest})
-    compose.parts.push_back(ToBytes(part->SerializeAsString()));
+  for (const auto& [scope, part] : {std::pair(BackupScope::kLead, &lead),
+                                    {BackupScope::kShards, &shards},
+                                    {BackupScope::kRest, &rest}})
+    compose.parts.push_back({scope, ToBytes(part->SerializeAsString())});
   const Event composed = nodes.first.Compose(compose);
 
   REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
@@ -194,8 +194,7 @@ TEST_CASE("task runner: the shards of two nodes and the rest become one complete
 // A snapshot of "fake/one", and orders to restore it to "dr".
 struct SavedNodes : Nodes {
   SavedNodes() {
-    action::StartPrepare order = Order("fake/one");
-    order.data = true;
+    const action::StartPrepare order = Order("fake/one");
     const v1::Part part = PartOf(first.Save(order));
     action::StartCompose compose{.key = order.key,
                                  .run = run,
@@ -203,7 +202,7 @@ struct SavedNodes : Nodes {
                                  .repository = "main",
                                  .host = "n1",
                                  .write_until_boot_ms = first.boot_ms() + 600'000};
-    compose.parts.push_back(ToBytes(part.SerializeAsString()));
+    compose.parts.push_back({order.scope, ToBytes(part.SerializeAsString())});
     const Event composed = first.Compose(compose);
     REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
     v1::Composed message;
@@ -296,9 +295,8 @@ TEST_CASE("task runner: a forbidden target restore fails before it starts, and n
 TEST_CASE("task runner: sharded orders for unsharded sources are refused, and the reverse") {
   Nodes nodes;
   action::StartPrepare sharded = nodes.Order("fake/one");
-  sharded.sharded = sharded.data = true;
-  action::StartPrepare whole = nodes.Order("shop/s");
-  whole.data = true;
+  sharded.scope = BackupScope::kLead;
+  const action::StartPrepare whole = nodes.Order("shop/s");
   for (const action::StartPrepare& order : {sharded, whole}) {
     const Event event = nodes.first.Save(order);
     REQUIRE(std::holds_alternative<event::TaskFailed>(event));

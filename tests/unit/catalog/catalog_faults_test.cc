@@ -103,7 +103,7 @@ TEST_CASE("catalog: tasks from before sharded sources have no rest") {
 
   Catalog catalog = Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite));
 
-  task.rest = false;
+  task.scope = BackupScope::kLead;
   REQUIRE(Unwrap(catalog.Load()).tasks == std::vector{task});
 }
 

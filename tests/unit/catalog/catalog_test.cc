@@ -67,6 +67,20 @@ TEST_CASE("catalog: a record replaces the one with its key, and everything that 
   REQUIRE(loaded.drafts == std::vector{draft});
 }
 
+TEST_CASE("catalog: the columns of a task keep its scope") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  TaskRecord task = SomeTask(1, 0);
+  task.scope = GENERATE(BackupScope::kOnlyPart, BackupScope::kWhole, BackupScope::kMember,
+                        BackupScope::kLead, BackupScope::kShards, BackupScope::kRest,
+                        BackupScope::kRestWithData);
+  if (!IsSharded(task.scope)) task.topology = Topology::kReplicated;
+
+  REQUIRE_OK(catalog.Apply(Changes{SomeRun(1), task}));
+
+  REQUIRE(Unwrap(catalog.Load()).tasks == std::vector{task});
+}
+
 TEST_CASE("catalog: every root document is kept") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);

@@ -105,7 +105,7 @@ TEST_CASE("sharded: the lead saves the rest when all have saved their shards") {
   CHECK(shop.StateOf(run) == RunState::kDone);
   for (std::uint32_t number = 0; number < 4; ++number)
     CHECK(shop.catalog.tasks.at({run, number}).state == TaskState::kComposed);
-  CHECK(shop.catalog.tasks.at({run, 3}).rest);
+  CHECK(shop.catalog.tasks.at({run, 3}).scope == BackupScope::kRest);
   CHECK(shop.catalog.snapshots.size() == 1);
 }
 

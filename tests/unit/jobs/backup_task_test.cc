@@ -45,7 +45,7 @@ TEST_CASE("backup task: a saved part is durable and invisible, and has its metad
   REQUIRE(cluster.Count(FileKind::kSnapshot) == 0);
   const SavedPart& saved = task.saved();
   REQUIRE(saved.node == "n1");
-  REQUIRE(saved.has_data);
+  REQUIRE(HasData(saved.scope));
   REQUIRE(saved.items == 3);  // the directory, a file and the member's file, but not part.json
   REQUIRE(saved.bytes_stored > 0);
   HeldPart held = task.TakePart();

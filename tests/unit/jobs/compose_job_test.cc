@@ -20,9 +20,10 @@ struct ComposeFixture : Cluster {
   // Saves a part on each node, with the data on n1, and prepares the order for all of them.
   ComposeFixture() {
     for (const char* node : {"n1", "n2", "n3"}) {
-      bool has_data = std::string(node) == "n1";
-      Saved part = Save(node, has_data ? BackupScope::kWhole : BackupScope::kMember);
-      request.parts.push_back({.node = node, .tree = part.tree, .has_data = has_data});
+      const BackupScope scope =
+          std::string(node) == "n1" ? BackupScope::kWhole : BackupScope::kMember;
+      Saved part = Save(node, scope);
+      request.parts.push_back({.node = node, .tree = part.tree, .scope = scope});
       held.Add(node, std::move(part.held));
       fixture.clock.Advance(std::chrono::seconds(1));
     }
@@ -224,8 +225,8 @@ TEST_CASE("compose: an invalid or unexpected part is refused") {
 
 TEST_CASE("compose: an inconsistent order is refused") {
   ComposeFixture compose;
-  SECTION("no data") { compose.request.parts[0].has_data = false; }
-  SECTION("data twice") { compose.request.parts[1].has_data = true; }
+  SECTION("no data") { compose.request.parts[0].scope = BackupScope::kMember; }
+  SECTION("data twice") { compose.request.parts[1].scope = BackupScope::kWhole; }
   SECTION("a node twice") { compose.request.parts[1].node = "n3"; }
   SECTION("no host") { compose.request.host.clear(); }
   REQUIRE_FAILS(compose.Compose(), ErrorCode::kInvalidArgument, "compose \"ring/r\"");
@@ -266,8 +267,7 @@ TEST_CASE("compose: the next run has the composed snapshot as parent") {
   compose.run = MakeUlid(compose.fixture.clock, compose.fixture.random);
   compose.journal.recorded.reset();
   for (ComposeRequest::Part& part : compose.request.parts) {
-    auto saved =
-        compose.Save(part.node, part.has_data ? BackupScope::kWhole : BackupScope::kMember);
+    auto saved = compose.Save(part.node, part.scope);
     part.tree = saved.tree;
     compose.held.Add(part.node, std::move(saved.held));
   }

@@ -23,7 +23,6 @@ namespace holdfast::jobs {
 inline SourceKind RingKind(testing::FakeWorld& world) {
   SourceKind kind = testing::FakeKind(world, "ring");
   kind.topology = Topology::kReplicated;
-  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   return kind;
 }
 

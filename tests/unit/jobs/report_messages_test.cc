@@ -40,7 +40,7 @@ TEST_CASE("report messages: a part's texts and lists are shortened to fit") {
   SavedPart part;
   part.node = "n1";
   part.tree = repository::Id{{1, 2}};
-  part.has_data = true;
+  part.scope = BackupScope::kLead;
   part.manifest = HugeManifest();
   part.bytes_added = 7;
   part.bytes_stored = 8;
@@ -60,7 +60,7 @@ TEST_CASE("report messages: a part's texts and lists are shortened to fit") {
   ComposeRequest::Part read = Unwrap(ReadMessage(back));
   REQUIRE(read.node == "n1");
   REQUIRE(read.tree == part.tree);
-  REQUIRE(read.has_data);
+  REQUIRE(message.data());
   REQUIRE(read.bytes_added == 7);
   REQUIRE(read.bytes_stored == 8);
   back.set_tree_id("short");

@@ -31,7 +31,6 @@ struct Shop {
     request.kind = "shop";
     request.name = "s";
     request.host = "prod";
-    request.is_sharded = true;
   }
 
   JobContext On(const std::string& node) {
@@ -45,7 +44,7 @@ struct Shop {
                             const std::string& name = "s") {
     BackupTaskOptions options{
         .settings = nodes.at(node).FindSource("shop", name), .scope = scope, .compose = false};
-    if (scope == BackupScope::kRest) {
+    if (IsRest(scope)) {
       for (const ComposeRequest::Part& part : request.parts)
         options.others.push_back({part.node, part.tree});
     }
@@ -59,8 +58,7 @@ struct Shop {
   // Saves a part, and adds it to the order.
   SavedPart Save(const std::string& node, BackupScope scope) {
     SavedPart saved = Unwrap(TrySave(node, scope));
-    request.parts.push_back(
-        {.node = node, .tree = saved.tree, .has_data = saved.has_data, .is_rest = saved.is_rest});
+    request.parts.push_back({.node = node, .tree = saved.tree, .scope = saved.scope});
     return saved;
   }
   Result<ComposedSnapshot> Compose() {
@@ -110,10 +108,9 @@ TEST_CASE("sharded: the nodes' shards and the rest become one complete snapshot"
   const SavedPart lead = shop.Save("n1", BackupScope::kLead);
   const SavedPart shards = shop.Save("n2", BackupScope::kShards);
   const SavedPart rest = shop.Save("n1", BackupScope::kRest);
-  CHECK(lead.has_data);
-  CHECK_FALSE(shards.has_data);
-  CHECK_FALSE(rest.has_data);
-  CHECK(rest.is_rest);
+  CHECK(lead.scope == BackupScope::kLead);
+  CHECK(shards.scope == BackupScope::kShards);
+  CHECK(rest.scope == BackupScope::kRest);
   CHECK(rest.items == 2);  // one shard, and nothing that other nodes have
 
   const ComposedSnapshot composed = Unwrap(shop.Compose());
@@ -168,8 +165,7 @@ TEST_CASE("sharded: a shard that moved and was saved twice comes completely from
 TEST_CASE("sharded: without the lead's part the rest has the data, and all unsaved shards") {
   Shop shop;
   shop.Save("n2", BackupScope::kShards);
-  const SavedPart rest = shop.Save("n2", BackupScope::kRest);
-  CHECK(rest.has_data);
+  shop.Save("n2", BackupScope::kRestWithData);
   shop.request.lacking = {{"n1", "it did not answer"}};
 
   const ComposedSnapshot composed = Unwrap(shop.Compose());
@@ -187,7 +183,7 @@ TEST_CASE("sharded: without the rest the snapshot says that shards may be missin
   shop.Save("n1", BackupScope::kLead);
   shop.Save("n2", BackupScope::kShards);
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kUnavailable, "away");
-  shop.request.lacking = {{"", "away", true}};
+  shop.request.lacking = {{"", "away"}};
 
   const ComposedSnapshot composed = Unwrap(shop.Compose());
 
@@ -227,21 +223,22 @@ TEST_CASE("sharded: an order that confuses parts and rests is refused") {
   shop.Save("n2", BackupScope::kShards);
   shop.Save("n1", BackupScope::kRest);
   SECTION("of an unsharded source") {
-    shop.request.is_sharded = false;
+    shop.request.parts[0].scope = BackupScope::kWhole;
+    shop.request.parts[1].scope = BackupScope::kMember;
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
                   "names a rest part, but the source is not sharded");
   }
   SECTION("two rests") {
-    shop.request.parts[1].is_rest = true;
+    shop.request.parts[1].scope = BackupScope::kRest;
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names more than one rest part");
   }
   SECTION("a part as the rest") {
-    shop.request.parts[1].is_rest = true;
+    shop.request.parts[1].scope = BackupScope::kRest;
     shop.request.parts.pop_back();
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt, "rest of node \"n2\": its tree");
   }
   SECTION("the rest as a part") {
-    shop.request.parts[2].is_rest = false;
+    shop.request.parts[2].scope = BackupScope::kShards;
     shop.request.parts.erase(shop.request.parts.begin() + 1);
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "two parts of node \"n1\"");
   }
@@ -259,7 +256,7 @@ TEST_CASE("sharded: an unsharded kind refuses shard scopes, and a single node sa
   REQUIRE_OK(alone.Prepare());
   REQUIRE_OK(alone.Cut());
   REQUIRE_OK(alone.Save());
-  CHECK(alone.saved().has_data);
+  CHECK(HasData(alone.saved().scope));
   REQUIRE_OK(alone.Compose());
   CHECK(shop.Files() == shop.Everything({"n1"}));
 }
