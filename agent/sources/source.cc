@@ -4,18 +4,6 @@
 
 namespace holdfast {
 
-std::string_view TopologyName(Topology topology) {
-  switch (topology) {
-    case Topology::kLocal:
-      return "local";
-    case Topology::kReplicated:
-      return "replicated";
-    case Topology::kSharded:
-      return "sharded";
-  }
-  return "local";
-}
-
 bool SourceKind::HasScope(BackupScope scope) const {
   if (IsSharded(scope)) return topology == Topology::kSharded;
   return scope != BackupScope::kMember || topology == Topology::kReplicated;

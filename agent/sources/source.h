@@ -25,6 +25,7 @@
 #include "agent/sources/restore_method.h"
 #include "common/base/backup_scope.h"
 #include "common/base/clock.h"
+#include "common/base/protocol_words.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
@@ -35,9 +36,6 @@
 #include "common/stream/snapshot_view.h"
 
 namespace holdfast {
-
-enum class Topology : std::uint8_t { kLocal, kReplicated, kSharded };
-std::string_view TopologyName(Topology topology);  // "local", "replicated", "sharded"
 
 // The environment of a source. Everything referred to outlives the source.
 struct SourceContext {

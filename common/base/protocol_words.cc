@@ -56,4 +56,23 @@ std::string_view OrderKindName(OrderKind kind) {
   return "unknown";
 }
 
+std::string_view TopologyName(Topology topology) {
+  switch (topology) {
+    case Topology::kLocal:
+      return "local";
+    case Topology::kReplicated:
+      return "replicated";
+    case Topology::kSharded:
+      return "sharded";
+  }
+  return "unknown";
+}
+
+std::optional<Topology> TopologyOf(std::string_view name) {
+  for (Topology topology : {Topology::kLocal, Topology::kReplicated, Topology::kSharded}) {
+    if (TopologyName(topology) == name) return topology;
+  }
+  return std::nullopt;
+}
+
 }  // namespace holdfast

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace holdfast {
@@ -41,5 +42,11 @@ enum class OrderKind : std::uint8_t {
 // "backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place";
 // "unknown" for any other number.
 std::string_view OrderKindName(OrderKind kind);
+
+// Numbers as in the catalog.
+enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 };
+// "local", "replicated", "sharded".
+std::string_view TopologyName(Topology topology);
+std::optional<Topology> TopologyOf(std::string_view name);
 
 }  // namespace holdfast

@@ -46,10 +46,6 @@ enum class RunState : std::uint8_t {
 std::string_view RunStateName(RunState state);
 inline bool IsFinal(RunState state) { return state > RunState::kRunning; }
 
-enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 };
-std::string_view TopologyName(Topology topology);
-std::optional<Topology> TopologyOf(std::string_view name);
-
 // The one cluster that this controller serves: a single record, without a key.
 struct ClusterRecord {
   std::string cluster_id;  // ULID

@@ -25,5 +25,12 @@ TEST_CASE("protocol words: each number has a distinct name, and other numbers ha
   CHECK(TaskStateName(static_cast<TaskState>(13)) == "unknown");
 }
 
+TEST_CASE("protocol words: topology names convert in both directions") {
+  for (Topology topology : {Topology::kLocal, Topology::kReplicated, Topology::kSharded}) {
+    CHECK(TopologyOf(TopologyName(topology)) == topology);
+  }
+  CHECK_FALSE(TopologyOf("round").has_value());
+}
+
 }  // namespace
 }  // namespace holdfast

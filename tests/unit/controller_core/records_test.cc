@@ -16,12 +16,5 @@ TEST_CASE("controller records: a run is final from done on") {
   CHECK(IsFinal(RunState::kCancelled));
 }
 
-TEST_CASE("controller records: topology names convert in both directions") {
-  for (Topology topology : {Topology::kLocal, Topology::kReplicated, Topology::kSharded}) {
-    CHECK(TopologyOf(TopologyName(topology)) == topology);
-  }
-  CHECK_FALSE(TopologyOf("round").has_value());
-}
-
 }  // namespace
 }  // namespace holdfast::controller
