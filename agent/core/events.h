@@ -36,18 +36,6 @@ struct TaskKey {
   }
 };
 
-// As Failure in proto/holdfast/v1/plan.proto.
-struct TaskError {
-  std::string code;
-  std::string message;
-  std::string hint;
-  bool retryable = false;
-  // Whether it had any effect. For a compose job: a write of the snapshot was started, so the
-  // snapshot may exist despite the error.
-  bool began = false;
-  bool rolled_back = false;
-};
-
 namespace event {
 
 // The first event. Resumes what a crash interrupted.

@@ -1,9 +1,10 @@
-// Enumerations that the protocol, the catalog and the journal share, and their names. Meaning:
+// Values that the protocol, the catalog and the journal share, and their names. Meaning:
 // docs/protocol.md#runs.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace holdfast {
@@ -48,5 +49,18 @@ enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 }
 // "local", "replicated", "sharded".
 std::string_view TopologyName(Topology topology);
 std::optional<Topology> TopologyOf(std::string_view name);
+
+// Why a task failed. Names as in Failure of proto/holdfast/v1/plan.proto.
+struct TaskError {
+  std::string code;
+  std::string message;
+  std::string hint;
+  bool retryable = false;
+  // Whether it had any effect. For a compose job: a write of the snapshot was started, so the
+  // snapshot may exist despite the error.
+  bool began = false;
+  bool rolled_back = false;
+  bool operator==(const TaskError&) const = default;
+};
 
 }  // namespace holdfast

@@ -60,8 +60,8 @@ Result<std::map<std::string, std::string>> ColumnOf<std::map<std::string, std::s
   return map;
 }
 
-std::optional<std::string> ColumnOf<std::optional<controller::TaskError>>::Encode(
-    const std::optional<controller::TaskError>& error) {
+std::optional<std::string> ColumnOf<std::optional<TaskError>>::Encode(
+    const std::optional<TaskError>& error) {
   if (!error) return std::nullopt;
   return TextOf({{"code", error->code},
                  {"message", error->message},
@@ -71,17 +71,16 @@ std::optional<std::string> ColumnOf<std::optional<controller::TaskError>>::Encod
                  {"rolled_back", error->rolled_back}});
 }
 
-Result<std::optional<controller::TaskError>> ColumnOf<std::optional<controller::TaskError>>::Decode(
-    const Stored& stored) {
+Result<std::optional<TaskError>> ColumnOf<std::optional<TaskError>>::Decode(const Stored& stored) {
   if (!stored) return std::nullopt;
   nlohmann::json json = nlohmann::json::parse(*stored, nullptr, false);
   if (!json.is_object()) return NoSuchJson("error", *stored);
-  return controller::TaskError{.code = TextField(json, "code"),
-                               .message = TextField(json, "message"),
-                               .hint = TextField(json, "hint"),
-                               .retryable = BoolField(json, "retryable"),
-                               .began = BoolField(json, "began"),
-                               .rolled_back = BoolField(json, "rolled_back")};
+  return TaskError{.code = TextField(json, "code"),
+                   .message = TextField(json, "message"),
+                   .hint = TextField(json, "hint"),
+                   .retryable = BoolField(json, "retryable"),
+                   .began = BoolField(json, "began"),
+                   .rolled_back = BoolField(json, "rolled_back")};
 }
 
 }  // namespace holdfast

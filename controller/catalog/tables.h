@@ -28,10 +28,10 @@ struct ColumnOf<std::map<std::string, std::string>> {
   static Result<std::map<std::string, std::string>> Decode(const Stored& stored);
 };
 template <>
-struct ColumnOf<std::optional<controller::TaskError>> {
+struct ColumnOf<std::optional<TaskError>> {
   using Stored = std::optional<std::string>;
-  static Stored Encode(const std::optional<controller::TaskError>& error);
-  static Result<std::optional<controller::TaskError>> Decode(const Stored& stored);
+  static Stored Encode(const std::optional<TaskError>& error);
+  static Result<std::optional<TaskError>> Decode(const Stored& stored);
 };
 
 namespace controller {

@@ -118,17 +118,6 @@ struct RunRecord {
   bool operator==(const RunRecord&) const = default;
 };
 
-// Why a task failed. Names as in Failure of proto/holdfast/v1/plan.proto.
-struct TaskError {
-  std::string code;
-  std::string message;
-  std::string hint;
-  bool retryable = false;
-  bool began = false;
-  bool rolled_back = false;
-  bool operator==(const TaskError&) const = default;
-};
-
 // Key: run, number. A retry or takeover is another task with a higher round.
 struct TaskRecord {
   std::string run;

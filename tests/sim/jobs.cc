@@ -399,8 +399,8 @@ void World::Perform(Agent& agent, const agent::action::HoldParts& action) {
   In(Between(1, 2'000), [this, &agent, life = agent.life, parts = action.parts] {
     if (life != agent.life) return;
     if (StorageFails()) {
-      StepAgent(agent, agent::event::PartsHeld{
-                           agent::TaskError{.code = "unavailable", .retryable = true}});
+      StepAgent(agent,
+                agent::event::PartsHeld{TaskError{.code = "unavailable", .retryable = true}});
       return;
     }
     for (const agent::PartRecord& part : parts) {
