@@ -42,8 +42,8 @@ class AgentProgram {
   const jobs::JobContext& job() const { return job_; }
   const KindSchemas& schemas() const { return schemas_; }
   // Null if only a repository was named.
-  const Settings* settings() const { return settings_ ? &*settings_ : nullptr; }
-  Settings* settings() { return settings_ ? &*settings_ : nullptr; }
+  const AgentSettings* settings() const { return settings_ ? &*settings_ : nullptr; }
+  AgentSettings* settings() { return settings_ ? &*settings_ : nullptr; }
 
   // The repositories that the command line names; all if it names none.
   Result<std::vector<jobs::RepositoryAddress>> Repositories() const;
@@ -101,7 +101,7 @@ class AgentProgram {
   std::string config_file_;
   bool is_journal_ = false;
   KindSchemas schemas_;
-  std::optional<Settings> settings_;
+  std::optional<AgentSettings> settings_;
   jobs::Bandwidth bandwidth_;
   std::optional<ProgressPrinter> printer_;
   jobs::JobContext job_;

@@ -97,7 +97,7 @@ Json BackupTask(const jobs::BackupTaskReport& task) {
       {"kind", task.kind},
       {"name", task.name},
       {"repository", task.repository},
-      {"state", jobs::TaskStateName(task.state)},
+      {"state", jobs::TaskOutcomeName(task.state)},
       {"snapshot", OrNull(task.snapshot)},
       {"parent", OrNull(task.parent)},
       {"position", Object(task.manifest.position)},

@@ -38,15 +38,15 @@ enum class PlantedBug : std::uint8_t {
 };
 
 // One source of the agent's configuration.
-struct SourceInfo {
+struct ConfiguredSource {
   std::string repository;
   std::string topology = "local";
 };
 
 struct Options {
   std::string version;
-  std::string boot_id;                        // the kernel's
-  std::map<std::string, SourceInfo> sources;  // by "kind/name"
+  std::string boot_id;                              // the kernel's
+  std::map<std::string, ConfiguredSource> sources;  // by "kind/name"
   std::vector<std::string> repositories;
   std::uint32_t tasks_max = 2;       // saving at the same time
   std::uint32_t other_jobs_max = 4;  // probes, verifications, inventories

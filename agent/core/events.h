@@ -209,7 +209,7 @@ struct StopTask {
 // locks in all configured repositories -> PartsHeld. Sent once before any other job, even without
 // parts, and again after an error.
 struct HoldParts {
-  std::vector<PartRecord> parts;
+  std::vector<UncomposedPartRecord> parts;
 };
 // Releases the repository lock that the part's writer or HoldParts took.
 struct ReleasePart {

@@ -25,7 +25,7 @@ Message Parsed(const Bytes& bytes) {
   return message;
 }
 
-PartRecord PartOf(const Task& task, Bytes part) {
+UncomposedPartRecord PartOf(const Task& task, Bytes part) {
   return {.plan_id = task.key.plan_id,
           .task = task.key.task,
           .run = task.run,
@@ -150,7 +150,7 @@ void Jobs::StartOther(Task& task, const v1::Plan& message) {
 void Jobs::StartComposing(Task& task, const v1::Plan& message) {
   const bool is_order = task.kind == OrderKind::kCompose;
   const std::int64_t expires_ms = task.plan->record.expires_ms;
-  const std::optional<Freshness>& freshness = session_.freshness();
+  const std::optional<FreshAnswer>& freshness = session_.freshness();
   std::int64_t left_ms = expires_ms - step_.now.wall_ms;
   if (is_order) {
     // Once the order has expired by the controller's clock, the controller may order another
@@ -187,7 +187,7 @@ void Jobs::StartComposing(Task& task, const v1::Plan& message) {
       start.lacking.push_back({one.rest() ? "" : one.node(), one.reason()});
     }
     start.cut_barrier_met = order.cut_barrier_met();
-  } else if (const PartRecord* part = parts_.FindPart(task)) {
+  } else if (const UncomposedPartRecord* part = parts_.FindPart(task)) {
     // A local source has a single part.
     start.parts.push_back({task.scope, part->part});
     start.cut_barrier_met = Parsed<v1::Part>(part->part).cut_on_order();
@@ -248,7 +248,7 @@ void Jobs::Handle(const event::TaskSaved& event) {
   part.set_rest(IsRest(task->scope));
   part.set_cut_on_order(task->is_cut_on_order);
   if (part.cut_time_ms() == 0) part.set_cut_time_ms(task->cut_time_ms);
-  const PartRecord record = PartOf(*task, ToBytes(part.SerializeAsString()));
+  const UncomposedPartRecord record = PartOf(*task, ToBytes(part.SerializeAsString()));
   parts_.Add(record);
   if (task->scope == BackupScope::kOnlyPart) {
     task->phase = Phase::kWaiting;  // StartComposing() follows at once
@@ -297,12 +297,12 @@ void Jobs::Handle(const event::TaskComposed& event) {
   v1::Report report = ReportOf(*task);
   v1::Composed& composed = *report.mutable_composed();
   composed = Parsed<v1::Composed>(event.composed);
-  const std::vector<PartRecord> taken = parts_.TakeComposed(*task);
+  const std::vector<UncomposedPartRecord> taken = parts_.TakeComposed(*task);
   if (task->scope == BackupScope::kOnlyPart && !taken.empty() && !composed.has_part())
     *composed.mutable_part() = Parsed<v1::Part>(taken.front().part);
   tasks_.Finish(*task, TaskState::kComposed, std::move(report));
   // In a snapshot now, so the parts need no lock.
-  for (const PartRecord& part : taken) parts_.Release(part);
+  for (const UncomposedPartRecord& part : taken) parts_.Release(part);
 }
 
 // --- outcomes

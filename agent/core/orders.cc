@@ -49,7 +49,7 @@ void Orders::Resume() {
   }
 }
 
-CheckedPlan Orders::Check(const Bytes& envelope) const {
+CheckResult Orders::Check(const Bytes& envelope) const {
   const IdentityRecord& identity = identity_.record();
   return step_.trust.Check(envelope, {.now = step_.now,
                                       .t_max_ms = identity.t_max_ms,
@@ -59,12 +59,12 @@ CheckedPlan Orders::Check(const Bytes& envelope) const {
                                       .replay = &plans_});
 }
 
-bool Orders::IsKnown(const CheckedPlan& checked) const {
+bool Orders::IsKnown(const CheckResult& checked) const {
   return checked.authentic && plans_.Judge(checked) == ReplayGuard::Verdict::kKnown;
 }
 
 void Orders::Take(const Bytes& envelope) {
-  CheckedPlan checked = Check(envelope);
+  CheckResult checked = Check(envelope);
   if (IsKnown(checked)) {
     // Only send its reports again, with all others that are not taken.
     reports_.SendAgain();
@@ -91,7 +91,7 @@ void Orders::Take(const Bytes& envelope) {
 
 void Orders::RetryParked() {
   for (Parked& one : std::exchange(parked_, {})) {
-    const std::optional<Freshness>& freshness = session_.freshness();
+    const std::optional<FreshAnswer>& freshness = session_.freshness();
     const bool is_answered =
         freshness && freshness->asked_boot_ms >= one.until_ms - step_.options.fresh_wait_ms;
     if (!is_answered && step_.now.boot_ms < one.until_ms) {
@@ -99,7 +99,7 @@ void Orders::RetryParked() {
       parked_.push_back(std::move(one));
       continue;
     }
-    const CheckedPlan checked = Check(one.envelope);
+    const CheckResult checked = Check(one.envelope);
     if (IsKnown(checked)) continue;
     if (checked.refusal) {
       Refuse(one.envelope, checked);
@@ -109,7 +109,7 @@ void Orders::RetryParked() {
   }
 }
 
-void Orders::Accept(const Bytes& envelope, const CheckedPlan& checked) {
+void Orders::Accept(const Bytes& envelope, const CheckResult& checked) {
   v1::Plan message;
   HF_CHECK(
       message.ParseFromArray(checked.payload.data(), static_cast<int>(checked.payload.size())));
@@ -121,7 +121,7 @@ void Orders::Accept(const Bytes& envelope, const CheckedPlan& checked) {
   Begin(plan, message, false);
 }
 
-void Orders::Refuse(const Bytes& envelope, const CheckedPlan& checked) {
+void Orders::Refuse(const Bytes& envelope, const CheckResult& checked) {
   const crypto::Digest digest = crypto::Sha256Of(envelope);
   Bytes hash(digest.begin(), digest.end());
   if (refused_.contains(hash)) return;
@@ -269,7 +269,7 @@ void Orders::Expire(const Bytes& plan_id) {
   const bool is_compose = plan->record.kind == OrderKind::kCompose;
   if (is_compose && step_.HasBug(PlantedBug::kComposeAfterExpiry)) return;
   tasks_.StopIf([&](const Task& task) { return task.plan == plan; }, "timed_out");
-  parts_.ReleaseIf([&](const PartRecord& part) {
+  parts_.ReleaseIf([&](const UncomposedPartRecord& part) {
     return part.plan_id == plan_id && tasks_.Find({part.plan_id, part.task}) == nullptr &&
            !parts_.MayLand(part.run);
   });

@@ -40,10 +40,10 @@ class Orders {
     std::int64_t until_ms = 0;  // boot
   };
 
-  CheckedPlan Check(const Bytes& envelope) const;
-  bool IsKnown(const CheckedPlan& checked) const;
-  void Accept(const Bytes& envelope, const CheckedPlan& checked);
-  void Refuse(const Bytes& envelope, const CheckedPlan& checked);
+  CheckResult Check(const Bytes& envelope) const;
+  bool IsKnown(const CheckResult& checked) const;
+  void Accept(const Bytes& envelope, const CheckResult& checked);
+  void Refuse(const Bytes& envelope, const CheckResult& checked);
   void Begin(Plan& plan, const v1::Plan& message, bool is_resumed);
   void BeginBackup(Plan& plan, const v1::Plan& message, bool is_resumed);
   void BeginCut(Plan& plan, const v1::Plan& message);

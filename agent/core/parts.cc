@@ -9,7 +9,7 @@ namespace {
 // No snapshot write is waited for longer, so none lands later.
 constexpr std::int64_t kWriteMaxMs = 60'000;
 
-TaskKey KeyOf(const PartRecord& part) { return {part.plan_id, part.task}; }
+TaskKey KeyOf(const UncomposedPartRecord& part) { return {part.plan_id, part.task}; }
 
 // `One` is a Task or a SealedRecord.
 template <typename One>
@@ -17,14 +17,14 @@ std::string SealedKey(const One& one) {
   return one.run + "\n" + one.source + "\n" + one.repository;
 }
 
-bool IsOfSource(const PartRecord& part, const Task& task) {
+bool IsOfSource(const UncomposedPartRecord& part, const Task& task) {
   return part.run == task.run && part.source == task.source && part.repository == task.repository;
 }
 
 }  // namespace
 
 Parts::Parts(const Loaded& loaded, StepContext& step) : step_(step) {
-  for (const PartRecord& record : loaded.parts) parts_[KeyOf(record)] = record;
+  for (const UncomposedPartRecord& record : loaded.parts) parts_[KeyOf(record)] = record;
   if (step_.HasBug(PlantedBug::kForgetSealed)) return;
   for (const SealedRecord& record : loaded.sealed) sealed_[SealedKey(record)] = record;
 }
@@ -54,13 +54,13 @@ void Parts::Handle(const event::PartsHeld& event) {
   }
   is_held_ = true;
   // Some parts may have been released while their locks were being taken.
-  for (const PartRecord& part : std::exchange(holding_, {})) {
+  for (const UncomposedPartRecord& part : std::exchange(holding_, {})) {
     if (!Has(KeyOf(part))) Release(part);
   }
 }
 
-const PartRecord* Parts::FindPart(const Task& task) const {
-  const PartRecord* found = nullptr;
+const UncomposedPartRecord* Parts::FindPart(const Task& task) const {
+  const UncomposedPartRecord* found = nullptr;
   for (const auto& [key, part] : parts_) {
     if (!IsOfSource(part, task)) continue;
     found = &part;
@@ -79,7 +79,7 @@ bool Parts::MayLand(const std::string& run) const {
   return landing != landing_.end() && step_.now.boot_ms < landing->second;
 }
 
-void Parts::Add(PartRecord record) {
+void Parts::Add(UncomposedPartRecord record) {
   step_.Put(record);
   parts_[KeyOf(record)] = std::move(record);
 }
@@ -89,14 +89,14 @@ void Parts::Seal(SealedRecord record) {
   sealed_[SealedKey(record)] = std::move(record);
 }
 
-std::vector<PartRecord> Parts::TakeComposed(const Task& task) {
+std::vector<UncomposedPartRecord> Parts::TakeComposed(const Task& task) {
   if (sealed_.erase(SealedKey(task)) > 0)
     step_.Put(RemoveSealed{task.run, task.source, task.repository});
   const bool may_land =
       std::ranges::any_of(sealed_, [&](const auto& one) { return one.second.run == task.run; });
   // A write from before a crash is of this same snapshot, so it no longer matters when it lands.
   if (!may_land && landing_.erase(task.run) > 0) step_.CancelTimer(TimerKind::kLanding, task.run);
-  std::vector<PartRecord> taken;
+  std::vector<UncomposedPartRecord> taken;
   std::erase_if(parts_, [&](const auto& one) {
     // A compose order owns only its own record. A local source's parts are all in the snapshot.
     const bool is_taken =
@@ -109,11 +109,11 @@ std::vector<PartRecord> Parts::TakeComposed(const Task& task) {
   return taken;
 }
 
-void Parts::Release(const PartRecord& part) {
+void Parts::Release(const UncomposedPartRecord& part) {
   step_.Perform(action::ReleasePart{KeyOf(part), part.repository});
 }
 
-void Parts::ReleaseIf(const std::function<bool(const PartRecord&)>& predicate) {
+void Parts::ReleaseIf(const std::function<bool(const UncomposedPartRecord&)>& predicate) {
   std::erase_if(parts_, [&](const auto& one) {
     if (!predicate(one.second)) return false;
     step_.Put(RemovePart{one.first.plan_id, one.first.task});

@@ -57,7 +57,7 @@ ReplayGuard::Verdict Plans::Judge(ByteView key_id, ByteView plan_id, std::uint64
   return floor != floors_.end() && sequence <= floor->second ? Verdict::kBelowFloor : Verdict::kNew;
 }
 
-ReplayGuard::Verdict Plans::Judge(const CheckedPlan& checked) const {
+ReplayGuard::Verdict Plans::Judge(const CheckResult& checked) const {
   return Judge(checked.key_id, checked.plan_id, checked.sequence, checked.hash);
 }
 
@@ -70,7 +70,7 @@ bool Plans::HasRun(const std::string& run) const {
   return std::ranges::any_of(plans_, [&](const auto& one) { return one.second.record.run == run; });
 }
 
-Plan& Plans::Add(const CheckedPlan& checked, PlanState state, const Bytes& envelope) {
+Plan& Plans::Add(const CheckResult& checked, PlanState state, const Bytes& envelope) {
   Plan& plan = plans_[checked.plan_id];
   plan.record = {.plan_id = checked.plan_id,
                  .key_id = checked.key_id,

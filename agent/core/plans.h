@@ -38,7 +38,7 @@ class Plans final : public ReplayGuard {
 
   Verdict Judge(ByteView key_id, ByteView plan_id, std::uint64_t sequence,
                 ByteView hash) const override;
-  Verdict Judge(const CheckedPlan& checked) const;
+  Verdict Judge(const CheckResult& checked) const;
 
   // By id. A plan stays in place until Forget().
   const std::map<Bytes, Plan>& all() const { return plans_; }
@@ -46,7 +46,7 @@ class Plans final : public ReplayGuard {
   Plan* Find(const Bytes& plan_id);
   bool HasRun(const std::string& run) const;
 
-  Plan& Add(const CheckedPlan& checked, PlanState state, const Bytes& envelope);
+  Plan& Add(const CheckResult& checked, PlanState state, const Bytes& envelope);
   void SetTimers(const Plan& plan);
   void End(Plan& plan);
   // From now on, the floor refuses the plan. `plan` becomes invalid.

@@ -77,7 +77,7 @@ struct TaskRecord {
 // must protect its packs from a prune until the run is over on this node. After a start, the agent
 // takes a new lock for each part before it removes its own dead ones. The record of a compose order
 // has no part; it represents the lock under which its snapshot may be written.
-struct PartRecord {
+struct UncomposedPartRecord {
   Bytes plan_id;  // 16
   std::uint32_t task = 0;
   std::string run;
@@ -85,7 +85,7 @@ struct PartRecord {
   std::string repository;
   Bytes part;  // Part of proto/holdfast/v1/plan.proto, serialised
   std::int64_t expires_ms = 0;
-  bool operator==(const PartRecord&) const = default;
+  bool operator==(const UncomposedPartRecord&) const = default;
 };
 
 // Key: run, source, repository. A sealed snapshot. Every attempt writes exactly these bytes,
@@ -152,9 +152,10 @@ struct ForgetReports {
   bool operator==(const ForgetReports&) const = default;
 };
 
-using Change = std::variant<IdentityRecord, FloorRecord, PlanRecord, TaskRecord, PartRecord,
-                            SealedRecord, ReportRecord, EndedRunRecord, ForgetPlan, RemovePart,
-                            RemoveSealed, ForgetRun, ReportsTaken, ForgetReports>;
+using Change =
+    std::variant<IdentityRecord, FloorRecord, PlanRecord, TaskRecord, UncomposedPartRecord,
+                 SealedRecord, ReportRecord, EndedRunRecord, ForgetPlan, RemovePart, RemoveSealed,
+                 ForgetRun, ReportsTaken, ForgetReports>;
 
 // The state that a core starts from. In any order, except for `reports`, which ascend.
 struct Loaded {
@@ -162,7 +163,7 @@ struct Loaded {
   std::vector<FloorRecord> floors;
   std::vector<PlanRecord> plans;
   std::vector<TaskRecord> tasks;
-  std::vector<PartRecord> parts;
+  std::vector<UncomposedPartRecord> parts;
   std::vector<SealedRecord> sealed;
   std::vector<EndedRunRecord> ended_runs;
   std::uint64_t reports_taken = 0;    // the last ReportsTaken

@@ -123,7 +123,7 @@ bool Session::TakeHelloAnswer(const v1::HelloAnswer& answer) {
                            fresh.controller_epoch(), epoch));
     return false;
   }
-  freshness_ = Freshness{envelope, hello_at_.boot_ms, hello_at_.wall_ms, fresh.now_ms()};
+  freshness_ = FreshAnswer{envelope, hello_at_.boot_ms, hello_at_.wall_ms, fresh.now_ms()};
   identity_.RaiseEpoch(fresh.controller_epoch());
   is_answered_ = true;
   hello_retry_ms_ = 0;

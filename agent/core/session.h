@@ -25,7 +25,7 @@ class Session {
 
   // Whether the controller has answered the last Hello.
   bool is_answered() const { return is_answered_; }
-  const std::optional<Freshness>& freshness() const { return freshness_; }
+  const std::optional<FreshAnswer>& freshness() const { return freshness_; }
 
   void Start();
   void SayHello();
@@ -57,7 +57,7 @@ class Session {
   std::int64_t last_received_ms_ = 0;  // boot
   std::int64_t heartbeat_ms_ = 30'000;
   std::int64_t lease_ms_ = 120'000;
-  std::optional<Freshness> freshness_;
+  std::optional<FreshAnswer> freshness_;
 };
 
 }  // namespace holdfast::agent

@@ -129,7 +129,7 @@ void Tasks::CheckEnds(const std::string& run) {
   // A snapshot write from before a crash may still land, so its parts stay locked. kLanding checks
   // again.
   if (parts_.MayLand(run)) return;
-  parts_.ReleaseIf([&](const PartRecord& part) { return part.run == run; });
+  parts_.ReleaseIf([&](const UncomposedPartRecord& part) { return part.run == run; });
   parts_.RemoveSealedOf(run);
   for (auto& [id, plan] : plans_.all()) {
     if (plan.record.kind != OrderKind::kEnd || plan.record.run != run ||

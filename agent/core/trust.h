@@ -13,7 +13,7 @@
 namespace holdfast::agent {
 
 // The latest answer to one of our Hellos.
-struct Freshness {
+struct FreshAnswer {
   Bytes envelope;
   std::int64_t asked_boot_ms = 0;  // when the Hello with its nonce was sent
   std::int64_t asked_wall_ms = 0;  // the same by the wall clock
@@ -34,7 +34,7 @@ struct CheckContext {
   std::int64_t t_max_ms = 0;  // the latest time that our own clock ever showed
   std::uint64_t epoch = 0;    // the highest ever seen
   std::uint64_t incarnation = 0;
-  std::optional<Freshness> freshness;
+  std::optional<FreshAnswer> freshness;
   const ReplayGuard* replay = nullptr;
 };
 
@@ -47,7 +47,7 @@ struct Refusal {
 };
 
 // What the checks found out about an envelope before they stopped.
-struct CheckedPlan {
+struct CheckResult {
   std::optional<Refusal> refusal;
   // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
   // below are authentic. Otherwise only decodable fields are set, and must not be trusted.
@@ -67,7 +67,7 @@ struct CheckedPlan {
 class Trust {
  public:
   virtual ~Trust() = default;
-  virtual CheckedPlan Check(ByteView envelope, const CheckContext& context) const = 0;
+  virtual CheckResult Check(ByteView envelope, const CheckContext& context) const = 0;
   // Returns the payload of a Fresh signed for `nonce` by a controller of the current root document.
   virtual Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const = 0;
   // Verifies and installs the next root document; returns its version and epoch. On error, the

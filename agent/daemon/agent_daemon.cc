@@ -30,7 +30,7 @@ Result<std::string> BootId() {
   return id;
 }
 
-Result<Options> CoreOptions(const Settings& settings, const std::vector<SourceKind>& kinds) {
+Result<Options> CoreOptions(const AgentSettings& settings, const std::vector<SourceKind>& kinds) {
   Options options;
   options.version = HOLDFAST_VERSION;
   HF_ASSIGN(options.boot_id, BootId());
@@ -48,7 +48,7 @@ Result<Options> CoreOptions(const Settings& settings, const std::vector<SourceKi
   return options;
 }
 
-bus::BusClientOptions BusOptions(const Settings& settings, Identity& identity) {
+bus::BusClientOptions BusOptions(const AgentSettings& settings, Identity& identity) {
   bus::BusClientOptions options;
   options.endpoint = settings.controller && !settings.controller->endpoint.empty()
                          ? settings.controller->endpoint
@@ -64,10 +64,10 @@ void LogFailure(const Result<void>& result) {
 
 }  // namespace
 
-Result<void> RunAgentDaemon(const Settings& configured, const std::vector<SourceKind>& kinds,
+Result<void> RunAgentDaemon(const AgentSettings& configured, const std::vector<SourceKind>& kinds,
                             const Notifier& notifier, const std::stop_token& stop, Random& random,
                             const Clock& clock) {
-  Settings settings = configured;
+  AgentSettings settings = configured;
   HF_ASSIGN(Identity identity, LoadIdentity(settings.state_dir));
   if (identity.node != settings.node) {
     return Fail(ErrorCode::kInvalidArgument,

@@ -21,7 +21,7 @@ namespace holdfast::agent {
 // Returns after a stop request. kNotFound if the node has not joined, kBusy if another agent uses
 // this state directory. Notifies readiness once the journal is checked and plans can be executed,
 // whether or not the controller can be reached.
-Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKind>& kinds,
+Result<void> RunAgentDaemon(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
                             const Notifier& notifier, const std::stop_token& stop, Random& random,
                             const Clock& clock);
 

@@ -63,7 +63,7 @@ AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
       policy_(policy),
       roots_directory_(std::move(roots_directory)) {}
 
-CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
+CheckResult AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
   HF_CHECK(context.replay != nullptr);
   const Guard guard(*context.replay);
   const trust::PlanContext asked{.root = root_,
@@ -75,7 +75,7 @@ CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) co
                                  .policy = policy_};
   trust::CheckedPlan checked = trust::CheckPlan(envelope, asked);
 
-  CheckedPlan plan;
+  CheckResult plan;
   if (checked.refusal) {
     plan.refusal = Refusal{checked.refusal->check, checked.refusal->message, checked.refusal->hint,
                            checked.refusal->fresh_answer_helps};

@@ -19,7 +19,7 @@ class AgentTrust final : public Trust {
   AgentTrust(trust::RootDocument root, crypto::SigningKey key, trust::AgentIdentity identity,
              const trust::LocalPolicy& policy, std::string roots_directory);
 
-  CheckedPlan Check(ByteView envelope, const CheckContext& context) const override;
+  CheckResult Check(ByteView envelope, const CheckContext& context) const override;
   Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const override;
   Result<Root> TakeRoot(ByteView envelope, const Time& now) override;
   Bytes SignReport(ByteView payload) const override;

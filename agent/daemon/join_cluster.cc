@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kNewToken = "get a new one: holdfast agent token NODE";
 
-Result<void> CheckToken(const bus::JoinToken& token, const Settings& settings, WallTime now) {
+Result<void> CheckToken(const bus::JoinToken& token, const AgentSettings& settings, WallTime now) {
   if (token.node != settings.node) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the token is for node {}; this node is {}", Quote(token.node),
@@ -34,7 +34,7 @@ Result<void> CheckToken(const bus::JoinToken& token, const Settings& settings, W
 
 }  // namespace
 
-Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_text,
+Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view token_text,
                                std::chrono::milliseconds timeout, Random& random,
                                const Clock& clock) {
   HF_ASSIGN(const bus::JoinToken token, bus::DecodeJoinToken(token_text));

@@ -25,7 +25,7 @@ struct JoinReport {
 // malformed or for another node. kDenied if it has expired, if the controller refuses it, or if its
 // root document is not the one named in the token. Stores nothing unless all succeeds. A node that
 // joined before gets a new identity, which replaces the old one.
-Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_text,
+Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view token_text,
                                std::chrono::milliseconds timeout, Random& random,
                                const Clock& clock);
 

@@ -75,9 +75,9 @@ v1::Report Failed(const Error& error, bool began = false, bool rolled_back = fal
 
 class Helper {
  public:
-  Helper(const Settings& settings, const std::vector<SourceKind>& kinds, HelperIdentity identity,
-         const Policy& policy, PlanLog log, const std::stop_token& stop, Random& random,
-         const Clock& clock)
+  Helper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
+         HelperIdentity identity, const Policy& policy, PlanLog log, const std::stop_token& stop,
+         Random& random, const Clock& clock)
       : settings_(settings),
         kinds_(kinds),
         identity_(std::move(identity)),
@@ -297,7 +297,7 @@ class Helper {
     context.observer = &progress;
     const jobs::RestoreReport done =
         jobs::RunRestore(context, {jobs::AddressOf(*repository)}, options);
-    if (done.error && done.state != jobs::TaskState::kPartlyDone) {
+    if (done.error && done.state != jobs::TaskOutcome::kPartlyDone) {
       return Failed(*done.error, done.began, done.rolled_back);
     }
     v1::Report report;
@@ -306,7 +306,7 @@ class Helper {
     return report;
   }
 
-  const Settings& settings_;
+  const AgentSettings& settings_;
   const std::vector<SourceKind>& kinds_;
   HelperIdentity identity_;
   const Policy& policy_;
@@ -329,9 +329,9 @@ Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string&
                          0600);
 }
 
-Result<void> RunRestoreHelper(const Settings& configured, const std::vector<SourceKind>& kinds,
+Result<void> RunRestoreHelper(const AgentSettings& configured, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock) {
-  Settings settings = configured;
+  AgentSettings settings = configured;
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
   settings.cluster = identity.root.cluster();  // recorded in every safety snapshot
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));

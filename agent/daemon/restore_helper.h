@@ -23,7 +23,7 @@ Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string&
 
 // Executes all stored plans, the oldest first. Each gets an outcome, even if it is refused. An
 // error means that the helper itself failed. kBusy if another helper is running.
-Result<void> RunRestoreHelper(const Settings& settings, const std::vector<SourceKind>& kinds,
+Result<void> RunRestoreHelper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock);
 
 }  // namespace holdfast::agent

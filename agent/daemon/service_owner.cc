@@ -54,7 +54,7 @@ Result<void> BecomeOwnerOfState(const std::string& state_dir) {
       fmt::format("run it as the agent's user: runuser -u {} -- holdfast-agent ...", user.name)));
 }
 
-Result<void> ChownState(const Settings& settings) {
+Result<void> ChownState(const AgentSettings& settings) {
   const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
   if (!owner) return {};
   for (const StatePart& part : kStateParts) {
@@ -70,7 +70,7 @@ Result<void> ChownState(const Settings& settings) {
   return {};
 }
 
-Result<void> ChownNewRepository(const Settings& settings, const std::string& url,
+Result<void> ChownNewRepository(const AgentSettings& settings, const std::string& url,
                                 const std::string& password_file) {
   const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
   if (!owner) return {};

@@ -15,10 +15,10 @@ Result<void> BecomeOwnerOfState(const std::string& state_dir);
 
 // Changes the owner of what root created in `state_dir` and in local repositories to the owner of
 // `state_dir`. Skips repositories whose directory that owner does not own.
-Result<void> ChownState(const Settings& settings);
+Result<void> ChownState(const AgentSettings& settings);
 
 // The same for a repository and a password file that root has just created.
-Result<void> ChownNewRepository(const Settings& settings, const std::string& url,
+Result<void> ChownNewRepository(const AgentSettings& settings, const std::string& url,
                                 const std::string& password_file);
 
 }  // namespace holdfast::agent

@@ -34,7 +34,7 @@ constexpr std::chrono::seconds kPatience{60};
 
 class SpoolLauncher final : public RestoreLauncher {
  public:
-  SpoolLauncher(const Settings& settings, const Clock& clock)
+  SpoolLauncher(const AgentSettings& settings, const Clock& clock)
       : settings_(settings), clock_(clock) {}
 
   Result<RestoreOutcome> Run(const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh,
@@ -157,13 +157,13 @@ class SpoolLauncher final : public RestoreLauncher {
                 "see the helper's log for how the restore ended");
   }
 
-  const Settings& settings_;
+  const AgentSettings& settings_;
   const Clock& clock_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const Settings& settings,
+Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const AgentSettings& settings,
                                                            const Clock& clock) {
   HF_TRY(MakeDirectories(RestoresDirectory(settings.state_dir), 0750));
   return std::make_unique<SpoolLauncher>(settings, clock);

@@ -12,7 +12,7 @@ namespace holdfast::agent {
 
 // Creates the spool directory. As root, it starts the helper itself with the running executable;
 // otherwise systemd does (holdfast-restore.path).
-Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const Settings& settings,
+Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const AgentSettings& settings,
                                                            const Clock& clock);
 
 }  // namespace holdfast::agent

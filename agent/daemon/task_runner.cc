@@ -49,7 +49,7 @@ std::pair<std::string, std::string> SplitSource(const std::string& source) {
           slash == std::string::npos ? std::string() : source.substr(slash + 1)};
 }
 
-Result<const SourceSettings*> FindSource(const Settings& settings, const std::string& source) {
+Result<const SourceSettings*> FindSource(const AgentSettings& settings, const std::string& source) {
   const auto [kind, name] = SplitSource(source);
   const SourceSettings* found = settings.FindSource(kind, name);
   if (found != nullptr) return found;
@@ -57,7 +57,7 @@ Result<const SourceSettings*> FindSource(const Settings& settings, const std::st
               "the configuration has changed since the plan was accepted");
 }
 
-Result<jobs::RepositoryAddress> FindRepository(const Settings& settings,
+Result<jobs::RepositoryAddress> FindRepository(const AgentSettings& settings,
                                                const std::string& repository) {
   const RepositorySettings* found = settings.FindRepository(repository);
   if (found != nullptr) return jobs::AddressOf(*found);
@@ -477,7 +477,7 @@ void TaskRunner::RunTargetRestore(Job& job, const v1::RestoreOrder& order,
   if (!address) return PostFailure(job.key(), address.error());
   const jobs::RestoreReport done =
       jobs::RunRestore(ContextOf(job), {*address}, TargetRestoreOptions(order, target));
-  if (done.error && done.state != jobs::TaskState::kPartlyDone) {
+  if (done.error && done.state != jobs::TaskOutcome::kPartlyDone) {
     return PostFailure(job.key(), *done.error, done.began, done.rolled_back);
   }
   v1::Restored message;
@@ -494,7 +494,7 @@ void TaskRunner::Perform(const action::StopTask& action) {
 void TaskRunner::Perform(const action::HoldParts& action) {
   holder_ = std::jthread([this, action](const std::stop_token& stop) {
     std::vector<jobs::UncomposedPart> parts;
-    for (const PartRecord& part : action.parts) {
+    for (const UncomposedPartRecord& part : action.parts) {
       parts.push_back({.key = KeyText({part.plan_id, part.task}),
                        .source = part.source,
                        .repository = part.repository});

@@ -31,7 +31,7 @@ class RestoreOrder;
 namespace holdfast::agent {
 
 struct TaskRunnerOptions {
-  const Settings* settings = nullptr;
+  const AgentSettings* settings = nullptr;
   const std::vector<SourceKind>* kinds = nullptr;
   const Clock* clock = nullptr;
   Random* random = nullptr;

@@ -13,7 +13,7 @@ namespace {
 constexpr char kTakenSql[] = "SELECT coalesce((SELECT sequence FROM reports_taken), 0)";
 
 template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
+Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
                                  const Values&... values) {
   HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
   return ReadRecords<Record>(std::move(statement));
@@ -25,7 +25,7 @@ std::int64_t Stored(std::uint64_t value) { return ColumnOf<std::uint64_t>::Encod
 
 Result<Journal> Journal::Open(const std::string& path, DatabaseMode mode) {
   HF_CHECK(mode != DatabaseMode::kRead);
-  HF_ASSIGN(Connection connection, Connection::Open(JournalOptions(path), mode));
+  HF_ASSIGN(Database connection, Database::Open(JournalOptions(path), mode));
   HF_ASSIGN(MigrationOutcome migration, Migrate(connection, JournalMigrations()));
   return Journal(std::move(connection), std::move(migration));
 }
@@ -51,7 +51,7 @@ Result<Loaded> Journal::Load() {
   HF_ASSIGN(loaded.floors, Read<FloorRecord>(connection_, "ORDER BY key_id"));
   HF_ASSIGN(loaded.plans, Read<PlanRecord>(connection_, "ORDER BY plan_id"));
   HF_ASSIGN(loaded.tasks, Read<TaskRecord>(connection_, "ORDER BY plan_id, task"));
-  HF_ASSIGN(loaded.parts, Read<PartRecord>(connection_, "ORDER BY plan_id, task"));
+  HF_ASSIGN(loaded.parts, Read<UncomposedPartRecord>(connection_, "ORDER BY plan_id, task"));
   HF_ASSIGN(loaded.sealed, Read<SealedRecord>(connection_, "ORDER BY run, source, repository"));
   HF_ASSIGN(loaded.ended_runs, Read<EndedRunRecord>(connection_, "ORDER BY run"));
   HF_ASSIGN(loaded.reports_taken, connection_.Value<std::uint64_t>(kTakenSql));
@@ -92,7 +92,9 @@ Result<void> Journal::Take(const PlanRecord& record) { return PutRecord(connecti
 
 Result<void> Journal::Take(const TaskRecord& record) { return PutRecord(connection_, record); }
 
-Result<void> Journal::Take(const PartRecord& record) { return PutRecord(connection_, record); }
+Result<void> Journal::Take(const UncomposedPartRecord& record) {
+  return PutRecord(connection_, record);
+}
 
 Result<void> Journal::Take(const SealedRecord& record) { return PutRecord(connection_, record); }
 

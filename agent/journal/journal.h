@@ -44,14 +44,14 @@ class Journal {
   const MigrationOutcome& migration() const { return migration_; }
 
  private:
-  Journal(Connection connection, MigrationOutcome migration)
+  Journal(Database connection, MigrationOutcome migration)
       : connection_(std::move(connection)), migration_(std::move(migration)) {}
 
   Result<void> Take(const IdentityRecord& record);
   Result<void> Take(const FloorRecord& record);
   Result<void> Take(const PlanRecord& record);
   Result<void> Take(const TaskRecord& record);
-  Result<void> Take(const PartRecord& record);
+  Result<void> Take(const UncomposedPartRecord& record);
   Result<void> Take(const SealedRecord& record);
   Result<void> Take(const ReportRecord& record);
   Result<void> Take(const EndedRunRecord& record);
@@ -62,7 +62,7 @@ class Journal {
   Result<void> Take(const ReportsTaken& change);
   Result<void> Take(const ForgetReports& change);
 
-  Connection connection_;
+  Database connection_;
   MigrationOutcome migration_;
 };
 

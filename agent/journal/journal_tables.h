@@ -62,7 +62,7 @@ struct TableOf<agent::TaskRecord> {
 };
 
 template <>
-struct TableOf<agent::PartRecord> {
+struct TableOf<agent::UncomposedPartRecord> {
   static constexpr std::string_view kName = "part";
   static constexpr std::string_view kKey = "plan_id, task";
   static constexpr std::array kColumns = {"plan_id",    "task",       "run", "source",

@@ -76,7 +76,7 @@ std::int64_t Stored(std::uint64_t value) { return ColumnOf<std::uint64_t>::Encod
 }  // namespace
 
 Result<PlanLog> PlanLog::Open(const std::string& path) {
-  HF_ASSIGN(Connection connection, Connection::Open(Options(path), DatabaseMode::kCreate));
+  HF_ASSIGN(Database connection, Database::Open(Options(path), DatabaseMode::kCreate));
   HF_TRY(Migrate(connection, kMigrations));
   PlanLog log(std::move(connection));
   HF_TRY(log.Load());

@@ -34,10 +34,10 @@ class PlanLog final : public trust::ReplayGuard {
   Result<void> Forget(WallTime now);
 
  private:
-  explicit PlanLog(Connection connection) : connection_(std::move(connection)) {}
+  explicit PlanLog(Database connection) : connection_(std::move(connection)) {}
   Result<void> Load();
 
-  Connection connection_;
+  Database connection_;
   trust::KnownPlans known_;
 };
 

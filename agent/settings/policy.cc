@@ -235,7 +235,7 @@ std::string_view RestoreRightText(RestoreRight right) {
   return "never";
 }
 
-std::string PolicyPath(const Settings& settings) {
+std::string PolicyPath(const AgentSettings& settings) {
   return (std::filesystem::path(settings.file).parent_path() / "policy.yaml").string();
 }
 
@@ -287,7 +287,7 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
   return policy;
 }
 
-ConfiguredPolicy::ConfiguredPolicy(const Settings& settings, const Policy& policy)
+ConfiguredPolicy::ConfiguredPolicy(const AgentSettings& settings, const Policy& policy)
     : policy_(policy) {
   for (const SourceSettings& source : settings.sources) {
     repository_of_.emplace(source.label(), source.repository);

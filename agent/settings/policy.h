@@ -46,7 +46,7 @@ struct Policy {
 std::string_view RestoreRightText(trust::RestoreRight right);
 
 // The policy file of an agent with this configuration.
-std::string PolicyPath(const Settings& settings);
+std::string PolicyPath(const AgentSettings& settings);
 
 // Reads and checks the file. If it does not exist, the policy allows no restore. Every mistake is
 // kInvalidArgument with file, line and column. kDenied if the owner is neither root nor this
@@ -60,7 +60,7 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
 // Answers the plan checks' questions about configuration and policy. Keeps copies.
 class ConfiguredPolicy final : public trust::LocalPolicy {
  public:
-  ConfiguredPolicy(const Settings& settings, const Policy& policy);
+  ConfiguredPolicy(const AgentSettings& settings, const Policy& policy);
 
   std::optional<std::string> RepositoryOf(std::string_view source) const override;
   bool HasRepository(std::string_view repository) const override;

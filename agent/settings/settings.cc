@@ -180,7 +180,7 @@ class SettingsReader {
     settings_.file = std::move(path);
   }
 
-  Result<Settings> Read(Node root) {
+  Result<AgentSettings> Read(Node root) {
     HF_TRY(ReadTop(root));
     HF_TRY(ReadController(root));
     HF_TRY(ReadLimits(root));
@@ -226,7 +226,7 @@ class SettingsReader {
   Result<void> ReadController(Node& root) {
     HF_ASSIGN(std::optional<Values> values, ReadBlock(root, "controller", ControllerSchema()));
     if (!values) return {};
-    ControllerSettings controller;
+    ControllerEndpoint controller;
     controller.endpoint = values->Text("endpoint");
     controller.key_file = values->Text("key_file");
     if (!IsTcpEndpoint(controller.endpoint)) {
@@ -401,7 +401,7 @@ class SettingsReader {
   const KindSchemas& kinds_;
   ReadContext context_;
   std::set<std::string> used_;
-  Settings settings_;
+  AgentSettings settings_;
 };
 
 }  // namespace
@@ -427,33 +427,34 @@ const Schema& CommonSourceSchema() {
   return schema;
 }
 
-const RepositorySettings* Settings::FindRepository(std::string_view repository) const {
+const RepositorySettings* AgentSettings::FindRepository(std::string_view repository) const {
   auto found = std::ranges::find(repositories, repository, &RepositorySettings::name);
   return found == repositories.end() ? nullptr : &*found;
 }
 
-const SourceSettings* Settings::FindSource(std::string_view kind, std::string_view source) const {
+const SourceSettings* AgentSettings::FindSource(std::string_view kind,
+                                                std::string_view source) const {
   auto found = std::ranges::find_if(sources, [&](const SourceSettings& candidate) {
     return candidate.kind == kind && candidate.name == source;
   });
   return found == sources.end() ? nullptr : &*found;
 }
 
-Result<Settings> LoadSettings(const std::string& path, const Environment& environment,
-                              const KindSchemas& kinds) {
+Result<AgentSettings> LoadSettings(const std::string& path, const Environment& environment,
+                                   const KindSchemas& kinds) {
   HF_ASSIGN(config::ConfigFile file, config::LoadConfigFile(path));
   return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
 }
 
-Result<Settings> ParseSettings(std::string_view text, const std::string& path,
-                               const Environment& environment, const KindSchemas& kinds) {
+Result<AgentSettings> ParseSettings(std::string_view text, const std::string& path,
+                                    const Environment& environment, const KindSchemas& kinds) {
   HF_ASSIGN(config::ConfigFile file, config::ParseConfigFile(text, path));
   return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
 }
 
 namespace {
 
-Error UnknownSource(const Settings& settings, const std::string& selector,
+Error UnknownSource(const AgentSettings& settings, const std::string& selector,
                     const std::vector<std::string>& known) {
   std::string message = fmt::format("no source {} in {}", Quote(selector), Quote(settings.file));
   // Suggest "files/app" for "app".
@@ -472,7 +473,7 @@ Error UnknownSource(const Settings& settings, const std::string& selector,
 }  // namespace
 
 Result<std::vector<const SourceSettings*>> SelectSources(
-    const Settings& settings, const std::vector<std::string>& selectors) {
+    const AgentSettings& settings, const std::vector<std::string>& selectors) {
   std::set<std::string> chosen;
   std::vector<std::string> known;
   for (const SourceSettings& source : settings.sources) known.push_back(source.label());

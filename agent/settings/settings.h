@@ -40,7 +40,7 @@ struct RepositorySettings {
 struct SourceSettings {
   std::string kind;
   std::string name;
-  std::string repository;        // a name in Settings::repositories
+  std::string repository;        // a name in AgentSettings::repositories
   std::string compression;       // overrides the repository's; empty: the repository's
   std::uint64_t read_mib_s = 0;  // limit for reading content; 0: none
   unsigned readers = 0;          // concurrent file reads; 0: LimitSettings::readers
@@ -51,7 +51,7 @@ struct SourceSettings {
 };
 
 // The controller, which may send plans to this agent's daemon.
-struct ControllerSettings {
+struct ControllerEndpoint {
   std::string endpoint;  // "tcp://HOST:PORT"
   std::string key_file;  // its CURVE public key
 };
@@ -64,12 +64,12 @@ struct LimitSettings {
   std::uint64_t write_mib_s = 0;  // writing to all repositories together
 };
 
-struct Settings {
+struct AgentSettings {
   std::string file;  // absolute
   std::string node;
   std::string cluster;  // may be empty
   std::string state_dir;
-  std::optional<ControllerSettings> controller;  // nullopt: standalone
+  std::optional<ControllerEndpoint> controller;  // nullopt: standalone
   LimitSettings limits;
   std::vector<RepositorySettings> repositories;  // in the file's order
   std::vector<SourceSettings> sources;           // likewise
@@ -84,11 +84,12 @@ using KindSchemas = std::map<std::string, config::Schema, std::less<>>;
 
 // Reads and checks the file. Every mistake is kInvalidArgument with file, line and column, and so
 // is a missing file. Accesses no other files.
-Result<Settings> LoadSettings(const std::string& path, const config::Environment& environment,
-                              const KindSchemas& kinds);
+Result<AgentSettings> LoadSettings(const std::string& path, const config::Environment& environment,
+                                   const KindSchemas& kinds);
 // The same for a text; `path` must be absolute.
-Result<Settings> ParseSettings(std::string_view text, const std::string& path,
-                               const config::Environment& environment, const KindSchemas& kinds);
+Result<AgentSettings> ParseSettings(std::string_view text, const std::string& path,
+                                    const config::Environment& environment,
+                                    const KindSchemas& kinds);
 
 // The options of the file's top level, of its blocks, of a repository, and those common to all
 // sources.
@@ -100,7 +101,7 @@ const config::Schema& CommonSourceSchema();
 
 // The sources that match "kind/name" selectors with `*`, in the file's order; all if there are no
 // selectors. kInvalidArgument if a selector matches nothing.
-Result<std::vector<const SourceSettings*>> SelectSources(const Settings& settings,
+Result<std::vector<const SourceSettings*>> SelectSources(const AgentSettings& settings,
                                                          const std::vector<std::string>& selectors);
 
 }  // namespace holdfast

@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kFindingsMax = 20;
 constexpr int kPagesPerStep = 4096;  // 16 MiB between checks of the stop token
 
-Result<void> AddForeignKeyDamage(Connection& connection, std::vector<std::string>& findings) {
+Result<void> AddForeignKeyDamage(Database& connection, std::vector<std::string>& findings) {
   HF_ASSIGN(Statement keys, connection.Query("SELECT \"table\", rowid, parent FROM "
                                              "pragma_foreign_key_check"));
   while (findings.size() < kFindingsMax) {
@@ -35,7 +35,7 @@ Result<void> AddForeignKeyDamage(Connection& connection, std::vector<std::string
   return {};
 }
 
-Result<void> AddStructureDamage(Connection& connection, CheckDepth depth,
+Result<void> AddStructureDamage(Database& connection, CheckDepth depth,
                                 std::vector<std::string>& findings) {
   HF_ASSIGN(Statement check,
             connection.Query(depth == CheckDepth::kFull ? "PRAGMA integrity_check(20)"
@@ -96,7 +96,7 @@ Result<void> CopyPages(DatabaseHandle& from, DatabaseHandle& to, const std::stop
   return Fail(DatabaseError(is_source ? from : to, code));
 }
 
-Result<void> FillCopy(Connection& from, const std::string& path, const std::stop_token& stop) {
+Result<void> FillCopy(Database& from, const std::string& path, const std::stop_token& stop) {
   DatabaseHandle copy;
   copy.options = from.options();
   copy.options.path = path;
@@ -123,7 +123,7 @@ Result<void> CheckCopy(const DatabaseOptions& options, const std::string& path) 
   DatabaseOptions copy = options;
   copy.path = path;
   copy.what = "copy of the " + options.what;
-  HF_ASSIGN(Connection connection, Connection::Open(std::move(copy), DatabaseMode::kRead));
+  HF_ASSIGN(Database connection, Database::Open(std::move(copy), DatabaseMode::kRead));
   HF_ASSIGN(std::vector<std::string> damage, FindDamage(connection, CheckDepth::kFull));
   if (damage.empty()) return {};
   return Fail(DamagedDatabase(options, "is damaged: " + damage.front()));
@@ -131,7 +131,7 @@ Result<void> CheckCopy(const DatabaseOptions& options, const std::string& path) 
 
 }  // namespace
 
-Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth depth) {
+Result<std::vector<std::string>> FindDamage(Database& connection, CheckDepth depth) {
   std::vector<std::string> findings;
   Result<void> looked = AddStructureDamage(connection, depth, findings);
   if (!looked) {
@@ -144,7 +144,7 @@ Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth d
   return findings;
 }
 
-Result<void> CopyDatabase(Connection& from, const std::string& to, const std::stop_token& stop) {
+Result<void> CopyDatabase(Database& from, const std::string& to, const std::stop_token& stop) {
   HF_CHECK(!from.is_in_transaction());
   struct stat status {};
   if (::lstat(to.c_str(), &status) == 0) {

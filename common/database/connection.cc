@@ -92,7 +92,7 @@ void Harden(sqlite3* database, bool is_read_only) {
   sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_read_only ? 1 : 0, nullptr);
 }
 
-Result<void> UseWal(Connection& connection) {
+Result<void> UseWal(Database& connection) {
   HF_ASSIGN(std::string mode, connection.Value<std::string>("PRAGMA journal_mode = WAL"));
   if (mode == "wal") return {};
   return Fail(ErrorCode::kUnsupported,
@@ -102,7 +102,7 @@ Result<void> UseWal(Connection& connection) {
 }
 
 // Reads the header, so that a file of another kind is detected here.
-Result<void> CheckHeader(Connection& connection, DatabaseMode mode) {
+Result<void> CheckHeader(Database& connection, DatabaseMode mode) {
   const DatabaseOptions& options = connection.options();
   HF_ASSIGN(std::int64_t tables,
             connection.Value<std::int64_t>("SELECT count(*) FROM sqlite_schema"));
@@ -132,12 +132,12 @@ Result<void> ExecuteText(DatabaseHandle& database, const char* sql) {
   return Fail(DatabaseError(database, sqlite3_extended_errcode(database.database)));
 }
 
-Connection::Connection(std::unique_ptr<DatabaseHandle> handle) : handle_(std::move(handle)) {}
-Connection::Connection(Connection&& other) noexcept = default;
-Connection& Connection::operator=(Connection&& other) noexcept = default;
-Connection::~Connection() = default;
+Database::Database(std::unique_ptr<DatabaseHandle> handle) : handle_(std::move(handle)) {}
+Database::Database(Database&& other) noexcept = default;
+Database& Database::operator=(Database&& other) noexcept = default;
+Database::~Database() = default;
 
-Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) {
+Result<Database> Database::Open(DatabaseOptions options, DatabaseMode mode) {
   HF_TRY(CheckLibrary());
   HF_ASSIGN(bool is_there, LookForFile(options, mode));
   const bool is_scratch = mode == DatabaseMode::kScratch;
@@ -162,7 +162,7 @@ Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) 
   if (!handle->is_read_only && sqlite3_db_readonly(handle->database, "main") != 0) {
     return Fail(DatabaseError(*handle, SQLITE_READONLY));
   }
-  Connection connection(std::move(handle));
+  Database connection(std::move(handle));
   HF_TRY(ExecuteText(*connection.handle_, kSettings));
   if (is_scratch) {
     HF_TRY(ExecuteText(*connection.handle_, kScratchSettings));
@@ -178,7 +178,7 @@ Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) 
   return connection;
 }
 
-Result<Statement> Connection::Prepare(std::string_view sql) {
+Result<Statement> Database::Prepare(std::string_view sql) {
   auto& idle = handle_->idle_statements;
   if (auto found = idle.find(sql); found != idle.end()) {
     std::unique_ptr<StatementHandle> kept = std::move(found->second);
@@ -194,25 +194,23 @@ Result<Statement> Connection::Prepare(std::string_view sql) {
   return Statement(*handle_, std::make_unique<StatementHandle>(statement, sql));
 }
 
-Result<void> Connection::Execute(const std::string& script) {
+Result<void> Database::Execute(const std::string& script) {
   if (handle_->broken) return Fail(*handle_->broken);
   return ExecuteText(*handle_, script.c_str());
 }
 
-std::unexpected<Error> Connection::NoRow(std::string_view sql) const {
+std::unexpected<Error> Database::NoRow(std::string_view sql) const {
   return Fail(ErrorCode::kNotFound, fmt::format("{} {}: {} found nothing", handle_->options.what,
                                                 Quote(handle_->options.path), Quote(sql)));
 }
 
-std::int64_t Connection::changed_rows() const { return sqlite3_changes64(handle_->database); }
-bool Connection::is_in_transaction() const {
-  return sqlite3_get_autocommit(handle_->database) == 0;
-}
-bool Connection::is_read_only() const { return handle_->is_read_only; }
-bool Connection::is_broken() const { return handle_->broken.has_value(); }
-const DatabaseOptions& Connection::options() const { return handle_->options; }
+std::int64_t Database::changed_rows() const { return sqlite3_changes64(handle_->database); }
+bool Database::is_in_transaction() const { return sqlite3_get_autocommit(handle_->database) == 0; }
+bool Database::is_read_only() const { return handle_->is_read_only; }
+bool Database::is_broken() const { return handle_->broken.has_value(); }
+const DatabaseOptions& Database::options() const { return handle_->options; }
 
-Result<void> Connection::Checkpoint() {
+Result<void> Database::Checkpoint() {
   HF_CHECK(!is_read_only() && !is_in_transaction());
   errno = 0;
   int code = sqlite3_wal_checkpoint_v2(handle_->database, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
@@ -222,7 +220,7 @@ Result<void> Connection::Checkpoint() {
   return Fail(DatabaseError(*handle_, code));
 }
 
-Result<Transaction> Transaction::Begin(Connection& connection) {
+Result<Transaction> Transaction::Begin(Database& connection) {
   HF_CHECK(!connection.is_in_transaction());
   DatabaseHandle& database = connection.handle();
   if (database.broken) return Fail(*database.broken);

@@ -36,13 +36,13 @@ enum class DatabaseMode : std::uint8_t {
 // defensive mode. One thread at a time; other threads open their own readers. Errors: kBusy, naming
 // the other process if it is found, kNoSpace, kCorrupt, kDenied, kNotFound, kAlreadyExists for a
 // duplicate key.
-class Connection {
+class Database {
  public:
-  static Result<Connection> Open(DatabaseOptions options, DatabaseMode mode);
-  Connection(Connection&& other) noexcept;
-  Connection& operator=(Connection&& other) noexcept;
+  static Result<Database> Open(DatabaseOptions options, DatabaseMode mode);
+  Database(Database&& other) noexcept;
+  Database& operator=(Database&& other) noexcept;
   // If a writer is the last connection, it checkpoints and removes the WAL file.
-  ~Connection();
+  ~Database();
 
   // Prepares a statement with its parameters bound, but does not run it. Statements are cached, so
   // `sql` must be from a bounded set of texts; values never become part of it.
@@ -88,7 +88,7 @@ class Connection {
   DatabaseHandle& handle() { return *handle_; }
 
  private:
-  explicit Connection(std::unique_ptr<DatabaseHandle> handle);
+  explicit Database(std::unique_ptr<DatabaseHandle> handle);
   std::unexpected<Error> NoRow(std::string_view sql) const;
 
   std::unique_ptr<DatabaseHandle> handle_;
@@ -99,7 +99,7 @@ class Transaction {
  public:
   // A writer takes the write lock at once, so that no later statement can fail for lack of it. A
   // reader sees the current state of the database until the transaction ends.
-  static Result<Transaction> Begin(Connection& connection);
+  static Result<Transaction> Begin(Database& connection);
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&& other) = delete;
   ~Transaction();

@@ -86,7 +86,7 @@ std::string PutText() {
 }
 
 template <typename Record>
-Result<void> RunWithFields(Connection& connection, std::string_view sql, const Record& record) {
+Result<void> RunWithFields(Database& connection, std::string_view sql, const Record& record) {
   return std::apply(
       [&](const auto&... field) {
         return connection.Run(sql,
@@ -118,14 +118,14 @@ Result<void> ReadFields(const Statement& row, std::tuple<Members&...> fields,
 
 // Inserts the row, or updates the one with the same key.
 template <typename Record>
-Result<void> PutRecord(Connection& connection, const Record& record) {
+Result<void> PutRecord(Database& connection, const Record& record) {
   static const std::string kSql = record_detail::PutText<Record>();
   return record_detail::RunWithFields(connection, kSql, record);
 }
 
 // Inserts the row unless its key exists. Returns whether it did.
 template <typename Record>
-Result<bool> AddRecord(Connection& connection, const Record& record) {
+Result<bool> AddRecord(Database& connection, const Record& record) {
   static const std::string kSql = record_detail::InsertText<Record>() + "NOTHING";
   HF_TRY(record_detail::RunWithFields(connection, kSql, record));
   return connection.changed_rows() != 0;

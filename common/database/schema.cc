@@ -11,9 +11,7 @@
 namespace holdfast {
 namespace {
 
-Result<int> VersionOf(Connection& connection) {
-  return connection.Value<int>("PRAGMA user_version");
-}
+Result<int> VersionOf(Database& connection) { return connection.Value<int>("PRAGMA user_version"); }
 
 std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::size_t known) {
   return Fail(ErrorCode::kUnsupported,
@@ -25,7 +23,7 @@ std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::s
 }
 
 // An earlier attempt may have left the same copy: nothing was committed since.
-Result<std::string> KeepCopy(Connection& writer, int version) {
+Result<std::string> KeepCopy(Database& writer, int version) {
   std::string path = fmt::format("{}.v{}", writer.options().path, version);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return Fail(ErrnoError(errno, "remove " + Quote(path)));
@@ -34,7 +32,7 @@ Result<std::string> KeepCopy(Connection& writer, int version) {
   return path;
 }
 
-Result<void> Apply(Connection& writer, const Migration& migration, int version) {
+Result<void> Apply(Database& writer, const Migration& migration, int version) {
   HF_ASSIGN(Transaction transaction, Transaction::Begin(writer));
   HF_TRY(writer.Execute(std::string(migration.script)));
   HF_ASSIGN(std::int64_t dangling,
@@ -49,7 +47,7 @@ Result<void> Apply(Connection& writer, const Migration& migration, int version) 
   return transaction.Commit();
 }
 
-Result<void> ApplyAll(Connection& writer, std::span<const Migration> migrations, int from) {
+Result<void> ApplyAll(Database& writer, std::span<const Migration> migrations, int from) {
   for (std::size_t i = static_cast<std::size_t>(from); i < migrations.size(); ++i) {
     Result<void> applied = Apply(writer, migrations[i], static_cast<int>(i) + 1);
     if (!applied) {
@@ -62,7 +60,7 @@ Result<void> ApplyAll(Connection& writer, std::span<const Migration> migrations,
 
 }  // namespace
 
-Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> migrations) {
+Result<MigrationOutcome> Migrate(Database& writer, std::span<const Migration> migrations) {
   HF_CHECK(!writer.is_read_only() && !writer.is_in_transaction());
   HF_ASSIGN(int from, VersionOf(writer));
   MigrationOutcome outcome{.from = from, .to = static_cast<int>(migrations.size()), .copy = ""};
@@ -81,7 +79,7 @@ Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> 
   return outcome;
 }
 
-Result<void> CheckVersion(Connection& connection, std::span<const Migration> migrations) {
+Result<void> CheckVersion(Database& connection, std::span<const Migration> migrations) {
   HF_ASSIGN(int found, VersionOf(connection));
   int known = static_cast<int>(migrations.size());
   if (found == known) return {};

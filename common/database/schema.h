@@ -27,9 +27,9 @@ struct MigrationOutcome {
 // which also sets user_version. Before the first one, leaves a checked copy of the file at
 // "<path>.v<version>", unless it was empty. Safe to repeat after a crash. kUnsupported for a file
 // of a newer version; kCorrupt when a step leaves dangling foreign keys.
-Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> migrations);
+Result<MigrationOutcome> Migrate(Database& writer, std::span<const Migration> migrations);
 
 // For readers: kUnsupported unless the file has exactly the version that this program supports.
-Result<void> CheckVersion(Connection& connection, std::span<const Migration> migrations);
+Result<void> CheckVersion(Database& connection, std::span<const Migration> migrations);
 
 }  // namespace holdfast

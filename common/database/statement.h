@@ -23,11 +23,11 @@ struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
-class Connection;
+class Database;
 struct DatabaseHandle;
 struct StatementHandle;
 
-// Created by Connection::Query() and Prepare(). Must not outlive its connection, and is used by the
+// Created by Database::Query() and Prepare(). Must not outlive its connection, and is used by the
 // same thread. On destruction it returns to the connection, which caches it.
 class Statement {
  public:
@@ -69,7 +69,7 @@ class Statement {
   }
 
  private:
-  friend class Connection;
+  friend class Database;
   Statement(DatabaseHandle& database, std::unique_ptr<StatementHandle> handle);
 
   template <typename T>

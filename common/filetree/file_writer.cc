@@ -59,17 +59,17 @@ int LinkNameless(int file, int parent, const std::string& name) {
 
 }  // namespace
 
-NewFile::~NewFile() {
+PendingFile::~PendingFile() {
   if (file_.is_open() && !may_be_resumed_) Discard();
 }
 
-void NewFile::Discard() {
+void PendingFile::Discard() {
   // A file that cannot be removed now is removed by the next restore into the same directory.
   if (!is_nameless_) (void)unlinkat(parent_, temporary_.c_str(), 0);
   file_.Reset();
 }
 
-Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
+Result<void> PendingFile::WriteAt(std::uint64_t offset, ByteView bytes) {
   std::size_t run_begin = 0;
   std::size_t at = 0;
   while (at < bytes.size()) {
@@ -93,7 +93,7 @@ Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
 
 // If the file system supports it, whole pages bypass the page cache. In the cache they would wait
 // for the final sync and evict data that the services read.
-Result<void> NewFile::Write(std::uint64_t offset, ByteView bytes) {
+Result<void> PendingFile::Write(std::uint64_t offset, ByteView bytes) {
   const std::size_t to_page =
       static_cast<std::size_t>((kPageBytes - offset % kPageBytes) % kPageBytes);
   if (!is_direct_ || bytes.size() < kDirectBytesMin + to_page) return WriteBuffered(offset, bytes);
@@ -104,7 +104,7 @@ Result<void> NewFile::Write(std::uint64_t offset, ByteView bytes) {
 
 // Returns how many bytes it wrote from the start: normally all but an incomplete last page. Fewer
 // if the file system does not support it after all; then it is not tried again.
-Result<std::size_t> NewFile::WriteDirect(std::uint64_t offset, ByteView bytes) {
+Result<std::size_t> PendingFile::WriteDirect(std::uint64_t offset, ByteView bytes) {
   // Page-aligned, which a blob's plaintext rarely is.
   thread_local RawBuffer pages;
   std::size_t written = 0;
@@ -128,7 +128,7 @@ Result<std::size_t> NewFile::WriteDirect(std::uint64_t offset, ByteView bytes) {
   return written;
 }
 
-Result<void> NewFile::WriteBuffered(std::uint64_t offset, ByteView bytes) {
+Result<void> PendingFile::WriteBuffered(std::uint64_t offset, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t count =
         pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -145,14 +145,14 @@ Result<void> NewFile::WriteBuffered(std::uint64_t offset, ByteView bytes) {
   return {};
 }
 
-void NewFile::NoteEnd(std::uint64_t written_to) {
+void PendingFile::NoteEnd(std::uint64_t written_to) {
   std::uint64_t end = written_end_;
   while (end < written_to && !written_end_.compare_exchange_weak(end, written_to)) {
   }
 }
 
 // An earlier writer may have left other content there.
-Result<void> NewFile::Clear(std::uint64_t offset, ByteView zeros) {
+Result<void> PendingFile::Clear(std::uint64_t offset, ByteView zeros) {
   if (fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
                 static_cast<off_t>(zeros.size())) == 0) {
     return {};
@@ -160,8 +160,8 @@ Result<void> NewFile::Clear(std::uint64_t offset, ByteView zeros) {
   return Write(offset, zeros);
 }
 
-Result<void> NewFile::Commit(const Attributes& attributes, bool restore_owner,
-                             std::vector<std::string>& warnings) {
+Result<void> PendingFile::Commit(const Attributes& attributes, bool restore_owner,
+                                 std::vector<std::string>& warnings) {
   if ((is_resumed_ || written_end_ < attributes.size) &&
       ftruncate(file_.get(), static_cast<off_t>(attributes.size)) != 0) {
     return Fail(ErrnoError(errno, "set the size of " + Quote(shown_)));
@@ -176,7 +176,7 @@ Result<void> NewFile::Commit(const Attributes& attributes, bool restore_owner,
   return {};
 }
 
-Result<void> NewFile::GiveName() {
+Result<void> PendingFile::GiveName() {
   if (is_nameless_) {
     int failed = LinkNameless(file_.get(), parent_, name_);
     if (failed == 0) return {};
@@ -191,9 +191,9 @@ Result<void> NewFile::GiveName() {
   return {};
 }
 
-Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
+Result<std::unique_ptr<PendingFile>> FileWriter::Prepare(std::string_view path) {
   HF_TRY(CheckRelativePath(path, false));
-  auto file = std::make_unique<NewFile>();
+  auto file = std::make_unique<PendingFile>();
   HF_ASSIGN(file->parent_, cursor_.OpenOrCreate(std::string(PathAbove(path))));
   file->name_ = BaseName(path);
   file->shown_ = cursor_.Shown(path);
@@ -201,8 +201,8 @@ Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
   return file;
 }
 
-Result<std::unique_ptr<NewFile>> FileWriter::Begin(std::string_view path) {
-  HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
+Result<std::unique_ptr<PendingFile>> FileWriter::Begin(std::string_view path) {
+  HF_ASSIGN(std::unique_ptr<PendingFile> file, Prepare(path));
   file->temporary_ = temporary_;
   if (!can_link_nameless_) can_link_nameless_ = CanLinkNameless(file->parent_);
   // Removing an inherited ACL requires a name.
@@ -221,9 +221,9 @@ bool FileWriter::CanLinkNameless(int parent) const {
   return unlinkat(parent, temporary_.c_str(), 0) == 0;
 }
 
-Result<std::unique_ptr<NewFile>> FileWriter::BeginResumable(std::string_view path,
-                                                            const std::string& temporary) {
-  HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
+Result<std::unique_ptr<PendingFile>> FileWriter::BeginResumable(std::string_view path,
+                                                                const std::string& temporary) {
+  HF_ASSIGN(std::unique_ptr<PendingFile> file, Prepare(path));
   file->own_parent_ = Fd(fcntl(file->parent_, F_DUPFD_CLOEXEC, 0));
   if (!file->own_parent_.is_open()) {
     return Fail(ErrnoError(errno, "keep the directory open of " + Quote(file->shown_)));

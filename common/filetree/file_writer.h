@@ -22,12 +22,12 @@ namespace holdfast::filetree {
 inline constexpr std::string_view kPartPrefix = ".holdfast-part";
 
 // Unless committed, it leaves nothing on disk, except when it may be resumed.
-class NewFile {
+class PendingFile {
  public:
-  NewFile() = default;  // for FileWriter
-  ~NewFile();
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
+  PendingFile() = default;  // for FileWriter
+  ~PendingFile();
+  PendingFile(const PendingFile&) = delete;
+  PendingFile& operator=(const PendingFile&) = delete;
 
   // Thread-safe. Each range may be written only once. Blocks of zeros become holes.
   Result<void> WriteAt(std::uint64_t offset, ByteView bytes);
@@ -81,15 +81,15 @@ class FileWriter {
   // while it is written, if the file system supports that (O_TMPFILE). Its directory then changes
   // once instead of twice, which matters because writers queue for it. A killed writer leaves
   // nothing.
-  Result<std::unique_ptr<NewFile>> Begin(std::string_view path);
+  Result<std::unique_ptr<PendingFile>> Begin(std::string_view path);
   // Begins a file that may outlive further calls, under the name `temporary` (see above). If it is
   // not committed, it stays on disk. The next call with this name resumes it with its content,
   // provided that only this user could have changed it.
-  Result<std::unique_ptr<NewFile>> BeginResumable(std::string_view path,
-                                                  const std::string& temporary);
+  Result<std::unique_ptr<PendingFile>> BeginResumable(std::string_view path,
+                                                      const std::string& temporary);
 
  private:
-  Result<std::unique_ptr<NewFile>> Prepare(std::string_view path);
+  Result<std::unique_ptr<PendingFile>> Prepare(std::string_view path);
   bool CanLinkNameless(int parent) const;
   DirectoryCursor cursor_;
   const std::string temporary_;

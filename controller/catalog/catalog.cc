@@ -18,7 +18,7 @@ std::int64_t Stored(std::uint64_t value) { return ColumnOf<std::uint64_t>::Encod
 
 Result<Catalog> Catalog::Open(const std::string& path, DatabaseMode mode) {
   HF_CHECK(mode != DatabaseMode::kRead);
-  HF_ASSIGN(Connection connection, Connection::Open(CatalogOptions(path), mode));
+  HF_ASSIGN(Database connection, Database::Open(CatalogOptions(path), mode));
   HF_ASSIGN(MigrationOutcome migration, Migrate(connection, CatalogMigrations()));
   Catalog catalog(std::move(connection), std::move(migration));
   HF_TRY(catalog.ReadAuditPosition());

@@ -45,7 +45,7 @@ class Catalog {
   Result<void> Checkpoint() { return connection_.Checkpoint(); }
 
  private:
-  Catalog(Connection connection, MigrationOutcome migration)
+  Catalog(Database connection, MigrationOutcome migration)
       : connection_(std::move(connection)), migration_(std::move(migration)) {}
   Result<void> ReadAuditPosition();
   Result<void> ApplyOne(const Change& change);
@@ -72,7 +72,7 @@ class Catalog {
   // kInternal unless the last statement changed a row.
   Result<void> ExpectChange(std::string_view what, std::string_view which) const;
 
-  Connection connection_;
+  Database connection_;
   MigrationOutcome migration_;
   std::string origin_;  // of audit events: the cluster's id; empty until it is known
   std::uint64_t audit_sequence_ = 0;

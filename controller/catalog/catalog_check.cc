@@ -32,7 +32,7 @@ Result<std::string> DamageOf(const Statement& row, AuditSequence& sequence) {
   return fmt::format("audit event {}: its columns differ from its bytes", number);
 }
 
-Result<void> CheckAudit(Connection& connection, const std::stop_token& stop, CatalogCheck& check) {
+Result<void> CheckAudit(Database& connection, const std::stop_token& stop, CatalogCheck& check) {
   HF_ASSIGN(std::string origin,
             connection.Value<std::string>("SELECT coalesce((SELECT cluster_id FROM cluster), '')"));
   HF_ASSIGN(Statement row,

@@ -11,7 +11,7 @@ namespace holdfast::controller {
 // Gives the comparison access to a reader's tables.
 class CatalogComparison {
  public:
-  static Connection& ConnectionOf(CatalogReader& reader) { return reader.connection_; }
+  static Database& ConnectionOf(CatalogReader& reader) { return reader.connection_; }
 };
 
 namespace {

@@ -16,14 +16,14 @@ namespace {
 std::uint32_t Rows(std::uint32_t limit) { return std::clamp(limit, 1U, kPageRowsMax); }
 
 template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
+Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
                                  const Values&... values) {
   HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
   return ReadRecords<Record>(std::move(statement));
 }
 
 template <typename Record>
-Result<std::optional<Record>> ReadOne(Connection& connection, std::string_view rest,
+Result<std::optional<Record>> ReadOne(Database& connection, std::string_view rest,
                                       std::string_view key) {
   HF_ASSIGN(std::vector<Record> records, Read<Record>(connection, rest, key));
   if (records.empty()) return std::nullopt;
@@ -42,7 +42,7 @@ Result<std::vector<std::string>> ReadTexts(Statement rows) {
 
 // Records whose ULID in `run` starts or ends with `text`. `condition` may be empty.
 template <typename Record>
-Result<std::vector<Record>> ReadNamed(Connection& connection, std::string_view text,
+Result<std::vector<Record>> ReadNamed(Database& connection, std::string_view text,
                                       std::string_view condition, std::uint32_t limit) {
   // 0x7f sorts after all characters of a ULID.
   HF_ASSIGN(std::vector<Record> found,
@@ -126,7 +126,7 @@ std::string GlobOf(std::string_view selector) {
 }  // namespace
 
 Result<CatalogReader> CatalogReader::Open(const std::string& path) {
-  HF_ASSIGN(Connection connection, Connection::Open(CatalogOptions(path), DatabaseMode::kRead));
+  HF_ASSIGN(Database connection, Database::Open(CatalogOptions(path), DatabaseMode::kRead));
   HF_TRY(CheckVersion(connection, CatalogMigrations()));
   return CatalogReader(std::move(connection));
 }

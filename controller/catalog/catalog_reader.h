@@ -155,10 +155,10 @@ class CatalogReader {
 
  private:
   friend class CatalogComparison;
-  explicit CatalogReader(Connection connection) : connection_(std::move(connection)) {}
+  explicit CatalogReader(Database connection) : connection_(std::move(connection)) {}
   Result<std::vector<std::string>> Distinct(std::string_view column, const SnapshotQuery& query);
 
-  Connection connection_;
+  Database connection_;
 };
 
 }  // namespace holdfast::controller

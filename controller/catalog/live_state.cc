@@ -8,7 +8,7 @@ namespace holdfast::controller {
 namespace {
 
 template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
+Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
                                  const Values&... values) {
   HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
   return ReadRecords<Record>(std::move(statement));
@@ -16,7 +16,7 @@ Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
 
 }  // namespace
 
-Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& agents) {
+Result<void> CompleteAgents(Database& connection, std::vector<AgentRecord>& agents) {
   for (AgentRecord& agent : agents) {
     HF_ASSIGN(std::vector<SourceRow> sources,
               Read<SourceRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
@@ -31,7 +31,7 @@ Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& ag
   return {};
 }
 
-Result<void> CompleteDrafts(Connection& connection, std::vector<DraftRecord>& drafts) {
+Result<void> CompleteDrafts(Database& connection, std::vector<DraftRecord>& drafts) {
   for (DraftRecord& draft : drafts) {
     HF_ASSIGN(std::vector<ApprovalRow> approvals,
               Read<ApprovalRow>(connection, "WHERE run = ? ORDER BY number", draft.run));
@@ -51,7 +51,7 @@ Result<std::vector<TaskRecord>> ReadTasks(Statement statement) {
   return tasks;
 }
 
-Result<Loaded> LoadLiveState(Connection& connection) {
+Result<Loaded> LoadLiveState(Database& connection) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection));
   Loaded loaded;
   HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection, ""));

@@ -8,13 +8,13 @@
 
 namespace holdfast::controller {
 
-Result<Loaded> LoadLiveState(Connection& connection);
+Result<Loaded> LoadLiveState(Database& connection);
 // All tasks of a statement from SelectText<TaskRow>().
 Result<std::vector<TaskRecord>> ReadTasks(Statement statement);
 
 // Adds sources, repositories and health to agents that were read from the agent table.
-Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& agents);
+Result<void> CompleteAgents(Database& connection, std::vector<AgentRecord>& agents);
 // Adds approvals to drafts that were read from the draft table.
-Result<void> CompleteDrafts(Connection& connection, std::vector<DraftRecord>& drafts);
+Result<void> CompleteDrafts(Database& connection, std::vector<DraftRecord>& drafts);
 
 }  // namespace holdfast::controller

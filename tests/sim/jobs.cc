@@ -403,7 +403,7 @@ void World::Perform(Agent& agent, const agent::action::HoldParts& action) {
                 agent::event::PartsHeld{TaskError{.code = "unavailable", .retryable = true}});
       return;
     }
-    for (const agent::PartRecord& part : parts) {
+    for (const agent::UncomposedPartRecord& part : parts) {
       agent.part_locks[{part.plan_id, part.task}] = repository_.TakeLock(agent.index, agent.life);
     }
     std::erase_if(repository_.locks, [&](const auto& one) {

@@ -87,7 +87,7 @@ class World {
     std::uint64_t boot = 0;
     std::map<agent::TaskKey, Job> jobs;
     std::map<agent::TaskKey, int> part_locks;
-    std::map<std::string, agent::SourceInfo> sources;
+    std::map<std::string, agent::ConfiguredSource> sources;
     std::set<agent::TaskKey> reported;                  // with a durable outcome
     std::set<std::pair<int, agent::TaskKey>> prepared;  // life, key
   };

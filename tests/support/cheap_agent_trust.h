@@ -18,8 +18,8 @@ class CheapAgentTrust final : public agent::Trust {
   CheapAgentTrust(std::string cluster_id, std::string node, std::set<std::string> sources)
       : cluster_id_(std::move(cluster_id)), node_(std::move(node)), sources_(std::move(sources)) {}
 
-  agent::CheckedPlan Check(ByteView envelope, const agent::CheckContext& context) const override {
-    agent::CheckedPlan checked;
+  agent::CheckResult Check(ByteView envelope, const agent::CheckContext& context) const override {
+    agent::CheckResult checked;
     const std::string_view refused = FirstRefusal(envelope, context, checked);
     if (!refused.empty()) {
       checked.refusal = agent::Refusal{std::string(refused), "refused", "", refused == "freshness"};
@@ -57,7 +57,7 @@ class CheapAgentTrust final : public agent::Trust {
 
  private:
   std::string_view FirstRefusal(ByteView envelope, const agent::CheckContext& context,
-                                agent::CheckedPlan& checked) const {
+                                agent::CheckResult& checked) const {
     const std::optional<CheapOpened> opened = OpenCheap(envelope);
     if (!opened) return "envelope";
     checked.payload = opened->payload;

@@ -143,7 +143,7 @@ class SealedFile final : public SealedJournal {
 
 class Tool {
  public:
-  Tool(Settings settings, std::vector<SourceKind> kinds, std::string run)
+  Tool(AgentSettings settings, std::vector<SourceKind> kinds, std::string run)
       : settings_(std::move(settings)),
         kinds_(std::move(kinds)),
         parts_file_(settings_.state_dir + "/parts"),
@@ -209,7 +209,7 @@ class Tool {
     return part;
   }
 
-  Settings settings_;
+  AgentSettings settings_;
   std::vector<SourceKind> kinds_;
   SystemClock clock_;
   SystemRandom random_;
@@ -225,7 +225,7 @@ Result<void> Main(const std::vector<std::string>& arguments) {
     return Fail(ErrorCode::kInvalidArgument, "usage: compose_tool AGENT_YAML RUN NODE...");
   }
   std::vector<SourceKind> kinds = {RingKind()};
-  HF_ASSIGN(Settings settings, LoadSettings(arguments[0], {}, SchemasOf(kinds)));
+  HF_ASSIGN(AgentSettings settings, LoadSettings(arguments[0], {}, SchemasOf(kinds)));
   return Tool(std::move(settings), std::move(kinds), arguments[1])
       .Run({arguments.begin() + 2, arguments.end()});
 }

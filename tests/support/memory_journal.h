@@ -17,7 +17,7 @@ struct MemoryJournal {
   std::map<Bytes, std::uint64_t> floors;
   std::map<Bytes, agent::PlanRecord> plans;
   std::map<agent::TaskKey, agent::TaskRecord> tasks;
-  std::map<agent::TaskKey, agent::PartRecord> parts;
+  std::map<agent::TaskKey, agent::UncomposedPartRecord> parts;
   std::map<std::tuple<std::string, std::string, std::string>, agent::SealedRecord> sealed;
   std::map<std::string, agent::EndedRunRecord> ended_runs;
   std::map<std::uint64_t, agent::ReportRecord> reports;
@@ -59,7 +59,9 @@ struct MemoryJournal {
   void Put(const agent::FloorRecord& record) { floors[record.key_id] = record.sequence; }
   void Put(const agent::PlanRecord& record) { plans[record.plan_id] = record; }
   void Put(const agent::TaskRecord& record) { tasks[{record.plan_id, record.task}] = record; }
-  void Put(const agent::PartRecord& record) { parts[{record.plan_id, record.task}] = record; }
+  void Put(const agent::UncomposedPartRecord& record) {
+    parts[{record.plan_id, record.task}] = record;
+  }
   void Put(const agent::SealedRecord& record) {
     sealed[{record.run, record.source, record.repository}] = record;
   }

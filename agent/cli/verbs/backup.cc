@@ -42,7 +42,7 @@ std::string BackupText(const jobs::BackupReport& report, Screen screen) {
   std::string details;
   for (const jobs::BackupTaskReport& task : report.tasks) {
     bool has_snapshot = !task.snapshot.empty();
-    rows.push_back({task.label(), StateCell(jobs::TaskStateName(task.state)),
+    rows.push_back({task.label(), StateCell(jobs::TaskOutcomeName(task.state)),
                     has_snapshot ? ShortId(task.snapshot) : "-",
                     has_snapshot ? FormatCount(task.counts.files) : "-",
                     has_snapshot ? FormatBytes(task.counts.bytes) : "-",
@@ -86,7 +86,7 @@ int ExitCodeOfBackup(const jobs::BackupReport& report) {
     if (task.error) {
       codes.push_back(ExitCodeOf(*task.error, task.began));
     } else {
-      codes.push_back(task.state == jobs::TaskState::kDone ? kExitDone : kExitPartlyDone);
+      codes.push_back(task.state == jobs::TaskOutcome::kDone ? kExitDone : kExitPartlyDone);
     }
   }
   return CombineExitCodes(codes);
@@ -121,7 +121,7 @@ class BackupVerb final : public AgentVerb {
   }
 
   Result<int> Run(AgentProgram& program) override {
-    const Settings& settings = *program.settings();
+    const AgentSettings& settings = *program.settings();
     HF_ASSIGN(auto sources, SelectSources(settings, selectors_));
     if (sources.empty()) {
       return Fail(ErrorCode::kInvalidArgument,
@@ -137,7 +137,7 @@ class BackupVerb final : public AgentVerb {
     }
     for (const jobs::BackupTaskReport& task : report.tasks) {
       if (task.error) continue;
-      Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),
+      Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskOutcomeName(task.state),
           task.snapshot);
     }
     const int code = ExitCodeOfBackup(report);

@@ -22,7 +22,7 @@
 namespace holdfast::cli {
 namespace {
 
-std::string ConfigCheckText(const Settings& settings) {
+std::string ConfigCheckText(const AgentSettings& settings) {
   std::string text = fmt::format("{}: valid: node {}, {}, {}\n", settings.file, settings.node,
                                  FormatCount(settings.repositories.size(), "repository"),
                                  FormatCount(settings.sources.size(), "source"));
@@ -30,7 +30,7 @@ std::string ConfigCheckText(const Settings& settings) {
   return text;
 }
 
-std::string ConfigCheckJson(const Settings& settings) {
+std::string ConfigCheckJson(const AgentSettings& settings) {
   Json document = Document("config check", 0);
   document["config"] = settings.file;
   document["node"] = settings.node;
@@ -70,7 +70,7 @@ class ConfigCheckVerb final : public AgentVerb {
       HF_ASSIGN(const ServiceUser user, FindUser(as_user_));
       HF_TRY(BecomeUser(user, KeptCapabilities::kReadAllFiles));
     }
-    Settings& settings = *program.settings();
+    AgentSettings& settings = *program.settings();
     std::vector<Error> errors;
     for (const RepositorySettings& repository : settings.repositories) {
       CheckRepository(program, repository, errors);

@@ -74,7 +74,7 @@ Json OptionJson(const config::Values& values, const config::OptionSpec& spec) {
   return nullptr;
 }
 
-std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
+std::string ConfigShowText(const AgentSettings& settings, const KindSchemas& kinds) {
   std::string text =
       fmt::format("# {}\nnode: {}\n", Printable(settings.file), YamlText(settings.node));
   if (!settings.cluster.empty()) text += fmt::format("cluster: {}\n", YamlText(settings.cluster));
@@ -117,7 +117,7 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
   return text;
 }
 
-std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
+std::string ConfigShowJson(const AgentSettings& settings, const KindSchemas& kinds) {
   Json document = Document("config show", 0);
   document["config"] = settings.file;
   document["node"] = settings.node;
@@ -166,7 +166,7 @@ class ConfigShowVerb final : public AgentVerb {
   using AgentVerb::AgentVerb;
 
   Result<int> Run(AgentProgram& program) override {
-    const Settings& settings = *program.settings();
+    const AgentSettings& settings = *program.settings();
     return program.FinishVerbatim(
         kExitDone, [&] { return ConfigShowText(settings, program.schemas()); },
         [&] { return ConfigShowJson(settings, program.schemas()); });

@@ -14,7 +14,7 @@
 namespace holdfast::cli {
 namespace {
 
-std::string PruneText(const jobs::PruneReport& report) {
+std::string PruneText(const jobs::PruneTaskReport& report) {
   const repository::PruneReport& prune = report.prune;
   const char* would = report.dry_run ? "would be " : "";
   std::string text =
@@ -40,7 +40,7 @@ std::string PruneText(const jobs::PruneReport& report) {
   return text;
 }
 
-std::string PruneJson(const jobs::PruneReport& report) {
+std::string PruneJson(const jobs::PruneTaskReport& report) {
   const repository::PruneReport& prune = report.prune;
   Json document = Document("repository prune", kExitDone);
   document["repository"] = report.repository;
@@ -111,7 +111,7 @@ class PruneVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
-    HF_ASSIGN(const jobs::PruneReport report, jobs::RunPrune(program.job(), repository, prune_));
+    HF_ASSIGN(const jobs::PruneTaskReport report, jobs::RunPrune(program.job(), repository, prune_));
     return program.Finish(
         kExitDone, [&] { return PruneText(report); }, [&] { return PruneJson(report); });
   }

@@ -69,7 +69,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   // The method's lines describe the destination.
   if (!report.lines.empty() || !report.plan.empty()) what.clear();
   const std::string counts = RestoreCounts(report);
-  const bool is_partly_done = report.state == jobs::TaskState::kPartlyDone;
+  const bool is_partly_done = report.state == jobs::TaskOutcome::kPartlyDone;
   if (report.error && !is_partly_done) {
     if (text.empty()) return "";
     return fmt::format("restore of snapshot {}{} failed\n{}", ShortId(report.snapshot),
@@ -92,7 +92,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   Json document = Document("restore", exit_code);
   document["run"] = report.run;
-  document["state"] = jobs::TaskStateName(report.state);
+  document["state"] = jobs::TaskOutcomeName(report.state);
   document["repository"] = OrNull(report.repository);
   document["snapshot"] = OrNull(report.snapshot);
   document["kind"] = OrNull(report.kind);
@@ -241,7 +241,7 @@ class RestoreVerb final : public AgentVerb {
     const jobs::RestoreReport report = jobs::RunRestore(program.job(), repositories, options);
     if (report.error) program.ShowError(*report.error);
     int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
-    if (report.state == jobs::TaskState::kPartlyDone) code = kExitPartlyDone;
+    if (report.state == jobs::TaskOutcome::kPartlyDone) code = kExitPartlyDone;
     const auto text = [&] { return RestoreText(report, program.screen()); };
     const auto json = [&] { return RestoreJson(report, code); };
     // The lines contain commands to copy.

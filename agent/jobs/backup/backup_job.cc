@@ -24,7 +24,7 @@ class BackupRun {
     Result<BackupTaskReport> outcome = Try(settings, report.is_repository_error);
     if (outcome) return *std::move(outcome);
     if (context_.observer != nullptr) context_.observer->Skip();
-    report.state = StateOfError(outcome.error());
+    report.state = OutcomeOfError(outcome.error());
     report.error = std::move(outcome).error();
     return report;
   }

@@ -77,7 +77,7 @@ std::string WithoutResumeLog(const Error& error) {
          error.Text();
 }
 
-unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
+unsigned ReadersOf(const AgentSettings& settings, const SourceSettings& source) {
   return source.readers > 0 ? source.readers : settings.limits.readers;
 }
 
@@ -281,7 +281,7 @@ Result<Part> BackupTask::SavePart() {
 
 // Adds what the job knows to the session's manifest, except the tree id, which is not known yet.
 void BackupTask::CompleteManifest(const Part& part) {
-  const Settings& settings = *context_.settings;
+  const AgentSettings& settings = *context_.settings;
   const Topology topology = source_->kind().topology;
   Manifest& manifest = saved_.manifest;
   manifest.holdfast_version = Version();
@@ -373,11 +373,11 @@ BackupTaskReport BackupTask::TakeReport(const Result<void>& outcome) {
   timer_.End();
   report_.seconds = timer_.seconds();
   if (outcome) {
-    report_.state = !report_.manifest.invalid.empty()   ? TaskState::kInvalid
-                    : !report_.manifest.missing.empty() ? TaskState::kPartlyDone
-                                                        : TaskState::kDone;
+    report_.state = !report_.manifest.invalid.empty()   ? TaskOutcome::kInvalid
+                    : !report_.manifest.missing.empty() ? TaskOutcome::kPartlyDone
+                                                        : TaskOutcome::kDone;
   } else {
-    report_.state = StateOfError(outcome.error());
+    report_.state = OutcomeOfError(outcome.error());
     report_.error = outcome.error();
   }
   return std::move(report_);

@@ -27,7 +27,7 @@ struct BackupTaskReport {
   std::string kind;
   std::string name;
   std::string repository;
-  TaskState state = TaskState::kFailed;
+  TaskOutcome state = TaskOutcome::kFailed;
   std::optional<Error> error;        // unless done or partly done
   bool is_repository_error = false;  // affects every source of the repository
   bool began = false;                // the source was cut, so a backup had begun

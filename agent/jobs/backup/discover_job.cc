@@ -78,7 +78,7 @@ class Discovery {
     return name;
   }
 
-  const Settings* settings_;
+  const AgentSettings* settings_;
   std::set<std::string> used_;
   std::string repository_;  // empty: need not be named
 };

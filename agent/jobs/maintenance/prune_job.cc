@@ -7,7 +7,7 @@
 
 namespace holdfast::jobs {
 
-Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
+Result<PruneTaskReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
                              repository::PruneOptions options) {
   HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
   unsigned safety_forgotten = 0;
@@ -21,7 +21,7 @@ Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress&
   };
   Result<repository::PruneReport> pruned = prune();
   if (pruned) {
-    return PruneReport{address.label(), options.dry_run, safety_forgotten, *std::move(pruned)};
+    return PruneTaskReport{address.label(), options.dry_run, safety_forgotten, *std::move(pruned)};
   }
   return Fail(
       std::move(pruned).error().While(fmt::format("prune repository {}", Quote(address.label()))));

@@ -10,7 +10,7 @@
 namespace holdfast::jobs {
 
 // JSON: docs/json.md#repository-prune.
-struct PruneReport {
+struct PruneTaskReport {
   std::string repository;
   bool dry_run = false;
   unsigned safety_forgotten = 0;  // with dry_run: would be; `prune` counts their data as needed
@@ -18,7 +18,7 @@ struct PruneReport {
 };
 // Holds an exclusive lock, even for a dry run, so that its counts match what a prune would do. Sets
 // options.lock.
-Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
+Result<PruneTaskReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
                              repository::PruneOptions options);
 
 }  // namespace holdfast::jobs

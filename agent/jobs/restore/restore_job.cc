@@ -72,9 +72,9 @@ class Restore {
     timer_.End();
     report_.seconds = timer_.seconds();
     if (outcome) {
-      if (!report_.error) report_.state = TaskState::kDone;
+      if (!report_.error) report_.state = TaskOutcome::kDone;
     } else {
-      report_.state = StateOfError(outcome.error());
+      report_.state = OutcomeOfError(outcome.error());
       report_.error = std::move(outcome).error();
     }
     return std::move(report_);
@@ -456,7 +456,7 @@ class Restore {
     report_.plan_count = report_.plan.size();
     report_.resumed = done.resumed;
     for (std::string& warning : done.warnings) report_.warnings.push_back(std::move(warning));
-    if (done.partly) report_.state = TaskState::kPartlyDone;
+    if (done.partly) report_.state = TaskOutcome::kPartlyDone;
     report_.error = std::move(done.partly);
     return {};
   }

@@ -18,7 +18,7 @@ inline constexpr std::size_t kPlanMax = 10'000;
 // JSON: docs/json.md#restore.
 struct RestoreReport {
   std::string run;
-  TaskState state = TaskState::kFailed;
+  TaskOutcome state = TaskOutcome::kFailed;
   std::optional<Error> error;
   bool began = false;  // something was written
   std::string repository;

@@ -5,7 +5,7 @@
 
 namespace holdfast::jobs {
 
-Bandwidth::Bandwidth(const Settings& settings, const Clock& clock) {
+Bandwidth::Bandwidth(const AgentSettings& settings, const Clock& clock) {
   const auto limit = [&](std::uint64_t mib_s) {
     return mib_s == 0 ? nullptr : std::make_unique<RateLimit>(mib_s << 20, clock);
   };

@@ -18,7 +18,7 @@ class Bandwidth {
   // No limits.
   Bandwidth() = default;
   // `clock` must outlive the object.
-  Bandwidth(const Settings& settings, const Clock& clock);
+  Bandwidth(const AgentSettings& settings, const Clock& clock);
 
   // For reading content to back up; `source` is "kind/name".
   RateLimits OfSource(const std::string& source) const;

@@ -72,33 +72,33 @@ void PhaseTimer::End() {
   phase_.clear();
 }
 
-std::string_view TaskStateName(TaskState state) {
-  switch (state) {
-    case TaskState::kDone:
+std::string_view TaskOutcomeName(TaskOutcome outcome) {
+  switch (outcome) {
+    case TaskOutcome::kDone:
       return "done";
-    case TaskState::kPartlyDone:
+    case TaskOutcome::kPartlyDone:
       return "partly done";
-    case TaskState::kInvalid:
+    case TaskOutcome::kInvalid:
       return "invalid";
-    case TaskState::kFailed:
+    case TaskOutcome::kFailed:
       return "failed";
-    case TaskState::kRefused:
+    case TaskOutcome::kRefused:
       return "refused";
-    case TaskState::kCancelled:
+    case TaskOutcome::kCancelled:
       return "cancelled";
   }
   return "failed";
 }
 
-TaskState StateOfError(const Error& error) {
+TaskOutcome OutcomeOfError(const Error& error) {
   switch (error.code()) {
     case ErrorCode::kCancelled:
-      return TaskState::kCancelled;
+      return TaskOutcome::kCancelled;
     case ErrorCode::kBusy:
     case ErrorCode::kDenied:
-      return TaskState::kRefused;
+      return TaskOutcome::kRefused;
     default:
-      return TaskState::kFailed;
+      return TaskOutcome::kFailed;
   }
 }
 

@@ -56,7 +56,8 @@ class JobObserver {
 
 // Everything referred to must outlive the job.
 struct JobContext {
-  const Settings* settings = nullptr;  // null: only a repository is known, not the configuration
+  const AgentSettings* settings =
+      nullptr;  // null: only a repository is known, not the configuration
   const std::vector<SourceKind>* kinds = nullptr;
   const Clock* clock = nullptr;
   Random* random = nullptr;
@@ -137,7 +138,7 @@ class PhaseTimer {
   PhaseSeconds seconds_;
 };
 
-enum class TaskState : std::uint8_t {
+enum class TaskOutcome : std::uint8_t {
   kDone,
   kPartlyDone,
   kInvalid,  // saved, but the service's own checker rejects the content
@@ -146,8 +147,8 @@ enum class TaskState : std::uint8_t {
   kCancelled,
 };
 // The name for reports, e.g. "partly done".
-std::string_view TaskStateName(TaskState state);
-// The state of a task that ended with this error.
-TaskState StateOfError(const Error& error);
+std::string_view TaskOutcomeName(TaskOutcome outcome);
+// The outcome of a task that ended with this error.
+TaskOutcome OutcomeOfError(const Error& error);
 
 }  // namespace holdfast::jobs

@@ -117,7 +117,7 @@ SourceContext MakeSourceContext(const JobContext& context, const SourceKind& kin
   return source;
 }
 
-std::string SnapshotHost(const Settings& settings, Topology topology) {
+std::string SnapshotHost(const AgentSettings& settings, Topology topology) {
   if (topology == Topology::kLocal || settings.cluster.empty()) return settings.node;
   return settings.cluster;
 }

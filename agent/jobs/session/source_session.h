@@ -64,6 +64,6 @@ SourceContext MakeSourceContext(const JobContext& context, const SourceKind& kin
 
 // The host of the source's snapshots: the node for local sources, the cluster's name for others, so
 // that the previous snapshot is found whichever member wrote it.
-std::string SnapshotHost(const Settings& settings, Topology topology);
+std::string SnapshotHost(const AgentSettings& settings, Topology topology);
 
 }  // namespace holdfast::jobs

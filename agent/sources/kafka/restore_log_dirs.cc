@@ -37,7 +37,7 @@ constexpr std::array<std::string_view, 5> kOfRecords = {".log", ".index", ".time
 constexpr const char* kEpochs = "leader-epoch-checkpoint";
 constexpr const char* kStartOffsets = "log-start-offset-checkpoint";
 
-struct PartitionDirectory {
+struct TargetDirectory {
   const StoredTopic* topic = nullptr;
   std::int32_t partition = 0;
   std::string log_dir;
@@ -183,9 +183,9 @@ class LogDirsRestore {
     for (const StoredTopic& topic : stored_) {
       for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
         const std::string name = fmt::format("{}-{}", topic.target, id);
-        std::optional<PartitionDirectory> found;
+        std::optional<TargetDirectory> found;
         for (const std::string& log_dir : request_.log_dirs) {
-          PartitionDirectory one = {
+          TargetDirectory one = {
               .topic = &topic, .partition = id, .log_dir = log_dir, .path = log_dir + "/" + name};
           if (::lstat(one.path.c_str(), &one.status) != 0) {
             if (errno == ENOENT) continue;
@@ -222,7 +222,7 @@ class LogDirsRestore {
   }
 
   // Without it, a broker treats the directory as that of a deleted topic.
-  static Result<void> CheckMetadata(const PartitionDirectory& directory) {
+  static Result<void> CheckMetadata(const TargetDirectory& directory) {
     const std::string path = directory.path + "/partition.metadata";
     if (::access(path.c_str(), F_OK) == 0) return {};
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(path))
@@ -265,7 +265,7 @@ class LogDirsRestore {
     return files;
   }
 
-  Result<PartitionDocument> DocumentOf(const PartitionDirectory& directory) {
+  Result<PartitionDocument> DocumentOf(const TargetDirectory& directory) {
     HF_ASSIGN(auto document,
               ReadStoredPartition(*spec_.snapshot, directory.topic->name(), directory.partition));
     HF_CHECK(document.has_value());
@@ -276,7 +276,7 @@ class LogDirsRestore {
   // from an unfinished restore.
   Result<void> CheckFreshness() {
     std::vector<std::string> full;
-    for (PartitionDirectory& directory : directories_) {
+    for (TargetDirectory& directory : directories_) {
       HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
       const auto ours = FilesOf(document);
       HF_ASSIGN(const auto names, NamesIn(directory.path));
@@ -304,7 +304,7 @@ class LogDirsRestore {
       std::uint64_t needed = 0;
     };
     std::map<dev_t, FileSystem> file_systems;
-    for (const PartitionDirectory& directory : directories_) {
+    for (const TargetDirectory& directory : directories_) {
       FileSystem& one = file_systems[directory.status.st_dev];
       one.log_dir = directory.log_dir;
       const auto id = static_cast<std::size_t>(directory.partition);
@@ -326,7 +326,7 @@ class LogDirsRestore {
   }
 
   void Plan() {
-    for (const PartitionDirectory& directory : directories_) {
+    for (const TargetDirectory& directory : directories_) {
       const StoredPartition& stored =
           directory.topic->partitions[static_cast<std::size_t>(directory.partition)];
       progress_.items += stored.records;
@@ -345,10 +345,10 @@ class LogDirsRestore {
   }
 
   Result<void> Stage() {
-    for (const PartitionDirectory& directory : directories_)
+    for (const TargetDirectory& directory : directories_)
       state_.things[directory.path].stage = RestoreState::Stage::kOurs;
     HF_TRY(file_->Save(state_));
-    for (const PartitionDirectory& directory : directories_) {
+    for (const TargetDirectory& directory : directories_) {
       HF_TRY(RemoveStagedIn(directory));
       HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
       for (const SegmentFacts& file : document.files) HF_TRY(StageFile(directory, file));
@@ -358,7 +358,7 @@ class LogDirsRestore {
     return {};
   }
 
-  Result<void> StageFile(const PartitionDirectory& directory, const SegmentFacts& facts) {
+  Result<void> StageFile(const TargetDirectory& directory, const SegmentFacts& facts) {
     const std::string name = SegmentName(facts.run.first_offset);
     const std::string path = StagedPath(directory, name);
     const std::string stored =
@@ -386,20 +386,20 @@ class LogDirsRestore {
     return {};
   }
 
-  static Result<void> StageEnd(const PartitionDirectory& directory, const EndFile& end) {
+  static Result<void> StageEnd(const TargetDirectory& directory, const EndFile& end) {
     const std::string path = StagedPath(directory, end.name);
     HF_ASSIGN(const Fd fd, OpenStaged(path));
     HF_TRY(WriteAll(fd.get(), end.content, path));
     return CloseStaged(directory, fd.get(), path);
   }
 
-  static std::string StagedPath(const PartitionDirectory& directory, const std::string& name) {
+  static std::string StagedPath(const TargetDirectory& directory, const std::string& name) {
     return fmt::format("{}/{}{}", directory.path, name, kStaged);
   }
   static Result<Fd> OpenStaged(const std::string& path) {
     return OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   }
-  static Result<void> CloseStaged(const PartitionDirectory& directory, int fd,
+  static Result<void> CloseStaged(const TargetDirectory& directory, int fd,
                                   const std::string& path) {
     HF_TRY(GiveTo(fd, directory.status, path));
     if (::fchmod(fd, directory.status.st_mode & 0666) != 0)
@@ -407,7 +407,7 @@ class LogDirsRestore {
     return SyncFile(fd, path);
   }
 
-  static Result<void> RemoveStagedIn(const PartitionDirectory& directory) {
+  static Result<void> RemoveStagedIn(const TargetDirectory& directory) {
     HF_ASSIGN(const auto names, NamesIn(directory.path));
     for (const std::string& name : names)
       if (name.ends_with(kStaged)) HF_TRY(RemoveFile(directory.path + "/" + name));
@@ -416,13 +416,13 @@ class LogDirsRestore {
 
   // Best effort: brokers ignore what is left.
   void RemoveStaged() {
-    for (const PartitionDirectory& directory : directories_) (void)RemoveStagedIn(directory);
+    for (const TargetDirectory& directory : directories_) (void)RemoveStagedIn(directory);
     if (!file_->found()) (void)file_->Remove();
   }
 
   Result<void> SwapAll() {
     CrashPoint("kafka.log_dirs.swap");
-    for (const PartitionDirectory& directory : directories_) {
+    for (const TargetDirectory& directory : directories_) {
       // The old log start offset does not apply to the new records.
       if (directory.has_records) HF_TRY(ForgetStartOffset(directory));
       HF_TRY(Swap(directory));
@@ -430,7 +430,7 @@ class LogDirsRestore {
     return {};
   }
 
-  static Result<void> Swap(const PartitionDirectory& directory) {
+  static Result<void> Swap(const TargetDirectory& directory) {
     HF_ASSIGN(const auto names, NamesIn(directory.path));
     for (const std::string& name : names) {
       // A leader's checkpoint has the start of its epoch, even without records. With the old
@@ -456,7 +456,7 @@ class LogDirsRestore {
   }
 
   // Removes this partition's line from a file "version\ncount\ntopic partition offset\n...".
-  static Result<void> ForgetStartOffset(const PartitionDirectory& directory) {
+  static Result<void> ForgetStartOffset(const TargetDirectory& directory) {
     const std::string path = directory.log_dir + "/" + kStartOffsets;
     auto content = ReadWholeFile(path);
     if (!content && content.error().code() == ErrorCode::kNotFound) return {};
@@ -514,7 +514,7 @@ class LogDirsRestore {
   std::vector<Fd> locks_;
   std::optional<RestoreStateFile> file_;
   RestoreState state_;
-  std::vector<PartitionDirectory> directories_;
+  std::vector<TargetDirectory> directories_;
   std::vector<std::string> elsewhere_;
   std::vector<std::string> holes_;  // of directories_
   std::uint64_t files_ = 0;

@@ -54,12 +54,12 @@ std::vector<AclEntry> DecodeAcl(const Bytes& bytes) {
   return acl;
 }
 
-Result<Connection> OpenScratch(const std::string& directory) {
+Result<Database> OpenScratch(const std::string& directory) {
   HF_ASSIGN(const TempDir place, TempDir::Create(".holdfast-znodes", directory));
   DatabaseOptions options;
   options.path = place.path() + "/nodes";
   options.what = "temporary file for nodes";
-  HF_ASSIGN(Connection nodes, Connection::Open(std::move(options), DatabaseMode::kScratch));
+  HF_ASSIGN(Database nodes, Database::Open(std::move(options), DatabaseMode::kScratch));
   HF_TRY(nodes.Execute(kTables));
   return nodes;
 }
@@ -198,7 +198,7 @@ class SubtreeReader {
   const std::int64_t until_;
   const std::stop_token& stop_;
   SavedTree& tree_;
-  Connection& nodes_;
+  Database& nodes_;
 };
 
 NodeKind KindOf(std::int64_t owner) {
@@ -215,7 +215,7 @@ std::int64_t TtlOf(std::int64_t owner) {
 Result<SavedTree> SavedTree::Read(const TreeFiles& files, const std::string& path,
                                   std::int64_t until, const std::string& directory,
                                   const std::stop_token& stop) {
-  HF_ASSIGN(Connection nodes, OpenScratch(directory));
+  HF_ASSIGN(Database nodes, OpenScratch(directory));
   SavedTree tree(std::move(nodes));
   HF_TRY(SubtreeReader(files, path, until, stop, tree).Read());
   return tree;

@@ -55,8 +55,8 @@ class SavedTree {
 
  private:
   friend class SubtreeReader;
-  explicit SavedTree(Connection nodes) : nodes_(std::move(nodes)) {}
-  Connection nodes_;
+  explicit SavedTree(Database nodes) : nodes_(std::move(nodes)) {}
+  Database nodes_;
   std::map<std::string, SavedNode> above_;
   std::uint64_t size_ = 0;
   std::int64_t zxid_ = 0;

@@ -51,7 +51,7 @@ struct FileRestorer::LargeFile {
   std::vector<std::uint64_t> offsets;
   Fd old;
   std::vector<bool> is_in_old;
-  std::unique_ptr<filetree::NewFile> made;
+  std::unique_ptr<filetree::PendingFile> made;
   std::uint64_t bytes_to_write = 0;
   std::atomic<std::size_t> parts_left = 0;
   std::mutex mutex;
@@ -270,7 +270,7 @@ Result<bool> FileRestorer::KeepIfLike(Worker& worker, const FileToRestore& file,
 
 Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle& bundle) {
   const FileToRestore& file = *small.file;
-  HF_ASSIGN(const std::unique_ptr<filetree::NewFile> made, worker.writer.Begin(file.target));
+  HF_ASSIGN(const std::unique_ptr<filetree::PendingFile> made, worker.writer.Begin(file.target));
   std::uint64_t size = 0;
   for (std::size_t i = 0; i < file.content.size(); ++i) {
     Bytes bytes = std::move(small.there[i]);

@@ -66,7 +66,7 @@ struct Place {
   Bytes root;
   bus::JoinToken token;
   bus::JoinAnswer answer;
-  Settings settings;
+  AgentSettings settings;
   std::unique_ptr<bus::JoinServer> server;
 };
 

@@ -59,7 +59,7 @@ TEST_CASE("restore progress: the agent reads what the helper has written") {
 
 TEST_CASE("restore launcher: progress is passed on while the helper works") {
   const TempDir directory = Unwrap(TempDir::Create("launcher"));
-  Settings settings;
+  AgentSettings settings;
   settings.state_dir = directory.path() + "/agent";
   settings.file = directory.path() + "/agent.yaml";
   const testing::ManualClock clock;

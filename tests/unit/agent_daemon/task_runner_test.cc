@@ -104,7 +104,7 @@ class Node {
   }
 
   std::vector<SourceKind> kinds_;
-  Settings settings_;
+  AgentSettings settings_;
   Policy policy_;
   SystemClock clock_;
   testing::SeededRandom random_;

@@ -25,8 +25,8 @@ DatabaseOptions Options(const TempDir& directory) {
           .busy_timeout = std::chrono::milliseconds(0)};
 }
 
-Connection Writer(const TempDir& directory) {
-  Connection writer = Unwrap(Connection::Open(Options(directory), DatabaseMode::kCreate));
+Database Writer(const TempDir& directory) {
+  Database writer = Unwrap(Database::Open(Options(directory), DatabaseMode::kCreate));
   REQUIRE_OK(
       writer.Execute("PRAGMA application_id = 0x48460001;"
                      "CREATE TABLE IF NOT EXISTS item(id INTEGER PRIMARY KEY, name TEXT NOT NULL "
@@ -34,13 +34,13 @@ Connection Writer(const TempDir& directory) {
   return writer;
 }
 
-std::int64_t Count(Connection& connection) {
+std::int64_t Count(Database& connection) {
   return Unwrap(connection.Value<std::int64_t>("SELECT count(*) FROM item"));
 }
 
 TEST_CASE("connection: values are read back unchanged") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   std::string name("a\0b", 3);
   REQUIRE_OK(writer.Run("INSERT INTO item VALUES (?, ?, ?, ?)",
                         std::numeric_limits<std::int64_t>::max(), name, Bytes{0, 1, 255}, 1.5));
@@ -63,7 +63,7 @@ TEST_CASE("connection: values are read back unchanged") {
 
 TEST_CASE("connection: a value out of range or of another type is refused, written or read") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", ~std::uint64_t{0}, "x"),
                 ErrorCode::kInvalidArgument, "value 1");
   REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", -1, "x"));
@@ -83,7 +83,7 @@ TEST_CASE("connection: a value out of range or of another type is refused, writt
 
 TEST_CASE("connection: a statement is reused, and two with the same text are independent") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   for (int i = 0; i < 3; ++i) {
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", i, std::to_string(i)));
   }
@@ -100,7 +100,7 @@ TEST_CASE("connection: a statement is reused, and two with the same text are ind
 
 TEST_CASE("connection: a duplicate key is distinguished from a bug") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
 
   REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (1, 'y')"), ErrorCode::kAlreadyExists,
@@ -113,7 +113,7 @@ TEST_CASE("connection: a duplicate key is distinguished from a bug") {
 
 TEST_CASE("transaction: uncommitted changes are discarded") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   {
     Transaction transaction = Unwrap(Transaction::Begin(writer));
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
@@ -130,8 +130,8 @@ TEST_CASE("transaction: uncommitted changes are discarded") {
 
 TEST_CASE("transaction: a reader sees one snapshot until it ends") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database writer = Writer(directory);
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
   {
     Transaction moment = Unwrap(Transaction::Begin(reader));
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
@@ -142,8 +142,8 @@ TEST_CASE("transaction: a reader sees one snapshot until it ends") {
 
 TEST_CASE("connection: a reader cannot write") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database writer = Writer(directory);
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
 
   REQUIRE(reader.is_read_only());
   REQUIRE_FAILS(reader.Run("INSERT INTO item(id, name) VALUES (1, 'x')"), ErrorCode::kDenied,
@@ -155,16 +155,16 @@ TEST_CASE("connection: a reader cannot write") {
 TEST_CASE("connection: there is one writer, and a second one learns who it is") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
-    Connection writer = Writer(directory);
-    REQUIRE_FAILS(Connection::Open(Options(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
+    Database writer = Writer(directory);
+    REQUIRE_FAILS(Database::Open(Options(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
                   "held by the test (process " + std::to_string(::getpid()) + ")");
   }
-  REQUIRE_OK(Connection::Open(Options(directory), DatabaseMode::kWrite));
+  REQUIRE_OK(Database::Open(Options(directory), DatabaseMode::kWrite));
 }
 
 TEST_CASE("connection: durability settings are enabled") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   for (auto [pragma, value] : {std::pair("synchronous", 2), std::pair("foreign_keys", 1),
                                std::pair("trusted_schema", 0), std::pair("cell_size_check", 1)}) {
     INFO(pragma);
@@ -179,7 +179,7 @@ TEST_CASE("connection: durability settings are enabled") {
 
 TEST_CASE("connection: the files are accessible only to their owner") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Writer(directory);
+  Database writer = Writer(directory);
   for (const char* suffix : {"", "-wal", "-shm"}) {
     struct stat status {};
     REQUIRE(::stat((Options(directory).path + suffix).c_str(), &status) == 0);
@@ -190,21 +190,21 @@ TEST_CASE("connection: the files are accessible only to their owner") {
 TEST_CASE("connection: a writer leaves one file when it closes") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
-    Connection writer = Writer(directory);
+    Database writer = Writer(directory);
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
     REQUIRE_OK(writer.Checkpoint());
   }
   struct stat status {};
   REQUIRE(::stat((Options(directory).path + "-wal").c_str(), &status) != 0);
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
   REQUIRE(Count(reader) == 1);
 }
 
 TEST_CASE("connection: a scratch database works without its file, and leaves nothing") {
   std::optional<TempDir> directory = Unwrap(TempDir::Create("database"));
   const std::string path = directory->path();
-  Connection scratch = Unwrap(Connection::Open(Options(*directory), DatabaseMode::kScratch));
-  REQUIRE_FAILS(Connection::Open(Options(*directory), DatabaseMode::kScratch),
+  Database scratch = Unwrap(Database::Open(Options(*directory), DatabaseMode::kScratch));
+  REQUIRE_FAILS(Database::Open(Options(*directory), DatabaseMode::kScratch),
                 ErrorCode::kAlreadyExists, "ledger");
   directory.reset();
   REQUIRE(::access(path.c_str(), F_OK) != 0);

@@ -44,13 +44,13 @@ DatabaseOptions Options(const std::string& directory) {
           .busy_timeout = std::chrono::milliseconds(0)};
 }
 
-Result<Connection> Create(const std::string& directory) {
-  HF_ASSIGN(Connection writer, Connection::Open(Options(directory), DatabaseMode::kCreate));
+Result<Database> Create(const std::string& directory) {
+  HF_ASSIGN(Database writer, Database::Open(Options(directory), DatabaseMode::kCreate));
   HF_TRY(Migrate(writer, kSchema));
   return writer;
 }
 
-Result<void> Add(Connection& writer, int first, int count) {
+Result<void> Add(Database& writer, int first, int count) {
   HF_ASSIGN(Transaction transaction, Transaction::Begin(writer));
   for (int i = 0; i < count; ++i) {
     HF_TRY(writer.Run("INSERT INTO item VALUES (?, ?)", first + i, Bytes(1000, 7)));
@@ -59,14 +59,14 @@ Result<void> Add(Connection& writer, int first, int count) {
 }
 
 int CountOf(const std::string& directory) {
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
   REQUIRE(Unwrap(FindDamage(reader, CheckDepth::kFull)).empty());
   return Unwrap(reader.Value<int>("SELECT count(*) FROM item"));
 }
 
 // Adds rows until it fails, and checks that exactly the committed rows are stored.
 std::string FillUp(const std::string& directory) {
-  Result<Connection> writer = Create(directory);
+  Result<Database> writer = Create(directory);
   if (!writer) return writer.error().Text();
   int committed = 0;
   for (;; committed += 10) {
@@ -112,7 +112,7 @@ TEST_CASE("database: a file at its size limit is named, and committed rows stay"
 
 TEST_CASE("database: another writing program is waited for and named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Unwrap(Create(directory.path()));
+  Database writer = Unwrap(Create(directory.path()));
   sqlite3* other = nullptr;
   REQUIRE(sqlite3_open(Options(directory.path()).path.c_str(), &other) == SQLITE_OK);
   REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
@@ -129,7 +129,7 @@ TEST_CASE("database: a damaged page is found and named, and never repaired silen
   TempDir directory = Unwrap(TempDir::Create("database"));
   std::string path = Options(directory.path()).path;
   {
-    Connection writer = Unwrap(Create(directory.path()));
+    Database writer = Unwrap(Create(directory.path()));
     REQUIRE_OK(Add(writer, 1, 100));
   }
   {
@@ -139,7 +139,7 @@ TEST_CASE("database: a damaged page is found and named, and never repaired silen
       REQUIRE(::pwrite(file.get(), noise.data(), noise.size(), page * 4096) == 4096);
     }
   }
-  Connection writer = Unwrap(Connection::Open(Options(directory.path()), DatabaseMode::kWrite));
+  Database writer = Unwrap(Database::Open(Options(directory.path()), DatabaseMode::kWrite));
 
   REQUIRE_FAILS(writer.Value<int>("SELECT sum(length(body)) FROM item"), ErrorCode::kCorrupt,
                 "is damaged: database disk image is malformed (hint: run the doctor)");
@@ -153,7 +153,7 @@ TEST_CASE("database: after a kill in a transaction it is as before") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   { REQUIRE_OK(Create(directory.path())); }
   ChildOutcome outcome = RunInChild([&]() -> std::string {
-    Result<Connection> writer = Create(directory.path());
+    Result<Database> writer = Create(directory.path());
     if (!writer || !Add(*writer, 1, 10)) return "failed";
     Result<Transaction> transaction = Transaction::Begin(*writer);
     // More than fits into the cache, so that some of it has reached the file.
@@ -165,14 +165,14 @@ TEST_CASE("database: after a kill in a transaction it is as before") {
   });
   REQUIRE(outcome.was_killed());
 
-  Connection writer = Unwrap(Create(directory.path()));
+  Database writer = Unwrap(Create(directory.path()));
   REQUIRE(Unwrap(writer.Value<int>("SELECT count(*) FROM item")) == 10);
   REQUIRE(Unwrap(FindDamage(writer, CheckDepth::kFull)).empty());
 }
 
 #ifdef HOLDFAST_CRASH_POINTS
 TEST_CASE("database child: commits a row", "[.]") {
-  Connection writer = Unwrap(Connection::Open(Options(ChildDirectory()), DatabaseMode::kWrite));
+  Database writer = Unwrap(Database::Open(Options(ChildDirectory()), DatabaseMode::kWrite));
   REQUIRE_OK(Add(writer, 1, 2));
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("database: after a kill at a commit the promised rows are stored, and 
     TempDir directory = Unwrap(TempDir::Create("database"));
     { REQUIRE_OK(Create(directory.path())); }
     REQUIRE(RunCrashChild("database child: commits a row", point, directory.path()) == kKilled);
-    Connection writer = Unwrap(Create(directory.path()));
+    Database writer = Unwrap(Create(directory.path()));
     CHECK(Unwrap(FindDamage(writer, CheckDepth::kFull)).empty());
     return Unwrap(writer.Value<int>("SELECT count(*) FROM item"));
   };
@@ -199,7 +199,7 @@ TEST_CASE("database: a read-only file is named") {
   REQUIRE(::chmod(directory.path().c_str(), 0777) == 0);
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";
-    Result<Connection> writer = Connection::Open(Options(directory.path()), DatabaseMode::kWrite);
+    Result<Database> writer = Database::Open(Options(directory.path()), DatabaseMode::kWrite);
     if (writer) return "opened";
     return std::string(ErrorCodeName(writer.error().code())) + ": " + writer.error().Text();
   });
@@ -214,7 +214,7 @@ TEST_CASE("database: a read-only directory is named") {
   REQUIRE(::chmod(directory.path().c_str(), 0555) == 0);
   ChildOutcome outcome = RunInChild([&]() -> std::string {
     if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";
-    Result<Connection> writer = Connection::Open(Options(directory.path()), DatabaseMode::kWrite);
+    Result<Database> writer = Database::Open(Options(directory.path()), DatabaseMode::kWrite);
     if (writer) return "opened";
     return std::string(ErrorCodeName(writer.error().code())) + ": " + writer.error().Text();
   });
@@ -226,25 +226,25 @@ TEST_CASE("database: a read-only directory is named") {
 TEST_CASE("database: a foreign file or database is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   DatabaseOptions options = Options(directory.path());
-  REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kWrite), ErrorCode::kNotFound,
+  REQUIRE_FAILS(Database::Open(options, DatabaseMode::kWrite), ErrorCode::kNotFound,
                 "open ledger \"" + options.path + "\"");
-  REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kRead), ErrorCode::kNotFound, "some.db");
+  REQUIRE_FAILS(Database::Open(options, DatabaseMode::kRead), ErrorCode::kNotFound, "some.db");
 
   REQUIRE_OK(WriteFileAtomic(options.path, Bytes(5000, 'x'), 0600));
   for (DatabaseMode mode : {DatabaseMode::kRead, DatabaseMode::kWrite, DatabaseMode::kCreate}) {
-    REQUIRE_FAILS(Connection::Open(options, mode), ErrorCode::kCorrupt,
+    REQUIRE_FAILS(Database::Open(options, mode), ErrorCode::kCorrupt,
                   "is not a database (hint: run the doctor)");
   }
   REQUIRE_OK(WriteFileAtomic(options.path, Bytes(), 0600));
-  REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kWrite), ErrorCode::kCorrupt, "is empty");
+  REQUIRE_FAILS(Database::Open(options, DatabaseMode::kWrite), ErrorCode::kCorrupt, "is empty");
 
   { REQUIRE_OK(Create(directory.path())); }
   options.application_id = 0x48460002;
   for (DatabaseMode mode : {DatabaseMode::kRead, DatabaseMode::kWrite, DatabaseMode::kCreate}) {
-    REQUIRE_FAILS(Connection::Open(options, mode), ErrorCode::kInvalidArgument, "but not a ledger");
+    REQUIRE_FAILS(Database::Open(options, mode), ErrorCode::kInvalidArgument, "but not a ledger");
   }
   options.path = directory.path();
-  REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kCreate), ErrorCode::kInvalidArgument,
+  REQUIRE_FAILS(Database::Open(options, DatabaseMode::kCreate), ErrorCode::kInvalidArgument,
                 "is not a regular file");
 }
 
@@ -349,7 +349,7 @@ class FaultyFiles {
 TEST_CASE("database: every commit is synced before it returns") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   FaultyFiles files;
-  Connection writer = Unwrap(Create(directory.path()));
+  Database writer = Unwrap(Create(directory.path()));
   for (int i = 0; i < 3; ++i) {
     int before = faults.syncs;
     REQUIRE_OK(Add(writer, 10 * i, 1));
@@ -361,7 +361,7 @@ TEST_CASE("database: after a failed sync nothing more is written") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   FaultyFiles files;
   {
-    Connection writer = Unwrap(Create(directory.path()));
+    Database writer = Unwrap(Create(directory.path()));
     REQUIRE_OK(Add(writer, 0, 10));
     faults.only_syncs = true;
     faults.calls_left = 0;
@@ -388,7 +388,7 @@ TEST_CASE("database: whichever write fails, a transaction is stored completely o
       FaultyFiles files;
       bool is_done = false;
       {
-        Connection writer = Unwrap(Create(directory.path()));
+        Database writer = Unwrap(Create(directory.path()));
         REQUIRE_OK(Add(writer, 0, 10));
         faults.code = code;
         faults.calls_left = call;

@@ -36,13 +36,13 @@ DatabaseOptions Options(const TempDir& directory) {
           .busy_timeout = std::chrono::milliseconds(0)};
 }
 
-Connection Open(const TempDir& directory) {
-  return Unwrap(Connection::Open(Options(directory), DatabaseMode::kCreate));
+Database Open(const TempDir& directory) {
+  return Unwrap(Database::Open(Options(directory), DatabaseMode::kCreate));
 }
 
 TEST_CASE("schema: an empty file gets every migration and no copy") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   MigrationOutcome outcome = Unwrap(Migrate(writer, First(2)));
 
   REQUIRE((outcome.from == 0 && outcome.to == 2 && outcome.copy.empty()));
@@ -53,7 +53,7 @@ TEST_CASE("schema: an empty file gets every migration and no copy") {
 
 TEST_CASE("schema: an older file is migrated, and a copy is kept") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   REQUIRE_OK(
       writer.Execute("INSERT INTO person VALUES (1, 'anna'); INSERT INTO pet VALUES (7, 1)"));
@@ -66,14 +66,14 @@ TEST_CASE("schema: an older file is migrated, and a copy is kept") {
   DatabaseOptions copy = Options(directory);
   copy.path = outcome.copy;
   REQUIRE(copy.path == Options(directory).path + ".v2");
-  Connection before = Unwrap(Connection::Open(copy, DatabaseMode::kRead));
+  Database before = Unwrap(Database::Open(copy, DatabaseMode::kRead));
   REQUIRE_OK(CheckVersion(before, First(2)));
   REQUIRE(Unwrap(before.Value<std::string>("SELECT name FROM person")) == "anna");
 }
 
 TEST_CASE("schema: a failed migration leaves the file unchanged") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   std::vector<Migration> wrong = kThree;
   wrong[2].script = "DROP TABLE pet; CREATE TABLE nonsense(;";
@@ -88,7 +88,7 @@ TEST_CASE("schema: a failed migration leaves the file unchanged") {
 
 TEST_CASE("schema: a migration that breaks references is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   REQUIRE_OK(
       writer.Execute("INSERT INTO person VALUES (1, 'anna'); INSERT INTO pet VALUES (7, 1)"));
@@ -102,7 +102,7 @@ TEST_CASE("schema: a migration that breaks references is refused") {
 
 TEST_CASE("schema: a newer file is refused, with a hint") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(3)));
 
   REQUIRE_FAILS(Migrate(writer, First(2)), ErrorCode::kUnsupported,
@@ -113,9 +113,9 @@ TEST_CASE("schema: a newer file is refused, with a hint") {
 
 TEST_CASE("schema: a reader refuses an older file, with a hint") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(1)));
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
 
   REQUIRE_FAILS(CheckVersion(reader, First(2)), ErrorCode::kUnsupported,
                 "start this version of the test once");
@@ -123,10 +123,10 @@ TEST_CASE("schema: a reader refuses an older file, with a hint") {
 
 TEST_CASE("copy: it is a snapshot of its start, in one file") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   REQUIRE_OK(writer.Run("INSERT INTO person VALUES (1, 'anna')"));
-  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
   DatabaseOptions copy = Options(directory);
   copy.path = directory.path() + "/copy.db";
 
@@ -134,7 +134,7 @@ TEST_CASE("copy: it is a snapshot of its start, in one file") {
 
   REQUIRE_FALSE(reader.is_in_transaction());
   REQUIRE_OK(writer.Run("INSERT INTO person VALUES (2, 'bob')"));
-  Connection read = Unwrap(Connection::Open(copy, DatabaseMode::kRead));
+  Database read = Unwrap(Database::Open(copy, DatabaseMode::kRead));
   REQUIRE(Unwrap(read.Value<int>("SELECT count(*) FROM person")) == 1);
   REQUIRE(Unwrap(read.Value<std::string>("PRAGMA journal_mode")) == "delete");
   REQUIRE(Unwrap(FindDamage(read, CheckDepth::kFull)).empty());
@@ -142,7 +142,7 @@ TEST_CASE("copy: it is a snapshot of its start, in one file") {
 
 TEST_CASE("copy: it never replaces a file, and a stopped copy leaves nothing") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Connection writer = Open(directory);
+  Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   std::string to = directory.path() + "/copies/copy.db";
   REQUIRE_OK(MakeDirectories(directory.path() + "/copies"));

@@ -25,7 +25,7 @@ TEST_CASE("backup job: each source becomes one snapshot with its metadata") {
   REQUIRE(report.tasks.size() == 2);
   const BackupTaskReport& task = report.tasks[0];
   INFO((task.error ? task.error->Text() : ""));
-  REQUIRE(task.state == TaskState::kDone);
+  REQUIRE(task.state == TaskOutcome::kDone);
   REQUIRE(task.manifest.position.at("revision") == "7");
   REQUIRE(task.manifest.note == "before the upgrade");
   REQUIRE(task.manifest.run == context.run);
@@ -51,7 +51,7 @@ TEST_CASE("backup job: locks are released, in the repository and on the node") {
 
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
   REQUIRE(RunBackup(fixture.Context(), fixture.AllSources(), "").tasks[0].state ==
-          TaskState::kDone);
+          TaskOutcome::kDone);
 }
 
 TEST_CASE("backup job: a rival lock found by the second check stops the job before any write") {
@@ -97,10 +97,10 @@ TEST_CASE("backup job: a failed source does not affect the others") {
 
   BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
 
-  REQUIRE(report.tasks[0].state == TaskState::kFailed);
+  REQUIRE(report.tasks[0].state == TaskOutcome::kFailed);
   REQUIRE_FALSE(report.tasks[0].began);
   REQUIRE(report.tasks[0].snapshot.empty());
-  REQUIRE(report.tasks[1].state == TaskState::kDone);
+  REQUIRE(report.tasks[1].state == TaskOutcome::kDone);
 }
 
 TEST_CASE("backup job: a failure in any step leaves no snapshot and no lock") {
@@ -111,7 +111,7 @@ TEST_CASE("backup job: a failure in any step leaves no snapshot and no lock") {
     BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
 
     INFO(step);
-    REQUIRE(report.tasks[0].state == TaskState::kFailed);
+    REQUIRE(report.tasks[0].state == TaskOutcome::kFailed);
     REQUIRE(report.tasks[0].error->code() == ErrorCode::kUnavailable);
     REQUIRE(report.tasks[0].began ==
             (std::string(step) == "next" || std::string(step) == "finish"));
@@ -126,7 +126,7 @@ TEST_CASE("backup job: an unreadable item is left out and named, and the snapsho
 
   BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
 
-  REQUIRE(report.tasks[0].state == TaskState::kPartlyDone);
+  REQUIRE(report.tasks[0].state == TaskOutcome::kPartlyDone);
   REQUIRE(report.tasks[0].manifest.missing.at(0).what == "data/a");
   auto listing = ListRepositories(fixture.Context(), fixture.AllRepositories(), "");
   REQUIRE(listing.at(0).snapshots.at(0).is_partial);
@@ -141,8 +141,8 @@ TEST_CASE("backup job: a stop leaves nothing visible and starts nothing else") {
 
   BackupReport report = RunBackup(fixture.Context(stop.get_token()), fixture.AllSources(), "");
 
-  REQUIRE(report.tasks[0].state == TaskState::kCancelled);
-  REQUIRE(report.tasks[1].state == TaskState::kCancelled);
+  REQUIRE(report.tasks[0].state == TaskOutcome::kCancelled);
+  REQUIRE(report.tasks[1].state == TaskOutcome::kCancelled);
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
   REQUIRE(std::ranges::count(fixture.world.steps, "prepare") == 1);
 }
@@ -157,7 +157,7 @@ TEST_CASE("backup job: a stop ends the reading of a file of any size") {
 
   BackupReport report = RunBackup(fixture.Context(stop.get_token()), {fixture.AllSources()[0]}, "");
 
-  REQUIRE(report.tasks[0].state == TaskState::kCancelled);
+  REQUIRE(report.tasks[0].state == TaskOutcome::kCancelled);
   REQUIRE(report.tasks[0].error->message() == "stopped by request");
   REQUIRE(std::ranges::count(fixture.world.steps, "read") == 1);
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
@@ -170,7 +170,7 @@ TEST_CASE("backup job: a busy source is refused, and its holder named") {
 
   BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
 
-  REQUIRE(report.tasks[0].state == TaskState::kRefused);
+  REQUIRE(report.tasks[0].state == TaskOutcome::kRefused);
   REQUIRE(report.tasks[0].error->code() == ErrorCode::kBusy);
   REQUIRE_THAT(report.tasks[0].error->message(),
                Catch::Contains("lock source \"fake/one\": held by holdfast-agent restore, pid ") &&

@@ -193,7 +193,7 @@ TEST_CASE("backup task: waiting between the steps is not counted") {
   double total = 0;
   for (const auto& [phase, seconds] : report.seconds) total += seconds;
   REQUIRE(total < 50);
-  REQUIRE(report.state == TaskState::kDone);
+  REQUIRE(report.state == TaskOutcome::kDone);
   REQUIRE_FALSE(report.manifest.cut_barrier);
 }
 

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("bandwidth: a source's own limit and the global limit") {
   testing::ManualClock clock;
-  Settings settings;
+  AgentSettings settings;
   settings.limits = {.read_mib_s = 10, .write_mib_s = 20};
   settings.repositories.resize(2);
   settings.repositories[0].name = "main";

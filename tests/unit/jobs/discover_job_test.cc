@@ -10,14 +10,14 @@ namespace {
 using testing::FakeProcesses;
 using testing::Unwrap;
 
-DiscoveryReport Discover(const FakeProcesses& machine, const Settings* settings) {
+DiscoveryReport Discover(const FakeProcesses& machine, const AgentSettings* settings) {
   JobContext context;
   context.kinds = &AllSourceKinds();
   context.settings = settings;
   return Unwrap(RunDiscovery(context, machine.places()));
 }
 
-Settings Configured(const std::string& text) {
+AgentSettings Configured(const std::string& text) {
   return Unwrap(ParseSettings(text, "/etc/agent.yaml", {}, SchemasOf(AllSourceKinds())));
 }
 
@@ -49,7 +49,7 @@ TEST_CASE("discovery job: each service gets a unique name within its kind") {
 
 TEST_CASE("discovery job: configured services are recognized, and their names are taken") {
   const FakeProcesses machine = Machine();
-  const Settings settings =
+  const AgentSettings settings =
       Configured(std::string(kOneRepository) +
                  "sources:\n  - {kind: etcd, name: main, endpoints: [\"http://10.0.0.9:2\", "
                  "\"http://localhost:2\"]}\n");
@@ -64,7 +64,7 @@ TEST_CASE("discovery job: configured services are recognized, and their names ar
 
 TEST_CASE("discovery job: a line names a repository if there are several") {
   const FakeProcesses machine = Machine();
-  const Settings settings =
+  const AgentSettings settings =
       Configured(std::string(kOneRepository) + "  more: {url: \"file:/s\", password_file: /p}\n");
   const DiscoveryReport report = Discover(machine, &settings);
   REQUIRE_THAT(report.services.at(0).line, Catch::StartsWith("- {kind: etcd, name: main, "

@@ -111,7 +111,7 @@ struct JobsFixture {
   testing::SeededRandom random;
   testing::ManualClock clock;
   std::map<std::string, testing::MemoryStorage> storages;
-  Settings settings;
+  AgentSettings settings;
 };
 
 // All paths below `directory`, sorted; directories end in "/".
@@ -179,7 +179,7 @@ struct Cluster {
     return context;
   }
   const SourceSettings& Source(const std::string& node, const std::string& kind = "ring") {
-    const Settings& settings = nodes.at(node);
+    const AgentSettings& settings = nodes.at(node);
     return *settings.FindSource(kind, kind == "ring" ? "r" : "one");
   }
   RepositoryAddress Address() { return AddressOf(nodes.at("n1").repositories.at(0)); }
@@ -200,7 +200,7 @@ struct Cluster {
   }
 
   JobsFixture fixture;
-  std::map<std::string, Settings> nodes;
+  std::map<std::string, AgentSettings> nodes;
   std::string run = MakeUlid(fixture.clock, fixture.random);
   RepositoryPool pool;
 };

@@ -192,12 +192,12 @@ TEST_CASE("init and backup jobs: a repository on an unmounted file system is una
 TEST_CASE("backup job: an unmounted path is missing from the snapshot") {
   MountsFixture fixture;
   const BackupReport partial = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
-  REQUIRE(partial.tasks.at(0).state == TaskState::kPartlyDone);
+  REQUIRE(partial.tasks.at(0).state == TaskOutcome::kPartlyDone);
   REQUIRE(partial.tasks.at(0).manifest.missing.at(0).what == fixture.point);
 
   fixture.Mount(fixture.point);
   const BackupReport whole = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
-  REQUIRE(whole.tasks.at(0).state == TaskState::kDone);
+  REQUIRE(whole.tasks.at(0).state == TaskOutcome::kDone);
 }
 
 TEST_CASE("probe job: a source that does not answer has its own error") {
@@ -233,7 +233,7 @@ TEST_CASE("find: latest is looked up in the repository of the source") {
                       fmt::format("  - {{kind: fake, name: one, repository: {}}}\n", repository));
     fixture.clock.Advance(std::chrono::hours(1));
     const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
-    REQUIRE(report.tasks.at(0).state == TaskState::kDone);
+    REQUIRE(report.tasks.at(0).state == TaskOutcome::kDone);
   }
   fixture.Configure(head + "  - {kind: fake, name: one, repository: main}\n");
   const auto find = [&](const std::vector<RepositoryAddress>& repositories,

@@ -20,7 +20,7 @@ using testing::Unwrap;
 struct SavedFixture : JobsFixture {
   SavedFixture() {
     BackupReport report = RunBackup(Context(), {AllSources()[0]}, "");
-    REQUIRE(report.tasks[0].state == TaskState::kDone);
+    REQUIRE(report.tasks[0].state == TaskOutcome::kDone);
     snapshot = report.tasks[0].snapshot;
     clock.Advance(std::chrono::hours(1));
     world.live["data/a"] = "changed";
@@ -45,7 +45,7 @@ struct SavedFixture : JobsFixture {
 
 void RequireDone(const RestoreReport& report) {
   INFO((report.error ? report.error->Text() : ""));
-  REQUIRE(report.state == TaskState::kDone);
+  REQUIRE(report.state == TaskOutcome::kDone);
 }
 
 TEST_CASE("restore job: a staging root gets the snapshot in a new directory") {
@@ -83,7 +83,7 @@ TEST_CASE("restore job: no path leads out of a staging root") {
     RestoreReport report =
         fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = directory});
     INFO(directory);
-    REQUIRE(report.state != TaskState::kDone);
+    REQUIRE(report.state != TaskOutcome::kDone);
     REQUIRE_FALSE(report.began);
     REQUIRE(std::filesystem::is_empty(outside));
   }
@@ -98,7 +98,7 @@ TEST_CASE("restore job: a snapshot of another source than the plan's is refused"
   const std::string root = fixture.directory.path();
   RestoreReport report = fixture.Restore(
       {.mode = RestoreMode::kStaging, .source = "fake/two", .root = root, .directory = "x"});
-  REQUIRE(report.state == TaskState::kRefused);
+  REQUIRE(report.state == TaskOutcome::kRefused);
   REQUIRE_THAT(report.error->message(), Catch::Contains("is of \"fake/one\"; expected one of"));
   REQUIRE_FALSE(std::filesystem::exists(root + "/x"));
 }
@@ -120,7 +120,7 @@ TEST_CASE("restore job: every restore warns about items missing from the snapsho
   REQUIRE(fixture.Restore({.directory = fixture.directory.path() + "/whole"}).warnings.empty());
   fixture.world.missing = {{"data/c", "permission denied", "let the agent read it"}};
   REQUIRE(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].state ==
-          TaskState::kPartlyDone);
+          TaskOutcome::kPartlyDone);
   const std::string partial =
       RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].snapshot;
   for (const bool in_place : {false, true}) {
@@ -319,7 +319,7 @@ TEST_CASE("restore job: in place goes step by step, after a safety snapshot") {
   RequireDone(report);
   REQUIRE(fixture.world.live.at("data/a") == "alpha");
   REQUIRE(report.changes == std::vector<std::string>{"data replaced"});
-  REQUIRE(report.safety_snapshot->state == TaskState::kDone);
+  REQUIRE(report.safety_snapshot->state == TaskOutcome::kDone);
   REQUIRE(report.safety_snapshot->manifest.note ==
           "safety snapshot before restore of " + fixture.snapshot);
   std::vector<std::string> steps;
@@ -343,7 +343,7 @@ TEST_CASE("restore job: a failed safety snapshot stops the restore") {
 
   RestoreReport report = fixture.InPlace();
 
-  REQUIRE(report.state == TaskState::kRefused);
+  REQUIRE(report.state == TaskOutcome::kRefused);
   REQUIRE_THAT(report.error->message(), Catch::Contains("nothing was changed: not allowed"));
   REQUIRE_THAT(report.error->hint(), Catch::Contains("--no-safety-snapshot"));
   REQUIRE(fixture.world.live.at("data/a") == "changed");
@@ -384,7 +384,7 @@ TEST_CASE("restore job: a safety snapshot is not a backup, and can undo the rest
             .Restore({.selector = first.safety_snapshot->snapshot,
                       .mode = RestoreMode::kInPlace,
                       .source = "fake/two"})
-            .state == TaskState::kRefused);
+            .state == TaskOutcome::kRefused);
 }
 
 TEST_CASE(
@@ -444,7 +444,7 @@ TEST_CASE("restore job: a snapshot marked invalid needs --allow-invalid") {
   SavedFixture fixture;
   fixture.world.invalid = {"fake refuses data/a"};
   const BackupReport saved = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
-  REQUIRE(saved.tasks[0].state == TaskState::kInvalid);
+  REQUIRE(saved.tasks[0].state == TaskOutcome::kInvalid);
   CHECK_FALSE(saved.tasks[0].error);
   const RestoreReport latest = fixture.Restore({.directory = fixture.directory.path() + "/new"});
   CHECK(latest.snapshot == fixture.snapshot);
@@ -468,7 +468,7 @@ TEST_CASE("restore job: a failed step rolls back") {
     RestoreReport report = fixture.InPlace(false);
 
     INFO(step);
-    REQUIRE(report.state == TaskState::kFailed);
+    REQUIRE(report.state == TaskOutcome::kFailed);
     REQUIRE(report.rolled_back);
     REQUIRE_THAT(report.error->message(),
                  Catch::Contains(
@@ -520,7 +520,7 @@ TEST_CASE("restore job: a stop before the swap rolls back") {
   RestoreReport report =
       fixture.Restore({.mode = RestoreMode::kInPlace, .safety_snapshot = false}, stop.get_token());
 
-  REQUIRE(report.state == TaskState::kCancelled);
+  REQUIRE(report.state == TaskOutcome::kCancelled);
   REQUIRE(report.rolled_back);
   REQUIRE(fixture.world.live.at("data/a") == "changed");
 }
@@ -753,7 +753,7 @@ TEST_CASE("restore job: fixed options are combined with given ones") {
                                           .method = "stage-dir",
                                           .kind_options = {{"bump", {"3"}}},
                                           .fixed_options = fixed});
-  CHECK(report.state == TaskState::kPartlyDone);
+  CHECK(report.state == TaskOutcome::kPartlyDone);
   REQUIRE(report.lines == std::vector<std::string>{"staged in /srv/fixed"});
 
   report = fixture.Restore({.mode = RestoreMode::kMethod,
@@ -799,7 +799,7 @@ TEST_CASE("restore job: a method may be partly done") {
   const RestoreReport report = fixture.Restore(
       {.mode = RestoreMode::kMethod, .kind_options = {{"stage_dir", {"x"}}, {"bump", {"3"}}}});
 
-  CHECK(report.state == TaskState::kPartlyDone);
+  CHECK(report.state == TaskOutcome::kPartlyDone);
   REQUIRE(report.error);
   CHECK(report.error->code() == ErrorCode::kBusy);
   CHECK(report.lines.size() == 1);

@@ -95,7 +95,7 @@ struct Shop {
 
   testing::ShardedWorld world = testing::ShardedWorld::Small();
   JobsFixture fixture;
-  std::map<std::string, Settings> nodes;
+  std::map<std::string, AgentSettings> nodes;
   std::string run = MakeUlid(fixture.clock, fixture.random);
   RepositoryPool pool;
   std::vector<HeldPart> held;

@@ -58,7 +58,7 @@ TaskRecord SomeTask(std::uint8_t plan, std::uint32_t task) {
       .plan_id = Bytes(16, plan), .task = task, .state = TaskState::kSaved, .report_sequence = 3};
 }
 
-PartRecord SomePart(std::uint8_t plan, std::uint32_t task) {
+UncomposedPartRecord SomePart(std::uint8_t plan, std::uint32_t task) {
   return {.plan_id = Bytes(16, plan),
           .task = task,
           .run = "01J00000000000000000000000",

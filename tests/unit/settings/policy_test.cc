@@ -136,9 +136,9 @@ TEST_CASE("policy: mistakes in a target are refused with their location") {
 
 TEST_CASE("policy: an order may set only the permitted options of a target") {
   const ConfiguredPolicy policy(
-      Settings(), Unwrap(Parse("restore: in-place\n"
-                               "restore_targets:\n"
-                               "  dr: {kind: map, options: {to: x}, may_set: [only]}\n")));
+      AgentSettings(), Unwrap(Parse("restore: in-place\n"
+                                    "restore_targets:\n"
+                                    "  dr: {kind: map, options: {to: x}, may_set: [only]}\n")));
   REQUIRE_OK(policy.CheckRestoreTarget("dr", "map", {}));
   REQUIRE_OK(policy.CheckRestoreTarget("dr", "map", {"only"}));
   REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"only", "to"}), ErrorCode::kDenied,
@@ -183,13 +183,13 @@ TEST_CASE("policy: a file of another user is refused") {
 }
 
 TEST_CASE("policy: its default path is next to the configuration") {
-  Settings settings;
+  AgentSettings settings;
   settings.file = "/etc/holdfast/agent.yaml";
   REQUIRE(PolicyPath(settings) == "/etc/holdfast/policy.yaml");
 }
 
 TEST_CASE("policy: plan checks use configuration and policy") {
-  Settings settings =
+  AgentSettings settings =
       Unwrap(ParseSettings("repositories:\n"
                            "  m: {url: \"file:/m\", password_file: p}\n"
                            "  n: {url: \"file:/n\", password_file: p}\n"

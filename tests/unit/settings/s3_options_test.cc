@@ -12,8 +12,9 @@ using s3::CredentialKind;
 using testing::Unwrap;
 
 // A repository on S3 with these options, which start in line 5.
-Result<Settings> ParseS3(const std::string& options, const config::Environment& environment = {},
-                         const std::string& url = "s3:https://s3.example/bucket/prefix") {
+Result<AgentSettings> ParseS3(const std::string& options,
+                              const config::Environment& environment = {},
+                              const std::string& url = "s3:https://s3.example/bucket/prefix") {
   return ParseSettings(
       "repositories:\n  main:\n    url: \"" + url + "\"\n    password_file: p\n" + options,
       "/etc/holdfast/agent.yaml", environment, {});

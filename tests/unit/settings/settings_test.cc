@@ -30,12 +30,12 @@ sources:
   - {kind: etcd, name: main}
 )";
 
-Result<Settings> Parse(const std::string& text, const Environment& environment = {}) {
+Result<AgentSettings> Parse(const std::string& text, const Environment& environment = {}) {
   return ParseSettings(text, "/etc/holdfast/agent.yaml", environment, kKinds);
 }
 
 TEST_CASE("settings: a complete file is read, with paths relative to its directory") {
-  Settings settings = Unwrap(Parse(kGood));
+  AgentSettings settings = Unwrap(Parse(kGood));
 
   REQUIRE(settings.node == "db-1");
   REQUIRE(settings.cluster == "prod");
@@ -49,7 +49,7 @@ TEST_CASE("settings: a complete file is read, with paths relative to its directo
 }
 
 TEST_CASE("settings: omitted options have defaults") {
-  Settings settings = Unwrap(Parse(""));
+  AgentSettings settings = Unwrap(Parse(""));
 
   REQUIRE_FALSE(settings.node.empty());
   REQUIRE(settings.state_dir == "/var/lib/holdfast/agent");
@@ -57,7 +57,7 @@ TEST_CASE("settings: omitted options have defaults") {
 }
 
 TEST_CASE("settings: a source can override the compression of its repository") {
-  const Settings settings = Unwrap(
+  const AgentSettings settings = Unwrap(
       Parse("repositories: {main: {url: \"file:/r\", password_file: p, extra_verify: false}}\n"
             "sources:\n"
             "- {kind: files, name: a, paths: [/a], compression: max}\n"
@@ -72,7 +72,7 @@ TEST_CASE("settings: a source can override the compression of its repository") {
 }
 
 TEST_CASE("settings: limits of reading and writing") {
-  const Settings settings = Unwrap(Parse(
+  const AgentSettings settings = Unwrap(Parse(
       "limits: {read_mib_s: 5, write_mib_s: 6}\n"
       "repositories: {main: {url: \"file:/r\", password_file: p, read_mib_s: 1, write_mib_s: 2}}\n"
       "sources: [{kind: files, name: a, paths: [/a], read_mib_s: 3}]\n"));
@@ -86,7 +86,7 @@ TEST_CASE("settings: limits of reading and writing") {
 }
 
 TEST_CASE("settings: the number of snapshots to keep in a repository") {
-  const Settings settings =
+  const AgentSettings settings =
       Unwrap(Parse("repositories:\n"
                    "  main: {url: \"file:/r\", password_file: p, min_keep: 30}\n"
                    "  other: {url: \"file:/o\", password_file: p}\n"));
@@ -102,7 +102,7 @@ TEST_CASE("settings: the number of snapshots to keep in a repository") {
 }
 
 TEST_CASE("settings: a repository directory is relative to the file") {
-  Settings settings =
+  AgentSettings settings =
       Unwrap(Parse("repositories: {main: {url: \"file:../r\", password_file: p}}\n"));
 
   REQUIRE(settings.repositories.at(0).url == "file:/etc/r");
@@ -125,7 +125,8 @@ TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
 }
 
 TEST_CASE("settings: a controller needs both an endpoint and a key") {
-  Settings settings = Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"));
+  AgentSettings settings =
+      Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
   REQUIRE(settings.controller->key_file == "/etc/holdfast/c.pub");
@@ -162,7 +163,7 @@ TEST_CASE("settings: the number of readers has a default, bounds and an override
   REQUIRE(Unwrap(Parse("limits: {readers: 16}\n")).limits.readers == 16);
   REQUIRE_FAILS(Parse("limits: {readers: 0}\n"), ErrorCode::kInvalidArgument,
                 "agent.yaml:1:19: \"readers\" is 0");
-  const Settings settings =
+  const AgentSettings settings =
       Unwrap(Parse("repositories: {main: {url: \"file:/r\", password_file: p}}\n"
                    "sources:\n- {kind: files, name: a, paths: [/a], readers: 8}\n"
                    "- {kind: files, name: b, paths: [/b]}\n"));
@@ -171,9 +172,9 @@ TEST_CASE("settings: the number of readers has a default, bounds and an override
 }
 
 TEST_CASE("settings: the environment alone can configure the controller") {
-  Settings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
-                                        {"HOLDFAST_CONTROLLER_KEY_FILE", "/c.pub"},
-                                        {"HOLDFAST_LIMITS_TASKS", "8"}}));
+  AgentSettings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
+                                             {"HOLDFAST_CONTROLLER_KEY_FILE", "/c.pub"},
+                                             {"HOLDFAST_LIMITS_TASKS", "8"}}));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
   REQUIRE(settings.limits.tasks == 8);
@@ -236,7 +237,7 @@ TEST_CASE("settings: the environment overrides any setting") {
       {"OTHER", "passes"},
   };
 
-  Settings settings = Unwrap(Parse(kGood, environment));
+  AgentSettings settings = Unwrap(Parse(kGood, environment));
 
   REQUIRE(settings.node == "db-2");
   REQUIRE(settings.state_dir == "/tmp/state");
@@ -246,7 +247,7 @@ TEST_CASE("settings: the environment overrides any setting") {
 }
 
 TEST_CASE("settings: a variable that overrides nothing causes a warning") {
-  Settings settings = Unwrap(Parse(kGood, {{"HOLDFAST_STATEDIR", "/tmp"}}));
+  AgentSettings settings = Unwrap(Parse(kGood, {{"HOLDFAST_STATEDIR", "/tmp"}}));
 
   REQUIRE(settings.warnings.size() == 1);
   REQUIRE_THAT(settings.warnings[0], Catch::Contains("\"HOLDFAST_STATEDIR\" overrides no setting"));
@@ -262,7 +263,7 @@ TEST_CASE("settings: a missing file is a configuration error") {
 }
 
 TEST_CASE("settings: selectors choose sources in the file's order") {
-  Settings settings = Unwrap(Parse(kGood));
+  AgentSettings settings = Unwrap(Parse(kGood));
 
   REQUIRE(Unwrap(SelectSources(settings, {})).size() == 2);
   REQUIRE(Unwrap(SelectSources(settings, {"etcd/main", "files/*"})).at(0)->label() == "files/app");

@@ -30,7 +30,7 @@ std::string LineOf(std::string_view kind, const DiscoveredSource& found) {
   const std::string text =
       "repositories:\n  main: {url: \"file:/r\", password_file: /p}\nsources:\n  " + line + "\n";
   INFO(text);
-  const Settings settings = Unwrap(ParseSettings(text, "/agent.yaml", {}, schemas));
+  const AgentSettings settings = Unwrap(ParseSettings(text, "/agent.yaml", {}, schemas));
   const config::Values& values = settings.sources.at(0).values;
   const SourceKind& source = *FindSourceKind(kind);
   if (!values.Has("environment_file")) {
