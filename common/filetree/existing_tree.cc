@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include "common/base/format.h"
@@ -17,13 +16,6 @@
 #include "common/io/atomic_file.h"
 
 namespace holdfast::filetree {
-namespace {
-
-struct StreamCloser {
-  void operator()(DIR* stream) const { (void)closedir(stream); }
-};
-
-}  // namespace
 
 Result<std::optional<int>> ExistingTree::Directory(const std::string& path) {
   if (!has_top_) return std::nullopt;
@@ -101,7 +93,7 @@ Result<std::vector<std::string>> ExistingTree::Names(const std::string& path) {
   if (!directory) return names;
   Fd own(openat(*directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));  // has its own read position
   if (!own.is_open()) return Fail(ErrnoError(errno, "open directory " + Quote(Shown(path))));
-  const std::unique_ptr<DIR, StreamCloser> stream(fdopendir(own.get()));
+  const DirectoryStream stream(fdopendir(own.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(Shown(path))));
   (void)own.Release();  // the stream owns it now
   for (;;) {

@@ -6,9 +6,11 @@
 // pass paths, URLs and bytes.
 #pragma once
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -37,6 +39,11 @@ class Fd {
  private:
   int number_ = -1;
 };
+
+struct DirectoryCloser {
+  void operator()(DIR* stream) const { (void)closedir(stream); }
+};
+using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
 
 // open(2) with O_CLOEXEC; errors name the path.
 Result<Fd> OpenFile(const std::string& path, int flags, unsigned mode = 0);

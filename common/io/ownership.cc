@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -15,10 +14,6 @@
 
 namespace holdfast {
 namespace {
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
 
 Result<struct stat> StatusOf(int fd, const std::string& shown) {
   struct stat status {};
@@ -37,7 +32,7 @@ Result<void> Give(int fd, const FileOwner& owner, const std::string& shown) {
 
 Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
   HF_ASSIGN(Fd readable, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
-  const std::unique_ptr<DIR, CloseDirectory> stream(::fdopendir(readable.get()));
+  const DirectoryStream stream(::fdopendir(readable.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown)));
   (void)readable.Release();  // the stream owns it now
   std::vector<std::string> names;

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
@@ -24,10 +23,6 @@ namespace {
 constexpr std::size_t kPageBytes = 4096;
 // Smaller writes use the page cache: waiting for the disk would cost more.
 constexpr std::size_t kDirectBytesMin = 1U << 20;
-
-struct DirectoryCloser {
-  void operator()(DIR* directory) const { (void)closedir(directory); }
-};
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
@@ -132,7 +127,7 @@ bool IsTemporary(FileKind kind, std::string_view name) {
 Result<void> ForEachFile(
     const std::string& directory, const std::function<bool(std::string_view)>& is_wanted,
     const std::function<Result<void>(std::string_view, const struct stat&)>& visit) {
-  std::unique_ptr<DIR, DirectoryCloser> stream(opendir(directory.c_str()));
+  DirectoryStream stream(opendir(directory.c_str()));
   if (stream == nullptr) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return Fail(ErrnoError(errno, "open " + Quote(directory)));

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -25,15 +24,11 @@ constexpr const char* kHintForPeople =
     "restore to another directory, or merge with what exists: --overwrite if-changed";
 constexpr const char* kHintForPlans = "name another directory, or remove this one";
 
-struct StreamCloser {
-  void operator()(DIR* stream) const { (void)closedir(stream); }
-};
-
 // Whether the directory has no entry except the mark.
 Result<bool> IsEmpty(int directory, const std::string& shown) {
   Fd copy(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!copy.is_open()) return Fail(ErrnoError(errno, "look into " + Quote(shown)));
-  const std::unique_ptr<DIR, StreamCloser> stream(fdopendir(copy.get()));
+  const DirectoryStream stream(fdopendir(copy.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "look into " + Quote(shown)));
   (void)copy.Release();  // the stream owns it now
   for (;;) {
