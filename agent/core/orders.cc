@@ -60,7 +60,7 @@ CheckResult Orders::Check(const Bytes& envelope) const {
 }
 
 bool Orders::IsKnown(const CheckResult& checked) const {
-  return checked.authentic && plans_.Judge(checked) == ReplayGuard::Verdict::kKnown;
+  return checked.authentic && plans_.Judge(checked) == trust::ReplayVerdict::kKnown;
 }
 
 void Orders::Take(const Bytes& envelope) {
@@ -134,16 +134,16 @@ void Orders::Refuse(const Bytes& envelope, const CheckResult& checked) {
   if (refused_.size() >= kRefusedMax) refused_.clear();
   refused_.insert(std::move(hash));
 
-  const Refusal& refusal = *checked.refusal;
+  const trust::Refusal& refusal = *checked.refusal;
   v1::Report report;
   if (checked.plan_id.size() == 16) report.set_plan_id(std::string(AsText(checked.plan_id)));
-  report.set_plan_hash(std::string(AsText(checked.hash)));
+  if (checked.hash) report.set_plan_hash(std::string(AsText(*checked.hash)));
   report.set_run(checked.run);
   report.mutable_refused()->set_check(refusal.check);
   report.mutable_refused()->set_message(refusal.message);
   report.mutable_refused()->set_hint(refusal.hint);
   // Recorded as refused, so that it is never executed, whatever changes later.
-  if (checked.authentic && plans_.Judge(checked) == ReplayGuard::Verdict::kNew)
+  if (checked.authentic && plans_.Judge(checked) == trust::ReplayVerdict::kNew)
     plans_.Add(checked, PlanState::kRefused, {});
   reports_.Add(std::move(report));
   step_.Warn(fmt::format("refused a plan by the check \"{}\": {}", refusal.check, refusal.message));

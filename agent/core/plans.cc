@@ -9,6 +9,8 @@
 namespace holdfast::agent {
 namespace {
 
+using trust::ReplayVerdict;
+
 constexpr std::int64_t kPlanLifeMaxMs = 24 * 3'600'000LL;
 
 }  // namespace
@@ -42,23 +44,24 @@ Plans::Plans(const Loaded& loaded, StepContext& step) : step_(step) {
   }
 }
 
-ReplayGuard::Verdict Plans::Judge(ByteView key_id, ByteView plan_id, std::uint64_t sequence,
-                                  ByteView hash) const {
+ReplayVerdict Plans::Judge(const crypto::KeyId& key_id, ByteView plan_id, std::uint64_t sequence,
+                           const crypto::Digest& hash) const {
   const Bytes key(key_id.begin(), key_id.end());
   auto plan = plans_.find(Bytes(plan_id.begin(), plan_id.end()));
   if (plan != plans_.end()) {
     const bool is_same = std::ranges::equal(plan->second.record.hash, hash) &&
                          plan->second.record.key_id == key &&
                          plan->second.record.sequence == sequence;
-    return is_same ? Verdict::kKnown : Verdict::kOtherBytes;
+    return is_same ? ReplayVerdict::kKnown : ReplayVerdict::kOtherBytes;
   }
-  if (by_sequence_.contains({key, sequence})) return Verdict::kOtherBytes;
+  if (by_sequence_.contains({key, sequence})) return ReplayVerdict::kOtherBytes;
   auto floor = floors_.find(key);
-  return floor != floors_.end() && sequence <= floor->second ? Verdict::kBelowFloor : Verdict::kNew;
+  return floor != floors_.end() && sequence <= floor->second ? ReplayVerdict::kBelowFloor
+                                                             : ReplayVerdict::kNew;
 }
 
-ReplayGuard::Verdict Plans::Judge(const CheckResult& checked) const {
-  return Judge(checked.key_id, checked.plan_id, checked.sequence, checked.hash);
+ReplayVerdict Plans::Judge(const CheckResult& checked) const {
+  return Judge(checked.key_id, checked.plan_id, checked.sequence, *checked.hash);
 }
 
 Plan* Plans::Find(const Bytes& plan_id) {
@@ -73,16 +76,16 @@ bool Plans::HasRun(const std::string& run) const {
 Plan& Plans::Add(const CheckResult& checked, PlanState state, const Bytes& envelope) {
   Plan& plan = plans_[checked.plan_id];
   plan.record = {.plan_id = checked.plan_id,
-                 .key_id = checked.key_id,
+                 .key_id = ToBytes(AsText(checked.key_id)),
                  .sequence = checked.sequence,
-                 .hash = checked.hash,
+                 .hash = ToBytes(AsText(*checked.hash)),
                  .kind = checked.kind,
                  .state = state,
                  .run = checked.run,
                  .accepted_ms = step_.now.wall_ms,
                  .expires_ms = checked.expires_ms,
                  .envelope = envelope};
-  by_sequence_[{checked.key_id, checked.sequence}] = checked.plan_id;
+  by_sequence_[{plan.record.key_id, checked.sequence}] = checked.plan_id;
   SetTimers(plan);
   PutRecord(plan.record);
   return plan;

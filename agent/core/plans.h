@@ -31,14 +31,15 @@ std::optional<v1::Plan> MessageOf(const Plan& plan);
 // A report of the plan without an outcome.
 v1::Report ReportOf(const Plan& plan, std::uint32_t task);
 
-class Plans final : public ReplayGuard {
+class Plans final : public trust::ReplayGuard {
  public:
   // `step` must outlive it.
   Plans(const Loaded& loaded, StepContext& step);
 
-  Verdict Judge(ByteView key_id, ByteView plan_id, std::uint64_t sequence,
-                ByteView hash) const override;
-  Verdict Judge(const CheckResult& checked) const;
+  trust::ReplayVerdict Judge(const crypto::KeyId& key_id, ByteView plan_id, std::uint64_t sequence,
+                             const crypto::Digest& hash) const override;
+  // REQUIRES: checked.authentic, like Add().
+  trust::ReplayVerdict Judge(const CheckResult& checked) const;
 
   // By id. A plan stays in place until Forget().
   const std::map<Bytes, Plan>& all() const { return plans_; }

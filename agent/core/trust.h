@@ -9,6 +9,8 @@
 #include "agent/core/events.h"
 #include "common/base/bytes.h"
 #include "common/base/result.h"
+#include "common/trust/refusal.h"
+#include "common/trust/replay_guard.h"
 
 namespace holdfast::agent {
 
@@ -20,44 +22,27 @@ struct FreshAnswer {
   std::int64_t now_ms = 0;         // the controller's clock when it answered
 };
 
-// Knows the plans received earlier. Implemented by the core.
-class ReplayGuard {
- public:
-  virtual ~ReplayGuard() = default;
-  enum class Verdict : std::uint8_t { kNew, kKnown, kOtherBytes, kBelowFloor };
-  virtual Verdict Judge(ByteView key_id, ByteView plan_id, std::uint64_t sequence,
-                        ByteView hash) const = 0;
-};
-
 struct CheckContext {
   Time now;
   std::int64_t t_max_ms = 0;  // the latest time that our own clock ever showed
   std::uint64_t epoch = 0;    // the highest ever seen
   std::uint64_t incarnation = 0;
   std::optional<FreshAnswer> freshness;
-  const ReplayGuard* replay = nullptr;
-};
-
-struct Refusal {
-  std::string check;  // its name in docs/protocol.md#order-of-checks
-  std::string message;
-  std::string hint;
-  // A restore that only needs a newer answer of the controller: send Hello, then check again.
-  bool fresh_answer_helps = false;
+  const trust::ReplayGuard* replay = nullptr;
 };
 
 // What the checks found out about an envelope before they stopped.
 struct CheckResult {
-  std::optional<Refusal> refusal;
+  std::optional<trust::Refusal> refusal;
   // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
   // below are authentic. Otherwise only decodable fields are set, and must not be trusted.
   bool authentic = false;
   Bytes plan_id;
-  Bytes key_id;  // of the controller's key
+  crypto::KeyId key_id{};  // of the controller's key
   std::uint64_t sequence = 0;
   std::uint64_t epoch = 0;
-  Bytes hash;     // SHA-256 of the payload
-  Bytes payload;  // a serialised Plan
+  std::optional<crypto::Digest> hash;  // SHA-256 of the payload, if any
+  Bytes payload;                       // a serialised Plan
   OrderKind kind = OrderKind::kBackup;
   std::string run;
   std::int64_t issued_ms = 0;

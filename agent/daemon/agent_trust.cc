@@ -14,29 +14,6 @@ namespace {
 
 WallTime WallTimeOf(std::int64_t unix_ms) { return WallTime(std::chrono::milliseconds(unix_ms)); }
 
-// Adapts the core's ReplayGuard to common/trust.
-class Guard final : public trust::ReplayGuard {
- public:
-  explicit Guard(const agent::ReplayGuard& guard) : guard_(guard) {}
-  trust::ReplayVerdict Judge(const crypto::KeyId& controller_key, ByteView plan_id,
-                             std::uint64_t sequence, const crypto::Digest& hash) const override {
-    switch (guard_.Judge(controller_key, plan_id, sequence, hash)) {
-      case agent::ReplayGuard::Verdict::kNew:
-        return trust::ReplayVerdict::kNew;
-      case agent::ReplayGuard::Verdict::kKnown:
-        return trust::ReplayVerdict::kKnown;
-      case agent::ReplayGuard::Verdict::kOtherBytes:
-        return trust::ReplayVerdict::kOtherBytes;
-      case agent::ReplayGuard::Verdict::kBelowFloor:
-        return trust::ReplayVerdict::kBelowFloor;
-    }
-    return trust::ReplayVerdict::kBelowFloor;
-  }
-
- private:
-  const agent::ReplayGuard& guard_;
-};
-
 Instant InstantOf(std::int64_t ms) { return Instant(std::chrono::milliseconds(ms)); }
 
 trust::Freshness FreshnessOf(const CheckContext& context) {
@@ -49,8 +26,6 @@ trust::Freshness FreshnessOf(const CheckContext& context) {
   return trust::FreshnessOf(answer, WallTimeOf(context.t_max_ms), InstantOf(context.now.boot_ms),
                             WallTimeOf(context.now.wall_ms));
 }
-
-Bytes BytesOf(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }
 
 }  // namespace
 
@@ -65,27 +40,23 @@ AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
 
 CheckResult AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
   HF_CHECK(context.replay != nullptr);
-  const Guard guard(*context.replay);
   const trust::PlanContext asked{.root = root_,
                                  .agent = identity_,
                                  .epoch_highest = context.epoch,
                                  .now = WallTimeOf(context.now.wall_ms),
                                  .freshness = FreshnessOf(context),
-                                 .guard = guard,
+                                 .guard = *context.replay,
                                  .policy = policy_};
   trust::CheckedPlan checked = trust::CheckPlan(envelope, asked);
 
   CheckResult plan;
-  if (checked.refusal) {
-    plan.refusal = Refusal{checked.refusal->check, checked.refusal->message, checked.refusal->hint,
-                           checked.refusal->fresh_answer_helps};
-  }
+  plan.refusal = std::move(checked.refusal);
   plan.authentic = checked.is_authentic;
   plan.plan_id = ToBytes(checked.plan.plan_id());
-  plan.key_id = BytesOf(checked.controller_key);
+  plan.key_id = checked.controller_key;
   plan.sequence = checked.plan.sequence();
   plan.epoch = checked.plan.controller_epoch();
-  if (checked.hash) plan.hash = BytesOf(*checked.hash);
+  plan.hash = checked.hash;
   plan.payload = std::move(checked.payload);
   // The enums have the same values, see proto/holdfast/v1/trust.proto.
   if (checked.kind != v1::ORDER_KIND_UNSPECIFIED) plan.kind = static_cast<OrderKind>(checked.kind);

@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/trust/fresh.h"
 #include "common/trust/local_policy.h"
+#include "common/trust/refusal.h"
 #include "common/trust/replay_guard.h"
 #include "common/trust/root_document.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -31,14 +32,6 @@ struct PlanContext {
   Freshness freshness;
   const ReplayGuard& guard;
   const LocalPolicy& policy;
-};
-
-struct Refusal {
-  std::string check;  // the check's name in the table
-  std::string message;
-  std::string hint;
-  // A restore that needs only a recent answer of the controller: request one, then check again.
-  bool fresh_answer_helps = false;
 };
 
 // What is known of a plan, as far as the checks got.

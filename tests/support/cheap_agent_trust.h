@@ -22,7 +22,7 @@ class CheapAgentTrust final : public agent::Trust {
     agent::CheckResult checked;
     const std::string_view refused = FirstRefusal(envelope, context, checked);
     if (!refused.empty()) {
-      checked.refusal = agent::Refusal{std::string(refused), "refused", "", refused == "freshness"};
+      checked.refusal = trust::Refusal{std::string(refused), "refused", "", refused == "freshness"};
     }
     return checked;
   }
@@ -61,10 +61,10 @@ class CheapAgentTrust final : public agent::Trust {
     const std::optional<CheapOpened> opened = OpenCheap(envelope);
     if (!opened) return "envelope";
     checked.payload = opened->payload;
-    checked.hash = Hash(opened->payload);
+    checked.hash = crypto::Sha256Of(opened->payload);
     if (opened->type != kPlanType) return "type";
     if (!opened->signers.contains(CheapKey("controller"))) return "controller";
-    checked.key_id = CheapKey("controller");
+    checked.key_id = crypto::Sha256Of(AsBytes("controller"));
     v1::Plan plan;
     if (!plan.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())) ||
         plan.plan_id().size() != 16 || plan.order_case() == v1::Plan::ORDER_NOT_SET) {
@@ -97,10 +97,10 @@ class CheapAgentTrust final : public agent::Trust {
          context.now.wall_ms - context.freshness->asked_wall_ms > 300'000)) {
       return "freshness";
     }
-    const auto verdict =
-        context.replay->Judge(checked.key_id, checked.plan_id, checked.sequence, checked.hash);
-    if (verdict == agent::ReplayGuard::Verdict::kOtherBytes ||
-        verdict == agent::ReplayGuard::Verdict::kBelowFloor) {
+    const trust::ReplayVerdict verdict =
+        context.replay->Judge(checked.key_id, checked.plan_id, checked.sequence, *checked.hash);
+    if (verdict == trust::ReplayVerdict::kOtherBytes ||
+        verdict == trust::ReplayVerdict::kBelowFloor) {
       return "replay";
     }
     for (const v1::BackupTask& task : plan.backup().tasks()) {
