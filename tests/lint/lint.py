@@ -10,6 +10,7 @@ import cycles
 import files
 import layers
 import messages
+import type_names
 import wording
 from tree import Tree
 
@@ -21,6 +22,7 @@ CHECKS = {
     "cycles": cycles.check,
     "third_party": layers.check_third_party,
     "calls": calls.check,
+    "type_names": type_names.check,
     "words": files.check_words,
     "headers": files.check_headers,
     "dead_files": files.check_dead_files,

@@ -9,6 +9,7 @@ import cycles
 import files
 import layers
 import messages
+import type_names
 import wording
 from tree import Tree, code_only
 
@@ -43,6 +44,7 @@ class Lint(unittest.TestCase):
             layers.check_third_party,
             cycles.check,
             calls.check,
+            type_names.check,
             files.check_words,
             files.check_headers,
             files.check_dead_files,
@@ -164,6 +166,36 @@ class Lint(unittest.TestCase):
         ):
             tree = project(**{"common/io/fd.cc": f"{code}\n"})
             self.assertEqual(calls.check(tree), [], code)
+
+    def named(self, **files: str) -> list[str]:
+        """The findings about `files` in two programs that share the room common/io."""
+        rooms = {f"{room}/CMakeLists.txt": f"holdfast_room({room.replace('/', '_')} LINKS io)\n"
+                 for room in ("agent/core", "agent/sources", "controller/core")}
+        return type_names.check(project(**rooms, **files))
+
+    def test_a_type_that_a_program_names_twice_is_found(self):
+        shared = {"common/io/x.h": "namespace holdfast {\nclass [[nodiscard]] Door final : Gate {};\n}\n"}
+        for name, text in (
+            ("agent/core/x.h", "namespace holdfast::agent {\nenum class Door : int { kOpen };\n}\n"),
+            ("agent/core/x.cc", "namespace holdfast::agent {\nnamespace { struct Door {}; }\n}\n"),
+            ("agent/sources/etcd/x.h", "namespace holdfast::etcd {\nstruct Door {};\n}\n"),
+        ):
+            self.assert_found(self.named(**shared, **{name: text}), "common/io/x.h:2", "Door", name)
+
+    def test_types_of_kinds_of_programs_and_of_source_files_may_share_a_name(self):
+        text = "namespace holdfast::{} {{\nstruct Door {{ struct Wood {{}}; }};\n}}\n"
+        self.assertEqual(
+            self.named(
+                **{
+                    "common/io/x.cc": "namespace holdfast {\nnamespace { struct Door {}; }\nstruct Wood;\n}\n",
+                    "agent/core/x.h": text.format("agent"),
+                    "controller/core/x.h": text.format("controller"),
+                    "agent/sources/etcd/x.h": text.format("etcd"),
+                    "agent/sources/kafka/x.h": text.format("kafka"),
+                }
+            ),
+            [],
+        )
 
     def test_blanking_keeps_lines(self):
         self.assertEqual(code_only('a /* b\nc */ d "e" // f\ng'), "a     \n     d         \ng")
