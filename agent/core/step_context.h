@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "agent/core/agent_core.h"
 #include "agent/core/events.h"
+#include "agent/core/options.h"
 #include "agent/core/trust.h"
 #include "common/base/deadlines.h"
 #include "common/base/random.h"
