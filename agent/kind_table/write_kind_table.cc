@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/all_sources.h"
+#include "agent/sources/registry/all_sources.h"
 #include "common/base/format.h"
 #include "common/config/snapshot_kind.h"
 

@@ -1,4 +1,4 @@
-#include "agent/sources/all_sources.h"
+#include "agent/sources/registry/all_sources.h"
 #include "tests/contract/source_contract.h"
 #include "tests/support/fake_source.h"
 

@@ -1,6 +1,6 @@
 #include "agent/jobs/restore/method_choice.h"
 
-#include "agent/sources/all_sources.h"
+#include "agent/sources/registry/all_sources.h"
 #include "common/base/format.h"
 #include "common/config/method.h"
 #include "common/config/snapshot_kind.h"

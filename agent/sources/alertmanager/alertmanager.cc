@@ -8,7 +8,7 @@
 #include "agent/sources/alertmanager/discover.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "agent/sources/alertmanager/survey.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 #include "common/base/wait.h"
 #include "common/filetree/file_reader.h"

@@ -4,7 +4,7 @@
 //   data/status.json        GET /api/v2/status of the first member that answers
 //   data/storage/silences   the same silences in Alertmanager's own format
 //   data/storage/nflog      this node's notification log
-//   members/<node>/...      prometheus/node_files.h, with the files of the storage
+//   members/<node>/...      member/kingpin_files.h, with the files of the storage
 //
 // Order: the configuration is read at any time. The notification log is opened before the cut, and
 // silences are queried in the cut. The log is up to --data.maintenance-interval older than the
@@ -19,7 +19,7 @@
 #include <string_view>
 
 #include "agent/sources/alertmanager/settings.h"
-#include "agent/sources/prometheus/node_files.h"
+#include "agent/sources/member/kingpin_files.h"
 #include "agent/sources/source.h"
 
 namespace holdfast::alertmanager {

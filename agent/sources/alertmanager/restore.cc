@@ -6,8 +6,8 @@
 
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/survey.h"
-#include "agent/sources/restore_methods.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 

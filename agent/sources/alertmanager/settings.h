@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/sources/http_access.h"
-#include "agent/sources/prometheus/node_files.h"
+#include "agent/sources/member/http_access.h"
+#include "agent/sources/member/kingpin_files.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 

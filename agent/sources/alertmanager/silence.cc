@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "agent/sources/etcd/proto_wire.h"
-#include "agent/sources/prometheus/json_depth.h"
+#include "agent/sources/member/json_depth.h"
+#include "agent/sources/member/proto_wire.h"
 #include "common/base/format.h"
 
 namespace holdfast::alertmanager {

@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "agent/sources/prometheus/json_depth.h"
+#include "agent/sources/member/json_depth.h"
 #include "common/base/format.h"
 
 namespace holdfast::alertmanager {

@@ -9,7 +9,7 @@
 
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/silence.h"
-#include "agent/sources/prometheus/http_api.h"
+#include "agent/sources/member/http_api.h"
 #include "common/base/result.h"
 
 namespace holdfast::alertmanager {

@@ -9,7 +9,7 @@
 #include "agent/sources/etcd/member_files.h"
 #include "agent/sources/etcd/snapshot_feed.h"
 #include "agent/sources/etcd/survey.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::etcd {

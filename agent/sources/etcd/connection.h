@@ -10,7 +10,7 @@
 
 #include "agent/sources/etcd/grpc_client.h"
 #include "agent/sources/etcd/messages.h"
-#include "agent/sources/http_access.h"
+#include "agent/sources/member/http_access.h"
 #include "common/base/result.h"
 #include "common/base/secret.h"
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/host/flags.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
 

@@ -9,7 +9,7 @@
 #include "agent/sources/etcd/discover.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 

@@ -1,6 +1,6 @@
 #include "agent/sources/etcd/messages.h"
 
-#include "agent/sources/etcd/proto_wire.h"
+#include "agent/sources/member/proto_wire.h"
 #include "common/base/format.h"
 
 namespace holdfast::etcd {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "agent/sources/etcd/connection.h"
-#include "agent/sources/http_access.h"
+#include "agent/sources/member/http_access.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 

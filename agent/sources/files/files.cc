@@ -5,7 +5,7 @@
 
 #include "agent/sources/files/backup.h"
 #include "agent/sources/files/settings.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 
 namespace holdfast {
 namespace files {

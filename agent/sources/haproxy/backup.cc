@@ -7,7 +7,7 @@
 #include "agent/sources/haproxy/config_check.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/survey.h"
-#include "agent/sources/missing_policy.h"
+#include "agent/sources/member/missing_policy.h"
 #include "common/base/format.h"
 #include "common/filetree/exclude.h"
 #include "common/filetree/walker.h"

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/haproxy/tokenizer.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 
 namespace holdfast::haproxy {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "agent/sources/discovery.h"
+#include "agent/sources/discovered_source.h"
 #include "agent/sources/host/process.h"
 
 namespace holdfast::haproxy {

@@ -13,7 +13,7 @@
 #include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
-#include "agent/sources/haproxy/live_texts.h"
+#include "agent/sources/haproxy/parse_live_texts.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "common/base/format.h"
 #include "common/base/number.h"

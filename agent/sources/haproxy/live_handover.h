@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/haproxy/live_restore.h"
 #include "agent/sources/haproxy/process.h"
+#include "agent/sources/haproxy/restore_live.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/state_files.h"
 #include "agent/sources/restore_scope.h"

@@ -12,14 +12,14 @@
 #include <span>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/inline_lists.h"
 #include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/runtime_api.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/host/untrusted_file.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "agent/sources/haproxy/follower.h"
-#include "agent/sources/haproxy/live_texts.h"
+#include "agent/sources/haproxy/parse_live_texts.h"
 #include "agent/sources/haproxy/settings.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/line_splitter.h"
-#include "agent/sources/haproxy/live_texts.h"
+#include "agent/sources/haproxy/parse_live_texts.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "agent/sources/host/process.h"
-#include "agent/sources/missing_policy.h"
+#include "agent/sources/member/missing_policy.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"

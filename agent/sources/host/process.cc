@@ -18,9 +18,9 @@
 #include <system_error>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/host/paths.h"
-#include "agent/sources/text_lines.h"
+#include "agent/sources/host/text_lines.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
 #include "common/filetree/metadata.h"

@@ -14,7 +14,7 @@
 #include "agent/sources/kafka/partition_saver.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/visibility.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {

@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/host/java_server.h"
 #include "agent/sources/host/process.h"
-#include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
+#include "agent/sources/member/member_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::kafka {

@@ -10,7 +10,7 @@
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
 #include "agent/sources/kafka/settings.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
 

@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {

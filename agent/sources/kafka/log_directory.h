@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/kafka/broker_texts.h"
 #include "agent/sources/kafka/documents.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/result.h"
 #include "common/stream/manifest.h"
 
@@ -39,7 +39,7 @@ class LogDirectories {
   const PartitionDirectory* Find(std::string_view topic, std::int32_t partition) const;
 
   // As Kafka's tools show it; nullopt if the broker does not have the partition or is too old for
-  // topic ids. kCorrupt and kUnsupported as in broker_texts.h.
+  // topic ids. kCorrupt and kUnsupported as in parse_broker_texts.h.
   Result<std::optional<std::string>> TopicId(std::string_view topic, std::int32_t partition) const;
   // Empty if the broker does not have the partition or has not written the file yet.
   Result<std::vector<EpochStart>> Epochs(std::string_view topic, std::int32_t partition) const;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"

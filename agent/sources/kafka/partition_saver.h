@@ -16,7 +16,7 @@
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/segment_reader.h"
 #include "agent/sources/kafka/segment_writer.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/result.h"
 #include "common/kafka/cluster.h"
 #include "common/stream/item.h"

@@ -6,16 +6,16 @@
 #include <optional>
 #include <utility>
 
-#include "agent/sources/kafka/acl_restore.h"
-#include "agent/sources/kafka/group_restore.h"
 #include "agent/sources/kafka/kafka.h"
-#include "agent/sources/kafka/record_restore.h"
+#include "agent/sources/kafka/restore_acls.h"
+#include "agent/sources/kafka/restore_groups.h"
+#include "agent/sources/kafka/restore_records.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/retention_outlook.h"
 #include "agent/sources/kafka/settings.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/target_topics.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/kafka/acls.h"

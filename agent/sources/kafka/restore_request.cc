@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <utility>
 
-#include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/settings.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 

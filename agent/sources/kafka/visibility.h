@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/kafka/acls.h"

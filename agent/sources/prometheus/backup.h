@@ -2,7 +2,7 @@
 //
 //   data/wal, data/wbl      logs of in-order and out-of-order samples that are in no block yet
 //   data/<ULID>             blocks
-//   members/<node>/...      node_files.h
+//   members/<node>/...      member/kingpin_files.h
 //
 // THE ORDER: first open the log "wal", then "wbl", both from the cut on; then save the blocks.
 // Compaction moves samples from the logs into a new block, and deletes the old segments only when
@@ -18,7 +18,7 @@
 
 #include <memory>
 
-#include "agent/sources/prometheus/node_files.h"
+#include "agent/sources/member/kingpin_files.h"
 #include "agent/sources/prometheus/settings.h"
 #include "agent/sources/source.h"
 

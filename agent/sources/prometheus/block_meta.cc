@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "agent/sources/prometheus/json_depth.h"
+#include "agent/sources/member/json_depth.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
 #include "common/base/number.h"

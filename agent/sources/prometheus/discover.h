@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/discovery.h"
+#include "agent/sources/discovered_source.h"
 #include "agent/sources/host/process.h"
-#include "agent/sources/prometheus/flags.h"
+#include "agent/sources/member/kingpin_flags.h"
 
 namespace holdfast::prometheus {
 

@@ -7,8 +7,8 @@
 #include <initializer_list>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
-#include "agent/sources/prometheus/json_depth.h"
+#include "agent/sources/host/untrusted_file.h"
+#include "agent/sources/member/json_depth.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
 

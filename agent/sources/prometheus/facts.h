@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/prometheus/http_api.h"
-#include "agent/sources/prometheus/server_process.h"
+#include "agent/sources/member/http_api.h"
+#include "agent/sources/member/kingpin_process.h"
 #include "agent/sources/prometheus/settings.h"
 #include "common/base/result.h"
 

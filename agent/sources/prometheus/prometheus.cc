@@ -10,7 +10,7 @@
 #include "agent/sources/prometheus/facts.h"
 #include "agent/sources/prometheus/pinned_file.h"
 #include "agent/sources/prometheus/settings.h"
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 

@@ -11,10 +11,10 @@
 #include <tuple>
 #include <utility>
 
-#include "agent/sources/new_directory.h"
-#include "agent/sources/prometheus/flags.h"
-#include "agent/sources/restore_methods.h"
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/kingpin_flags.h"
+#include "agent/sources/member/new_directory.h"
+#include "agent/sources/member/text_item.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/path.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "agent/sources/text_item.h"
+#include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {

@@ -5,8 +5,8 @@
 #include <set>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
 #include "common/base/path.h"

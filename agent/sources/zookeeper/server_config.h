@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/java_properties.h"
-#include "agent/sources/zookeeper/server_words.h"
+#include "agent/sources/member/java_properties.h"
+#include "agent/sources/zookeeper/server_answer.h"
 #include "agent/sources/zookeeper/settings.h"
 #include "common/base/result.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/sources/host/java_server.h"
 #include "agent/sources/host/process.h"
+#include "agent/sources/member/member_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::zookeeper {

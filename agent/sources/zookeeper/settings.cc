@@ -1,6 +1,6 @@
 #include "agent/sources/zookeeper/settings.h"
 
-#include "agent/sources/missing_policy.h"
+#include "agent/sources/member/missing_policy.h"
 #include "agent/sources/zookeeper/tcp.h"
 #include "common/base/format.h"
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "agent/sources/zookeeper/server_answer.h"
 #include "agent/sources/zookeeper/server_config.h"
 #include "agent/sources/zookeeper/server_process.h"
-#include "agent/sources/zookeeper/server_words.h"
 #include "agent/sources/zookeeper/settings.h"
 #include "common/base/result.h"
 

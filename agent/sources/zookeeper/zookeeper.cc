@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "agent/sources/restore_methods.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"

@@ -1,7 +1,7 @@
 // Files in a Kafka broker's log directories, written by the broker's owner.
 #include <algorithm>
 
-#include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/format.h"
 #include "tests/fuzz/target.h"
 

@@ -1,7 +1,7 @@
 // Answers of a running HAProxy's runtime API, and the files that they are compared with.
 #include <algorithm>
 
-#include "agent/sources/haproxy/live_texts.h"
+#include "agent/sources/haproxy/parse_live_texts.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(haproxy_live) {

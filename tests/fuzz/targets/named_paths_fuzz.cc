@@ -1,6 +1,6 @@
 // Configurations of Prometheus and Alertmanager, which are untrusted.
-#include "agent/sources/prometheus/flags.h"
-#include "agent/sources/prometheus/named_files.h"
+#include "agent/sources/member/kingpin_flags.h"
+#include "agent/sources/member/named_files.h"
 #include "tests/fuzz/target.h"
 
 FUZZ_TARGET(named_paths) {

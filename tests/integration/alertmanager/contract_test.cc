@@ -1,6 +1,6 @@
 // The contract of all sources, with the Alertmanager that test_contract.py starts.
 #include "agent/sources/alertmanager/alertmanager.h"
-#include "agent/sources/prometheus/http_api.h"
+#include "agent/sources/member/http_api.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "tests/contract/source_contract.h"

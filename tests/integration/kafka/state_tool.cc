@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/sources/foreign_file.h"
+#include "agent/sources/host/untrusted_file.h"
 #include "agent/sources/kafka/cluster_state.h"
 #include "agent/sources/kafka/settings.h"
 #include "common/base/random.h"

@@ -1,6 +1,6 @@
 #include "agent/jobs/backup/discover_job.h"
 
-#include "agent/sources/all_sources.h"
+#include "agent/sources/registry/all_sources.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_processes.h"
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "agent/sources/etcd/proto_wire.h"
+#include "agent/sources/member/proto_wire.h"
 #include "common/io/atomic_file.h"
 #include "tests/support/results.h"
 

@@ -1,6 +1,6 @@
 #include "agent/sources/etcd/grpc_client.h"
 #include "agent/sources/etcd/messages.h"
-#include "agent/sources/etcd/proto_wire.h"
+#include "agent/sources/member/proto_wire.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

@@ -1,4 +1,4 @@
-#include "agent/sources/all_sources.h"
+#include "agent/sources/registry/all_sources.h"
 #include "tests/unit/sources/files/fixture.h"
 
 namespace holdfast {

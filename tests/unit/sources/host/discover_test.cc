@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "agent/settings/settings.h"
-#include "agent/sources/all_sources.h"
-#include "agent/sources/discovery.h"
+#include "agent/sources/discovered_source.h"
+#include "agent/sources/registry/all_sources.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_processes.h"
 

@@ -1,8 +1,8 @@
 #include "agent/sources/kafka/stored_cluster.h"
 
-#include "agent/sources/kafka/acl_restore.h"
-#include "agent/sources/kafka/group_restore.h"
-#include "agent/sources/kafka/record_restore.h"
+#include "agent/sources/kafka/restore_acls.h"
+#include "agent/sources/kafka/restore_groups.h"
+#include "agent/sources/kafka/restore_records.h"
 #include "agent/sources/kafka/retention_outlook.h"
 #include "agent/sources/kafka/stored_records.h"
 #include "tests/support/catch.h"

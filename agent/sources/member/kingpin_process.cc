@@ -1,0 +1,109 @@
+#include "agent/sources/member/kingpin_process.h"
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "agent/sources/host/paths.h"
+#include "common/base/format.h"
+#include "common/base/path.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+// Whether both paths are the same file or, if either does not exist, are lexically equal.
+bool IsSamePlace(const std::string& one, const std::string& other) {
+  struct stat a {};
+  struct stat b {};
+  if (::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0)
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+  return WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
+         WithoutSlashes(std::filesystem::path(other).lexically_normal());
+}
+
+// A claim is trusted if the process may write there anyway, or the directory does not exist.
+bool MayOwn(const host::LocalProcess& process, const std::string& directory) {
+  return process.MayWrite(directory) || ::access(directory.c_str(), F_OK) != 0;
+}
+
+bool Uses(const ServerProcess& process, const ServerQuery& query) {
+  bool is_said = false;
+  for (const std::string& flag : query.storage_flags) {
+    const std::string path = process.PathOf(flag);
+    is_said = is_said || process.flags.Last(flag).has_value();
+    if (!path.empty() && IsSamePlace(path, query.storage)) return true;
+  }
+  return !is_said && std::ranges::any_of(query.storage_defaults, [&](const std::string& path) {
+    return (path.starts_with('/') || !process.directory.empty()) &&
+           IsSamePlace(host::AbsoluteIn(process.directory, path), query.storage);
+  });
+}
+
+ServerProcess Describe(const host::LocalProcess& process) {
+  return {.command = process.command,
+          .flags = Flags::Parse(std::span(process.command).subspan(1)),
+          .directory = process.directory,
+          .user = process.user,
+          .unit = process.unit,
+          .files = {}};
+}
+
+std::vector<std::string> FilesOf(const std::string& unit, const ServerQuery& query,
+                                 const host::Places& places) {
+  std::vector<std::string> files = host::FindUnitFiles(unit, places).All();
+  for (const std::string& path : query.defaults)
+    if (host::IsRegularFile(places.etc_root + path)) files.push_back(places.etc_root + path);
+  std::ranges::sort(files);
+  files.erase(std::ranges::unique(files).begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+std::string ServerProcess::PathOf(std::string_view flag) const {
+  const auto value = flags.Last(flag);
+  if (!value || value->empty()) return "";
+  if (directory.empty() && !value->starts_with('/')) return "";
+  return std::filesystem::path(host::AbsoluteIn(directory, *value)).lexically_normal();
+}
+
+Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places) {
+  std::optional<ServerProcess> found;
+  std::vector<pid_t> others;
+  const auto visit = [&](const host::LocalProcess& one) {
+    if (std::ranges::find(query.programs, one.Name()) == query.programs.end()) return true;
+    ServerProcess process = Describe(one);
+    if (!Uses(process, query) || !MayOwn(one, query.storage)) {
+      others.push_back(one.pid);
+      return true;
+    }
+    process.files = FilesOf(process.unit, query, places);
+    found = std::move(process);
+    return false;
+  };
+  HF_TRY(host::VisitProcesses(places, visit));
+  if (found) return *std::move(found);
+  const std::string name = query.programs.front();
+  return Fail(ErrorCode::kNotFound,
+              others.empty()
+                  ? fmt::format("no {} runs here", name)
+                  : fmt::format("found no running {} with its data in {}: not process {}", name,
+                                Quote(query.storage), fmt::join(others, ", ")));
+}
+
+std::string EncodeServerProcess(const ServerProcess& process) {
+  const nlohmann::ordered_json json = {{"format_version", 1},
+                                       {"command", process.command},
+                                       {"directory", process.directory},
+                                       {"user", process.user},
+                                       {"unit", process.unit}};
+  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace holdfast::prometheus

@@ -1,0 +1,47 @@
+#include "agent/sources/member/member_process.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "common/base/format.h"
+
+namespace holdfast::host {
+
+void JavaServer::CopyStart(const LocalProcess& process, std::span<const std::string_view> variables,
+                           std::string_view what) {
+  command = process.command;
+  directory = process.directory;
+  user = process.user;
+  unit = process.unit;
+  const auto readable = process.ReadEnvironment();
+  if (!readable) {
+    warnings.push_back(
+        fmt::format("the environment that the {} was started with is not saved: {} (hint: {})",
+                    what, readable.error().message(), kLookHint));
+    return;
+  }
+  for (const auto& [name, value] : *readable)
+    if (std::ranges::any_of(variables, [&](std::string_view one) { return name.starts_with(one); }))
+      environment[name] = value;
+}
+
+std::string JavaServer::Encode() const {
+  const nlohmann::ordered_json json = {
+      {"format_version", 1},    {"command", command}, {"environment", environment},
+      {"directory", directory}, {"user", user},       {"unit", unit},
+      {"config", config}};
+  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string_view FileInJavaArgument(std::string_view argument) {
+  const bool is_property = argument.starts_with("-D");
+  if (!is_property && !argument.starts_with("-javaagent:")) return {};
+  std::size_t at = argument.find('=');
+  if (at == std::string_view::npos) return {};
+  if (!is_property) at = std::max(at, argument.rfind(':'));
+  const std::string_view value = argument.substr(at + 1);
+  return value.ends_with(".jar") ? std::string_view() : value;
+}
+
+}  // namespace holdfast::host
