@@ -25,8 +25,7 @@ class AlertmanagerSource final : public Source {
     HF_TRY(QuerySilences(members, stop));
     auto options = NodeOptions(settings_);
     options.missing_is_failure = false;
-    HF_ASSIGN(const auto node,
-              prometheus::NodeFiles::Prepare(context_, std::move(options), nullptr));
+    HF_ASSIGN(const auto node, KingpinFiles::Prepare(context_, std::move(options), nullptr));
     SourceInfo info;
     std::size_t answering = 0;
     for (const Member& member : members) {

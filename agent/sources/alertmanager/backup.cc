@@ -70,7 +70,7 @@ class Session final : public BackupSession {
     if (stop_.stop_requested()) return Stopped();
     HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
     if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
-    HF_ASSIGN(node_, prometheus::NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
+    HF_ASSIGN(node_, KingpinFiles::Prepare(context_, NodeOptions(settings_), previous_));
     if (NoneAnswers(members_) && !is_member_) HF_TRY(UseColdFiles());
     if (is_member_) return {};
     HF_TRY(PinStorage("nflog"));
@@ -214,7 +214,7 @@ class Session final : public BackupSession {
     const auto* process = node_->process();
     if (process == nullptr) return kDefaultRetention;
     const auto said = process->flags.Last("data.retention");
-    return said ? prometheus::ParseDuration(*said).value_or(kDefaultRetention) : kDefaultRetention;
+    return said ? ParseDuration(*said).value_or(kDefaultRetention) : kDefaultRetention;
   }
 
   void DescribeState(Manifest& manifest) {
@@ -255,7 +255,7 @@ class Session final : public BackupSession {
   const bool is_member_;
   std::stop_token stop_;
   std::vector<Member> members_;
-  std::optional<prometheus::NodeFiles> node_;
+  std::optional<KingpinFiles> node_;
   std::vector<Silence> silences_;
   std::deque<Item> documents_;
   std::deque<std::pair<std::string, Pinned>> pinned_;
@@ -271,9 +271,9 @@ class Session final : public BackupSession {
 
 }  // namespace
 
-prometheus::NodeFilesOptions NodeOptions(const Settings& settings) {
-  prometheus::NodeFilesOptions options;
-  static_cast<prometheus::NodeFilesSettings&>(options) = settings;
+KingpinFilesOptions NodeOptions(const Settings& settings) {
+  KingpinFilesOptions options;
+  static_cast<KingpinFilesSettings&>(options) = settings;
   options.server = {
       .programs = {"alertmanager", "prometheus-alertmanager"},
       .storage_flags = {"storage.path"},

@@ -131,8 +131,7 @@ std::string ActionText(const SilencePlan& plan) {
 // Executes a plan.
 class Restorer {
  public:
-  Restorer(prometheus::HttpApi& api, const std::vector<Silence>& saved)
-      : api_(api), saved_(saved) {}
+  Restorer(HttpApi& api, const std::vector<Silence>& saved) : api_(api), saved_(saved) {}
 
   // Stops at an error that would affect every silence: no answer, or a refused login.
   Result<void> Run(std::vector<SilencePlan>& plans, Progress& progress,
@@ -169,7 +168,7 @@ class Restorer {
     return {};
   }
 
-  prometheus::HttpApi& api_;
+  HttpApi& api_;
   const std::vector<Silence>& saved_;
   std::size_t made_ = 0;
   std::vector<std::string> failures_;
@@ -265,7 +264,7 @@ Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settin
   HF_ASSIGN(const Saved read, ReadSaved(*spec.snapshot));
   const std::vector<Silence>& saved = read.silences;
   HF_ASSIGN(const HttpAccess access, OpenHttpAccess(target.access));
-  HF_ASSIGN(auto api, prometheus::HttpApi::Open(target.url, access));
+  HF_ASSIGN(auto api, HttpApi::Open(target.url, access));
   HF_ASSIGN(const std::string answer, api.Get("/api/v2/silences", stop));
   auto there = ParseSilences(answer);
   if (!there) return Fail(std::move(there).error().While(Quote(target.url)));

@@ -17,7 +17,7 @@ config::Schema SettingsSchema() {
           .help = "data directory of the Alertmanager on this node: the value of --storage.path"},
   }};
   AddHttpAccessOptions(schema, "user in basic_auth_users of the web configuration");
-  prometheus::AddNodeFilesOptions(schema);
+  AddKingpinFilesOptions(schema);
   return schema;
 }
 
@@ -26,7 +26,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   HF_ASSIGN(settings.endpoints, ReadEndpoints(values, "http://127.0.0.1:9093", "URL", true));
   HF_TRY(ReadHttpAccess(values, settings.endpoints, settings));
   settings.storage = values.Text("storage");
-  prometheus::ReadNodeFiles(values, settings);
+  ReadKingpinFiles(values, settings);
   return settings;
 }
 

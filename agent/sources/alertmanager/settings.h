@@ -11,7 +11,7 @@
 
 namespace holdfast::alertmanager {
 
-struct Settings : HttpAccessSettings, prometheus::NodeFilesSettings {
+struct Settings : HttpAccessSettings, KingpinFilesSettings {
   std::vector<std::string> endpoints;  // no trailing slash; empty: restores only
   std::string storage;                 // --storage.path of this node's server; absolute
 };

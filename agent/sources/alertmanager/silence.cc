@@ -13,8 +13,6 @@ namespace holdfast::alertmanager {
 namespace {
 
 using Json = nlohmann::json;
-using etcd::ProtoReader;
-using etcd::ProtoWriter;
 
 constexpr std::size_t kShownMax = 200;
 
@@ -35,8 +33,7 @@ std::optional<std::string> ErrorIn(const Json& json) {
 }
 
 Result<Json> Decode(std::string_view text) {
-  Json json = prometheus::IsTooDeep(text) ? Json(Json::value_t::discarded)
-                                          : Json::parse(text, nullptr, false);
+  Json json = IsTooDeep(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
   if (json.is_discarded()) return NotSilences("no JSON: " + Quote(text.substr(0, kShownMax)));
   if (const auto error = ErrorIn(json))
     return Fail(ErrorCode::kUnavailable,
@@ -317,7 +314,7 @@ Result<std::string> ParseSilenceId(std::string_view text) {
 Result<std::vector<Silence>> DecodeStorage(ByteView file) {
   std::vector<Silence> silences;
   while (!file.empty()) {
-    const auto size = etcd::TakeVarint(file);
+    const auto size = TakeVarint(file);
     if (!size || *size > file.size()) return NotStorage("it ends in the middle of a silence");
     ByteView message;
     HF_TRY(EachField(file.first(*size), [&](const ProtoReader& field) -> Result<void> {
@@ -337,7 +334,7 @@ Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds
     ProtoWriter mesh;
     mesh.Add(1, SilenceMessage(silence));
     mesh.Add(2, TimeMessage(After(silence.ends, retention)));
-    etcd::AppendVarint(mesh.bytes().size(), file);
+    AppendVarint(mesh.bytes().size(), file);
     file.insert(file.end(), mesh.bytes().begin(), mesh.bytes().end());
   }
   return file;

@@ -27,7 +27,7 @@ const Json& ObjectIn(const Json& object, const char* name) {
 }
 
 Result<void> AskStatus(Member& member, const HttpAccess& access, const std::stop_token& stop) {
-  HF_ASSIGN(member.api, prometheus::HttpApi::Open(member.endpoint, access));
+  HF_ASSIGN(member.api, HttpApi::Open(member.endpoint, access));
   HF_ASSIGN(const std::string text, member.api->Get("/api/v2/status", stop));
   auto status = ParseStatus(text);
   if (!status) return Fail(std::move(status).error().While(Quote(member.endpoint)));
@@ -46,7 +46,7 @@ Result<void> AskOne(Member& member, const std::stop_token& stop) {
 }  // namespace
 
 Result<Status> ParseStatus(std::string_view text) {
-  const Json json = prometheus::IsTooDeep(text) ? Json() : Json::parse(text, nullptr, false);
+  const Json json = IsTooDeep(text) ? Json() : Json::parse(text, nullptr, false);
   const std::string version =
       json.is_object() ? TextIn(ObjectIn(json, "versionInfo"), "version") : std::string();
   if (version.empty())

@@ -33,7 +33,7 @@ Result<Status> ParseStatus(std::string_view text);
 // One endpoint.
 struct Member {
   std::string endpoint;
-  std::optional<prometheus::HttpApi> api;
+  std::optional<HttpApi> api;
   std::optional<Error> failure;
   Status status;
   std::vector<Silence> silences;

@@ -126,7 +126,7 @@ BrokerProcess Describe(const host::LocalProcess& process, BrokerConfig config,
   broker.properties = std::move(config.properties);
   FileSet files;
   files.Add(broker.config);
-  for (const std::string& argument : broker.command) files.Add(host::FileInJavaArgument(argument));
+  for (const std::string& argument : broker.command) files.Add(FileInJavaArgument(argument));
   for (const auto& [name, value] : broker.properties) AddNamedInValue(value, files);
   files.Add(places.etc_root + std::string(kDefaults));
   for (const std::string& file : host::FindUnitFiles(broker.unit, places).All()) files.Add(file);

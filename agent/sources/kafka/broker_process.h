@@ -20,7 +20,7 @@
 namespace holdfast::kafka {
 
 // `config` is server.properties. `files` exist, and include it and the files that it names.
-struct BrokerProcess : host::JavaServer {
+struct BrokerProcess : MemberProcess {
   JavaProperties properties;  // of `config`, with --override of the command line applied
 };
 

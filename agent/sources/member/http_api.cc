@@ -5,7 +5,7 @@
 
 #include "common/base/format.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 256U << 20;
@@ -64,4 +64,4 @@ Result<std::string> HttpApi::Post(std::string_view path, std::string_view json,
   return Ask(std::move(request), path, std::move(stop));
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -10,7 +10,7 @@
 #include "common/base/result.h"
 #include "common/io/http_client.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
 // Used by one thread at a time.
 class HttpApi {
@@ -36,4 +36,4 @@ class HttpApi {
   std::unique_ptr<HttpClient> client_;
 };
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
 inline constexpr std::size_t kJsonDepthMax = 64;
 
@@ -27,4 +27,4 @@ inline bool IsTooDeep(std::string_view json) {
   return false;
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -9,9 +9,9 @@
 #include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
-void AddNodeFilesOptions(config::Schema& schema) {
+void AddKingpinFilesOptions(config::Schema& schema) {
   using config::OptionSpec;
   using config::OptionType;
   schema.options.push_back(
@@ -25,19 +25,19 @@ void AddNodeFilesOptions(config::Schema& schema) {
   schema.options.push_back(OnMissingOption());
 }
 
-void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings) {
+void ReadKingpinFiles(const config::Values& values, KingpinFilesSettings& settings) {
   settings.config = values.Text("config");
   settings.files = values.List("files");
   settings.missing_is_failure = FailsOnMissing(values);
 }
 
-Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
-                                     SnapshotView* previous) {
-  NodeFiles files;
+Result<KingpinFiles> KingpinFiles::Prepare(const SourceContext& context,
+                                           KingpinFilesOptions options, SnapshotView* previous) {
+  KingpinFiles files;
   files.options_ = std::move(options);
   files.prefix_ = fmt::format("members/{}", context.node);
   files.now_ = context.clock->Now();
-  auto process = FindServerProcess(files.options_.server, files.options_.places);
+  auto process = FindKingpinProcess(files.options_.server, files.options_.places);
   if (process) {
     files.process_ = *std::move(process);
   } else {
@@ -49,7 +49,7 @@ Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOpti
   return files;
 }
 
-void NodeFiles::FindConfig() {
+void KingpinFiles::FindConfig() {
   config_ = options_.config;
   if (config_.empty() && process_) config_ = process_->PathOf("config.file");
   if (!config_.empty()) return;
@@ -63,7 +63,7 @@ void NodeFiles::FindConfig() {
   }
 }
 
-Result<void> NodeFiles::Gather() {
+Result<void> KingpinFiles::Gather() {
   NamedFiles named;
   if (config_.empty()) {
     missing_.push_back({"the configuration", "its place is not known",
@@ -108,7 +108,7 @@ Result<void> NodeFiles::Gather() {
   return {};
 }
 
-Result<void> NodeFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
+Result<void> KingpinFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
   if (roots_.empty()) return {};
   filetree::WalkOptions walk;
   walk.roots = roots_;
@@ -119,17 +119,17 @@ Result<void> NodeFiles::OpenWalker(const SourceContext& context, SnapshotView* p
   return {};
 }
 
-Result<std::optional<Item>> NodeFiles::Next() {
+Result<std::optional<Item>> KingpinFiles::Next() {
   if (walker_) {
     HF_ASSIGN(auto item, walker_->Next());
     if (item) return item;
   }
   if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  return TextItem(prefix_ + "/process.json", EncodeServerProcess(*process_),
+  return TextItem(prefix_ + "/process.json", EncodeKingpinProcess(*process_),
                   DocumentAttributes(now_));
 }
 
-void NodeFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
+void KingpinFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
   if (!options_.files.empty()) manifest.details["files"] = options_.files;
   if (!config_.empty()) manifest.details["config"] = {config_};
   manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
@@ -137,4 +137,4 @@ void NodeFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings)
   if (walker_) walker_->AppendTo(manifest, warnings);
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

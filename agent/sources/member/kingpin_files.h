@@ -15,22 +15,22 @@
 #include "common/config/schema.h"
 #include "common/filetree/walker.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
 // The options in agent.yaml.
-struct NodeFilesSettings {
+struct KingpinFilesSettings {
   std::string config;               // empty: as the process says
   std::vector<std::string> files;   // further files and directories to save
   bool missing_is_failure = false;  // fail if a named file does not exist
 };
 
 // Adds the options config, files and on_missing.
-void AddNodeFilesOptions(config::Schema& schema);
+void AddKingpinFilesOptions(config::Schema& schema);
 // Reads these options.
-void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings);
+void ReadKingpinFiles(const config::Values& values, KingpinFilesSettings& settings);
 
-struct NodeFilesOptions : NodeFilesSettings {
-  ServerQuery server;
+struct KingpinFilesOptions : KingpinFilesSettings {
+  KingpinQuery server;
   std::vector<std::string> config_defaults;  // default paths; may be relative
   std::vector<std::string> config_flags;     // flags that name further configurations
   std::vector<std::string> units;            // saved if no process is found
@@ -39,13 +39,13 @@ struct NodeFilesOptions : NodeFilesSettings {
 };
 
 // Used by one thread at a time. The previous snapshot must outlive it.
-class NodeFiles {
+class KingpinFiles {
  public:
   // `previous` may be null. kNotFound with `missing_is_failure` and a missing file.
-  static Result<NodeFiles> Prepare(const SourceContext& context, NodeFilesOptions options,
-                                   SnapshotView* previous);
+  static Result<KingpinFiles> Prepare(const SourceContext& context, KingpinFilesOptions options,
+                                      SnapshotView* previous);
   // Null if the server does not run here or is not visible.
-  const ServerProcess* process() const { return process_ ? &*process_ : nullptr; }
+  const KingpinProcess* process() const { return process_ ? &*process_ : nullptr; }
   // The configuration; empty if not found.
   const std::string& config() const { return config_; }
   // Paths that Next() will return.
@@ -62,10 +62,10 @@ class NodeFiles {
   Result<void> Gather();
   Result<void> OpenWalker(const SourceContext& context, SnapshotView* previous);
 
-  NodeFilesOptions options_;
+  KingpinFilesOptions options_;
   std::string prefix_;
   WallTime now_{};
-  std::optional<ServerProcess> process_;
+  std::optional<KingpinProcess> process_;
   std::string config_;
   std::vector<std::string> roots_;
   std::vector<Missing> missing_;
@@ -75,4 +75,4 @@ class NodeFiles {
   bool is_process_given_ = false;
 };
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, double>, 9> kUnits = {{{"ns", 1e-6},
@@ -23,8 +23,8 @@ bool IsDigit(char c) { return (c >= '0' && c <= '9') || c == '.'; }
 
 }  // namespace
 
-Flags Flags::Parse(std::span<const std::string> arguments) {
-  Flags flags;
+KingpinFlags KingpinFlags::Parse(std::span<const std::string> arguments) {
+  KingpinFlags flags;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     std::string_view argument = arguments[i];
     if (!argument.starts_with("--")) continue;
@@ -42,13 +42,13 @@ Flags Flags::Parse(std::span<const std::string> arguments) {
   return flags;
 }
 
-std::optional<std::string> Flags::Last(std::string_view name) const {
+std::optional<std::string> KingpinFlags::Last(std::string_view name) const {
   const auto found = values_.find(name);
   if (found == values_.end()) return std::nullopt;
   return found->second.back();
 }
 
-std::vector<std::string> Flags::All(std::string_view name) const {
+std::vector<std::string> KingpinFlags::All(std::string_view name) const {
   const auto found = values_.find(name);
   return found == values_.end() ? std::vector<std::string>() : found->second;
 }
@@ -79,4 +79,4 @@ std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(total));
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -9,13 +9,13 @@
 #include <string_view>
 #include <vector>
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
-class Flags {
+class KingpinFlags {
  public:
   // `arguments` exclude the program name. Understands "--name=value", "--name value" and "--name".
   // A separate value never begins with a dash.
-  static Flags Parse(std::span<const std::string> arguments);
+  static KingpinFlags Parse(std::span<const std::string> arguments);
 
   // The last value given; nullopt if the flag is absent, empty if it has no value.
   std::optional<std::string> Last(std::string_view name) const;
@@ -28,4 +28,4 @@ class Flags {
 // Parses "15d", "1h30m", "2.5s", "100ms", "0" etc. nullopt if malformed or longer than 290 years.
 std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

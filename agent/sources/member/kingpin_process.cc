@@ -14,7 +14,7 @@
 #include "common/base/format.h"
 #include "common/base/path.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 // Whether both paths are the same file or, if either does not exist, are lexically equal.
@@ -32,7 +32,7 @@ bool MayOwn(const host::LocalProcess& process, const std::string& directory) {
   return process.MayWrite(directory) || ::access(directory.c_str(), F_OK) != 0;
 }
 
-bool Uses(const ServerProcess& process, const ServerQuery& query) {
+bool Uses(const KingpinProcess& process, const KingpinQuery& query) {
   bool is_said = false;
   for (const std::string& flag : query.storage_flags) {
     const std::string path = process.PathOf(flag);
@@ -45,16 +45,16 @@ bool Uses(const ServerProcess& process, const ServerQuery& query) {
   });
 }
 
-ServerProcess Describe(const host::LocalProcess& process) {
+KingpinProcess Describe(const host::LocalProcess& process) {
   return {.command = process.command,
-          .flags = Flags::Parse(std::span(process.command).subspan(1)),
+          .flags = KingpinFlags::Parse(std::span(process.command).subspan(1)),
           .directory = process.directory,
           .user = process.user,
           .unit = process.unit,
           .files = {}};
 }
 
-std::vector<std::string> FilesOf(const std::string& unit, const ServerQuery& query,
+std::vector<std::string> FilesOf(const std::string& unit, const KingpinQuery& query,
                                  const host::Places& places) {
   std::vector<std::string> files = host::FindUnitFiles(unit, places).All();
   for (const std::string& path : query.defaults)
@@ -66,19 +66,19 @@ std::vector<std::string> FilesOf(const std::string& unit, const ServerQuery& que
 
 }  // namespace
 
-std::string ServerProcess::PathOf(std::string_view flag) const {
+std::string KingpinProcess::PathOf(std::string_view flag) const {
   const auto value = flags.Last(flag);
   if (!value || value->empty()) return "";
   if (directory.empty() && !value->starts_with('/')) return "";
   return std::filesystem::path(host::AbsoluteIn(directory, *value)).lexically_normal();
 }
 
-Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places) {
-  std::optional<ServerProcess> found;
+Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query, const host::Places& places) {
+  std::optional<KingpinProcess> found;
   std::vector<pid_t> others;
   const auto visit = [&](const host::LocalProcess& one) {
     if (std::ranges::find(query.programs, one.Name()) == query.programs.end()) return true;
-    ServerProcess process = Describe(one);
+    KingpinProcess process = Describe(one);
     if (!Uses(process, query) || !MayOwn(one, query.storage)) {
       others.push_back(one.pid);
       return true;
@@ -97,7 +97,7 @@ Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Pl
                                 Quote(query.storage), fmt::join(others, ", ")));
 }
 
-std::string EncodeServerProcess(const ServerProcess& process) {
+std::string EncodeKingpinProcess(const KingpinProcess& process) {
   const nlohmann::ordered_json json = {{"format_version", 1},
                                        {"command", process.command},
                                        {"directory", process.directory},
@@ -106,4 +106,4 @@ std::string EncodeServerProcess(const ServerProcess& process) {
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -9,10 +9,10 @@
 #include "agent/sources/member/kingpin_flags.h"
 #include "common/base/result.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
 // Identifies a server.
-struct ServerQuery {
+struct KingpinQuery {
   std::vector<std::string> programs;          // file names of the program
   std::vector<std::string> storage_flags;     // flags for its data directory
   std::vector<std::string> storage_defaults;  // defaults of these; may be relative
@@ -20,9 +20,9 @@ struct ServerQuery {
   std::vector<std::string> defaults;          // e.g. "/etc/default/prometheus"
 };
 
-struct ServerProcess {
+struct KingpinProcess {
   std::vector<std::string> command;
-  Flags flags;
+  KingpinFlags flags;
   std::string directory;  // working directory; empty: not readable
   std::string user;
   std::string unit;  // systemd unit; empty: none
@@ -34,9 +34,10 @@ struct ServerProcess {
 };
 
 // kNotFound if no visible server has its data there.
-Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places = {});
+Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query,
+                                          const host::Places& places = {});
 
 // The content of "process.json". Deterministic.
-std::string EncodeServerProcess(const ServerProcess& process);
+std::string EncodeKingpinProcess(const KingpinProcess& process);
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -6,10 +6,10 @@
 
 #include "common/base/format.h"
 
-namespace holdfast::host {
+namespace holdfast {
 
-void JavaServer::CopyStart(const LocalProcess& process, std::span<const std::string_view> variables,
-                           std::string_view what) {
+void MemberProcess::CopyStart(const host::LocalProcess& process,
+                              std::span<const std::string_view> variables, std::string_view what) {
   command = process.command;
   directory = process.directory;
   user = process.user;
@@ -18,7 +18,7 @@ void JavaServer::CopyStart(const LocalProcess& process, std::span<const std::str
   if (!readable) {
     warnings.push_back(
         fmt::format("the environment that the {} was started with is not saved: {} (hint: {})",
-                    what, readable.error().message(), kLookHint));
+                    what, readable.error().message(), host::kLookHint));
     return;
   }
   for (const auto& [name, value] : *readable)
@@ -26,7 +26,7 @@ void JavaServer::CopyStart(const LocalProcess& process, std::span<const std::str
       environment[name] = value;
 }
 
-std::string JavaServer::Encode() const {
+std::string MemberProcess::Encode() const {
   const nlohmann::ordered_json json = {
       {"format_version", 1},    {"command", command}, {"environment", environment},
       {"directory", directory}, {"user", user},       {"unit", unit},
@@ -44,4 +44,4 @@ std::string_view FileInJavaArgument(std::string_view argument) {
   return value.ends_with(".jar") ? std::string_view() : value;
 }
 
-}  // namespace holdfast::host
+}  // namespace holdfast

@@ -10,9 +10,9 @@
 
 #include "agent/sources/host/process.h"
 
-namespace holdfast::host {
+namespace holdfast {
 
-struct JavaServer {
+struct MemberProcess {
   std::vector<std::string> command;
   std::map<std::string, std::string> environment;  // for the server, Java and their scripts
   std::string directory;                           // working directory
@@ -26,7 +26,7 @@ struct JavaServer {
 
   // Copies command, directory, user and unit, and the variables whose names begin with one of
   // `variables`. If the environment is not readable, a warning calls the process `what`.
-  void CopyStart(const LocalProcess& process, std::span<const std::string_view> variables,
+  void CopyStart(const host::LocalProcess& process, std::span<const std::string_view> variables,
                  std::string_view what);
   // The content of "process.json". It changes only if the server is started differently.
   std::string Encode() const;
@@ -36,4 +36,4 @@ struct JavaServer {
 // before it. Empty for other arguments and for jars, which packages install.
 std::string_view FileInJavaArgument(std::string_view argument);
 
-}  // namespace holdfast::host
+}  // namespace holdfast

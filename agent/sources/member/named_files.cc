@@ -15,7 +15,7 @@
 #include "common/base/format.h"
 #include "common/config/yaml.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 constexpr std::size_t kLinksMax = 40;  // the kernel's limit
@@ -189,4 +189,4 @@ std::vector<std::string> NamedFiles::roots() const {
   return sorted;
 }
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

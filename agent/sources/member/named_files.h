@@ -9,7 +9,7 @@
 #include "common/base/result.h"
 #include "common/stream/manifest.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 
 struct NamedPath {
   std::string path;         // absolute
@@ -46,4 +46,4 @@ class NamedFiles {
   std::vector<Missing> missing_;
 };
 
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

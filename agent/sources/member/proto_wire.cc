@@ -1,6 +1,6 @@
 #include "agent/sources/member/proto_wire.h"
 
-namespace holdfast::etcd {
+namespace holdfast {
 namespace {
 
 constexpr unsigned kVarint = 0;
@@ -92,4 +92,4 @@ Result<bool> ProtoReader::Next() {
   }
 }
 
-}  // namespace holdfast::etcd
+}  // namespace holdfast

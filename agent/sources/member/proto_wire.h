@@ -9,7 +9,7 @@
 #include "common/base/bytes.h"
 #include "common/base/result.h"
 
-namespace holdfast::etcd {
+namespace holdfast {
 
 // A varint. In a stream, one also precedes each message.
 void AppendVarint(std::uint64_t value, Bytes& bytes);
@@ -52,4 +52,4 @@ class ProtoReader {
   ByteView bytes_;
 };
 
-}  // namespace holdfast::etcd
+}  // namespace holdfast

@@ -41,7 +41,7 @@ class Session final : public BackupSession {
         warnings_.push_back("cannot read the version of Prometheus: " + asked.error().Text());
       }
     }
-    HF_ASSIGN(node_, NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
+    HF_ASSIGN(node_, KingpinFiles::Prepare(context_, NodeOptions(settings_), previous_));
     is_cold_ = node_->process() == nullptr && !facts_;
     return {};
   }
@@ -96,7 +96,7 @@ class Session final : public BackupSession {
                                       FormatCount(*facts_->corruptions, "time")));
     if (!settings_.url.empty()) manifest.endpoint = settings_.url;
     const std::optional<ConfigFacts> config = ReadConfigFacts(node_->config());
-    if (const ServerProcess* process = node_->process()) {
+    if (const KingpinProcess* process = node_->process()) {
       const Mode mode = ModeOf(process->flags, config);
       manifest.details["mode"] = {std::string(ModeText(mode))};
       if (mode != Mode::kAgent)
@@ -135,7 +135,7 @@ class Session final : public BackupSession {
   Fd data_;
   filetree::NameCache names_;
   std::optional<ServerFacts> facts_;  // nullopt: not queried, or no answer
-  std::optional<NodeFiles> node_;
+  std::optional<KingpinFiles> node_;
   std::optional<LogFiles> wal_;
   std::optional<LogFiles> wbl_;
   std::optional<BlockFiles> blocks_;
@@ -147,9 +147,9 @@ class Session final : public BackupSession {
 
 }  // namespace
 
-NodeFilesOptions NodeOptions(const Settings& settings) {
-  NodeFilesOptions options;
-  static_cast<NodeFilesSettings&>(options) = settings;
+KingpinFilesOptions NodeOptions(const Settings& settings) {
+  KingpinFilesOptions options;
+  static_cast<KingpinFilesSettings&>(options) = settings;
   options.server = {.programs = {"prometheus"},
                     .storage_flags = {"storage.tsdb.path", "storage.agent.path"},
                     .storage_defaults = {"data", "data-agent", "/var/lib/prometheus/metrics2",

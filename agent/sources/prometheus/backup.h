@@ -29,6 +29,6 @@ std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
 // Options for this node's files.
-NodeFilesOptions NodeOptions(const Settings& settings);
+KingpinFilesOptions NodeOptions(const Settings& settings);
 
 }  // namespace holdfast::prometheus

@@ -43,7 +43,7 @@ bool IsNearest(const ServerUrl& url) {
 }  // namespace
 
 DetectedServer::DetectedServer(const host::LocalProcess& process)
-    : process_(&process), flags_(Flags::Parse(std::span(process.command).subspan(1))) {}
+    : process_(&process), flags_(KingpinFlags::Parse(std::span(process.command).subspan(1))) {}
 
 std::optional<DetectedServer> DetectedServer::Read(const host::LocalProcess& process,
                                                    std::span<const std::string> programs) {

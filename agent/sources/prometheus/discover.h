@@ -22,7 +22,7 @@ class DetectedServer {
   // The process must outlive it. nullopt if the name differs, or it only prints version or help.
   static std::optional<DetectedServer> Read(const host::LocalProcess& process,
                                             std::span<const std::string> programs);
-  const Flags& flags() const { return flags_; }
+  const KingpinFlags& flags() const { return flags_; }
   // Sets its data directory: from the flag, or else the first existing default.
   void SetStorage(std::string option, std::string_view flag, std::span<const std::string> defaults,
                   DiscoveredSource& found) const;
@@ -39,7 +39,7 @@ class DetectedServer {
   std::string RoutePrefix() const;
 
   const host::LocalProcess* process_;
-  Flags flags_;
+  KingpinFlags flags_;
 };
 
 }  // namespace holdfast::prometheus

@@ -29,14 +29,14 @@ const config::Node* At(const config::Node& node, std::initializer_list<std::stri
 }
 
 // Empty if not set. The configuration overrides the flags.
-std::string RetentionTime(const Flags& flags, const std::optional<ConfigFacts>& config) {
+std::string RetentionTime(const KingpinFlags& flags, const std::optional<ConfigFacts>& config) {
   if (config && !config->retention_time.empty()) return config->retention_time;
   auto time = flags.Last("storage.tsdb.retention.time");
   if (!time) time = flags.Last("storage.tsdb.retention");
   return time.value_or("");
 }
 
-std::string RetentionSize(const Flags& flags, const std::optional<ConfigFacts>& config) {
+std::string RetentionSize(const KingpinFlags& flags, const std::optional<ConfigFacts>& config) {
   if (config && !config->retention_size.empty()) return config->retention_size;
   const auto size = flags.Last("storage.tsdb.retention.size");
   return size && size != "0" ? *size : "";
@@ -75,7 +75,7 @@ std::optional<ConfigFacts> ReadConfigFacts(const std::string& path) {
   return facts ? std::optional(*std::move(facts)) : std::nullopt;
 }
 
-bool IsAgentMode(const Flags& flags) {
+bool IsAgentMode(const KingpinFlags& flags) {
   if (flags.Last("agent") == "") return true;  // Prometheus 3
   for (const std::string& value : flags.All("enable-feature")) {
     std::string_view rest = value;
@@ -88,7 +88,7 @@ bool IsAgentMode(const Flags& flags) {
   return false;
 }
 
-Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config) {
+Mode ModeOf(const KingpinFlags& flags, const std::optional<ConfigFacts>& config) {
   if (IsAgentMode(flags)) return Mode::kAgent;
   const auto retention = ParseDuration(RetentionTime(flags, config));
   // 0 means not set, i.e. 15 days.
@@ -108,7 +108,7 @@ std::string_view ModeText(Mode mode) {
   return "server";
 }
 
-std::string RetentionText(const Flags& flags, const std::optional<ConfigFacts>& config) {
+std::string RetentionText(const KingpinFlags& flags, const std::optional<ConfigFacts>& config) {
   const std::string time = RetentionTime(flags, config);
   const std::string size = RetentionSize(flags, config);
   if (size.empty()) return time.empty() ? "15d" : time;

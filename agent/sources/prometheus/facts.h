@@ -35,11 +35,11 @@ enum class Mode : std::uint8_t {
   kRemoteWriteOnly,  // sends them with remote_write, and keeps them for a day at most
   kAgent,            // sends them, and has no blocks
 };
-bool IsAgentMode(const Flags& flags);
-Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config);
+bool IsAgentMode(const KingpinFlags& flags);
+Mode ModeOf(const KingpinFlags& flags, const std::optional<ConfigFacts>& config);
 std::string_view ModeText(Mode mode);  // "server", "remote-write-only", "agent"
 // "15d", "512MB" or "15d, 512MB": from the configuration, or else from the flags, or the default.
-std::string RetentionText(const Flags& flags, const std::optional<ConfigFacts>& config);
+std::string RetentionText(const KingpinFlags& flags, const std::optional<ConfigFacts>& config);
 
 // Answers of a running server. Any of them may be missing.
 struct ServerFacts {

@@ -33,10 +33,10 @@ class PrometheusSource final : public Source {
     for (const std::string& name : names) blocks += IsUlid(name) ? 1 : 0;
     auto options = NodeOptions(settings_);
     options.missing_is_failure = false;
-    HF_ASSIGN(const auto node, NodeFiles::Prepare(context_, std::move(options), nullptr));
+    HF_ASSIGN(const auto node, KingpinFiles::Prepare(context_, std::move(options), nullptr));
     SourceInfo info;
     HF_TRY(AskVersion(info, stop));
-    const ServerProcess* process = node.process();
+    const KingpinProcess* process = node.process();
     info.would_save.push_back(FormatCount(blocks, "block") + " and the logs");
     if (process != nullptr)
       DescribeMode(*process, node.config(), info);
@@ -61,7 +61,7 @@ class PrometheusSource final : public Source {
 
  private:
   // Describes which samples would be saved if the server sends them elsewhere.
-  static void DescribeMode(const ServerProcess& process, const std::string& config,
+  static void DescribeMode(const KingpinProcess& process, const std::string& config,
                            SourceInfo& info) {
     const std::optional<ConfigFacts> facts = ReadConfigFacts(config);
     const Mode mode = ModeOf(process.flags, facts);

@@ -18,7 +18,7 @@ config::Schema SettingsSchema() {
           .help = "URL of the server, e.g. http://127.0.0.1:9090, to read its version and health"},
   }};
   AddHttpAccessOptions(schema, "user in basic_auth_users of the web configuration");
-  AddNodeFilesOptions(schema);
+  AddKingpinFilesOptions(schema);
   return schema;
 }
 
@@ -34,7 +34,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   HF_TRY(ReadHttpAccess(values, urls, settings));
   if (settings.url.empty() && !settings.user.empty())
     return values.Invalid("user", "\"user\" has no effect without \"url\"");
-  ReadNodeFiles(values, settings);
+  ReadKingpinFiles(values, settings);
   return settings;
 }
 

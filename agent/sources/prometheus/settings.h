@@ -11,7 +11,7 @@
 
 namespace holdfast::prometheus {
 
-struct Settings : HttpAccessSettings, NodeFilesSettings {
+struct Settings : HttpAccessSettings, KingpinFilesSettings {
   std::string data_dir;  // --storage.tsdb.path, or --storage.agent.path; absolute
   std::string url;       // no trailing slash; empty: the server is not queried
 };

@@ -58,7 +58,7 @@ std::vector<std::string> FindFiles(const host::LocalProcess& server, const host:
     if (host::IsRegularFile(path)) files.insert(std::move(path));
   };
   for (const std::string& argument : server.command) {
-    std::string_view named = host::FileInJavaArgument(argument);
+    std::string_view named = FileInJavaArgument(argument);
     if (named.starts_with("file:")) named.remove_prefix(named.starts_with("file://") ? 7 : 5);
     if (named.empty()) continue;
     std::string path = server.Absolute(named);

@@ -17,7 +17,7 @@
 namespace holdfast::zookeeper {
 
 // `config` is zoo.cfg. `files` exist, or the server needs them.
-using ServerProcess = host::JavaServer;
+using ServerProcess = MemberProcess;
 
 // The arguments after the main class on a server's command line, zoo.cfg first; empty if the
 // process is not a server.

@@ -5,10 +5,10 @@
 
 FUZZ_TARGET(named_paths) {
   using namespace holdfast;
-  (void)prometheus::ParseDuration(AsText(input));
-  const auto named = prometheus::FindNamedPaths(AsText(input), "/etc/p/p.yml");
+  (void)ParseDuration(AsText(input));
+  const auto named = FindNamedPaths(AsText(input), "/etc/p/p.yml");
   FUZZ_REQUIRE(named || named.error().code() == ErrorCode::kInvalidArgument);
   if (!named) return false;
-  for (const prometheus::NamedPath& one : *named) FUZZ_REQUIRE(one.path.starts_with('/'));
+  for (const NamedPath& one : *named) FUZZ_REQUIRE(one.path.starts_with('/'));
   return !named->empty();
 }

@@ -27,7 +27,7 @@ TEST_CASE("alertmanager: the contract of every source") {
   values.Set("storage", lines[1]);
   test.open = testing::Opener(AlertmanagerKind(), values, temp.path(), clock, random);
   test.fingerprint = [&] {
-    auto api = Unwrap(prometheus::HttpApi::Open(url, {}));
+    auto api = Unwrap(HttpApi::Open(url, {}));
     const std::string silences = Unwrap(api.Get("/api/v2/silences", {}));
     return fmt::format("{} bytes of silences, {}", silences.size(), testing::HeldText(temp.path()));
   };

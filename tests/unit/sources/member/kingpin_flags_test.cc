@@ -2,7 +2,7 @@
 
 #include "tests/support/catch.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 using std::chrono::milliseconds;
@@ -17,7 +17,7 @@ TEST_CASE("flags: parsed from a command line") {
                                               "-h",
                                               "word",
                                               "--log.level="};
-  const Flags flags = Flags::Parse(arguments);
+  const KingpinFlags flags = KingpinFlags::Parse(arguments);
   REQUIRE(flags.Last("config.file") == "/etc/a.yml");
   REQUIRE(flags.Last("storage.tsdb.path") == "/data");
   REQUIRE(flags.Last("web.enable-lifecycle") == "");
@@ -40,4 +40,4 @@ TEST_CASE("flags: durations") {
 }
 
 }  // namespace
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

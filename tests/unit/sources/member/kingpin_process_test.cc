@@ -7,7 +7,7 @@
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 using testing::Unwrap;
@@ -32,7 +32,7 @@ struct Machine {
     WriteText(proc + "/cgroup", "0::/system.slice/prometheus.service\n");
     REQUIRE(::symlink((top.path() + "/run-dir").c_str(), (proc + "/cwd").c_str()) == 0);
   }
-  ServerQuery Query() const {
+  KingpinQuery Query() const {
     return {.programs = {"prometheus"},
             .storage_flags = {"storage.tsdb.path", "storage.agent.path"},
             .storage_defaults = {"data"},
@@ -50,7 +50,7 @@ TEST_CASE("server process: the one with this data directory is found, with its s
   machine.Run(10, {"/usr/bin/prometheus", "--config.file=../etc/p.yml", "--storage.tsdb.path",
                    "./data", "--web.enable-lifecycle"});
   machine.Run(11, {"bash", "prometheus"});
-  const ServerProcess process = Unwrap(FindServerProcess(machine.Query(), machine.places));
+  const KingpinProcess process = Unwrap(FindKingpinProcess(machine.Query(), machine.places));
   REQUIRE(process.command[1] == "--config.file=../etc/p.yml");
   REQUIRE(process.PathOf("config.file") == top + "/etc/p.yml");
   REQUIRE(process.PathOf("web.config.file").empty());
@@ -58,23 +58,23 @@ TEST_CASE("server process: the one with this data directory is found, with its s
   REQUIRE(process.files ==
           std::vector<std::string>{top + "/etc/default/prometheus",
                                    top + "/etc/systemd/system/prometheus.service"});
-  REQUIRE_THAT(EncodeServerProcess(process), Catch::Contains("--web.enable-lifecycle"));
+  REQUIRE_THAT(EncodeKingpinProcess(process), Catch::Contains("--web.enable-lifecycle"));
 }
 
 TEST_CASE("server process: without a flag the default directory counts") {
   Machine machine;
   machine.Run(10, {"prometheus"});
-  REQUIRE_OK(FindServerProcess(machine.Query(), machine.places));
+  REQUIRE_OK(FindKingpinProcess(machine.Query(), machine.places));
 }
 
 TEST_CASE("server process: if no server is found, the error lists the processes found") {
   Machine machine;
-  REQUIRE_FAILS(FindServerProcess(machine.Query(), machine.places), ErrorCode::kNotFound,
+  REQUIRE_FAILS(FindKingpinProcess(machine.Query(), machine.places), ErrorCode::kNotFound,
                 "no prometheus runs here");
   machine.Run(9, {"/bin/prometheus", "--storage.agent.path=/elsewhere"});
-  REQUIRE_FAILS(FindServerProcess(machine.Query(), machine.places), ErrorCode::kNotFound,
+  REQUIRE_FAILS(FindKingpinProcess(machine.Query(), machine.places), ErrorCode::kNotFound,
                 "not process 9");
 }
 
 }  // namespace
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -6,7 +6,7 @@
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 
-namespace holdfast::prometheus {
+namespace holdfast {
 namespace {
 
 using testing::Unwrap;
@@ -101,4 +101,4 @@ TEST_CASE("named files: missing files are named with the line that refers to the
 }
 
 }  // namespace
-}  // namespace holdfast::prometheus
+}  // namespace holdfast

@@ -9,7 +9,9 @@ namespace {
 
 using testing::Unwrap;
 
-Flags FlagsOf(const std::vector<std::string>& arguments) { return Flags::Parse(arguments); }
+KingpinFlags FlagsOf(const std::vector<std::string>& arguments) {
+  return KingpinFlags::Parse(arguments);
+}
 
 TEST_CASE("prometheus facts: servers are distinguished from agents and forwarding servers") {
   const ConfigFacts own;
@@ -31,8 +33,8 @@ TEST_CASE("prometheus facts: servers are distinguished from agents and forwardin
 }
 
 TEST_CASE("prometheus facts: retention") {
-  const Flags none = FlagsOf({});
-  const Flags both =
+  const KingpinFlags none = FlagsOf({});
+  const KingpinFlags both =
       FlagsOf({"--storage.tsdb.retention.time=3d", "--storage.tsdb.retention.size=1GB"});
   REQUIRE(RetentionText(none, std::nullopt) == "15d");
   REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention=3d"}), std::nullopt) == "3d");
