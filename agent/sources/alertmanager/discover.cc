@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "agent/sources/alertmanager/backup.h"
-#include "agent/sources/prometheus/discover.h"
+#include "agent/sources/member/kingpin_discovery.h"
 #include "common/base/format.h"
 
 namespace holdfast::alertmanager {
@@ -12,7 +12,7 @@ namespace holdfast::alertmanager {
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& /*places*/) {
   const auto query = NodeOptions({}).server;
-  const auto server = prometheus::DetectedServer::Read(process, query.programs);
+  const auto server = KingpinDiscovery::Read(process, query.programs);
   if (!server) return std::nullopt;
   DiscoveredSource found;
   found.Set("endpoints", std::vector<std::string>{server->Url("endpoints", "9093", found)});
