@@ -1,6 +1,6 @@
 // Restore methods: the ways to restore snapshots of a kind besides extracting them to a directory
-// (--to). A kind lists them in SourceKind::restore_methods. Command lines, policy.yaml and messages
-// are generated from that list.
+// (--to). registry/restore_methods.h lists them. Command lines, policy.yaml and messages are
+// generated from that list.
 #pragma once
 
 #include <cstdint>

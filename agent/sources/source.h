@@ -113,7 +113,7 @@ struct SourceKind {
   // The directory of a snapshot that has files under their absolute paths. kAnyNode in it stands
   // for the name of each node.
   std::string original_root{kMembersRoot};
-  // Restore methods besides --to. At most one is an InPlaceRestore.
+  // Restore methods besides --to; the registry adds them. At most one is an InPlaceRestore.
   std::vector<RestoreMethod> restore_methods;
   // Why there is no InPlaceRestore, e.g. "its brokers hold one state together".
   std::string no_in_place;

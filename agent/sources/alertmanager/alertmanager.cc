@@ -8,7 +8,6 @@
 #include "agent/sources/alertmanager/discover.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
-#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -77,7 +76,6 @@ SourceKind AlertmanagerKind() {
   kind.summary =
       "Alertmanager: silences, notification log, configuration and the files that it names";
   kind.options = alertmanager::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its peers would send it their own state";
   kind.discover = alertmanager::Discover;
   kind.open = OpenWithSettings<alertmanager::AlertmanagerSource, alertmanager::ReadSettings>;

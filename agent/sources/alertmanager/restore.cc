@@ -7,7 +7,7 @@
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/survey.h"
 #include "agent/sources/member/text_item.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 

@@ -9,7 +9,6 @@
 #include "agent/sources/etcd/discover.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
-#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 
@@ -113,7 +112,6 @@ SourceKind EtcdKind() {
   kind.topology = Topology::kReplicated;
   kind.summary = "etcd: a snapshot of its keys, and the files of a kubeadm control plane";
   kind.options = etcd::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = etcd::Discover;
   kind.open = OpenWithSettings<etcd::EtcdSource, etcd::ReadSettings>;

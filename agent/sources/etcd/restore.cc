@@ -14,7 +14,7 @@
 
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/member/new_directory.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"

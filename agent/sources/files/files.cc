@@ -5,7 +5,6 @@
 
 #include "agent/sources/files/backup.h"
 #include "agent/sources/files/settings.h"
-#include "agent/sources/registry/restore_methods.h"
 
 namespace holdfast {
 namespace files {
@@ -39,7 +38,6 @@ SourceKind FilesKind() {
   kind.summary = "files and directories with all their metadata";
   kind.options = files::SettingsSchema();
   kind.original_root = "data";
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.open = OpenWithSettings<files::FilesSource, files::ReadSettings>;
   return kind;
 }

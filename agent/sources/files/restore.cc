@@ -12,7 +12,7 @@
 #include "agent/sources/files/carry_over.h"
 #include "agent/sources/files/preview.h"
 #include "agent/sources/files/restore_plan.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "agent/sources/source.h"
 #include "common/base/format.h"
 #include "common/base/path.h"

@@ -13,7 +13,6 @@
 #include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
-#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -123,7 +122,6 @@ SourceKind HaproxyKind() {
   kind.summary =
       "HAProxy: configuration, every file that it names, and state of the running process";
   kind.options = haproxy::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.discover = haproxy::Discover;
   kind.open = OpenWithSettings<haproxy::HaproxySource, haproxy::ReadSettings>;
   return kind;

@@ -21,7 +21,7 @@
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/restore_plan.h"
 #include "agent/sources/haproxy/survey.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "agent/sources/source.h"
 #include "common/base/format.h"
 #include "common/base/path.h"

@@ -10,7 +10,6 @@
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
 #include "agent/sources/kafka/settings.h"
-#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
 
@@ -104,7 +103,6 @@ SourceKind KafkaKind() {
   kind.topology = Topology::kSharded;
   kind.summary = "Kafka: committed records, configuration, ACLs, and offsets of consumer groups";
   kind.options = kafka::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its brokers have a shared state";
   kind.discover = kafka::Discover;
   kind.open = OpenWithSettings<kafka::KafkaSource, kafka::ReadSettings>;

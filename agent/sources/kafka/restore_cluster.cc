@@ -15,7 +15,7 @@
 #include "agent/sources/kafka/settings.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/target_topics.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/kafka/acls.h"

@@ -19,7 +19,7 @@
 #include "agent/sources/kafka/segment_reader.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "agent/sources/kafka/stored_cluster.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/crash_point.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"

@@ -10,7 +10,6 @@
 #include "agent/sources/prometheus/facts.h"
 #include "agent/sources/prometheus/pinned_file.h"
 #include "agent/sources/prometheus/settings.h"
-#include "agent/sources/registry/restore_methods.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 
@@ -104,7 +103,6 @@ SourceKind PrometheusKind() {
   kind.summary =
       "Prometheus: blocks and write-ahead log, configuration and the files that it names";
   kind.options = prometheus::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "it cannot load blocks while it runs";
   kind.discover = prometheus::Discover;
   kind.open = OpenWithSettings<prometheus::PrometheusSource, prometheus::ReadSettings>;

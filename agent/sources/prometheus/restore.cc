@@ -14,7 +14,7 @@
 #include "agent/sources/member/kingpin_flags.h"
 #include "agent/sources/member/new_directory.h"
 #include "agent/sources/member/text_item.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/path.h"

@@ -8,14 +8,19 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "agent/sources/kafka/kafka.h"
 #include "agent/sources/prometheus/prometheus.h"
+#include "agent/sources/registry/restore_methods.h"
 #include "agent/sources/zookeeper/zookeeper.h"
 
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds() {
-  static const std::vector<SourceKind> kinds = {
-      EtcdKind(),         KafkaKind(),   ZooKeeperKind(), PrometheusKind(),
-      AlertmanagerKind(), HaproxyKind(), FilesKind()};
+  static const std::vector<SourceKind> kinds = [] {
+    std::vector<SourceKind> list = {EtcdKind(),       KafkaKind(),        ZooKeeperKind(),
+                                    PrometheusKind(), AlertmanagerKind(), HaproxyKind(),
+                                    FilesKind()};
+    for (SourceKind& kind : list) kind.restore_methods = RestoreMethodsOf(kind.kind);
+    return list;
+  }();
   return kinds;
 }
 

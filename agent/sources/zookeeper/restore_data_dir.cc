@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/survey.h"
 #include "agent/sources/zookeeper/tree_facts.h"

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "agent/sources/host/text_lines.h"
-#include "agent/sources/registry/restore_methods.h"
+#include "agent/sources/restore_method.h"
 #include "agent/sources/source.h"
 #include "agent/sources/zookeeper/client.h"
 #include "agent/sources/zookeeper/compression.h"

@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include "agent/sources/registry/restore_methods.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"
@@ -75,7 +74,6 @@ SourceKind ZooKeeperKind() {
       "ZooKeeper: a snapshot of its tree with the transaction logs after it, and files of the "
       "members";
   kind.options = zookeeper::SettingsSchema();
-  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = zookeeper::Discover;
   kind.open = OpenWithSettings<zookeeper::ZooKeeperSource, zookeeper::ReadSettings>;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/sources/files/files.h"
+#include "agent/sources/registry/all_sources.h"
 #include "tests/contract/source_contract.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
@@ -54,10 +55,10 @@ struct FilesFixture {
   }
   Result<std::unique_ptr<Source>> Open() { return FilesKind().open(Context(), values); }
   Result<std::unique_ptr<RestoreSession>> OpenRestore(const InPlaceSpec& spec) {
-    return InPlaceOf(FilesKind()).open(Context(), values, spec);
+    return InPlaceOf(*FindSourceKind("files")).open(Context(), values, spec);
   }
   Result<std::string> Recover(std::string_view state) {
-    return InPlaceOf(FilesKind()).recover(Context(), state);
+    return InPlaceOf(*FindSourceKind("files")).recover(Context(), state);
   }
   std::unique_ptr<FakeSnapshotView> Save(FakeSnapshotView* previous = nullptr) {
     auto source = Unwrap(Open());

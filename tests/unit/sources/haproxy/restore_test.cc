@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "agent/sources/haproxy/haproxy.h"
+#include "agent/sources/registry/all_sources.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/contract/source_contract.h"
@@ -86,7 +86,7 @@ class Rig {
   }
 
   Result<std::string> Recover(std::string_view state) {
-    return testing::InPlaceOf(HaproxyKind()).recover(context_, state);
+    return testing::InPlaceOf(*FindSourceKind("haproxy")).recover(context_, state);
   }
   Manifest& manifest() { return manifest_; }
   Result<std::unique_ptr<RestoreSession>> Open(const std::string& path = "") {
@@ -99,7 +99,7 @@ class Rig {
     values.Set("config", Names{Etc("h.cfg")});
     values.Set("reload", "pidfile:" + Path("pid"));
     values.Set("binary", Path("haproxy"));
-    return testing::InPlaceOf(HaproxyKind())
+    return testing::InPlaceOf(*FindSourceKind("haproxy"))
         .open(context_, values, {.snapshot = &view_, .journal = &recorder_, .path = path});
   }
   Recorder& recorder() { return recorder_; }
