@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/host/paths.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 #include "common/base/wait.h"
@@ -144,9 +145,7 @@ class Session final : public BackupSession {
   Result<void> UseColdFiles() {
     const bool is_down = std::ranges::all_of(
         members_, [](const Member& member) { return member.api && member.api->is_unreachable(); });
-    struct stat status {};
-    const bool has_storage = ::stat(settings_.storage.c_str(), &status) == 0;
-    if (!is_down || node_->process() != nullptr || !has_storage)
+    if (!is_down || node_->process() != nullptr || !host::Exists(settings_.storage))
       return Fail(UnreachableError(members_));
     is_cold_ = true;
     warnings_.push_back(

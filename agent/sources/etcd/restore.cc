@@ -163,10 +163,10 @@ Result<std::vector<RestoreTool>> FindTools(const std::stop_token& stop) {
       return Fail(std::move(answer).error());
     if (!answer || answer->exit_code != 0) continue;
     RestoreTool tool{.program = *program, .name = name, .version_text = "", .version = {}};
-    constexpr std::string_view kVersion = "version: ";
-    std::size_t at = answer->out.find(kVersion);
+    constexpr std::string_view kVersionLabel = "version: ";
+    std::size_t at = answer->out.find(kVersionLabel);
     if (at == std::string::npos) continue;
-    at += kVersion.size();
+    at += kVersionLabel.size();
     tool.version_text = answer->out.substr(at, answer->out.find('\n', at) - at);
     auto version = ParseVersion(tool.version_text);
     if (!version) continue;

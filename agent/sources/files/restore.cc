@@ -91,10 +91,10 @@ class Comparison {
   std::optional<std::string> parent_path_;
 };
 
-class Session final : public RestoreSession {
+class InPlaceSession final : public RestoreSession {
  public:
-  Session(const SourceContext& context, Settings settings, RestoreScope scope,
-          const InPlaceSpec& spec)
+  InPlaceSession(const SourceContext& context, Settings settings, RestoreScope scope,
+                 const InPlaceSpec& spec)
       : context_(context),
         settings_(std::move(settings)),
         scope_(std::move(scope)),
@@ -103,7 +103,7 @@ class Session final : public RestoreSession {
         swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
   }
 
-  ~Session() override {
+  ~InPlaceSession() override {
     // What was exchanged is left to Rollback() or, after a crash, to InPlaceRestore::recover.
     if (!swap_.is_swapped() && !is_committing_) (void)swap_.Rollback();
   }
@@ -313,7 +313,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
                 "restore it to a directory: --to DIR");
   }
   HF_ASSIGN(RestoreScope scope, RestoreScope::Of(spec.path, SnapshotPath("")));
-  return std::make_unique<Session>(context, std::move(settings), std::move(scope), spec);
+  return std::make_unique<InPlaceSession>(context, std::move(settings), std::move(scope), spec);
 }
 
 // Recovery from `state` has the same result however often it is interrupted, so it records nothing.

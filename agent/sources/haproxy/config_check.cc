@@ -10,6 +10,7 @@
 
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/follower.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -25,8 +26,6 @@ namespace {
 constexpr std::chrono::seconds kCheckTimeout{120};
 
 constexpr std::string_view kBinary = "set the source's \"binary\" to HAProxy's program";
-
-bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
@@ -159,7 +158,7 @@ class Copier {
       HF_ASSIGN(std::vector<std::string> entries, space_.List(name.path));
       for (const std::string& entry : entries) {
         std::string link = fmt::format("{}/{}", mirrored, entry);
-        if (Exists(link)) continue;
+        if (host::Exists(link)) continue;
         std::string target = fmt::format("{}/{}", name.path, entry);
         if (::symlink(target.c_str(), link.c_str()) != 0 && errno != EEXIST) {
           return Fail(ErrnoError(errno, fmt::format("link {}", Quote(link))));
@@ -183,22 +182,22 @@ class Copier {
     switch (name.role) {
       case Role::kDefaultPath:
         // All known names are absolute by now. This is for names that the follower does not know.
-        return Exists(mirrored) ? mirrored : Exists(name.path) ? name.path : "/";
+        return host::Exists(mirrored) ? mirrored : host::Exists(name.path) ? name.path : "/";
       case Role::kOutput:
         return fmt::format("{}/.output-{}", mirror_, outputs_++);
       case Role::kLuaPath: {
         std::string directory = ParentPath(mirrored.substr(0, mirrored.find('?')));
-        return Exists(directory) ? mirrored + ";" + name.path : name.path;
+        return host::Exists(directory) ? mirrored + ";" + name.path : name.path;
       }
       case Role::kCertificate:
         for (std::string_view suffix : kBundleSuffixes) {
-          if (Exists(mirrored + std::string(suffix))) return mirrored;
+          if (host::Exists(mirrored + std::string(suffix))) return mirrored;
         }
         break;
       default:
         break;
     }
-    return Exists(mirrored) ? mirrored : name.path;
+    return host::Exists(mirrored) ? mirrored : name.path;
   }
 
   std::string mirror_;

@@ -12,6 +12,7 @@
 #include <deque>
 #include <memory>
 
+#include "agent/sources/host/paths.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -77,7 +78,7 @@ Result<std::vector<std::string>> LiveFiles::List(const std::string& path) const 
 
 std::string OverlaidFiles::Physical(const std::string& path) const {
   std::string mirrored = mirror_ + path;
-  return ::access(mirrored.c_str(), F_OK) == 0 ? mirrored : path;
+  return host::Exists(mirrored) ? mirrored : path;
 }
 
 FileType OverlaidFiles::Type(const std::string& path) const {

@@ -29,9 +29,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kIndexBytesMax = std::size_t{64} << 20;
-constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
 constexpr std::chrono::seconds kNewWorker{10};
-constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::chrono::milliseconds kWorkerPoll{20};
 constexpr const char* kIndex = "live.json";
 constexpr const char* kServers = "/servers-state";
 
@@ -60,7 +59,7 @@ Result<RuntimeApi> OpenNew(const std::string& socket, const ProcessState& before
       return Fail(ErrorCode::kTimedOut,
                   fmt::format("HAProxy's old worker still answers on {}", Quote(socket)));
     }
-    (void)::poll(nullptr, 0, static_cast<int>(kLookAgain.count()));
+    (void)::poll(nullptr, 0, static_cast<int>(kWorkerPoll.count()));
   }
 }
 
@@ -86,7 +85,7 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
 }
 
 // Resolves symlinks as far as the path exists.
-std::string RealPath(const std::string& path) {
+std::string CanonicalPath(const std::string& path) {
   std::error_code failure;
   const std::filesystem::path real = std::filesystem::weakly_canonical(path, failure);
   return failure ? path : real.string();
@@ -241,13 +240,14 @@ Result<void> LiveHandover::UseKept() {
   HF_ASSIGN(SavedRuntimeState stored, DecodeLive(index));
   HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
-  const bool is_config = std::ranges::any_of(
-      followed.files, [this](const ConfigFile& file) { return scope_.Has(RealPath(file.path)); });
+  const bool is_config = std::ranges::any_of(followed.files, [this](const ConfigFile& file) {
+    return scope_.Has(CanonicalPath(file.path));
+  });
   for (StoredWorker& worker : stored.workers) {
     std::erase_if(worker.patterns, [&](const StoredPatterns& patterns) {
       if (patterns.file.empty()) return is_config;
       const std::string path = host::AbsoluteIn(settings_.directory, patterns.file);
-      return scope_.Has(path) || scope_.Has(RealPath(path));
+      return scope_.Has(path) || scope_.Has(CanonicalPath(path));
     });
   }
   stored_ = std::move(stored);

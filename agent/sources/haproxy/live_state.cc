@@ -29,10 +29,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormatVersion = 1;
-constexpr int kAttemptsMax = 3;                               // a reload ends an attempt
-constexpr std::size_t kListBytesMax = std::size_t{16} << 20;  // of names
-constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
+constexpr int kAttemptsMax = 3;  // a reload ends an attempt
 constexpr std::size_t kCertificateBytesMax = std::size_t{4} << 20;
 constexpr std::uint64_t kSpoolBytesMax = std::uint64_t{16} << 30;
 constexpr std::size_t kPathBytesMax = 4000;
@@ -437,7 +434,7 @@ class LiveReader {
       certificates.push_back(std::move(one));
     }
     json["certificates"] = certificates.size();
-    const Json document = {{"format_version", kFormatVersion}, {"certificates", certificates}};
+    const Json document = {{"format_version", kLiveFormatVersion}, {"certificates", certificates}};
     return AddText("certificates.json", TextOf(document));
   }
 
@@ -505,9 +502,12 @@ class LiveReader {
     for (const Drift& one : state_.drift_) {
       drift.push_back({{"object", one.object}, {"name", one.name}, {"difference", one.difference}});
     }
-    const Json index = {{"format_version", kFormatVersion}, {"time", FormatTime(state_.time_)},
-                        {"socket", settings_.socket},       {"master", api_->is_master()},
-                        {"level", api_->level()},           {"workers", std::move(workers)},
+    const Json index = {{"format_version", kLiveFormatVersion},
+                        {"time", FormatTime(state_.time_)},
+                        {"socket", settings_.socket},
+                        {"master", api_->is_master()},
+                        {"level", api_->level()},
+                        {"workers", std::move(workers)},
                         {"drift", std::move(drift)}};
     directory_.clear();
     HF_TRY(AddText("live.json", TextOf(index)));

@@ -33,6 +33,8 @@
 
 namespace holdfast::haproxy {
 
+inline constexpr int kLiveFormatVersion = 1;  // of live.json
+
 // An object in memory that differs from the files.
 struct Drift {
   std::string object;  // "map", "acl", "certificate", "server", "configuration"

@@ -20,7 +20,7 @@ std::string_view Trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
 }
 
-std::vector<std::string_view> Words(std::string_view line) {
+std::vector<std::string_view> SplitAtBlanks(std::string_view line) {
   std::vector<std::string_view> words;
   for (std::size_t at = line.find_first_not_of(kBlank); at != std::string_view::npos;) {
     const std::size_t end = std::min(line.find_first_of(kBlank, at), line.size());
@@ -69,7 +69,7 @@ std::optional<std::vector<pid_t>> ParseWorkers(std::string_view text) {
       is_current = Trim(line.substr(1)) == "workers";
       continue;
     }
-    const std::vector<std::string_view> words = Words(line);
+    const std::vector<std::string_view> words = SplitAtBlanks(line);
     if (!is_current || words.size() < 2 || words[1] != "worker") continue;
     const auto pid = ParseWhole<pid_t>(words[0]);
     if (pid && *pid > 0) workers.push_back(*pid);
@@ -189,7 +189,7 @@ std::optional<TableRow> ParseRow(std::string_view row) {
     }
     parsed.key += c;
   }
-  for (const std::string_view word : Words(row.substr(at))) {
+  for (const std::string_view word : SplitAtBlanks(row.substr(at))) {
     const std::size_t equals = word.find('=');
     if (equals == std::string_view::npos || equals == 0) return std::nullopt;
     parsed.fields.emplace_back(word.substr(0, equals), word.substr(equals + 1));
@@ -218,11 +218,12 @@ std::optional<std::vector<ServerState>> ParseServerStates(std::string_view text)
   std::string_view line = TakeLine(text);
   if (!line.starts_with("# ")) return std::nullopt;
   std::map<std::string_view, std::size_t> columns;
-  for (const std::string_view name : Words(line.substr(2))) columns.emplace(name, columns.size());
+  for (const std::string_view name : SplitAtBlanks(line.substr(2)))
+    columns.emplace(name, columns.size());
   std::vector<ServerState> servers;
   while (!text.empty()) {
     line = TakeLine(text);
-    const std::vector<std::string_view> words = Words(line);
+    const std::vector<std::string_view> words = SplitAtBlanks(line);
     const auto text_of = [&](std::string_view name) -> std::string_view {
       const auto column = columns.find(name);
       return column == columns.end() || column->second >= words.size() ? std::string_view()

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -19,6 +20,10 @@
 #include "common/base/bytes.h"
 
 namespace holdfast::haproxy {
+
+// The longest accepted answers: lists of names, and `show servers state`.
+inline constexpr std::size_t kListBytesMax = std::size_t{16} << 20;
+inline constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
 
 // `show info`: "Name: value" lines.
 std::map<std::string, std::string> ParseInfo(std::string_view text);

@@ -31,7 +31,7 @@ using std::chrono::milliseconds;
 // HAProxy parses the configuration and resolves names before it starts the new worker.
 constexpr std::chrono::seconds kReloadTimeout{60};
 constexpr std::chrono::seconds kReadyTimeout{20};
-constexpr milliseconds kLookAgain{20};
+constexpr milliseconds kProcessPoll{20};
 // A worker that cannot start (its user or chroot is missing) ends within this time.
 constexpr milliseconds kSettle{500};
 constexpr milliseconds kVerdict{2'000};  // from a worker's end to the master's report of it
@@ -151,7 +151,7 @@ Result<std::string> AskMaster(const std::string& path, std::string_view command,
                   fmt::format("the master socket {} does not answer", Quote(path)));
     }
     pollfd polled{fd.get(), POLLIN, 0};
-    if (::poll(&polled, 1, static_cast<int>(kLookAgain.count())) == 0) continue;
+    if (::poll(&polled, 1, static_cast<int>(kProcessPoll.count())) == 0) continue;
     Result<std::size_t> length = ReadSome(fd.get(), buffer, path);
     // Older masters close the connection without an answer when they restart.
     if (!length || *length == 0) return answer;
@@ -268,7 +268,7 @@ Result<void> Process::AwaitReady(pid_t master, const std::stop_token& stop) cons
   HF_ASSIGN(const Fd watched, OpenPid(master));
   while (!IsReadyToReload(master)) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    if (EndsWithin({watched.get()}, kLookAgain)) {
+    if (EndsWithin({watched.get()}, kProcessPoll)) {
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("HAProxy's master process {} has ended", master),
                   "see HAProxy's log");
@@ -352,7 +352,7 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
                   fmt::format("HAProxy has no new worker after {}", FormatDuration(kReloadTimeout)),
                   "see HAProxy's log");
     }
-    if (EndsWithin({master->get()}, kLookAgain)) return gone();
+    if (EndsWithin({master->get()}, kProcessPoll)) return gone();
   }
 }
 

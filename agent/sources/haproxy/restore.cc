@@ -44,9 +44,9 @@ constexpr std::string_view kCommitting = "committing";
 
 std::string EncodeState(std::string_view step, std::string_view reload, bool was_running,
                         std::string_view swap, std::string_view live) {
-  nlohmann::json json = {{"format", kStateFormat},     {"step", step}, {"reload", reload},
-                         {"was_running", was_running}, {"swap", swap}, {"live", live}};
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  nlohmann::json record = {{"format", kStateFormat},     {"step", step}, {"reload", reload},
+                           {"was_running", was_running}, {"swap", swap}, {"live", live}};
+  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // All alerts in one line.
@@ -59,10 +59,10 @@ std::string Alerts(const CheckVerdict& verdict) {
   return text;
 }
 
-class Session final : public RestoreSession {
+class InPlaceSession final : public RestoreSession {
  public:
-  Session(const SourceContext& context, Settings settings, RestoreScope scope,
-          const InPlaceSpec& spec)
+  InPlaceSession(const SourceContext& context, Settings settings, RestoreScope scope,
+                 const InPlaceSpec& spec)
       : context_(context),
         settings_(std::move(settings)),
         scope_(std::move(scope)),
@@ -75,7 +75,7 @@ class Session final : public RestoreSession {
         live_(context_, settings_, view_, scope_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
-  ~Session() override {
+  ~InPlaceSession() override {
     // What was exchanged is left to Rollback() or, after a crash, to InPlaceRestore::recover.
     if (step_ == kStaging && has_staged_) (void)swap_.Rollback();
   }
@@ -384,32 +384,33 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
                 "set the source's \"config\" as it was, or restore with --to");
   }
   HF_ASSIGN(RestoreScope scope, RestoreScope::Of(spec.path, MemberPrefix(context.node)));
-  return std::make_unique<Session>(context, std::move(settings), std::move(scope), spec);
+  return std::make_unique<InPlaceSession>(context, std::move(settings), std::move(scope), spec);
 }
 
 Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
-  nlohmann::json json = nlohmann::json::parse(state, nullptr, false);
-  bool is_state = json.is_object() && json.contains("swap") && json["swap"].is_string() &&
-                  json.contains("step") && json["step"].is_string() && json.contains("reload") &&
-                  json["reload"].is_string() && json.contains("format");
+  nlohmann::json record = nlohmann::json::parse(state, nullptr, false);
+  bool is_state = record.is_object() && record.contains("swap") && record["swap"].is_string() &&
+                  record.contains("step") && record["step"].is_string() &&
+                  record.contains("reload") && record["reload"].is_string() &&
+                  record.contains("format");
   if (!is_state) {
     return Fail(ErrorCode::kCorrupt,
                 "the record of an unfinished restore of HAProxy cannot be read",
                 "look for names that begin with \".holdfast-\" next to HAProxy's files");
   }
-  if (json["format"] != kStateFormat) {
+  if (record["format"] != kStateFormat) {
     return Fail(ErrorCode::kUnsupported, "another version of Holdfast left a restore unfinished",
                 "run that version once");
   }
-  std::string step = json["step"];
-  std::string reload = json["reload"];
-  bool was_running = json.contains("was_running") && json["was_running"] == true;
+  std::string step = record["step"];
+  std::string reload = record["reload"];
+  bool was_running = record.contains("was_running") && record["was_running"] == true;
   // Records of older versions do not have it.
-  std::string live = json.contains("live") && json["live"].is_string() ? json["live"] : "";
+  std::string live = record.contains("live") && record["live"].is_string() ? record["live"] : "";
   HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
   HF_TRY(RestoreStateFiles(live));
   HF_ASSIGN(std::string done,
-            filetree::SwapSet::Recover(std::string(json["swap"]), [](std::string_view) {
+            filetree::SwapSet::Recover(std::string(record["swap"]), [](std::string_view) {
               // The caller keeps the record until all is done. Repeating a step does no harm.
               return Result<void>{};
             }));

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/line_splitter.h"
+#include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
@@ -20,11 +21,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 1;
 // HAProxy accepts at most its buffer (tune.bufsize, 16 KiB by default) at once, and does not report
 // that there was more.
 constexpr std::size_t kCommandBytesMax = 4096;
-constexpr std::size_t kListBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kReadBackRows = 100;
 constexpr std::string_view kVersion = "New version created: ";
 
@@ -437,7 +436,7 @@ Result<StoredWorker> DecodeWorker(const json& object) {
 Result<SavedRuntimeState> DecodeLive(std::string_view text) {
   const json document = json::parse(text, nullptr, false);
   if (!document.is_object() || !document.contains("format_version")) return NoIndex("is malformed");
-  if (document["format_version"] != kFormatVersion) {
+  if (document["format_version"] != kLiveFormatVersion) {
     return Fail(ErrorCode::kUnsupported, "HAProxy's live state has a newer format",
                 "use a newer Holdfast");
   }

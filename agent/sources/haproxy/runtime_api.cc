@@ -20,7 +20,7 @@ namespace holdfast::haproxy {
 namespace {
 
 // How often a stop request is checked.
-constexpr std::chrono::milliseconds kLookAgain{100};
+constexpr std::chrono::milliseconds kSocketPoll{100};
 constexpr std::size_t kShownMax = 200;
 
 }  // namespace
@@ -55,7 +55,7 @@ Result<std::size_t> RuntimeApi::ReadPiece(int fd, std::span<std::uint8_t> buffer
   for (;;) {
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     pollfd polled{fd, POLLIN, 0};
-    const int ready = ::poll(&polled, 1, static_cast<int>(kLookAgain.count()));
+    const int ready = ::poll(&polled, 1, static_cast<int>(kSocketPoll.count()));
     if (ready > 0) return ReadSome(fd, buffer, path_);
     if (ready < 0 && errno != EINTR) return Fail(ErrnoError(errno, "wait for " + Quote(path_)));
     if (clock_->Monotonic() >= deadline) {

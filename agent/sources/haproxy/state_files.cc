@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -20,11 +21,6 @@ namespace holdfast::haproxy {
 namespace {
 
 constexpr unsigned kMode = 0600;  // HAProxy reads it before it drops its privileges
-
-bool Exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
 
 std::string AsideOf(const std::string& path, std::string_view id, std::string_view what) {
   const std::size_t slash = path.rfind('/');
@@ -82,9 +78,9 @@ Result<void> StateFiles::TakeBack() const {
   for (const StateFile& file : files_) {
     const std::string aside = AsideOf(file.path, id_, "state");
     const std::string none = AsideOf(file.path, id_, "none");
-    if (Exists(aside)) {
+    if (host::HasEntry(aside)) {
       HF_TRY(Rename(aside, file.path));
-    } else if (Exists(none)) {
+    } else if (host::HasEntry(none)) {
       HF_TRY(RemoveFile(file.path));
       HF_TRY(RemoveFile(none));
     } else {

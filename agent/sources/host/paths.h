@@ -5,8 +5,11 @@
 
 namespace holdfast::host {
 
-// Symlinks are followed.
+// Both follow symlinks.
+bool Exists(const std::string& path);
 bool IsRegularFile(const std::string& path);
+// Whether there is anything with this name, even a dangling symlink.
+bool HasEntry(const std::string& path);
 // `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
 

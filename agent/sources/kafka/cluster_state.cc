@@ -1,7 +1,5 @@
 #include "agent/sources/kafka/cluster_state.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -9,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/kafka/groups.h"
 #include "common/kafka/users.h"
@@ -89,12 +88,6 @@ Result<void> AddTopicConfigs(rdkafka::Client& client, TopicsState& state,
   return {};
 }
 
-// Whether the directory still exists. Brokers rename the directories of a deleted topic first.
-bool IsStillThere(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0;
-}
-
 void CompareDirectories(const LogDirectories& directories, const TopicFilter& wants,
                         TopicsState& state) {
   std::vector<Missing> missing;
@@ -105,7 +98,8 @@ void CompareDirectories(const LogDirectories& directories, const TopicFilter& wa
     const auto found =
         std::ranges::lower_bound(state.cluster.topics, topic, {}, &rdkafka::Topic::name);
     const bool is_seen = found != state.cluster.topics.end() && found->name == topic;
-    if (is_seen || !IsStillThere(entry.path)) continue;
+    // Brokers rename the directories of a deleted topic first.
+    if (is_seen || !host::Exists(entry.path)) continue;
     last = topic;
     missing.push_back(
         {fmt::format("topic {}", Quote(topic)),

@@ -1,10 +1,9 @@
 #include "agent/sources/kafka/member_files.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
@@ -14,11 +13,6 @@ namespace holdfast::kafka {
 namespace {
 
 constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
-
-bool IsThere(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0;
-}
 
 // Escapes a path so that the walker treats it literally.
 std::string AsPattern(std::string_view path) {
@@ -69,7 +63,7 @@ void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
   for (std::string directory : places) {
     directory = WithoutSlashes(std::move(directory));
     if (!directory.ends_with(kMetadataLog)) directory += fmt::format("/{}", kMetadataLog);
-    if (!IsThere(directory)) continue;
+    if (!host::Exists(directory)) continue;
     auto log = MetadataLog::Open(directory);
     if (!log) {
       missing_.push_back({directory, log.error().message(), "let the agent read it"});
@@ -99,7 +93,7 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
     directories.push_back(metadata_directory_.substr(0, metadata_directory_.rfind('/')));
   for (const std::string& directory : directories)
     for (const char* name : {"/meta.properties", "/bootstrap.checkpoint"})
-      if (IsThere(directory + name)) walk.roots.push_back(directory + name);
+      if (host::Exists(directory + name)) walk.roots.push_back(directory + name);
   // MetadataLog saves that directory.
   if (!metadata_directory_.empty()) walk.exclude.push_back(AsPattern(metadata_directory_));
   std::erase_if(walk.roots, [&](const std::string& root) {

@@ -10,8 +10,6 @@
 namespace holdfast::zookeeper {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 1U << 20;
-constexpr std::size_t kNumberBytesMax = 64;
 constexpr std::string_view kUsualConfig = "/etc/zookeeper/zoo.cfg";
 
 // "2181 /data [tick time [connections]]" instead of a configuration: a server for testing.

@@ -1,7 +1,6 @@
 #include "agent/sources/zookeeper/restore_data_dir.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "agent/sources/restore_method.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/survey.h"
@@ -34,11 +34,6 @@ struct StageRequest {
   std::string id;       // empty: do not write myid
   std::optional<std::int64_t> until;
 };
-
-bool IsThere(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
 
 Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
@@ -242,7 +237,7 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
   HF_ASSIGN(const StageRequest request, ReadStageRequest(spec));
   HF_ASSIGN(SavedPaths saved, ListSaved(*spec.snapshot));
   for (const std::string& directory : {request.data_dir, request.log_dir}) {
-    if (IsThere(directory + "/version-2"))
+    if (host::HasEntry(directory + "/version-2"))
       return Fail(ErrorCode::kAlreadyExists,
                   fmt::format("{} already exists", Quote(directory + "/version-2")), kAside);
     HF_TRY(MakeDirectories(directory, 0750));

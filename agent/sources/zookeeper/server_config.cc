@@ -14,8 +14,6 @@
 namespace holdfast::zookeeper {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 1U << 20;
-constexpr std::size_t kNumberBytesMax = 64;
 constexpr std::string_view kServer = "server.";
 constexpr std::string_view kAnyHost = "0.0.0.0";
 

@@ -2,6 +2,7 @@
 // members, and the files that it needs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -15,6 +16,10 @@
 #include "common/base/result.h"
 
 namespace holdfast::zookeeper {
+
+// The longest accepted configuration, and the longest file with a number.
+inline constexpr std::size_t kConfigBytesMax = 1U << 20;
+inline constexpr std::size_t kNumberBytesMax = 64;
 
 // The value as a server reads it, without blanks around it; empty if it is missing.
 std::string TrimmedPropertyOf(const JavaProperties& properties, const std::string& name);
