@@ -66,8 +66,9 @@ def check_dead_files(tree: Tree) -> list[str]:
             relative = posixpath.relpath(name, folder or ".")
             if text and re.search(rf"(^|[\s(\"]|/){re.escape(relative)}($|[\s)\"])", text):
                 return True
-            globs = re.findall(r"file\(GLOB\b([^)]*)\)", text or "")
-            if any(fnmatch.fnmatch(relative, word) for words in globs for word in words.split()):
+            patterns = [word for words in re.findall(r"file\(GLOB\b([^)]*)\)", text or "") for word in words.split()]
+            # Unlike fnmatch(), GLOB does not let "*" match a slash.
+            if any(fnmatch.fnmatch(relative, one) and relative.count("/") == one.count("/") for one in patterns):
                 return True
             if not folder:
                 return False

@@ -3,7 +3,7 @@ arrows."""
 
 import re
 
-from tree import Tree, includes, room_of, rooms_in_cmake, source_of
+from tree import Tree, folder_in_room, includes, room_of, rooms_in_cmake, source_of
 
 # Room -> its rank, and what it holds. docs/architecture.md has the same table; `python3 tests/lint/layers.py` prints it.
 ROOMS = {
@@ -40,7 +40,26 @@ ROOMS = {
     "controller/daemon": (5, "the controller as a process: files, sockets and the loop around the core"),
 }
 RANKS = {room: rank for room, (rank, _) in ROOMS.items()}
-# Where a reader begins: the header whose first comment describes the room, and what the room must not know.
+# Rooms with layers inside, the lowest first: (folders, what they hold). "" are the files directly in the room. A
+# folder includes those of lower layers, and no other of the same layer. It may have its own CMake target.
+INNER_LAYERS = {
+    "agent/sources": [
+        (("host",), "the processes, paths and small files of the host; all of it is untrusted input"),
+        (("",), "the contract between a kind and the other rooms: source, backup session, restore method"),
+        (("member",), "what several kinds share: a member's own files, its process, HTTP access, parsers"),
+        (("alertmanager", "etcd", "files", "haproxy", "kafka", "prometheus", "zookeeper"),
+         "one kind of service each"),
+        (("registry",), "the lists of all kinds and of all restore methods"),
+    ],
+}
+# Why folders of one layer do not include one another.
+SAME_LAYER = {
+    "agent/sources": "kinds do not include one another; what two kinds share belongs in agent/sources/member",
+}
+# The folders that other rooms may include, if not all.
+OPEN_FOLDERS = {"agent/sources": {"", "host", "registry"}}
+# Where a reader begins: the header whose first comment describes the room, or a folder of many files in it, and what
+# it must not know.
 FIRST_HEADERS = {
     "common/base": "result.h",
     "common/io": "fd.h",
@@ -58,6 +77,7 @@ FIRST_HEADERS = {
     "common/audit": "event.h",
     "common/bus": "bus_server.h",
     "agent/sources": "source.h",
+    "agent/sources/host": "process.h",
     "agent/settings": "settings.h",
     "agent/core": "agent_core.h",
     "agent/journal": "journal.h",
@@ -93,14 +113,14 @@ FORBIDDEN = {
                  "common/cli", "common/filetree", "common/repository", "common/kafka")
 }
 
-# Where headers of libraries may be included: (pattern, library, rooms, also in any .cc?).
+# Where headers of libraries may be included: (pattern, library, rooms or folders in them, also in any .cc?).
 THIRD_PARTY = [
     (r"openssl/", "OpenSSL", {"common/crypto"}, False),
     (r"curl/", "libcurl", {"common/io"}, False),
     (r"yaml-cpp/", "yaml-cpp", {"common/config"}, False),
     (r"(zstd|zstd_errors|zdict)\.h", "zstd", {"common/repository"}, False),
-    (r"xxhash\.h", "xxhash", {"agent/sources"}, False),
-    (r"zlib\.h", "zlib", {"agent/sources"}, False),
+    (r"xxhash\.h", "xxhash", {"agent/sources/kafka"}, False),
+    (r"zlib\.h", "zlib", {"agent/sources/zookeeper"}, False),
     (r"nlohmann/", "nlohmann-json", {"common/cli"}, True),
     (r"CLI/", "CLI11", {"common/cli"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
@@ -130,6 +150,33 @@ def reason_against(room: str, other: str) -> str | None:
     return f"{other} (rank {RANKS[other]}) is not below {room} (rank {RANKS[room]})"
 
 
+def reason_within(room: str, folder: str, other: str) -> str | None:
+    """Why the folder of `room` may not include the other one; None if it may."""
+    layers = {name: layer for layer, (names, _) in enumerate(INNER_LAYERS.get(room, [])) for name in names}
+    if not layers or folder == other:
+        return None
+    for name in (folder, other):
+        if name not in layers:
+            return f"the folder {room}/{name} has no layer yet (tests/lint/layers.py)"
+    if layers[other] < layers[folder]:
+        return None
+    if layers[other] == layers[folder]:
+        return SAME_LAYER.get(room, f"{folder} and {other} are of the same layer")
+    return f"{other or room} is a layer above {folder or room}"
+
+
+def reason_against_include(name: str, header: str) -> str | None:
+    """Why the file `name` may not include `header`; None if it may."""
+    room, other = room_of(name), room_of(header)
+    if room == other:
+        return reason_within(room, folder_in_room(name), folder_in_room(header))
+    if reason := reason_against(room, other):
+        return reason
+    if folder_in_room(header) not in OPEN_FOLDERS.get(other, {folder_in_room(header)}):
+        return f"{other}/{folder_in_room(header)} is only for {other}"
+    return None
+
+
 ARCHITECTURE = "docs/architecture.md"
 
 
@@ -139,7 +186,7 @@ def table() -> list[str]:
     for _, library, rooms, in_any_source in THIRD_PARTY:
         for room in rooms:
             if not in_any_source:
-                libraries.setdefault(room, []).append(library)
+                libraries.setdefault(room_of(room), []).append(library)
     rows = ["| rank | room | holds | begin with | the only room with |", "|---|---|---|---|---|"]
     for room, (rank, holds) in sorted(ROOMS.items(), key=lambda item: item[1][0]):
         first = f"`{FIRST_HEADERS[room]}`" if room in FIRST_HEADERS else ""
@@ -148,10 +195,20 @@ def table() -> list[str]:
     return rows
 
 
+def inner_table() -> list[str]:
+    """The layers inside rooms, as Markdown."""
+    rows = ["| room | layer | folders | hold |", "|---|---|---|---|"]
+    for room, layers in INNER_LAYERS.items():
+        for layer, (names, holds) in enumerate(layers):
+            folders = ", ".join(f"`{name}`" if name else "its own files" for name in names)
+            rows.append(f"| `{room}` | {layer} | {folders} | {holds} |")
+    return rows
+
+
 def check_first_headers(tree: Tree) -> list[str]:
     """Each room of C++ has a header that describes it in 5 to 16 lines, with the words "this room"."""
     findings = []
-    for room in ROOMS:
+    for room in ROOMS | FIRST_HEADERS:
         if not any(name.startswith(room + "/") and name.endswith(".h") for name in tree.texts):
             continue
         header = f"{room}/{FIRST_HEADERS.get(room, '')}"
@@ -164,7 +221,7 @@ def check_first_headers(tree: Tree) -> list[str]:
 def check_architecture(tree: Tree) -> list[str]:
     """The page of the architecture shows the rooms as they are ranked here."""
     lines = tree.texts.get(ARCHITECTURE, "").splitlines()
-    missing = [row for row in table() if row not in lines]
+    missing = [row for row in table() + inner_table() if row not in lines]
     return [f'{ARCHITECTURE}:1: has no row "{row}"; python3 tests/lint/layers.py prints the table' for row in missing]
 
 
@@ -189,39 +246,50 @@ def check_includes(tree: Tree) -> list[str]:
             if not _is_program(header):
                 findings.append(f'{name}:{line}: programs do not include "{header}"')
                 continue
-            reason = reason_against(room_of(name), room_of(header))
-            if reason:
+            if reason := reason_against_include(name, header):
                 findings.append(f'{name}:{line}: may not include "{header}": {reason}')
     return findings
 
 
 def check_links(tree: Tree) -> list[str]:
-    """Each room is one CMake target that links exactly the rooms it includes."""
+    """Each room is one CMake target, or one for each folder in it. A target links exactly the rooms that it includes,
+    and the targets of the same room."""
     findings = []
     rooms = rooms_in_cmake(tree)
     folder_of = {target: folder for folder, (target, *_) in rooms.items()}
+
+    def target_folder(name: str) -> str:
+        inner = "/".join(name.split("/")[:3])
+        return inner if inner in rooms else room_of(name)
+
     for folder, (target, line, links, _) in rooms.items():
         where = f"{folder}/CMakeLists.txt:{line}"
-        if folder not in RANKS:
+        room = room_of(folder)
+
+        def as_seen(other: str, room: str = room) -> str:
+            return other if room_of(other) == room else room_of(other)
+
+        if room not in RANKS:
             findings.append(f"{where}: the room has no rank (tests/lint/layers.py)")
             continue
         for link in links:
             if link not in folder_of:
                 findings.append(f"{where}: LINKS names {link}, which is not a room")
-            elif reason := reason_against(folder, folder_of[link]):
+            elif reason := reason_against_include(f"{folder}/x", f"{folder_of[link]}/x"):
                 findings.append(f"{where}: LINKS {link}: {reason}")
-        own = [name for name in tree.sources() if room_of(name) == folder]
+        own = [name for name in tree.sources() if target_folder(name) == folder]
         if not own:
             continue
         used = {
-            room_of(header)
+            as_seen(target_folder(header))
             for name in own
             for _, mark, header in includes(tree.texts[name])
             if mark == '"' and source_of(header) in tree.texts
         } - {folder}
-        linked = {folder_of[link] for link in links if link in folder_of}
+        linked = {as_seen(folder_of[link]) for link in links if link in folder_of}
         for missing in sorted(used - linked):
-            findings.append(f"{where}: {target} includes {missing} and does not link it")
+            missing_target = rooms[missing][0] if missing in rooms else "it"
+            findings.append(f"{where}: {target} includes {missing} and does not link {missing_target}")
         for idle in sorted(linked - used):
             findings.append(f"{where}: {target} links {idle} and includes nothing of it")
     return findings
@@ -239,7 +307,7 @@ def check_third_party(tree: Tree) -> list[str]:
                 if not re.match(pattern, header):
                     continue
                 allowed = (
-                    room_of(name) in rooms
+                    any(name.startswith(f"{room}/") for room in rooms)
                     or (in_any_source and name.endswith(".cc"))
                     # A test may use the library to check what a room does.
                     or (is_test and name.endswith((".cc", "_contract.h")))
@@ -251,4 +319,4 @@ def check_third_party(tree: Tree) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(table()))
+    print("\n".join(table() + [""] + inner_table()))

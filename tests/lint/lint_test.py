@@ -98,6 +98,55 @@ class Lint(unittest.TestCase):
         tree = project(**{"common/io/fd.h": "// Files.\n#pragma once\n"})
         self.assert_found(layers.check_links(tree), "links common/base and includes nothing")
 
+    def test_an_include_of_another_kind_is_found(self):
+        tree = project(
+            **{
+                "agent/sources/etcd/wire.h": "// Wire.\n#pragma once\n",
+                "agent/sources/kafka/x.cc": '\n#include "agent/sources/etcd/wire.h"\n',
+            }
+        )
+        self.assert_found(layers.check_includes(tree), "agent/sources/kafka/x.cc:2", "agent/sources/member")
+
+    def test_includes_follow_the_layers_inside_a_room(self):
+        headers = {f"agent/sources/{folder}x.h": "// X.\n#pragma once\n"
+                   for folder in ("host/", "", "member/", "etcd/", "registry/", "mqtt/")}
+        for name, header, words in (
+            ("agent/sources/etcd/y.cc", "agent/sources/member/x.h", None),
+            ("agent/sources/etcd/y.cc", "agent/sources/x.h", None),
+            ("agent/sources/x.cc", "agent/sources/host/x.h", None),
+            ("agent/sources/registry/y.cc", "agent/sources/etcd/x.h", None),
+            ("agent/jobs/y.cc", "agent/sources/registry/x.h", None),
+            ("agent/sources/host/y.cc", "agent/sources/x.h", "agent/sources is a layer above host"),
+            ("agent/sources/etcd/y.cc", "agent/sources/registry/x.h", "registry is a layer above etcd"),
+            ("agent/sources/mqtt/y.cc", "agent/sources/x.h", "agent/sources/mqtt has no layer yet"),
+            ("agent/jobs/y.cc", "agent/sources/etcd/x.h", "agent/sources/etcd is only for agent/sources"),
+        ):
+            tree = project(**headers, **{name: f'#include "{header}"\n'})
+            if words:
+                self.assert_found(layers.check_includes(tree), f"{name}:1", words)
+            else:
+                self.assertEqual(layers.check_includes(tree), [], name)
+
+    def test_links_of_each_target_in_a_room_are_checked(self):
+        lists = {"agent/sources/CMakeLists.txt": "holdfast_room(source_contract SOURCES x.cc)\n",
+                 "agent/sources/etcd/CMakeLists.txt": "holdfast_room(source_etcd SOURCES y.cc LINKS source_contract)\n",
+                 "agent/sources/kafka/CMakeLists.txt": "holdfast_room(source_kafka SOURCES y.cc)\n",
+                 "agent/sources/registry/CMakeLists.txt": "holdfast_room(sources SOURCES y.cc LINKS source_etcd)\n",
+                 "agent/journal/CMakeLists.txt": "holdfast_room(journal SOURCES y.cc LINKS sources)\n"}
+        texts = {"agent/sources/x.h": "// X.\n#pragma once\n",
+                 "agent/sources/etcd/y.cc": '#include "agent/sources/x.h"\n',
+                 "agent/sources/etcd/y.h": "// Y.\n#pragma once\n",
+                 "agent/sources/registry/y.cc": '#include "agent/sources/etcd/y.h"\n',
+                 "agent/journal/y.cc": '#include "agent/sources/x.h"\n'}
+        self.assertEqual(layers.check_links(project(**lists, **texts)), [])
+        texts["agent/sources/kafka/y.cc"] = '#include "agent/sources/x.h"\n'
+        self.assert_found(layers.check_links(project(**lists, **texts)), "agent/sources/kafka/CMakeLists.txt:1",
+                          "source_kafka includes agent/sources and does not link source_contract")
+        lists["agent/sources/kafka/CMakeLists.txt"] = (
+            "holdfast_room(source_kafka SOURCES y.cc LINKS source_contract source_etcd)\n")
+        findings = layers.check_links(project(**lists, **texts))
+        self.assertTrue(any("LINKS source_etcd: kinds do not include" in finding for finding in findings), findings)
+
     def test_an_include_cycle_through_a_source_file_is_found(self):
         tree = project(
             **{
@@ -224,9 +273,10 @@ class Lint(unittest.TestCase):
     def test_a_glob_names_the_sources_that_it_matches(self):
         lists = "file(GLOB VERBS CONFIGURE_DEPENDS verbs/*.cc)\n"
         tree = project(**{"agent/cli/CMakeLists.txt": lists, "agent/cli/verbs/list.cc": "// A verb.\n",
-                          "agent/cli/old.cc": "// Old.\n"})
+                          "agent/cli/old.cc": "// Old.\n", "agent/cli/verbs/deep/old.cc": "// Old.\n"})
         self.assertEqual([finding for finding in files.check_dead_files(tree) if "agent/cli/" in finding],
-                         ["agent/cli/old.cc:1: no CMake target contains it"])
+                         ["agent/cli/old.cc:1: no CMake target contains it",
+                          "agent/cli/verbs/deep/old.cc:1: no CMake target contains it"])
 
     def test_references_without_target_are_found(self):
         tree = project(**{"common/io/fd.cc": "// see docs/gone.md\n"})

@@ -53,10 +53,17 @@ class Tree:
 
 
 def room_of(name: str) -> str:
-    """The first two folders: agent/sources/etcd/backup.cc is in the room agent/sources. All of proto/ is one room."""
+    """The first two folders: agent/sources/etcd/backup.cc is in the room agent/sources. All of proto/ is one room.
+    Some rooms have layers of folders inside (layers.INNER_LAYERS)."""
     if name.startswith("proto/"):
         return "proto"
     return "/".join(name.split("/")[:2])
+
+
+def folder_in_room(name: str) -> str:
+    """The third folder: agent/sources/etcd/backup.cc is in "etcd". Empty for a file directly in its room."""
+    folders = name.split("/")[:-1]
+    return folders[2] if len(folders) > 2 else ""
 
 
 def source_of(header: str) -> str:
