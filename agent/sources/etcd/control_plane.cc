@@ -8,6 +8,7 @@
 #include <optional>
 #include <system_error>
 
+#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
@@ -115,9 +116,7 @@ void AddEncryptionConfig(const std::string& api_server, ControlPlaneFiles& files
 }
 
 std::string_view StripQuotes(std::string_view text) {
-  auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  text = Trim(text, " \t\r");
   if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') &&
       text.back() == text.front())
     text = text.substr(1, text.size() - 2);
@@ -129,9 +128,7 @@ std::string_view StripQuotes(std::string_view text) {
 std::string EncryptionConfigOf(std::string_view manifest) {
   bool value_follows = false;
   while (!manifest.empty()) {
-    std::size_t end = std::min(manifest.find('\n'), manifest.size());
-    std::string_view line = StripQuotes(manifest.substr(0, end));
-    manifest.remove_prefix(std::min(end + 1, manifest.size()));
+    std::string_view line = StripQuotes(TakePart(manifest, '\n'));
     if (line.starts_with('#')) continue;
     if (line.starts_with("- ")) line = StripQuotes(line.substr(2));
     if (std::size_t comment = line.find(" #"); comment != std::string_view::npos)

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agent/sources/etcd/backup.h"
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/member/new_directory.h"
 #include "agent/sources/restore_method.h"
 #include "common/base/format.h"
@@ -429,9 +430,7 @@ Result<RestoreTool> ChooseTool(const std::vector<RestoreTool>& tools,
 Result<std::vector<PeerEntry>> ParseInitialCluster(std::string_view text) {
   std::vector<PeerEntry> peers;
   while (!text.empty()) {
-    std::size_t end = std::min(text.find(','), text.size());
-    std::string_view entry = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    std::string_view entry = TakePart(text, ',');
     std::size_t equal = entry.find('=');
     std::string_view url = equal == std::string_view::npos ? "" : entry.substr(equal + 1);
     if (equal == 0 || (!url.starts_with("http://") && !url.starts_with("https://")))
@@ -456,9 +455,7 @@ std::vector<PeerEntry> PeersOf(const Manifest& manifest) {
     PeerEntry peer{name->second, {}};
     std::string_view rest = urls->second;
     while (!rest.empty()) {
-      std::size_t end = std::min(rest.find(','), rest.size());
-      peer.urls.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
+      peer.urls.emplace_back(TakePart(rest, ','));
     }
     peers.push_back(std::move(peer));
   }

@@ -11,6 +11,7 @@
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/follower.h"
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -57,9 +58,7 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
   if (!mirror.empty()) ReplaceAll(text, mirror, "");
   std::string_view rest = text;
   while (!rest.empty()) {
-    std::size_t feed = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, feed);
-    rest.remove_prefix(std::min(feed + 1, rest.size()));
+    std::string_view line = TakePart(rest, '\n');
     if (line.starts_with("[ALERT]")) {
       last = &verdict.alerts;
     } else if (line.starts_with("[WARNING]")) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/tokenizer.h"
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 
@@ -83,9 +84,7 @@ std::string FindSocket(const host::LocalProcess& process, const CommandLine& lin
     const auto text = process.ReadFile(config, kConfigBytesMax);
     std::string_view rest = text && *text ? std::string_view(**text) : std::string_view();
     while (!rest.empty()) {
-      const std::size_t feed = std::min(rest.find('\n'), rest.size());
-      const auto words = SplitWords(rest.substr(0, feed), variables);
-      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      const auto words = SplitWords(TakePart(rest, '\n'), variables);
       std::string socket = words ? SocketOfLine(*words) : std::string();
       if (!socket.empty()) return socket;
     }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
 #include "common/io/host.h"
@@ -166,9 +167,7 @@ class Follower {
     std::string_view rest = file.content;
     while (!rest.empty()) {
       ++line_;
-      std::size_t feed = std::min(rest.find('\n'), rest.size());
-      ReadLine(rest.substr(0, feed));
-      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      ReadLine(TakePart(rest, '\n'));
     }
     file_ = nullptr;
     out_.files.push_back(std::move(file));
@@ -558,9 +557,7 @@ class Follower {
     std::string_view rest = file.content;
     while (!rest.empty()) {
       ++line_;
-      std::size_t feed = std::min(rest.find('\n'), rest.size());
-      ReadListLine(rest.substr(0, feed));
-      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      ReadListLine(TakePart(rest, '\n'));
     }
     file_ = nullptr;
     out_.files.push_back(std::move(file));

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
@@ -69,9 +70,7 @@ std::set<std::string> ListeningInodes(std::uint16_t port) {
     if (!content) continue;
     std::string_view rest = AsText(*content);
     while (!rest.empty()) {
-      std::size_t feed = std::min(rest.find('\n'), rest.size());
-      std::string_view line = rest.substr(0, feed);
-      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      std::string_view line = TakePart(rest, '\n');
       // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
       std::vector<std::string_view> fields;
       while (fields.size() < 10) {
@@ -111,9 +110,7 @@ bool Holds(pid_t pid, const std::set<std::string>& inodes) {
 std::vector<ListenAddress> ParseListenAddresses(std::string_view text, const std::string& place) {
   std::vector<ListenAddress> addresses;
   while (!text.empty()) {
-    std::size_t comma = std::min(text.find(','), text.size());
-    std::string_view one = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
+    std::string_view one = TakePart(text, ',');
     for (std::string_view prefix : {"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"}) {
       if (one.starts_with(prefix)) one.remove_prefix(prefix.size());
     }

@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::string_view kBlank = " \t";
 
-std::string_view Trim(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
 std::vector<std::string_view> SplitAtBlanks(std::string_view line) {
   std::vector<std::string_view> words;
   for (std::size_t at = line.find_first_not_of(kBlank); at != std::string_view::npos;) {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/runtime_api.h"
+#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
@@ -173,9 +174,7 @@ Result<std::map<std::string, std::string>> ShowUnit(const std::string& unit, std
   std::map<std::string, std::string> properties;
   std::string_view rest = outcome.out;
   while (!rest.empty()) {
-    std::size_t feed = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, feed);
-    rest.remove_prefix(std::min(feed + 1, rest.size()));
+    std::string_view line = TakePart(rest, '\n');
     std::size_t equals = line.find('=');
     if (equals == std::string_view::npos) continue;
     properties[std::string(line.substr(0, equals))] = std::string(line.substr(equals + 1));

@@ -11,6 +11,7 @@
 #include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/pattern_sum.h"
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
@@ -70,10 +71,8 @@ Result<void> ReadLines(const OpenLive& open, const std::string& path,
   return lines.rest().empty() ? Result<void>{} : sink(lines.rest());
 }
 
-std::string Trimmed(std::string text) {
-  const std::size_t end = text.find_last_not_of(" \n\r");
-  text.resize(end == std::string::npos ? 0 : end + 1);
-  text.erase(0, text.find_first_not_of(" \n\r"));
+std::string Trimmed(std::string_view answer) {
+  std::string text(Trim(answer, " \n\r"));
   std::ranges::replace(text, '\n', ' ');
   return text;
 }
@@ -308,9 +307,7 @@ class WorkerRestore {
     HF_ASSIGN(const std::string answer, api_.AskText(worker_, commands));
     std::uint64_t refused = 0;
     for (std::string_view rest = answer; !rest.empty();) {
-      const std::size_t feed = std::min(rest.find('\n'), rest.size());
-      const std::string said = Trimmed(std::string(rest.substr(0, feed)));
-      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      const std::string said = Trimmed(TakePart(rest, '\n'));
       if (IsNoRoom(said)) {
         ++refused;
       } else if (!said.empty()) {

@@ -9,6 +9,7 @@
 
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -94,9 +95,7 @@ Result<void> StateFiles::TakeBack() const {
 std::string StateFiles::OfBackend(std::string_view state, std::string_view backend) {
   std::string text;
   for (int line_number = 0; !state.empty(); ++line_number) {
-    const std::size_t feed = std::min(state.find('\n'), state.size());
-    const std::string_view line = state.substr(0, feed);
-    state.remove_prefix(std::min(feed + 1, state.size()));
+    const std::string_view line = TakePart(state, '\n');
     // "5 app 1 s1 ...": the second word is the backend's name.
     const std::size_t begin = line.find(' ') + 1;
     const bool is_row = begin > 0 && line.substr(begin, line.find(' ', begin) - begin) == backend;

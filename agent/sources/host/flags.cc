@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/sources/host/text_lines.h"
+
 namespace holdfast::host {
 
 std::map<std::string, std::string, std::less<>> ParseFlags(std::span<const std::string> arguments) {
@@ -27,11 +29,7 @@ std::map<std::string, std::string, std::less<>> ParseFlags(std::span<const std::
 std::vector<std::string> SplitList(std::string_view text, char separator) {
   std::vector<std::string> parts;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    std::string_view part = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    while (part.starts_with(' ') || part.starts_with('\t')) part.remove_prefix(1);
-    while (part.ends_with(' ') || part.ends_with('\t')) part.remove_suffix(1);
+    const std::string_view part = Trim(TakePart(text, separator));
     if (!part.empty()) parts.emplace_back(part);
   }
   return parts;

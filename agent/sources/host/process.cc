@@ -40,19 +40,12 @@ constexpr std::array<std::string_view, 4> kUnitDirectories = {
 constexpr std::array<std::string_view, 6> kEngines = {"docker", "kubepods", "libpod",
                                                       "crio",   "lxc",      "containerd"};
 
-std::string_view TrimBlanks(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
+std::string_view TrimBlanks(std::string_view text) { return Trim(text, " \t\r"); }
 
 std::vector<std::string> SplitAtNul(std::string_view text) {
   std::vector<std::string> parts;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\0'), text.size());
-    parts.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+    parts.emplace_back(TakePart(text, '\0'));
   }
   return parts;
 }

@@ -1,4 +1,4 @@
-// Splits untrusted text into lines.
+// Takes untrusted text apart.
 #pragma once
 
 #include <algorithm>
@@ -7,13 +7,26 @@
 
 namespace holdfast {
 
+// Removes the text up to the first `separator`, and the separator, from `text`; returns that text.
+inline std::string_view TakePart(std::string_view& text, char separator) {
+  const std::size_t end = std::min(text.find(separator), text.size());
+  const std::string_view part = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return part;
+}
+
 // Removes the first line from `text`, and returns it without its "\n" or "\r\n".
 inline std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
+  std::string_view line = TakePart(text, '\n');
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
+}
+
+// `text` without any of `blanks` at both ends.
+inline std::string_view Trim(std::string_view text, std::string_view blanks = " \t") {
+  const std::size_t begin = text.find_first_not_of(blanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
 }  // namespace holdfast

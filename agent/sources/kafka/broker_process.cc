@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
 
@@ -28,12 +29,6 @@ constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
                                                          "CONFLUENT_", "CONSOLE_OUTPUT_FILE"};
 constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpath", "--class-path"};
 constexpr std::string_view kDefaults = "/etc/default/kafka";
-
-std::string_view TrimBlanks(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // Collects the paths that are existing regular files.
 class FileSet {
@@ -106,9 +101,7 @@ std::string VersionOf(const host::LocalProcess& process) {
   VersionSearch search;
   std::string_view rest = *option;
   while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(':'), rest.size());
-    const std::string_view one = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::string_view one = TakePart(rest, ':');
     if (one.ends_with("/*"))
       search.AddDirectory(process.Absolute(one.substr(0, one.size() - 2)));
     else
@@ -144,10 +137,8 @@ std::vector<std::string> LogDirsOf(const JavaProperties& properties) {
   }
   std::vector<std::string> directories;
   while (!value.empty()) {
-    const std::size_t end = std::min(value.find(','), value.size());
-    const std::string_view one = TrimBlanks(value.substr(0, end));
+    const std::string_view one = Trim(TakePart(value, ','));
     if (!one.empty()) directories.push_back(WithoutSlashes(std::string(one)));
-    value.remove_prefix(std::min(end + 1, value.size()));
   }
   return directories;
 }

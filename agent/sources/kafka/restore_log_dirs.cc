@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/kafka/record_batch.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/segment_reader.h"
@@ -466,9 +467,7 @@ class LogDirsRestore {
     std::vector<std::string> kept;
     bool has_line = false;
     for (std::size_t number = 0; !rest.empty(); ++number) {
-      const std::size_t end = std::min(rest.find('\n'), rest.size());
-      const std::string_view one = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
+      const std::string_view one = TakePart(rest, '\n');
       const bool is_ours = number >= 2 && one.starts_with(line);
       has_line = has_line || is_ours;
       if (number >= 2 && !is_ours) kept.emplace_back(one);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
@@ -35,23 +36,15 @@ Result<rdkafka::Properties> ReadPropertiesFile(const std::string& path) {
   rdkafka::Properties given;
   std::string_view rest = AsText(content);
   for (int number = 1; !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    const auto trim = [](std::string_view text) {
-      while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0)
-        text.remove_prefix(1);
-      while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
-        text.remove_suffix(1);
-      return text;
-    };
-    line = trim(line);
+    std::string_view line = TakePart(rest, '\n');
+    constexpr std::string_view kBlanks = " \t\n\v\f\r";
+    line = Trim(line, kBlanks);
     if (line.empty() || line.starts_with('#')) continue;
     const std::size_t equal = line.find('=');
-    const std::string name(trim(line.substr(0, equal)));
+    const std::string name(Trim(line.substr(0, equal), kBlanks));
     if (equal == std::string_view::npos || name.empty())
       return Wrong(fmt::format("{}:{}: expected \"name=value\"", path, number));
-    if (!given.emplace(name, trim(line.substr(equal + 1))).second)
+    if (!given.emplace(name, Trim(line.substr(equal + 1), kBlanks)).second)
       return Wrong(fmt::format("{}:{}: {} is listed twice", path, number, Quote(name)));
   }
   const config::ReadContext context{.directory =

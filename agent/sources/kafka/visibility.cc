@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/kafka/cluster.h"
@@ -29,12 +30,6 @@ const Kind& KindOf(std::string_view resource_type) {
   return resource_type == kTopics.resource_type ? kTopics : kGroups;
 }
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
-
 // A name that matches the pattern and does not exist, or the only name that it matches; nullopt if
 // the pattern is more complex.
 std::optional<std::string> NameOfPattern(std::string_view pattern, const std::string& unused_name) {
@@ -54,9 +49,7 @@ bool IsSuperUser(const JavaProperties& properties, std::string_view principal) {
   if (found == properties.end() || principal.empty()) return false;
   std::string_view rest = found->second;
   while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(';'), rest.size());
-    if (Trim(rest.substr(0, end)) == principal) return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (Trim(TakePart(rest, ';'), " ") == principal) return true;
   }
   return false;
 }

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "agent/sources/member/json_depth.h"
 #include "common/base/format.h"
@@ -80,9 +81,7 @@ bool IsAgentMode(const KingpinFlags& flags) {
   for (const std::string& value : flags.All("enable-feature")) {
     std::string_view rest = value;
     while (!rest.empty()) {
-      const std::size_t comma = std::min(rest.find(','), rest.size());
-      if (rest.substr(0, comma) == "agent") return true;
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      if (TakePart(rest, ',') == "agent") return true;
     }
   }
   return false;

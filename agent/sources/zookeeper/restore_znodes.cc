@@ -105,13 +105,11 @@ Result<ZnodeRequest> ReadZnodeRequest(const config::Values& options) {
   for (const std::string& given : servers) {
     std::string_view rest = given;
     while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(','), rest.size());
-      auto address = ParseAddress(rest.substr(0, end));
+      const std::string_view one = TakePart(rest, ',');
+      auto address = ParseAddress(one);
       if (!address)
-        return options.Invalid("to_ensemble",
-                               fmt::format("{} is not HOST:PORT", Quote(rest.substr(0, end))));
+        return options.Invalid("to_ensemble", fmt::format("{} is not HOST:PORT", Quote(one)));
       request.access.servers.push_back(*std::move(address));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
   HF_ASSIGN(request.access.tls, ReadTlsFiles(options));

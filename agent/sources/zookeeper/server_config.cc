@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
@@ -17,12 +18,7 @@ namespace {
 constexpr std::string_view kServer = "server.";
 constexpr std::string_view kAnyHost = "0.0.0.0";
 
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
+std::string_view Trimmed(std::string_view text) { return Trim(text, " \t\r\n"); }
 
 Result<JavaProperties> ReadProperties(const std::string& path) {
   HF_ASSIGN(const auto text, ReadUntrustedFile(path, kConfigBytesMax));

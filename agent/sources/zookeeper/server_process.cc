@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/host/text_lines.h"
 #include "agent/sources/zookeeper/server_config.h"
 #include "common/base/format.h"
 
@@ -32,9 +33,7 @@ std::string VersionIn(const std::vector<std::string>& command) {
   for (const std::string& argument : command) {
     std::string_view rest = argument;
     while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(':'), rest.size());
-      std::string_view jar = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
+      std::string_view jar = TakePart(rest, ':');
       jar.remove_prefix(jar.rfind('/') + 1);
       if (!jar.starts_with(kName) || !jar.ends_with(kJarEnding)) continue;
       jar = jar.substr(kName.size(), jar.size() - kName.size() - kJarEnding.size());
