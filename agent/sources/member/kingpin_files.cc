@@ -64,7 +64,7 @@ void KingpinFiles::FindConfig() {
 }
 
 Result<void> KingpinFiles::Gather() {
-  NamedFiles named;
+  ReferencedFiles named;
   if (config_.empty()) {
     missing_.push_back({"the configuration", "its place is not known",
                         "name it in \"config\", or start the server"});

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "agent/sources/member/kingpin_process.h"
-#include "agent/sources/member/named_files.h"
+#include "agent/sources/member/referenced_files.h"
 #include "agent/sources/source.h"
 #include "common/config/schema.h"
 #include "common/filetree/walker.h"

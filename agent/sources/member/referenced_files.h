@@ -11,7 +11,7 @@
 
 namespace holdfast {
 
-struct NamedPath {
+struct ReferencedPath {
   std::string path;         // absolute
   bool is_pattern = false;  // of Go's filepath.Match
   bool is_config = false;   // the files are configurations too
@@ -19,10 +19,11 @@ struct NamedPath {
 };
 
 // `file` is the absolute path of the configuration. kInvalidArgument if it is not YAML.
-Result<std::vector<NamedPath>> FindNamedPaths(std::string_view text, const std::string& file);
+Result<std::vector<ReferencedPath>> FindReferencedPaths(std::string_view text,
+                                                        const std::string& file);
 
 // Collects the existing files, and what is missing.
-class NamedFiles {
+class ReferencedFiles {
  public:
   // Adds a file. `place` names it: a flag, or a line of a configuration.
   void Add(const std::string& path, const std::string& place);
@@ -36,7 +37,7 @@ class NamedFiles {
 
  private:
   bool AddPath(const std::string& path);
-  void AddNamed(const NamedPath& named);
+  void AddNamed(const ReferencedPath& named);
   void AddNested(const std::string& path, const std::string& place);
   void AddMissing(const std::string& path, const std::string& place, std::string reason,
                   std::string remedy = "create it, or correct what names it");

@@ -1,4 +1,4 @@
-#include "agent/sources/member/named_files.h"
+#include "agent/sources/member/referenced_files.h"
 
 #include <unistd.h>
 
@@ -15,24 +15,24 @@ using Texts = std::vector<std::string>;
 
 TEST_CASE("named files: every key with a file is found, with its line") {
   const auto named =
-      Unwrap(FindNamedPaths("tls: &tls\n"
-                            "  ca_file: certs/ca.pem\n"
-                            "rule_files: ['rules/*.yml', /abs/one.yml]\n"
-                            "scrape_config_files: [more/*.yml]\n"
-                            "scrape_configs:\n"
-                            "- tls_config: *tls\n"
-                            "  basic_auth: {password_file: ../secret}\n"
-                            "  file_sd_configs: [{files: [targets.json]}]\n"
-                            "  bearer_token_file: ''\n"
-                            "  profile: none_file\n",
-                            "/etc/p/prometheus.yml"));
+      Unwrap(FindReferencedPaths("tls: &tls\n"
+                                 "  ca_file: certs/ca.pem\n"
+                                 "rule_files: ['rules/*.yml', /abs/one.yml]\n"
+                                 "scrape_config_files: [more/*.yml]\n"
+                                 "scrape_configs:\n"
+                                 "- tls_config: *tls\n"
+                                 "  basic_auth: {password_file: ../secret}\n"
+                                 "  file_sd_configs: [{files: [targets.json]}]\n"
+                                 "  bearer_token_file: ''\n"
+                                 "  profile: none_file\n",
+                                 "/etc/p/prometheus.yml"));
   Texts paths;
-  for (const NamedPath& one : named)
+  for (const ReferencedPath& one : named)
     paths.push_back(one.path + (one.is_pattern ? " *" : "") + (one.is_config ? " config" : ""));
   REQUIRE(paths == Texts{"/etc/p/certs/ca.pem", "/etc/p/rules/*.yml *", "/abs/one.yml",
                          "/etc/p/more/*.yml * config", "/etc/secret", "/etc/p/targets.json"});
   REQUIRE(named[0].place == "/etc/p/prometheus.yml:2");
-  REQUIRE_FAILS(FindNamedPaths("a: [", "/f"), ErrorCode::kInvalidArgument, "/f:");
+  REQUIRE_FAILS(FindReferencedPaths("a: [", "/f"), ErrorCode::kInvalidArgument, "/f:");
 }
 
 struct Folder {
@@ -57,7 +57,7 @@ TEST_CASE("named files: patterns, symlinks and included configurations are follo
   WriteText(etc + "/p.yml",
             "rule_files: ['rules/*.yml', 'none/*.yml']\nscrape_config_files: ['more/*.yml']\n"
             "a: {password_file: secret}\n");
-  NamedFiles files;
+  ReferencedFiles files;
   REQUIRE_OK(files.AddConfig(etc + "/p.yml", "it"));
   REQUIRE(files.missing().empty());
   REQUIRE(files.roots() == Texts{etc + "/more/jobs.yml", etc + "/more/key", etc + "/p.yml",
@@ -72,7 +72,7 @@ TEST_CASE("named files: unreadable pattern directories and dead symlinks are nam
   WriteText(etc + "/p.yml", "rule_files: ['rules/*.yml', 'more/*.yml', 'none/*.yml']\n");
   REQUIRE(::rmdir((etc + "/rules").c_str()) == 0);
   REQUIRE(::symlink("rules", (etc + "/rules").c_str()) == 0);
-  NamedFiles files;
+  ReferencedFiles files;
   REQUIRE_OK(files.AddConfig(etc + "/p.yml", "it"));
   REQUIRE(files.missing().size() == 2);
   REQUIRE(files.missing()[0].what == etc + "/rules");
@@ -90,7 +90,7 @@ TEST_CASE("named files: missing files are named with the line that refers to the
             "rule_files: [one.yml]\na: {key_file: link}\nb: {ca_file: rules}\n"
             "scrape_config_files: [more/broken.yml, more/self.yml]\n");
   WriteText(etc + "/more/self.yml", "scrape_config_files: [self.yml]\n");
-  NamedFiles files;
+  ReferencedFiles files;
   REQUIRE_OK(files.AddConfig(etc + "/p.yml", "it"));
   Texts what;
   for (const Missing& missing : files.missing()) what.push_back(missing.what);

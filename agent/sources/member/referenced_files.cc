@@ -1,4 +1,4 @@
-#include "agent/sources/member/named_files.h"
+#include "agent/sources/member/referenced_files.h"
 
 #include <glob.h>
 #include <sys/stat.h>
@@ -38,7 +38,7 @@ class Search {
       Look(item);
     }
   }
-  std::vector<NamedPath> Take() { return std::move(found_); }
+  std::vector<ReferencedPath> Take() { return std::move(found_); }
 
  private:
   void LookAtKey(const std::string& key, const config::Node& value) {
@@ -66,7 +66,7 @@ class Search {
 
   const std::string file_;
   const std::string directory_;
-  std::vector<NamedPath> found_;
+  std::vector<ReferencedPath> found_;
 };
 
 struct Matches {
@@ -102,21 +102,22 @@ Matches Match(const std::string& pattern) {
 
 }  // namespace
 
-Result<std::vector<NamedPath>> FindNamedPaths(std::string_view text, const std::string& file) {
+Result<std::vector<ReferencedPath>> FindReferencedPaths(std::string_view text,
+                                                        const std::string& file) {
   HF_ASSIGN(const config::Node root, config::ParseForeignYaml(text, file));
   Search search(file);
   search.Look(root);
   return search.Take();
 }
 
-void NamedFiles::AddMissing(const std::string& path, const std::string& place, std::string reason,
-                            std::string remedy) {
+void ReferencedFiles::AddMissing(const std::string& path, const std::string& place,
+                                 std::string reason, std::string remedy) {
   if (std::ranges::find(missing_, path, &Missing::what) != missing_.end()) return;
   missing_.push_back({path, fmt::format("named by {}: {}", place, reason), std::move(remedy)});
 }
 
 // Adds `path`, and if it is a symlink each link and the final target. False without a target.
-bool NamedFiles::AddPath(const std::string& path) {
+bool ReferencedFiles::AddPath(const std::string& path) {
   std::string at = path;
   for (std::size_t links = 0; links < kLinksMax; ++links) {
     std::error_code error;
@@ -131,7 +132,7 @@ bool NamedFiles::AddPath(const std::string& path) {
   return false;
 }
 
-void NamedFiles::Add(const std::string& path, const std::string& place) {
+void ReferencedFiles::Add(const std::string& path, const std::string& place) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     const int number = errno;
@@ -145,19 +146,19 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
   }
 }
 
-Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& place) {
+Result<void> ReferencedFiles::AddConfig(const std::string& path, const std::string& place) {
   HF_ASSIGN(const auto text, ReadUntrustedFile(path, config::kForeignYamlBytesMax));
   if (!text)
     return Fail(ErrorCode::kNotFound, fmt::format("configuration {} does not exist", Quote(path)),
                 "name it in \"config\"");
   configs_.push_back(path);
   Add(path, place);
-  HF_ASSIGN(const auto named, FindNamedPaths(*text, path));
-  for (const NamedPath& one : named) AddNamed(one);
+  HF_ASSIGN(const auto named, FindReferencedPaths(*text, path));
+  for (const ReferencedPath& one : named) AddNamed(one);
   return {};
 }
 
-void NamedFiles::AddNamed(const NamedPath& named) {
+void ReferencedFiles::AddNamed(const ReferencedPath& named) {
   // A pattern without matches is no error for the server. A missing file usually is a mistake.
   std::vector<std::string> paths = {named.path};
   if (named.is_pattern) {
@@ -176,13 +177,13 @@ void NamedFiles::AddNamed(const NamedPath& named) {
   }
 }
 
-void NamedFiles::AddNested(const std::string& path, const std::string& place) {
+void ReferencedFiles::AddNested(const std::string& path, const std::string& place) {
   if (std::ranges::find(configs_, path) != configs_.end() || configs_.size() >= kConfigsMax) return;
   auto added = AddConfig(path, place);
   if (!added) AddMissing(path, place, added.error().message());
 }
 
-std::vector<std::string> NamedFiles::roots() const {
+std::vector<std::string> ReferencedFiles::roots() const {
   std::vector<std::string> sorted = roots_;
   std::ranges::sort(sorted);
   sorted.erase(std::ranges::unique(sorted).begin(), sorted.end());
