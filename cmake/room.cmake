@@ -114,6 +114,19 @@ if(HOLDFAST_SANITIZE)
   target_compile_options(hf_test_flags INTERFACE -fno-sanitize=alignment,null,vptr)
 endif()
 
+# holdfast_test_program(NAME SOURCES a.cc b.cc ... LINKS target...) creates a program in tests/ of the build directory.
+function(holdfast_test_program name)
+  cmake_parse_arguments(PROGRAM "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${PROGRAM_SOURCES})
+  # The tested code is compiled as the build says. Optimising the tests themselves would only cost minutes.
+  target_compile_options(${name} PRIVATE -O0)
+  target_link_libraries(${name} PRIVATE hf_flags hf_test_flags ${PROGRAM_LINKS})
+  if(hf_test_main IN_LIST PROGRAM_LINKS)
+    holdfast_reuse(${name} hf_test_precompiled)
+  endif()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
 # holdfast_test(NAME LABEL unit|contract|fault|fuzz|format|integration|lint SOURCES ... LINKS room...)
 # One Catch2 program per room; ctest shows one line per program.
 function(holdfast_test name)
@@ -124,15 +137,8 @@ function(holdfast_test name)
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 240)  # for tests that hang; a sanitized program on a loaded machine may take half of it
   endif()
-  add_executable(${name} ${TEST_SOURCES})
-  # The tested code is compiled as the build says. Optimising the tests themselves would only cost minutes.
-  target_compile_options(${name} PRIVATE -O0)
-  target_link_libraries(${name} PRIVATE hf_flags hf_test_flags hf_test_main)
-  holdfast_reuse(${name} hf_test_precompiled)
-  foreach(room IN LISTS TEST_LINKS)
-    target_link_libraries(${name} PRIVATE hf_${room})
-  endforeach()
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  list(TRANSFORM TEST_LINKS PREPEND hf_)
+  holdfast_test_program(${name} SOURCES ${TEST_SOURCES} LINKS hf_test_main ${TEST_LINKS})
   add_test(NAME ${TEST_LABEL}.${name} COMMAND ${name})
   # The longest tests start first, so that none runs alone at the end. Time limits are a good enough estimate.
   set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL}
