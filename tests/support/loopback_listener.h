@@ -31,4 +31,8 @@ struct LoopbackListener {
   std::string authority;  // "127.0.0.1:PORT"
 };
 
+// A host name that does not resolve. Its first label is too long for DNS, so the resolver rejects
+// it without a query to the network.
+inline std::string UnknownHost() { return std::string(64, 'a') + ".example"; }
+
 }  // namespace holdfast::testing

@@ -8,6 +8,7 @@
 #include "common/base/format.h"
 #include "common/bus/admin_server.h"
 #include "tests/support/catch.h"
+#include "tests/support/loopback_listener.h"
 #include "tests/support/operator_fixture.h"
 #include "tests/support/test_bus.h"
 
@@ -757,7 +758,8 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   REQUIRE_THAT(unreachable.err,
                Contains("no controller answers at \"tcp://127.0.0.1:1\": connection "
                         "refused\nhint: start it on that host"));
-  fixture.Write("cli.yaml", "controller: \"tcp://no-such-host.invalid:7735\"\nserver_key: '" +
+  fixture.Write("cli.yaml", "controller: \"tcp://" + holdfast::testing::UnknownHost() +
+                                ":7735\"\nserver_key: '" +
                                 bus::CurveKeyText(server_keys.public_key) +
                                 "'\ncurve_key_file: operator.curve\n");
   const Outcome unknown = fixture.Run({"status"});

@@ -25,8 +25,8 @@ TEST_CASE("reachability: a refused connection and an unknown host name are named
   }
   REQUIRE_FAILS(CheckReachable("127.0.0.1", port, milliseconds(10'000)), ErrorCode::kUnavailable,
                 "connect to \"127.0.0.1:" + port + "\": connection refused");
-  REQUIRE_FAILS(CheckReachable("no-such-host.invalid", "7735", milliseconds(10'000)),
-                ErrorCode::kNotFound, "could not resolve host \"no-such-host.invalid\"");
+  REQUIRE_FAILS(CheckReachable(testing::UnknownHost(), "7735", milliseconds(10'000)),
+                ErrorCode::kNotFound, "could not resolve host \"" + testing::UnknownHost() + "\"");
 }
 
 }  // namespace
