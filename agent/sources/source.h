@@ -46,6 +46,7 @@ struct SourceContext {
   std::string state_dir;  // private scratch space that survives restarts
   const Clock* clock = nullptr;
   Random* random = nullptr;
+  host::Places places;  // where to look for running services and their files
 };
 
 // The result of Probe().

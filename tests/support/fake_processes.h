@@ -26,6 +26,14 @@ struct FakeProcess {
   std::string root;  // its own root; empty: none
 };
 
+// The places of a host without services. Its system directories are below `top`.
+inline host::Places EmptyHost(const std::string& top) {
+  host::Places places{top + "/proc", top + "/root"};
+  REQUIRE_OK(MakeDirectories(places.proc));
+  REQUIRE_OK(MakeDirectories(places.etc_root));
+  return places;
+}
+
 class FakeProcesses {
  public:
   FakeProcesses() {

@@ -29,6 +29,6 @@ struct DiscoveryReport {
 };
 
 // Without settings, no service counts as configured.
-Result<DiscoveryReport> RunDiscovery(const JobContext& context, const host::Places& places = {});
+Result<DiscoveryReport> RunDiscovery(const JobContext& context, const host::Places& places);
 
 }  // namespace holdfast::jobs

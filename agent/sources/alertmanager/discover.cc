@@ -10,13 +10,13 @@
 namespace holdfast::alertmanager {
 
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
-                                         const host::Places& /*places*/) {
+                                         const host::Places& places) {
   const auto query = NodeOptions({}).server;
   const auto server = KingpinDiscovery::Read(process, query.programs);
   if (!server) return std::nullopt;
   DiscoveredSource found;
   found.Set("endpoints", std::vector<std::string>{server->Url("endpoints", "9093", found)});
-  server->SetStorage("storage", "storage.path", query.storage_defaults, found);
+  server->SetStorage("storage", "storage.path", query.storage_defaults, places, found);
   server->SetConfig(found);
   const std::string cluster =
       server->flags().Last("cluster.listen-address").value_or("0.0.0.0:9094");

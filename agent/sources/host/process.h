@@ -28,7 +28,7 @@ namespace holdfast::host {
 // Paths of the system directories; tests use others.
 struct Places {
   std::string proc = "/proc";
-  std::string etc_root = "";  // prefix of "/etc" and "/usr/lib"
+  std::string etc_root = "";  // prefix of "/etc", "/usr/lib" and "/var/lib"
 };
 
 using Environment = std::map<std::string, std::string, std::less<>>;
@@ -95,7 +95,7 @@ struct UnitFiles {
   std::vector<std::string> environment;  // their EnvironmentFiles
   std::vector<std::string> All() const;  // both; sorted
 };
-UnitFiles FindUnitFiles(const std::string& unit, const Places& places = {});
+UnitFiles FindUnitFiles(const std::string& unit, const Places& places);
 
 // Parses "NAME=value" lines of systemd's EnvironmentFile= and of shell scripts in /etc/default,
 // with comments, `export` and quotes. Skips lines that are not assignments.

@@ -26,7 +26,7 @@ struct BrokerProcess : MemberProcess {
 
 // Finds the process that uses one of `log_dirs`. kNotFound if none does or files cannot be read.
 Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
-                                        const host::Places& places = {});
+                                        const host::Places& places);
 
 // The configuration of a broker or a KRaft controller. ReadBrokerConfig() returns nullopt for any
 // other process, and fails if the configuration cannot be read.

@@ -34,15 +34,15 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, MemberFil
   files.prefix_ = fmt::format("members/{}", context.node);
   files.now_ = context.clock->Now();
   if (!files.options_.log_dirs.empty()) {
-    files.FindProcess();
+    files.FindProcess(context.places);
     files.OpenMetadataLog(directories);
   }
   HF_TRY(files.OpenWalker(context, previous));
   return files;
 }
 
-void MemberFiles::FindProcess() {
-  auto process = FindBrokerProcess(options_.log_dirs, options_.places);
+void MemberFiles::FindProcess(const host::Places& places) {
+  auto process = FindBrokerProcess(options_.log_dirs, places);
   if (process) {
     process_ = *std::move(process);
     warnings_ = process_->warnings;

@@ -24,7 +24,6 @@ namespace holdfast::kafka {
 struct MemberFilesOptions {
   std::vector<std::string> files;     // further files and directories to save
   std::vector<std::string> log_dirs;  // empty: the broker is not on this node
-  host::Places places;
 };
 
 // Used by one thread at a time. The previous snapshot must outlive it.
@@ -48,7 +47,7 @@ class MemberFiles {
   void Describe(Manifest& manifest, std::vector<std::string>& warnings) const;
 
  private:
-  void FindProcess();
+  void FindProcess(const host::Places& places);
   void OpenMetadataLog(const LogDirectories& directories);
   Result<void> OpenWalker(const SourceContext& context, SnapshotView* previous);
   std::optional<Item> TakeProcess();

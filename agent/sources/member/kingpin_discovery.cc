@@ -53,13 +53,14 @@ std::optional<KingpinDiscovery> KingpinDiscovery::Read(const host::LocalProcess&
 }
 
 void KingpinDiscovery::SetStorage(std::string option, std::string_view flag,
-                                  std::span<const std::string> defaults,
+                                  std::span<const std::string> defaults, const host::Places& places,
                                   DiscoveredSource& found) const {
   std::string path = flags_.Last(flag).value_or("");
   if (path.empty()) {
     // Upstream and distribution packages have different defaults.
-    const auto is_there = [this](const std::string& one) {
-      const std::string absolute = process_->Absolute(one);
+    const auto is_there = [&](const std::string& one) {
+      const std::string absolute =
+          one.starts_with('/') ? places.etc_root + one : process_->Absolute(one);
       std::error_code error;
       return absolute.starts_with('/') && !process_->is_contained &&
              std::filesystem::is_directory(absolute, error);

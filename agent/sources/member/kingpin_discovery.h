@@ -20,9 +20,9 @@ class KingpinDiscovery {
   static std::optional<KingpinDiscovery> Read(const host::LocalProcess& process,
                                               std::span<const std::string> programs);
   const KingpinFlags& flags() const { return flags_; }
-  // Sets its data directory: from the flag, or else the first existing default.
+  // Sets its data directory: from the flag, or else the first default that exists in `places`.
   void SetStorage(std::string option, std::string_view flag, std::span<const std::string> defaults,
-                  DiscoveredSource& found) const;
+                  const host::Places& places, DiscoveredSource& found) const;
   // The best URL to reach it from this host. Notes refer to it as `option`.
   std::string Url(std::string_view option, std::string_view default_port,
                   DiscoveredSource& found) const;

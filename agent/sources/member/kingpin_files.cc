@@ -35,9 +35,10 @@ Result<KingpinFiles> KingpinFiles::Prepare(const SourceContext& context,
                                            KingpinFilesOptions options, SnapshotView* previous) {
   KingpinFiles files;
   files.options_ = std::move(options);
+  files.places_ = context.places;
   files.prefix_ = fmt::format("members/{}", context.node);
   files.now_ = context.clock->Now();
-  auto process = FindKingpinProcess(files.options_.server, files.options_.places);
+  auto process = FindKingpinProcess(files.options_.server, files.places_);
   if (process) {
     files.process_ = *std::move(process);
   } else {
@@ -55,7 +56,7 @@ void KingpinFiles::FindConfig() {
   if (!config_.empty()) return;
   for (const std::string& path : options_.config_defaults) {
     if (!path.starts_with('/') && (!process_ || process_->directory.empty())) continue;
-    std::string absolute = path.starts_with('/') ? options_.places.etc_root + path
+    std::string absolute = path.starts_with('/') ? places_.etc_root + path
                                                  : host::AbsoluteIn(process_->directory, path);
     if (!host::IsRegularFile(absolute)) continue;
     config_ = std::move(absolute);
@@ -95,11 +96,9 @@ Result<void> KingpinFiles::Gather() {
   if (process_) {
     add(process_->files);
   } else {
-    for (const std::string& unit : options_.units)
-      add(host::FindUnitFiles(unit, options_.places).All());
+    for (const std::string& unit : options_.units) add(host::FindUnitFiles(unit, places_).All());
     for (const std::string& path : options_.server.defaults)
-      if (host::IsRegularFile(options_.places.etc_root + path))
-        roots_.push_back(options_.places.etc_root + path);
+      if (host::IsRegularFile(places_.etc_root + path)) roots_.push_back(places_.etc_root + path);
   }
   for (const std::string& path : options_.storage_files)
     if (host::IsRegularFile(path)) roots_.push_back(path);

@@ -35,7 +35,6 @@ struct KingpinFilesOptions : KingpinFilesSettings {
   std::vector<std::string> config_flags;     // flags that name further configurations
   std::vector<std::string> units;            // saved if no process is found
   std::vector<std::string> storage_files;    // absolute paths; may not exist
-  host::Places places;
 };
 
 // Used by one thread at a time. The previous snapshot must outlive it.
@@ -63,6 +62,7 @@ class KingpinFiles {
   Result<void> OpenWalker(const SourceContext& context, SnapshotView* previous);
 
   KingpinFilesOptions options_;
+  host::Places places_;
   std::string prefix_;
   WallTime now_{};
   std::optional<KingpinProcess> process_;

@@ -34,8 +34,7 @@ struct KingpinProcess {
 };
 
 // kNotFound if no visible server has its data there.
-Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query,
-                                          const host::Places& places = {});
+Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query, const host::Places& places);
 
 // The content of "process.json". Deterministic.
 std::string EncodeKingpinProcess(const KingpinProcess& process);

@@ -10,7 +10,7 @@
 namespace holdfast::prometheus {
 
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
-                                         const host::Places& /*places*/) {
+                                         const host::Places& places) {
   const auto server = KingpinDiscovery::Read(process, NodeOptions({}).server.programs);
   if (!server) return std::nullopt;
   DiscoveredSource found;
@@ -19,7 +19,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   server->SetStorage("data_dir", is_agent ? "storage.agent.path" : "storage.tsdb.path",
                      is_agent ? Names{"data-agent", "/var/lib/prometheus/data-agent"}
                               : Names{"data", "/var/lib/prometheus/metrics2"},
-                     found);
+                     places, found);
   found.Set("url", server->Url("url", "9090", found));
   server->SetConfig(found);
   found.facts["mode"] = is_agent ? "agent" : "server";

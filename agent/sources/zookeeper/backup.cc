@@ -43,7 +43,7 @@ class Session final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    HF_ASSIGN(survey_, SurveyServer(settings_, stop_));
+    HF_ASSIGN(survey_, SurveyServer(settings_, stop_, context_.places));
     if (survey_.is_outdated())
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("this member is not part of the ensemble that the others serve, so "
@@ -227,7 +227,7 @@ class MemberSession final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    HF_ASSIGN(survey_, SurveyServer(settings_, stop_));
+    HF_ASSIGN(survey_, SurveyServer(settings_, stop_, context_.places));
     HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
     return {};
   }

@@ -26,6 +26,6 @@ std::span<const std::string> ServerArguments(const host::LocalProcess& process);
 // The process that was started with `config` and may write `data_dir`. kNotFound if there is no
 // such process.
 Result<ServerProcess> FindServerProcess(const std::string& config, const std::string& data_dir,
-                                        const host::Places& places = {});
+                                        const host::Places& places);
 
 }  // namespace holdfast::zookeeper

@@ -39,7 +39,7 @@ struct Survey {
 
 // Fails only for errors on this side: a configuration that cannot be read, or a stop.
 Result<Survey> SurveyServer(const Settings& settings, const std::stop_token& stop,
-                            const host::Places& places = {});
+                            const host::Places& places);
 
 // "0x10000002a".
 std::string ZxidText(std::int64_t zxid);

@@ -21,7 +21,7 @@ class ZooKeeperSource final : public Source {
       : context_(std::move(context)), settings_(std::move(settings)) {}
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
-    HF_ASSIGN(const Survey survey, SurveyServer(settings_, stop));
+    HF_ASSIGN(const Survey survey, SurveyServer(settings_, stop, context_.places));
     SourceInfo info;
     info.identity = survey.Identity();
     info.members = survey.Members();

@@ -2,6 +2,7 @@
 
 #include "agent/sources/alertmanager/survey.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
@@ -21,6 +22,7 @@ struct Node {
     context.node = "node";
     context.clock = &clock;
     context.random = &random;
+    context.places = testing::EmptyHost(top.path());
     settings.storage = top.path() + "/storage";
     settings.config = top.path() + "/am.yml";
   }

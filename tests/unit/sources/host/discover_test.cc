@@ -426,6 +426,10 @@ TEST_CASE("discovery: Prometheus without flags keeps its data in the existing di
                                   .directory = machine.top() + "/two"});
   REQUIRE_THAT(LineOf("prometheus", *agent), Catch::Contains("/two/data-agent\""));
   REQUIRE(agent->facts.at("mode") == "agent");
+  machine.Write("var/lib/prometheus/metrics2/wal/0", "");
+  REQUIRE_THAT(LineOf(machine, "prometheus",
+                      {.pid = 5, .command = {"prometheus"}, .directory = machine.top() + "/two"}),
+               Catch::Contains("data_dir: \"/var/lib/prometheus/metrics2\""));
   REQUIRE_THAT(
       Notes(machine, "prometheus",
             {.pid = 4, .command = {"prometheus", "--storage.tsdb.path=x"}, .directory = ""}),
@@ -504,6 +508,10 @@ TEST_CASE("discovery: Alertmanager, alone and in a cluster") {
   REQUIRE_THAT(Notes(machine, "alertmanager",
                      {.pid = 4, .command = {"alertmanager", "--web.systemd-socket"}}),
                Catch::Contains("\"endpoints\" is a guess"));
+  machine.Write("var/lib/prometheus/alertmanager/nflog", "");
+  REQUIRE_THAT(
+      LineOf(machine, "alertmanager", {.pid = 5, .command = {"alertmanager"}, .directory = "/srv"}),
+      Catch::Contains("storage: \"/var/lib/prometheus/alertmanager\""));
 }
 
 }  // namespace

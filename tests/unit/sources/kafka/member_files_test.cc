@@ -3,6 +3,7 @@
 #include "agent/sources/kafka/record_batch.h"
 #include "common/base/format.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
@@ -17,7 +18,7 @@ using testing::WriteText;
 struct Node {
   Node() {
     REQUIRE_OK(MakeDirectories(log_dir));
-    REQUIRE_OK(MakeDirectories(options.places.proc));
+    context.places = testing::EmptyHost(top.path());
     WriteText(log_dir + "/meta.properties", "version=1\nnode.id=1\n");
     WriteText(log_dir + "/bootstrap.checkpoint", "x");
     context.node = "n1";
@@ -31,7 +32,7 @@ struct Node {
   }
   // Adds a process with `more` in its configuration, in addition to the log directory.
   void AddProcess(const std::string& more) const {
-    const std::string proc = options.places.proc + "/7";
+    const std::string proc = context.places.proc + "/7";
     REQUIRE_OK(MakeDirectories(proc));
     WriteText(config, fmt::format("log.dirs={}\n{}\n", log_dir, more));
     std::string command;
@@ -63,8 +64,7 @@ struct Node {
   std::string config = top.path() + "/server.properties";
   testing::ManualClock clock;
   SourceContext context;
-  MemberFilesOptions options{
-      .files = {}, .log_dirs = {log_dir}, .places = {top.path() + "/proc", top.path() + "/root"}};
+  MemberFilesOptions options{.files = {}, .log_dirs = {log_dir}};
   std::vector<std::string> order;
   std::vector<std::string> warnings;
   bool has_metadata_log = false;

@@ -196,6 +196,22 @@ TEST_CASE("prometheus backup: an agent has a log and no blocks") {
   REQUIRE_FALSE(manifest.position.contains("wbl"));
 }
 
+TEST_CASE("prometheus backup: the files of the distribution's package are found") {
+  DataDirectory data;
+  data.settings.config.clear();
+  const std::string& root = data.context.places.etc_root;
+  const Texts files = {root + "/etc/default/prometheus", root + "/etc/prometheus/prometheus.yml",
+                       root + "/usr/lib/systemd/system/prometheus.service"};
+  for (const std::string& file : files) {
+    REQUIRE_OK(MakeDirectories(file.substr(0, file.rfind('/'))));
+    testing::WriteText(file, "global: {}\n");
+  }
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(view));
+  REQUIRE(manifest.details.at("config") == Texts{files[1]});
+  for (const std::string& file : files) REQUIRE(view.nodes.contains("members/node/files" + file));
+}
+
 TEST_CASE("prometheus backup: a missing directory is an error") {
   DataDirectory data;
   data.settings.data_dir += "-of-another";

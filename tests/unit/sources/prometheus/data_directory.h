@@ -8,6 +8,7 @@
 #include "agent/sources/prometheus/backup.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
@@ -50,6 +51,7 @@ struct DataDirectory {
     context.node = "node";
     context.clock = &clock;
     context.random = &random;
+    context.places = testing::EmptyHost(top.path());
     settings.data_dir = path;
     settings.config = top.path() + "/p.yml";
     testing::WriteText(settings.config,

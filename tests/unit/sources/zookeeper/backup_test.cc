@@ -5,6 +5,7 @@
 #include "common/base/format.h"
 #include "tests/contract/source_contract.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 
@@ -35,6 +36,7 @@ class Cold {
     context.state_dir = data.top() + "/state";
     context.clock = &clock;
     context.random = &random;
+    context.places = testing::EmptyHost(data.top());
     config::Values values;
     values.Set("config", config);
     if (!on_missing.empty()) values.Set("on_missing", on_missing);
