@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import run
+from lib import main, run
 from lib.places import BUILD, ROOT, SERVICES
 
 
@@ -25,4 +25,4 @@ class Demo(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 from . import places
+from .environment import set_known_environment
 
 _MEMORY = Path("/dev/shm")
 
@@ -77,4 +78,5 @@ def main(*services: str) -> None:
         sys.exit(places.SKIPPED)
     if not os.access(places.agent_program(), os.X_OK):
         sys.exit(f"{places.agent_program()} is not there; build it, or name a build by HOLDFAST_BUILD")
+    set_known_environment()
     unittest.main(module="__main__", verbosity=2)

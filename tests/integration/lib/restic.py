@@ -1,7 +1,6 @@
 """Stock restic, with its own cache and in UTC, because it writes local times."""
 
 import json
-import os
 from pathlib import Path
 
 from .places import BUILD, service_program
@@ -40,7 +39,6 @@ class Restic:
             "RESTIC_CACHE_DIR": str(self._cache),
             "RESTIC_REPOSITORY": str(self.repository),
             "RESTIC_PASSWORD_FILE": str(self.password_file),
-            "HOME": os.environ.get("HOME", "/"),
         }
         return env | self._environment | options.pop("env", {})
 

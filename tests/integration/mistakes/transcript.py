@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import run, service_program  # noqa: E402
+from lib.environment import set_known_environment  # noqa: E402
 from lib.places import BUILD, SERVICES  # noqa: E402
 from lib.terminal import run_in_terminal  # noqa: E402
 
@@ -181,6 +182,7 @@ def enter_namespaces() -> None:
         os.environ |= {"HOLDFAST_BUILD": str(BUILD), "HOLDFAST_SERVICES": str(SERVICES)}
         os.execvp(_NAMESPACES[0], [*_NAMESPACES, sys.executable, *sys.argv, _INSIDE])
     sys.argv.remove(_INSIDE)
+    set_known_environment()
     socket.sethostname("web-1")
     with socket.socket() as any_socket:
         name = struct.pack("16sh14x", b"lo", 0)
@@ -191,3 +193,6 @@ def enter_namespaces() -> None:
         (SRV / name).write_text(text)
         run(["mount", "--bind", str(SRV / name), f"/etc/{name}"])
         (SRV / name).unlink()
+    for path in ("/etc/holdfast", "/run/holdfast"):  # of a Holdfast that is installed on this host
+        if Path(path).is_dir():
+            run(["mount", "-t", "tmpfs", "none", path])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lib import main  # noqa: E402
 from lib.places import ROOT  # noqa: E402
 
 FEDORA = 'ID=fedora\nVERSION_ID=41\nPRETTY_NAME="Fedora Linux 41"\n'
@@ -61,4 +62,4 @@ class Deps(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
