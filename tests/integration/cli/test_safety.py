@@ -133,4 +133,4 @@ class SafetySnapshots(Case):
 
 
 if __name__ == "__main__":
-    main()
+    main("restic")
