@@ -16,7 +16,6 @@ Capabilities LibraryCapabilities() {
   return {.version = rd_kafka_version_str(),
           .leader_epochs = has(both, 0x020100),
           .scram_users = has(both, 0x020200),
-          .incremental_configs = has(both, 0x020200),
           .topic_ids = has(both, 0x020300),
           .transactional_id_acls = has(loaded, 0x020600),
           .kafka4_scram_login = has(loaded, 0x020601),

@@ -10,7 +10,6 @@ struct Capabilities {
   std::string version;                  // "2.0.2"
   bool leader_epochs = false;           // of records and of group offsets (2.1)
   bool scram_users = false;             // DescribeScramUsers() (2.2)
-  bool incremental_configs = false;     // change single entries (2.2)
   bool topic_ids = false;               // (2.3)
   bool transactional_id_acls = false;   // read and create these ACLs (2.6)
   bool kafka4_scram_login = false;      // (2.6.1)

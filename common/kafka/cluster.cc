@@ -312,20 +312,4 @@ Result<std::vector<Bounds>> ListBounds(Client& client, std::span<const TopicPart
   return bounds;
 }
 
-Result<std::vector<OffsetForTime>> ListOffsetsForTime(Client& client,
-                                                      std::span<const TopicPartition> partitions,
-                                                      std::int64_t timestamp_ms,
-                                                      std::stop_token stop) {
-  HF_CHECK(timestamp_ms >= 0);  // negative values are special to a broker
-  HF_ASSIGN(const auto answers,
-            OffsetQuery(client.handle(), timestamp_ms, std::move(stop)).Ask(partitions));
-  std::vector<OffsetForTime> offsets;
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    OffsetForTime& entry = offsets.emplace_back();
-    entry.error = PartitionError(answers[i].error, partitions[i]);
-    if (!entry.error && answers[i].offset >= 0) entry.offset = answers[i].offset;
-  }
-  return offsets;
-}
-
 }  // namespace holdfast::rdkafka

@@ -75,16 +75,4 @@ struct Bounds {
 Result<std::vector<Bounds>> ListBounds(Client& client, std::span<const TopicPartition> partitions,
                                        std::stop_token stop);
 
-struct OffsetForTime {
-  std::optional<std::int64_t> offset;  // nullopt: no record is that new
-  std::optional<Error> error;
-};
-
-// For each partition, in order: the first record, or control record of a transaction, with at least
-// this timestamp. REQUIRES: timestamp_ms >= 0.
-Result<std::vector<OffsetForTime>> ListOffsetsForTime(Client& client,
-                                                      std::span<const TopicPartition> partitions,
-                                                      std::int64_t timestamp_ms,
-                                                      std::stop_token stop);
-
 }  // namespace holdfast::rdkafka

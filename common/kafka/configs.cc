@@ -139,7 +139,7 @@ std::optional<Error> ResourceError(const rd_kafka_ConfigResource_t* resource,
                       {OwnerText(owner), std::string(operation)});
 }
 
-// How the three calls differ.
+// How the two calls differ.
 struct ConfigCall {
   rd_kafka_admin_op_t operation;
   std::string_view right;
@@ -186,13 +186,6 @@ Result<void> CheckText(const std::string& name, std::string_view value) {
               fmt::format("no broker accepts {} for {}", Quote(value), Quote(name)));
 }
 
-template <typename T>
-std::vector<ConfigOwner> OwnersOf(std::span<const T> elements) {
-  std::vector<ConfigOwner> owners;
-  for (const T& element : elements) owners.push_back(element.owner);
-  return owners;
-}
-
 }  // namespace
 
 Result<std::vector<OwnerConfigs>> DescribeConfigs(Client& client,
@@ -222,8 +215,11 @@ Result<std::vector<OwnerConfigs>> DescribeConfigs(Client& client,
 Result<std::vector<std::optional<Error>>> ReplaceConfigs(Client& client,
                                                          std::span<const ConfigSet> sets,
                                                          std::stop_token stop) {
-  for (const ConfigSet& set : sets)
+  std::vector<ConfigOwner> owners;
+  for (const ConfigSet& set : sets) {
+    owners.push_back(set.owner);
     for (const auto& [name, value] : set.entries) HF_TRY(CheckText(name, value));
+  }
   const ConfigCall call{.operation = RD_KAFKA_ADMIN_OP_ALTERCONFIGS,
                         .right = "ALTER_CONFIGS",
                         .fill =
@@ -241,44 +237,7 @@ Result<std::vector<std::optional<Error>>> ReplaceConfigs(Client& client,
                               return Resources(found, count);
                             },
                         .read = {}};
-  return Run(client.handle(), OwnersOf(sets), call, stop);
-}
-
-Result<std::vector<std::optional<Error>>> ChangeConfigs(Client& client,
-                                                        std::span<const ConfigChange> changes,
-                                                        std::stop_token stop) {
-#if RD_KAFKA_VERSION >= 0x020200ff
-  for (const ConfigChange& change : changes)
-    for (const auto& [name, value] : change.entries) HF_TRY(CheckText(name, value.value_or("")));
-  const ConfigCall call{
-      .operation = RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS,
-      .right = "ALTER_CONFIGS",
-      .fill =
-          [&](std::size_t i, auto* resource) {
-            for (const auto& [name, value] : changes[i].entries) {
-              rd_kafka_error_t* error = rd_kafka_ConfigResource_add_incremental_config(
-                  resource, name.c_str(),
-                  value ? RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET : RD_KAFKA_ALTER_CONFIG_OP_TYPE_DELETE,
-                  value ? value->c_str() : nullptr);
-              HF_CHECK(error == nullptr);
-            }
-          },
-      .send = &rd_kafka_IncrementalAlterConfigs,
-      .resources =
-          [](rd_kafka_event_t* answer) {
-            std::size_t count = 0;
-            const auto** found = rd_kafka_IncrementalAlterConfigs_result_resources(
-                rd_kafka_event_IncrementalAlterConfigs_result(answer), &count);
-            return Resources(found, count);
-          },
-      .read = {}};
-  return Run(client.handle(), OwnersOf(changes), call, stop);
-#else
-  (void)client;
-  (void)changes;
-  (void)stop;
-  return Unsupported("change single entries of a configuration", "2.2");
-#endif
+  return Run(client.handle(), owners, call, stop);
 }
 
 }  // namespace holdfast::rdkafka

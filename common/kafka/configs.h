@@ -71,15 +71,4 @@ Result<std::vector<std::optional<Error>>> ReplaceConfigs(Client& client,
                                                          std::span<const ConfigSet> sets,
                                                          std::stop_token stop);
 
-struct ConfigChange {
-  ConfigOwner owner;
-  std::vector<std::pair<std::string, std::optional<std::string>>> entries;  // nullopt: unset
-};
-
-// Changes these entries and leaves the others. kUnsupported unless
-// Capabilities::incremental_configs.
-Result<std::vector<std::optional<Error>>> ChangeConfigs(Client& client,
-                                                        std::span<const ConfigChange> changes,
-                                                        std::stop_token stop);
-
 }  // namespace holdfast::rdkafka

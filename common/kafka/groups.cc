@@ -9,8 +9,6 @@
 namespace holdfast::rdkafka {
 namespace {
 
-constexpr std::size_t kGroupsAtOnce = 100;
-
 Right RightTo(const std::string& group, std::string operation) {
   return {fmt::format("group {}", Quote(group)), std::move(operation)};
 }
@@ -26,28 +24,6 @@ Group ReadGroup(const rd_kafka_ConsumerGroupListing_t* found) {
 #if RD_KAFKA_VERSION >= 0x020a00ff
   group.type = TextOf(rd_kafka_consumer_group_type_name(rd_kafka_ConsumerGroupListing_type(found)));
 #endif
-  return group;
-}
-
-GroupDescription ReadDescription(const rd_kafka_ConsumerGroupDescription_t* found) {
-  GroupDescription group;
-  group.id = TextOf(rd_kafka_ConsumerGroupDescription_group_id(found));
-  group.error =
-      ElementError(rd_kafka_ConsumerGroupDescription_error(found), RightTo(group.id, "DESCRIBE"));
-  group.state =
-      TextOf(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(found)));
-  group.assignor = TextOf(rd_kafka_ConsumerGroupDescription_partition_assignor(found));
-  if (const rd_kafka_Node_t* node = rd_kafka_ConsumerGroupDescription_coordinator(found))
-    group.coordinator = rd_kafka_Node_id(node);
-  const std::size_t count = rd_kafka_ConsumerGroupDescription_member_count(found);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto* member = rd_kafka_ConsumerGroupDescription_member(found, i);
-    group.members.push_back(
-        {.id = TextOf(rd_kafka_MemberDescription_consumer_id(member)),
-         .client_id = TextOf(rd_kafka_MemberDescription_client_id(member)),
-         .host = TextOf(rd_kafka_MemberDescription_host(member)),
-         .instance_id = TextOf(rd_kafka_MemberDescription_group_instance_id(member))});
-  }
   return group;
 }
 
@@ -111,44 +87,6 @@ Result<GroupList> ListGroups(Client& client, std::stop_token stop) {
   const auto again = std::ranges::unique(list.groups, {}, &Group::id);
   list.groups.erase(again.begin(), again.end());
   return list;
-}
-
-Result<std::vector<GroupDescription>> DescribeGroups(Client& client,
-                                                     std::span<const std::string> groups,
-                                                     std::stop_token stop) {
-  Handle& handle = client.handle();
-  std::map<std::string, GroupDescription> by_id;
-  for (std::size_t at = 0; at < groups.size(); at += kGroupsAtOnce) {
-    std::vector<const char*> names;
-    for (std::size_t i = at; i < std::min(groups.size(), at + kGroupsAtOnce); ++i)
-      names.push_back(groups[i].c_str());
-    HF_ASSIGN(EventPtr answer, handle.Ask(
-                                   RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-                                   [&](auto* options, auto* queue) {
-                                     rd_kafka_DescribeConsumerGroups(handle.get(), names.data(),
-                                                                     names.size(), options, queue);
-                                   },
-                                   stop));
-    std::size_t count = 0;
-    const auto** found = rd_kafka_DescribeConsumerGroups_result_groups(
-        rd_kafka_event_DescribeConsumerGroups_result(answer.get()), &count);
-    for (std::size_t i = 0; i < count; ++i) {
-      GroupDescription group = ReadDescription(found[i]);
-      by_id.insert_or_assign(group.id, std::move(group));
-    }
-  }
-  std::vector<GroupDescription> descriptions;
-  for (const std::string& id : groups) {
-    const auto found = by_id.find(id);
-    if (found != by_id.end()) {
-      descriptions.push_back(found->second);
-      continue;
-    }
-    descriptions.emplace_back().id = id;
-    descriptions.back().error =
-        Error(ErrorCode::kCorrupt, fmt::format("the answer does not mention group {}", Quote(id)));
-  }
-  return descriptions;
 }
 
 Result<std::vector<GroupOffsets>> ListGroupOffsets(Client& client,

@@ -28,29 +28,6 @@ struct GroupList {
 };
 Result<GroupList> ListGroups(Client& client, std::stop_token stop);
 
-struct GroupMember {
-  std::string id;
-  std::string client_id;
-  std::string host;
-  std::string instance_id;  // empty: none
-};
-
-struct GroupDescription {
-  std::string id;
-  // Also "Dead" for a group of type "Consumer" unless Capabilities::group_types; ListGroups()
-  // returns its real state.
-  std::string state;
-  std::string assignor;
-  std::int32_t coordinator = -1;  // a broker id
-  std::vector<GroupMember> members;
-  std::optional<Error> error;
-};
-
-// In the order of `groups`.
-Result<std::vector<GroupDescription>> DescribeGroups(Client& client,
-                                                     std::span<const std::string> groups,
-                                                     std::stop_token stop);
-
 struct GroupOffset {
   TopicPartition partition;
   std::int64_t offset = 0;

@@ -1,6 +1,5 @@
 #include "common/kafka/topics.h"
 
-#include <algorithm>
 #include <array>
 #include <map>
 
@@ -140,76 +139,6 @@ Result<Outcomes> DeleteTopics(Client& client, std::span<const std::string> topic
       rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(answer.get()), &count);
   outcomes.Take({results, count});
   return outcomes.Release();
-}
-
-Result<Outcomes> CreatePartitions(Client& client, std::span<const NewPartitionCount> topics,
-                                  std::stop_token stop) {
-  Handle& handle = client.handle();
-  TopicOutcomes outcomes(topics.size(), "ALTER");
-  ObjectArray<rd_kafka_NewPartitions_t, rd_kafka_NewPartitions_destroy> asked;
-  for (std::size_t i = 0; i < topics.size(); ++i) {
-    outcomes.Begin(i, topics[i].topic);
-    ErrorText text{};
-    rd_kafka_NewPartitions_t* made = rd_kafka_NewPartitions_new(
-        topics[i].topic.c_str(), static_cast<std::size_t>(std::max(0, topics[i].total)),
-        text.data(), text.size());
-    if (made != nullptr)
-      asked.Add(made);
-    else
-      outcomes.Refuse(i, ErrorOf(RD_KAFKA_RESP_ERR__INVALID_ARG, text.data()));
-  }
-  if (asked.size() == 0) return outcomes.Release();
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_CREATEPARTITIONS,
-                                 [&](auto* options, auto* queue) {
-                                   SetOperationTimeout(options, handle);
-                                   rd_kafka_CreatePartitions(handle.get(), asked.data(),
-                                                             asked.size(), options, queue);
-                                 },
-                                 stop));
-  std::size_t count = 0;
-  const auto** results = rd_kafka_CreatePartitions_result_topics(
-      rd_kafka_event_CreatePartitions_result(answer.get()), &count);
-  outcomes.Take({results, count});
-  return outcomes.Release();
-}
-
-Result<Outcomes> DeleteRecords(Client& client, std::span<const RecordDeletion> records,
-                               std::stop_token stop) {
-  if (records.empty()) return Outcomes();
-  Handle& handle = client.handle();
-  PartitionListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(records.size())));
-  std::map<TopicPartition, std::size_t> index;
-  Outcomes outcomes(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const auto& [entry, offset] = records[i];
-    HF_CHECK(index.try_emplace(entry, i).second);
-    outcomes[i] = Error(ErrorCode::kCorrupt,
-                        fmt::format("the answer does not mention partition {} of topic {}",
-                                    entry.partition, Quote(entry.topic)));
-    rd_kafka_topic_partition_list_add(list.get(), entry.topic.c_str(), entry.partition)->offset =
-        offset.value_or(RD_KAFKA_OFFSET_END);
-  }
-  ObjectArray<rd_kafka_DeleteRecords_t, rd_kafka_DeleteRecords_destroy> asked;
-  asked.Add(rd_kafka_DeleteRecords_new(list.get()));
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_DELETERECORDS,
-                                 [&](auto* options, auto* queue) {
-                                   SetOperationTimeout(options, handle);
-                                   rd_kafka_DeleteRecords(handle.get(), asked.data(), asked.size(),
-                                                          options, queue);
-                                 },
-                                 stop));
-  const auto* results =
-      rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(answer.get()));
-  for (int i = 0; i < results->cnt; ++i) {
-    const auto& result = results->elems[i];
-    const auto found = index.find({result.topic, result.partition});
-    if (found == index.end()) continue;
-    outcomes[found->second] =
-        ElementError(result.err, nullptr, {fmt::format("topic {}", Quote(result.topic)), "DELETE"});
-  }
-  return outcomes;
 }
 
 }  // namespace holdfast::rdkafka

@@ -1,7 +1,7 @@
-// Creates and deletes topics, partitions and records.
+// Creates and deletes topics.
 //
-// Each call returns one outcome per element, in order; nullopt: done. The Result itself is about
-// the cluster as a whole. REQUIRES: topics or partitions are distinct in one call.
+// Each call returns one outcome per topic, in order; nullopt: done. The Result itself is about the
+// cluster as a whole. REQUIRES: topics are distinct in one call.
 #pragma once
 
 #include <cstdint>
@@ -39,21 +39,5 @@ Result<Outcomes> CreateTopics(Client& client, std::span<const NewTopic> topics, 
 
 Result<Outcomes> DeleteTopics(Client& client, std::span<const std::string> topics,
                               std::stop_token stop);
-
-struct NewPartitionCount {
-  std::string topic;
-  int total = 0;  // more than it has now
-};
-
-Result<Outcomes> CreatePartitions(Client& client, std::span<const NewPartitionCount> topics,
-                                  std::stop_token stop);
-
-struct RecordDeletion {
-  TopicPartition partition;
-  std::optional<std::int64_t> offset;  // the first to keep; nullopt: delete all
-};
-
-Result<Outcomes> DeleteRecords(Client& client, std::span<const RecordDeletion> records,
-                               std::stop_token stop);
 
 }  // namespace holdfast::rdkafka

@@ -83,10 +83,6 @@ Json Say(const Bounds& bounds) {
   return {{"low", bounds.low}, {"last_stable", bounds.last_stable}, {"high", bounds.high}};
 }
 
-Json Say(const OffsetForTime& found) {
-  return {{"offset", found.offset ? Json(*found.offset) : Json()}, {"error", Say(found.error)}};
-}
-
 Json Say(const ConfigEntry& entry) {
   return {{"name", entry.name},
           {"value", entry.value ? Json(*entry.value) : Json()},
@@ -116,17 +112,6 @@ Json Say(const ScramUser& user) {
 Json Say(const Group& group) {
   return {
       {"id", group.id}, {"state", group.state}, {"type", group.type}, {"simple", group.is_simple}};
-}
-
-Json Say(const GroupDescription& group) {
-  Json members = Json::array();
-  for (const GroupMember& member : group.members) members.push_back(member.client_id);
-  return {{"id", group.id},
-          {"state", group.state},
-          {"assignor", group.assignor},
-          {"coordinator", group.coordinator},
-          {"members", std::move(members)},
-          {"error", Say(group.error)}};
 }
 
 Json Say(const GroupOffsets& group) {
@@ -249,7 +234,6 @@ class Room {
          return Json{{"version", library.version},
                      {"leader_epochs", library.leader_epochs},
                      {"scram_users", library.scram_users},
-                     {"incremental_configs", library.incremental_configs},
                      {"topic_ids", library.topic_ids},
                      {"transactional_id_acls", library.transactional_id_acls},
                      {"kafka4_scram_login", library.kafka4_scram_login},
@@ -270,12 +254,6 @@ class Room {
                  [](Client& c, const Json& line) {
                    return ListBounds(c, PartitionsOf(line.at("partitions")), {});
                  })},
-      {"offsets_for_time",  // partitions, timestamp
-       OfCluster(this,
-                 [](Client& c, const Json& line) {
-                   return ListOffsetsForTime(c, PartitionsOf(line.at("partitions")),
-                                             line.at("timestamp"), {});
-                 })},
 
       {"configs",  // owners: [[scope, name], ...]
        OfCluster(this,
@@ -291,16 +269,6 @@ class Room {
                    for (const auto& [name, value] : line.at("entries").items())
                      set.entries.emplace_back(name, value);
                    return ReplaceConfigs(c, {{set}}, {});
-                 })},
-      {"change_configs",  // owner, entries: null unsets one
-       OfCluster(this,
-                 [](Client& c, const Json& line) {
-                   ConfigChange change{OwnerOf(line.at("owner")), {}};
-                   for (const auto& [name, value] : line.at("entries").items()) {
-                     change.entries.emplace_back(name, std::nullopt);
-                     if (!value.is_null()) change.entries.back().second = value.get<std::string>();
-                   }
-                   return ChangeConfigs(c, {{change}}, {});
                  })},
 
       {"create_topic",  // topic, [partitions], [copies], [replicas], [configs], [pretend]
@@ -322,19 +290,6 @@ class Room {
                  [](Client& c, const Json& line) {
                    return DeleteTopics(c, line.at("topics").get<std::vector<std::string>>(), {});
                  })},
-      {"create_partitions",  // topic, total
-       OfCluster(this,
-                 [](Client& c, const Json& line) {
-                   const NewPartitionCount more{line.at("topic"), line.at("total")};
-                   return CreatePartitions(c, {{more}}, {});
-                 })},
-      {"delete_records",  // partition: [topic, number], offset: null for all
-       OfCluster(this,
-                 [](Client& c, const Json& line) {
-                   RecordDeletion before{PartitionOf(line.at("partition")), std::nullopt};
-                   if (!line.at("offset").is_null()) before.offset = line.at("offset");
-                   return DeleteRecords(c, {{before}}, {});
-                 })},
 
       {"acls", OfCluster(this, [](Client& c, const Json&) { return DescribeAcls(c, {}); })},
       {"create_acls",  // bindings, each in the order of AclBinding
@@ -355,11 +310,6 @@ class Room {
          HF_ASSIGN(const GroupList list, ListGroups(*client, {}));
          return Json{{"groups", SayAll(list.groups)}, {"errors", SayAll(list.errors)}};
        }},
-      {"describe_groups",  // groups
-       OfCluster(this,
-                 [](Client& c, const Json& line) {
-                   return DescribeGroups(c, line.at("groups").get<std::vector<std::string>>(), {});
-                 })},
       {"group_offsets",  // groups
        OfCluster(this,
                  [](Client& c, const Json& line) {

@@ -83,16 +83,13 @@ TEST_CASE("kafka admin: unanswered requests end at the time limit") {
   auto client = OpenBriefly(kafka);
   const std::vector<NewTopic> topics = {{.name = "orders"}};
   const std::vector<std::string> names = {"orders"};
-  const std::vector<NewPartitionCount> more = {{"orders", 5}};
   const std::vector<AclBinding> bindings = {kBinding};
-  const std::vector<RecordDeletion> records = {{{"orders", 0}, 5}};
 
   const auto is_over = [](const auto& result) {
     REQUIRE_FAILS(result, ErrorCode::kTimedOut, "kafka at ");
   };
   is_over(CreateTopics(*client, topics, Effect::kReal, {}));
   is_over(DeleteTopics(*client, names, {}));
-  is_over(CreatePartitions(*client, more, {}));
   is_over(DescribeAcls(*client, {}));
   is_over(CreateAcls(*client, bindings, {}));
 }
@@ -126,12 +123,10 @@ TEST_CASE("kafka admin: empty lists send no requests") {
 
   CHECK(Unwrap(CreateTopics(*client, {}, Effect::kReal, {})).empty());
   CHECK(Unwrap(DeleteTopics(*client, {}, {})).empty());
-  CHECK(Unwrap(DeleteRecords(*client, {}, {})).empty());
   CHECK(Unwrap(DescribeConfigs(*client, {}, {})).empty());
   CHECK(Unwrap(ReplaceConfigs(*client, {}, {})).empty());
   CHECK(Unwrap(CreateAcls(*client, {}, {})).empty());
   CHECK(Unwrap(ListGroupOffsets(*client, {}, {})).empty());
-  CHECK(Unwrap(DescribeGroups(*client, {}, {})).empty());
 }
 
 TEST_CASE("kafka configs: an invalid owner does not affect the others") {
@@ -153,20 +148,6 @@ TEST_CASE("kafka configs: an invalid owner does not affect the others") {
   CHECK(Is(configs[2].error, ErrorCode::kUnsupported));
   CHECK(Is(configs[3].error, ErrorCode::kInvalidArgument));
   CHECK(Is(configs[4].error, ErrorCode::kTimedOut));
-}
-
-TEST_CASE("kafka configs: single entries are changed if librdkafka can") {
-  MockCluster kafka;
-  auto client = OpenBriefly(kafka);
-  const std::vector<ConfigChange> changes = {
-      {{ConfigScope::kTopic, "orders"}, {{"retention.ms", "1000"}, {"segment.ms", std::nullopt}}}};
-
-  const auto outcomes = ChangeConfigs(*client, changes, {});
-
-  if (LibraryCapabilities().incremental_configs)
-    CHECK(Is(Unwrap(outcomes)[0], ErrorCode::kTimedOut));
-  else
-    REQUIRE_FAILS(outcomes, ErrorCode::kUnsupported, "cannot change single entries");
 }
 
 TEST_CASE("kafka configs: a value that cannot be sent is refused") {
@@ -192,17 +173,6 @@ TEST_CASE("kafka topics: a topic that librdkafka refuses has its own error") {
   CHECK(Is(outcomes[0], ErrorCode::kInvalidArgument));
   CHECK(Is(outcomes[1], ErrorCode::kInvalidArgument));
   CHECK(Is(outcomes[2], ErrorCode::kInvalidArgument));
-}
-
-TEST_CASE("kafka topics: records of an unknown partition are not deleted") {
-  MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  auto client = Open(kafka);
-  const std::vector<RecordDeletion> records = {{{"orders", 3}, 5}};
-
-  const auto outcomes = DeleteRecords(*client, records, {});
-
-  CHECK_FALSE((outcomes && !(*outcomes)[0]));
 }
 
 TEST_CASE("kafka acls: a binding type unknown to librdkafka is named") {

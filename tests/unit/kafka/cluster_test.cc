@@ -257,19 +257,6 @@ TEST_CASE("kafka cluster: an empty list has no bounds") {
   CHECK(Unwrap(ListBounds(*client, {}, {})).empty());
 }
 
-TEST_CASE("kafka cluster: offsets for a time are listed") {
-  MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  auto client = Open(kafka.options());
-
-  const std::vector<TopicPartition> asked = {{"orders", 0}, {"orders", 9}};
-  const auto offsets = Unwrap(ListOffsetsForTime(*client, asked, 1'000, {}));
-
-  CHECK_FALSE(offsets[0].error);
-  CHECK_FALSE(offsets[0].offset);  // the mock finds nothing by time
-  REQUIRE(offsets[1].error);
-}
-
 TEST_CASE("kafka client: a refused connection is in the error") {
   ClientOptions options{.bootstrap = {"127.0.0.1:1"}, .time_limit = std::chrono::milliseconds(300)};
   std::string log;
