@@ -14,14 +14,10 @@ Capabilities LibraryCapabilities() {
     return (version >> 8) >= major_minor_revision;
   };
   return {.version = rd_kafka_version_str(),
-          .leader_epochs = has(both, 0x020100),
           .scram_users = has(both, 0x020200),
           .topic_ids = has(both, 0x020300),
           .transactional_id_acls = has(loaded, 0x020600),
-          .kafka4_scram_login = has(loaded, 0x020601),
-          .group_types = has(both, 0x020a00),
-          .client_metrics_configs = !has(loaded, 0x020a00),
-          .cluster_default_configs = false};
+          .kafka4_scram_login = has(loaded, 0x020601)};
 }
 
 }  // namespace holdfast::rdkafka

@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "common/base/format.h"
-#include "common/kafka/capabilities.h"
 #include "common/kafka/handle.h"
 
 namespace holdfast::rdkafka {
@@ -17,24 +16,16 @@ using Outcomes = std::vector<std::optional<Error>>;
 // arrive at once.
 constexpr std::size_t kOwnersAtOnce = 100;
 
-// librdkafka's enumeration ends before these values.
-rd_kafka_ResourceType_t NumberedType(int number) {
-  return std::bit_cast<rd_kafka_ResourceType_t>(number);
-}
-
-// Kafka's own numbers. librdkafka passed on any number until it added groups. Since then it passes
-// on only the ones it knows.
 rd_kafka_ResourceType_t ResourceTypeOf(ConfigScope scope) {
-  const Capabilities library = LibraryCapabilities();
   switch (scope) {
     case ConfigScope::kTopic:
       return RD_KAFKA_RESOURCE_TOPIC;
     case ConfigScope::kBroker:
       return RD_KAFKA_RESOURCE_BROKER;
     case ConfigScope::kGroup:
-      return library.client_metrics_configs ? NumberedType(32) : RD_KAFKA_RESOURCE_GROUP;
-    case ConfigScope::kClientMetrics:
-      return NumberedType(16);
+      // Before 2.10, librdkafka passes on any number, and 32 is Kafka's own.
+      return rd_kafka_version() < 0x020a0000 ? std::bit_cast<rd_kafka_ResourceType_t>(32)
+                                             : RD_KAFKA_RESOURCE_GROUP;
   }
   return RD_KAFKA_RESOURCE_UNKNOWN;
 }
@@ -46,7 +37,6 @@ std::string OwnerText(const ConfigOwner& owner) {
     case ConfigScope::kGroup:
       return fmt::format("group {}", Quote(owner.name));
     case ConfigScope::kBroker:
-    case ConfigScope::kClientMetrics:
       break;
   }
   return "the cluster";  // rights on these are rights on the cluster
@@ -61,14 +51,6 @@ std::optional<Error> UnsupportedReason(const ConfigOwner& owner) {
   if (owner.name.empty() || owner.name.find('\0') != std::string::npos)
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("{} is not a valid name", Quote(owner.name)));
-  if (owner.scope == ConfigScope::kClientMetrics && !LibraryCapabilities().client_metrics_configs) {
-    return Error(
-               ErrorCode::kUnsupported,
-               fmt::format("librdkafka {} does not support client metrics", rd_kafka_version_str()))
-        .WithHint(
-            "use kafka-configs --entity-type client-metrics, or build with librdkafka 2.0.2 to "
-            "2.9");
-  }
   return std::nullopt;
 }
 
@@ -93,15 +75,6 @@ std::vector<std::vector<std::size_t>> Requests(std::span<const ConfigOwner> owne
   return requests;
 }
 
-ConfigSource SourceOf(int number) {
-  constexpr ConfigSource kSources[] = {
-      ConfigSource::kUnknown,      ConfigSource::kTopic,         ConfigSource::kBroker,
-      ConfigSource::kAllBrokers,   ConfigSource::kFile,          ConfigSource::kDefault,
-      ConfigSource::kBrokerLogger, ConfigSource::kClientMetrics, ConfigSource::kGroup};
-  if (number < 0 || number >= std::ssize(kSources)) return ConfigSource::kUnknown;
-  return kSources[number];
-}
-
 std::vector<ConfigEntry> ReadEntries(const rd_kafka_ConfigResource_t* resource) {
   std::size_t count = 0;
   const auto** found = rd_kafka_ConfigResource_configs(resource, &count);
@@ -110,9 +83,8 @@ std::vector<ConfigEntry> ReadEntries(const rd_kafka_ConfigResource_t* resource) 
     ConfigEntry& entry = entries.emplace_back();
     entry.name = rd_kafka_ConfigEntry_name(found[i]);
     if (const char* value = rd_kafka_ConfigEntry_value(found[i])) entry.value = value;
-    entry.source = SourceOf(rd_kafka_ConfigEntry_source(found[i]));
+    entry.source = static_cast<ConfigSource>(rd_kafka_ConfigEntry_source(found[i]));
     entry.is_sensitive = rd_kafka_ConfigEntry_is_sensitive(found[i]) == 1;
-    entry.is_read_only = rd_kafka_ConfigEntry_is_read_only(found[i]) == 1;
   }
   std::ranges::sort(entries, {}, &ConfigEntry::name);
   return entries;

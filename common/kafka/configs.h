@@ -18,7 +18,6 @@ enum class ConfigScope : std::uint8_t {
   kTopic,
   kBroker,  // named by its id, e.g. "1"
   kGroup,
-  kClientMetrics,  // only with Capabilities::client_metrics_configs
 };
 
 struct ConfigOwner {
@@ -27,18 +26,14 @@ struct ConfigOwner {
   auto operator<=>(const ConfigOwner&) const = default;
 };
 
-// Where a value comes from. kTopic, kBroker, kGroup and kClientMetrics: set for the owner itself.
-// All others are inherited.
+// Where a value comes from, with Kafka's numbers. kTopic, kBroker and kGroup: set for the owner
+// itself. All others, named here or not, are inherited.
 enum class ConfigSource : std::uint8_t {
-  kUnknown,
-  kTopic,
-  kBroker,
-  kAllBrokers,  // cluster-wide default, set at run time
-  kFile,        // the broker's properties file
-  kDefault,     // built in
-  kBrokerLogger,
-  kClientMetrics,
-  kGroup,
+  kUnknown = 0,
+  kTopic = 1,
+  kBroker = 2,
+  kAllBrokers = 3,  // cluster-wide default, set at run time
+  kGroup = 8,
 };
 
 struct ConfigEntry {
@@ -46,7 +41,6 @@ struct ConfigEntry {
   std::optional<std::string> value;  // nullopt: none, or hidden because it is sensitive
   ConfigSource source = ConfigSource::kUnknown;
   bool is_sensitive = false;
-  bool is_read_only = false;
 };
 
 struct OwnerConfigs {

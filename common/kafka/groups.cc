@@ -20,7 +20,6 @@ Group ReadGroup(const rd_kafka_ConsumerGroupListing_t* found) {
   group.id = TextOf(rd_kafka_ConsumerGroupListing_group_id(found));
   group.state =
       TextOf(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupListing_state(found)));
-  group.is_simple = rd_kafka_ConsumerGroupListing_is_simple_consumer_group(found) == 1;
 #if RD_KAFKA_VERSION >= 0x020a00ff
   group.type = TextOf(rd_kafka_consumer_group_type_name(rd_kafka_ConsumerGroupListing_type(found)));
 #endif

@@ -15,9 +15,8 @@ namespace holdfast::rdkafka {
 
 struct Group {
   std::string id;
-  std::string state;       // "Stable", "Empty", ...; "Unknown" if newer than librdkafka
-  std::string type;        // "Classic", "Consumer"; empty unless Capabilities::group_types
-  bool is_simple = false;  // has offsets that were committed without joining
+  std::string state;  // "Stable", "Empty", ...; "Unknown" if newer than librdkafka
+  std::string type;   // "Classic", "Consumer"; empty before librdkafka 2.10
 };
 
 // The groups that this user may describe; others are absent without an error. Some brokers may fail

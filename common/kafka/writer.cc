@@ -240,7 +240,6 @@ void QueueWriter::Deliver(const rd_kafka_message_t& message) {
     if (message.offset >= 0) delivery.offset = message.offset;
   } else {
     delivery.error = FailureOf(message, delivery.topic);
-    delivery.may_be_there = rd_kafka_message_status(&message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
   }
   if (on_delivery_) on_delivery_(delivery);
 }

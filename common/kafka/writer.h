@@ -58,7 +58,6 @@ struct Delivery {
   // report such a duplicate without its offset.
   std::optional<std::int64_t> offset;
   std::optional<Error> error;
-  bool may_be_there = false;  // if error: it may have been written anyway
 };
 
 class Writer {

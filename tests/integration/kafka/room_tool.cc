@@ -87,8 +87,7 @@ Json Say(const ConfigEntry& entry) {
   return {{"name", entry.name},
           {"value", entry.value ? Json(*entry.value) : Json()},
           {"source", static_cast<int>(entry.source)},
-          {"sensitive", entry.is_sensitive},
-          {"read_only", entry.is_read_only}};
+          {"sensitive", entry.is_sensitive}};
 }
 
 Json Say(const OwnerConfigs& configs) {
@@ -110,8 +109,7 @@ Json Say(const ScramUser& user) {
 }
 
 Json Say(const Group& group) {
-  return {
-      {"id", group.id}, {"state", group.state}, {"type", group.type}, {"simple", group.is_simple}};
+  return {{"id", group.id}, {"state", group.state}, {"type", group.type}};
 }
 
 Json Say(const GroupOffsets& group) {
@@ -125,8 +123,7 @@ Json Say(const GroupOffsets& group) {
 Json Say(const Delivery& delivery) {
   return {{"tag", delivery.tag},
           {"offset", delivery.offset ? Json(*delivery.offset) : Json()},
-          {"error", Say(delivery.error)},
-          {"may_be_there", delivery.may_be_there}};
+          {"error", Say(delivery.error)}};
 }
 
 namespace {
@@ -142,11 +139,9 @@ std::vector<TopicPartition> PartitionsOf(const Json& list) {
 }
 
 ConfigOwner OwnerOf(const Json& owner) {
-  static const std::map<std::string, ConfigScope> kScopes = {
-      {"topic", ConfigScope::kTopic},
-      {"broker", ConfigScope::kBroker},
-      {"group", ConfigScope::kGroup},
-      {"client_metrics", ConfigScope::kClientMetrics}};
+  static const std::map<std::string, ConfigScope> kScopes = {{"topic", ConfigScope::kTopic},
+                                                             {"broker", ConfigScope::kBroker},
+                                                             {"group", ConfigScope::kGroup}};
   return {kScopes.at(owner.at(0).get<std::string>()), owner.at(1).get<std::string>()};
 }
 
@@ -232,13 +227,10 @@ class Room {
        [](const Json&) -> Result<Json> {
          const Capabilities library = LibraryCapabilities();
          return Json{{"version", library.version},
-                     {"leader_epochs", library.leader_epochs},
                      {"scram_users", library.scram_users},
                      {"topic_ids", library.topic_ids},
                      {"transactional_id_acls", library.transactional_id_acls},
-                     {"kafka4_scram_login", library.kafka4_scram_login},
-                     {"group_types", library.group_types},
-                     {"client_metrics_configs", library.client_metrics_configs}};
+                     {"kafka4_scram_login", library.kafka4_scram_login}};
        }},
 
       {"cluster", OfCluster(this, [](Client& c, const Json&) { return DescribeCluster(c, {}); })},

@@ -124,7 +124,6 @@ TEST_CASE("kafka capabilities: a feature needs both the headers and the library"
   CHECK(library.topic_ids == (RD_KAFKA_VERSION >= 0x020300ff));
   CHECK(library.scram_users == (RD_KAFKA_VERSION >= 0x020200ff));
   CHECK(library.kafka4_scram_login == (rd_kafka_version() >= 0x020601ff));
-  CHECK_FALSE(library.cluster_default_configs);
 }
 
 }  // namespace
