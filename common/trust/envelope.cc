@@ -91,13 +91,6 @@ Result<void> CheckEnvelopeForm(const v1::Envelope& message, const Envelope& enve
 }  // namespace
 
 std::string_view PayloadTypeName(PayloadType type) { return FactsOf(type).name; }
-Result<PayloadType> ParsePayloadType(std::string_view name) {
-  for (std::size_t i = 0; i < kTypes.size(); ++i) {
-    if (kTypes[i].name == name) return static_cast<PayloadType>(i);
-  }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("unknown payload type {}", Quote(name)));
-}
-
 std::string_view PayloadTypeTitle(PayloadType type) { return FactsOf(type).word; }
 std::size_t PayloadBytesMax(PayloadType type) { return FactsOf(type).bytes_max; }
 std::size_t EnvelopeBytesMax(PayloadType type) {

@@ -19,8 +19,6 @@ enum class PayloadType : std::uint8_t { kRoot, kPlan, kFresh, kReport };
 
 // "application/vnd.holdfast.plan.v1"
 std::string_view PayloadTypeName(PayloadType type);
-// The type with this name; kInvalidArgument for any other.
-Result<PayloadType> ParsePayloadType(std::string_view name);
 // "plan", for messages.
 std::string_view PayloadTypeTitle(PayloadType type);
 std::size_t PayloadBytesMax(PayloadType type);

@@ -58,19 +58,6 @@ Result<void> CheckReportForm(const v1::Report& report) {
 
 }  // namespace
 
-Result<SignedReport> SignReport(const v1::Report& report, const crypto::SigningKey& agent_key) {
-  if (Result<void> form = CheckReportForm(report); !form) {
-    return Fail(ErrorCode::kInvalidArgument, form.error().message());
-  }
-  Bytes payload = EncodeMessage(report);
-  if (payload.size() > PayloadBytesMax(PayloadType::kReport)) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("a report of {}; expected at most {}", FormatBytes(payload.size()),
-                            FormatBytes(PayloadBytesMax(PayloadType::kReport))));
-  }
-  return SignedReport{Sign(PayloadType::kReport, payload, agent_key), crypto::Sha256Of(payload)};
-}
-
 Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& agent_key) {
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(PayloadType::kReport, bytes));
   if (envelope.signatures.size() != 1 ||

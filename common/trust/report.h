@@ -9,14 +9,6 @@
 
 namespace holdfast::trust {
 
-struct SignedReport {
-  Bytes envelope;
-  crypto::Digest hash{};  // of the payload; `previous` of the next report
-};
-
-// kInvalidArgument for a malformed report, or one larger than 1 MiB.
-Result<SignedReport> SignReport(const v1::Report& report, const crypto::SigningKey& agent_key);
-
 struct VerifiedReport {
   v1::Report report;
   Bytes payload;  // as signed
