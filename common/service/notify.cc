@@ -100,10 +100,6 @@ Result<void> Notifier::Stopping(std::string_view status) const {
   return Send(fmt::format("STOPPING=1\nSTATUS={}", OneLine(status)));
 }
 
-Result<void> Notifier::ExtendTimeout(std::chrono::microseconds by) const {
-  return Send(fmt::format("EXTEND_TIMEOUT_USEC={}", by.count()));
-}
-
 Result<void> Notifier::Send(const std::string& text) const {
   if (!socket_.is_open()) return {};
   auto [address, size] = AddressOf(address_);

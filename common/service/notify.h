@@ -39,8 +39,6 @@ class Notifier {
   // Still making progress. Must be called by the code that makes it, not by a separate timer.
   Result<void> Watchdog() const;
   Result<void> Stopping(std::string_view status) const;
-  // The current start, stop or other operation may take this much longer from now.
-  Result<void> ExtendTimeout(std::chrono::microseconds by) const;
 
  private:
   Result<void> Send(const std::string& text) const;
