@@ -74,8 +74,9 @@ void WriteRepository(repository::Repository& repository, const std::string& by) 
     });
   }
   std::size_t packs = 0;
-  each(FileKind::kPack, [&](const FileInfo&, const Bytes& pack) {
-    const auto blobs = Unwrap(repository::ReadPackHeader(sealer, pack));
+  each(FileKind::kPack, [&](const FileInfo& file, const Bytes& pack) {
+    const auto blobs = Unwrap(repository::LoadPackHeader(
+        storage, sealer, Unwrap(repository::ParseId(file.name.name)), pack.size()));
     WriteSeed("pack_header", fmt::format("{}-{}", by, packs++),
               repository::EncodePackHeader(blobs));
   });

@@ -69,37 +69,13 @@ Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext) {
   return blobs;
 }
 
-Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, ByteView pack) {
-  if (pack.size() < kPackHeaderLengthBytes + crypto::kSealOverhead) {
-    return Fail(ErrorCode::kCorrupt, "too short to be a pack");
-  }
-  const std::size_t length = ReadU32(pack.last(kPackHeaderLengthBytes));
-  pack = pack.first(pack.size() - kPackHeaderLengthBytes);
-  if (length < crypto::kSealOverhead || length > pack.size() ||
-      length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
-  }
-  Result<Bytes> plaintext = sealer.Open(pack.last(length));
-  if (!plaintext) return Fail(std::move(plaintext).error().While("decrypt the header"));
-  HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(*plaintext));
-  std::uint64_t sum = 0;
-  for (const PackContents::Blob& blob : blobs) sum += blob.length;
-  if (sum != pack.size() - length) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("the header lists {} bytes of blobs, but there are {}", sum,
-                            pack.size() - length));
-  }
-  return blobs;
-}
-
 Result<std::vector<PackContents::Blob>> LoadPackHeader(Storage& storage, crypto::Sealer& sealer,
                                                        const Id& pack, std::uint64_t file_bytes) {
   const FileName name{FileKind::kPack, pack.Hex()};
   if (file_bytes < ExpectedPackSize({})) return Fail(ErrorCode::kCorrupt, "too short for a pack");
   HF_ASSIGN(const Bytes tail,
             storage.Get(name, {file_bytes - kPackHeaderLengthBytes, kPackHeaderLengthBytes}));
-  std::uint64_t length = 0;
-  for (std::size_t i = kPackHeaderLengthBytes; i-- > 0;) length = length << 8 | tail[i];
+  const std::uint64_t length = ReadU32(tail);
   if (length < crypto::kSealOverhead || length > file_bytes - kPackHeaderLengthBytes ||
       length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
     return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));

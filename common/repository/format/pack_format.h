@@ -30,12 +30,9 @@ Bytes EncodePackHeader(std::span<const PackContents::Blob> blobs);
 // The inverse; it adds up the offsets from 0. kCorrupt.
 Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext);
 
-// The blobs of a whole pack, as listed in its header. kCorrupt if the header does not decrypt or
-// does not match the size of the file.
-Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, ByteView pack);
-
-// The same for a pack in the storage; reads only its header. `file_bytes` is the file's size.
-// kCorrupt as above; other errors are the storage's.
+// The blobs of a pack in the storage, as listed in its header, which is all that is read.
+// `file_bytes` is the file's size. kCorrupt if the header does not decrypt or does not match the
+// size; other errors are the storage's.
 Result<std::vector<PackContents::Blob>> LoadPackHeader(Storage& storage, crypto::Sealer& sealer,
                                                        const Id& pack, std::uint64_t file_bytes);
 

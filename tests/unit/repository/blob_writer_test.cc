@@ -81,7 +81,8 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
     bytes += pack.size();
     REQUIRE(pack.size() < 18U << 20);
     REQUIRE(HexEncode(crypto::Sha256Of(pack)) == file.name.name);
-    const auto blobs = Unwrap(ReadPackHeader(sealer, pack));
+    const auto blobs = Unwrap(
+        LoadPackHeader(fixture.storage, sealer, Unwrap(ParseId(file.name.name)), pack.size()));
     REQUIRE(ExpectedPackSize(blobs) == pack.size());
     for (const PackContents::Blob& blob : blobs) {
       const auto location = repository->index().Find(blob.type, blob.id);

@@ -73,15 +73,21 @@ TEST_CASE("pack header: hostile headers are corrupt") {
   short_blob[1] = 5;
   REQUIRE_FAILS(DecodePackHeader(short_blob), ErrorCode::kCorrupt, "short");
 
-  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(20)), ErrorCode::kCorrupt, "too short");
-  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(100, 0xff)), ErrorCode::kCorrupt, "impossible");
-  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(100, 0)), ErrorCode::kCorrupt, "impossible");
+  testing::MemoryStorage storage;
+  const Id id = RandomId(random);
+  const auto load = [&](const Bytes& pack) {
+    Unwrap(storage.Put({FileKind::kPack, id.Hex()}, pack, PutMode::kReplace));
+    return LoadPackHeader(storage, sealer, id, pack.size());
+  };
+  REQUIRE_FAILS(load(Bytes(20)), ErrorCode::kCorrupt, "too short");
+  REQUIRE_FAILS(load(Bytes(100, 0xff)), ErrorCode::kCorrupt, "impossible");
+  REQUIRE_FAILS(load(Bytes(100, 0)), ErrorCode::kCorrupt, "impossible");
   Bytes pack = sealer.Seal(header);  // without the blobs that it lists
   const std::size_t length = pack.size();
   for (unsigned shift = 0; shift < 32; shift += 8) {
     pack.push_back(static_cast<std::uint8_t>(length >> shift));
   }
-  REQUIRE_FAILS(ReadPackHeader(sealer, pack), ErrorCode::kCorrupt, "lists");
+  REQUIRE_FAILS(load(pack), ErrorCode::kCorrupt, "do not fill the file");
 }
 
 TEST_CASE("index file: decodes to what was encoded") {

@@ -50,7 +50,9 @@ TEST_CASE("limits: a pack header of 16 MiB with 409,000 blobs is read, a larger 
   pack.blobs.push_back(blob);
   Bytes larger((most + 1) * crypto::kSealOverhead);
   AppendHeader(larger, sealer, EncodePackHeader(pack.blobs));
-  REQUIRE_FAILS(ReadPackHeader(sealer, larger), ErrorCode::kCorrupt, "impossible");
+  Unwrap(fixture.storage.Put({FileKind::kPack, pack.id.Hex()}, larger, PutMode::kReplace));
+  REQUIRE_FAILS(LoadPackHeader(fixture.storage, sealer, pack.id, larger.size()),
+                ErrorCode::kCorrupt, "impossible");
 }
 
 TEST_CASE("limits: a pack of 128 MiB with blobs of 8 MiB is read and checked") {
