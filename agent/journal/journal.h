@@ -40,7 +40,6 @@ class Journal {
   Result<std::vector<std::string>> Check();
 
   // A sync failed. The agent must end, and check the file at its next start.
-  bool is_broken() const { return connection_.is_broken(); }
   const MigrationOutcome& migration() const { return migration_; }
 
  private:

@@ -210,16 +210,6 @@ bool Database::is_read_only() const { return handle_->is_read_only; }
 bool Database::is_broken() const { return handle_->broken.has_value(); }
 const DatabaseOptions& Database::options() const { return handle_->options; }
 
-Result<void> Database::Checkpoint() {
-  HF_CHECK(!is_read_only() && !is_in_transaction());
-  errno = 0;
-  int code = sqlite3_wal_checkpoint_v2(handle_->database, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
-                                       nullptr, nullptr);
-  // Readers may need a part of it; the next checkpoint moves what they no longer need.
-  if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return {};
-  return Fail(DatabaseError(*handle_, code));
-}
-
 Result<Transaction> Transaction::Begin(Database& connection) {
   HF_CHECK(!connection.is_in_transaction());
   DatabaseHandle& database = connection.handle();

@@ -80,10 +80,6 @@ class Database {
   bool is_broken() const;
   const DatabaseOptions& options() const;
 
-  // Moves the WAL into the database file and truncates it, as far as readers allow. REQUIRES: no
-  // transaction is open.
-  Result<void> Checkpoint();
-
   // For common/database only.
   DatabaseHandle& handle() { return *handle_; }
 

@@ -102,10 +102,6 @@ void Statement::BindInteger(int index, std::int64_t value) {
   Remember(index, sqlite3_bind_int64(handle_->statement, index, value));
 }
 
-void Statement::BindReal(int index, double value) {
-  Remember(index, sqlite3_bind_double(handle_->statement, index, value));
-}
-
 void Statement::BindText(int index, std::string_view value) {
   // A null pointer would bind NULL instead of an empty text.
   const char* text = value.empty() ? "" : value.data();
@@ -153,12 +149,6 @@ Result<ByteView> Statement::Blob(int column) const {
   const void* data = sqlite3_column_blob(handle_->statement, column);
   int size = sqlite3_column_bytes(handle_->statement, column);
   return ByteView(static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size));
-}
-
-Result<void> Statement::ReadOne(int column, double& into) const {
-  HF_TRY(Expect(column, SQLITE_FLOAT));
-  into = sqlite3_column_double(handle_->statement, column);
-  return {};
 }
 
 Result<void> Statement::ReadOne(int column, std::string& into) const {

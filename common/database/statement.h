@@ -35,8 +35,8 @@ class Statement {
   Statement& operator=(Statement&& other) noexcept;
   ~Statement();
 
-  // Restarts the statement and binds its parameters in order: integers, bool, enums, double, text,
-  // bytes, optional values; nullopt is NULL. For a value that SQLite cannot hold (above 2^63-1),
+  // Restarts the statement and binds its parameters in order: integers, bool, enums, text, bytes,
+  // optional values; nullopt is NULL. For a value that SQLite cannot hold (above 2^63-1),
   // the next Next() or Run() returns kInvalidArgument. Texts and bytes are copied.
   template <typename... Values>
   Statement& Bind(const Values&... values) {
@@ -85,8 +85,6 @@ class Statement {
     } else if constexpr (std::integral<T>) {
       std::in_range<std::int64_t>(value) ? BindInteger(index, static_cast<std::int64_t>(value))
                                          : RefuseValue(index);
-    } else if constexpr (std::floating_point<T>) {
-      BindReal(index, value);
     } else if constexpr (std::convertible_to<const T&, std::string_view>) {
       BindText(index, value);
     } else {
@@ -121,14 +119,12 @@ class Statement {
     std::copy(bytes.begin(), bytes.end(), into.begin());
     return {};
   }
-  Result<void> ReadOne(int column, double& into) const;
   Result<void> ReadOne(int column, std::string& into) const;
   Result<void> ReadOne(int column, Bytes& into) const;
 
   void Reset();
   void BindNull(int index);
   void BindInteger(int index, std::int64_t value);
-  void BindReal(int index, double value);
   void BindText(int index, std::string_view value);
   void BindBlob(int index, ByteView value);
   void RefuseValue(int index);

@@ -41,8 +41,6 @@ class Catalog {
   // A sync failed: the controller must exit, and read at its next start what is on the disk.
   bool is_broken() const { return connection_.is_broken(); }
   const std::string& path() const { return connection_.options().path; }
-  // For the time between two steps that are far apart: moves the log into the file.
-  Result<void> Checkpoint() { return connection_.Checkpoint(); }
 
  private:
   Catalog(Database connection, MigrationOutcome migration)

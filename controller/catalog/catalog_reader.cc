@@ -156,10 +156,6 @@ Result<std::optional<AgentRecord>> CatalogReader::Agent(std::string_view node) {
   return std::move(agents.front());
 }
 
-Result<std::vector<TokenRecord>> CatalogReader::Tokens() {
-  return Read<TokenRecord>(connection_, "ORDER BY node");
-}
-
 Result<std::vector<SourceMember>> CatalogReader::SourceMembers(std::string_view source) {
   HF_ASSIGN(Statement rows,
             connection_.Query("SELECT node, repository, topology, revoked FROM agent_source JOIN "

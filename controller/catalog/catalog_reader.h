@@ -95,7 +95,6 @@ class CatalogReader {
   // By name, starting after `after`.
   Result<std::vector<AgentRecord>> Agents(std::string_view after, std::uint32_t limit);
   Result<std::optional<AgentRecord>> Agent(std::string_view node);
-  Result<std::vector<TokenRecord>> Tokens();
   // By node, at most kPageRowsMax.
   Result<std::vector<SourceMember>> SourceMembers(std::string_view source);
   // Whether an agent has such a source configured, or a backup or a snapshot of one exists. Both

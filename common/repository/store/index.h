@@ -63,7 +63,6 @@ class Index {
     return Reading(*this)->NumberOf(type, id);
   }
   // Memory use in bytes.
-  std::size_t Memory() const { return Reading(*this)->memory(); }
   // Visits every entry, in no particular order; a blob in two packs has two. The visitor must not
   // call Load() or Save().
   void ForEachBlob(const VisitBlob& visit) const { Reading(*this)->ForEach(visit); }

@@ -196,11 +196,11 @@ TEST_CASE("catalog reader: pages of snapshots skip none and repeat none") {
   REQUIRE(all == Unwrap(reader.Snapshots({.limit = 100})));
 }
 
-TEST_CASE("catalog reader: agents, drafts, tokens and the cluster") {
+TEST_CASE("catalog reader: agents, drafts and the cluster") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
-  REQUIRE_OK(catalog.Apply(Changes{SomeAgent("a"), SomeAgent("b"), SomeAgent("c"), SomeToken("d"),
-                                   SomeDraft(1), SomeDraft(2, DraftState::kSent), SomeDraft(3)}));
+  REQUIRE_OK(catalog.Apply(Changes{SomeAgent("a"), SomeAgent("b"), SomeAgent("c"), SomeDraft(1),
+                                   SomeDraft(2, DraftState::kSent), SomeDraft(3)}));
   CatalogReader reader = ReaderOf(directory);
 
   REQUIRE(Unwrap(reader.Cluster()) == SomeCluster());
@@ -208,7 +208,6 @@ TEST_CASE("catalog reader: agents, drafts, tokens and the cluster") {
   REQUIRE(Unwrap(reader.Agents("b", 2)) == std::vector{SomeAgent("c")});
   REQUIRE(Unwrap(reader.Agent("c")) == SomeAgent("c"));
   REQUIRE(Unwrap(reader.Agent("x")) == std::nullopt);
-  REQUIRE(Unwrap(reader.Tokens()) == std::vector{SomeToken("d")});
   REQUIRE(Unwrap(reader.Drafts(true, "", 10)) == std::vector{SomeDraft(3), SomeDraft(1)});
   REQUIRE(Unwrap(reader.Drafts(false, RunName(3), 1)) ==
           std::vector{SomeDraft(2, DraftState::kSent)});
