@@ -111,22 +111,9 @@ void Drain(Fd& fd, std::string& text, std::size_t bytes_max) {
   text.append(AsText(std::span(buffer).first(keep)));
 }
 
-void Feed(Fd& fd, std::string_view& input) {
-  ssize_t count = write(fd.get(), input.data(), input.size());
-  if (count > 0) input.remove_prefix(static_cast<std::size_t>(count));
-  bool is_over = count < 0 && errno != EINTR && errno != EAGAIN;  // the program does not read it
-  if (input.empty() || is_over) fd.Reset();
-}
-
-struct Pipes {
-  Fd in, out, err;
-};
-
-Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& program,
+Result<SubprocessOutcome> Attend(Child& child, Fd out, Fd err, const std::string& program,
                                  const SubprocessOptions& options) {
   SubprocessOutcome outcome;
-  std::string_view input = options.input;
-  if (input.empty()) pipes.in.Reset();
   auto deadline = std::chrono::steady_clock::now() + options.timeout;
   bool has_ended = false;
   // A daemon that the child started may keep its output open, so only the child's exit counts.
@@ -141,20 +128,17 @@ Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& p
                   fmt::format("run {}: still running after {}", Quote(program),
                               FormatDuration(options.timeout)));
     }
-    std::array<pollfd, 4> waits = {{{pipes.in.get(), POLLOUT, 0},
-                                    {pipes.out.get(), POLLIN, 0},
-                                    {pipes.err.get(), POLLIN, 0},
-                                    {child.handle(), POLLIN, 0}}};
+    std::array<pollfd, 3> waits = {
+        {{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {child.handle(), POLLIN, 0}}};
     // Short waits, because a stop_token cannot wake a poll.
     int turn = static_cast<int>(std::min<std::int64_t>(left.count(), 100));
     if (poll(waits.data(), waits.size(), turn) < 0 && errno != EINTR) {
       return Fail(ErrnoError(errno, "wait for " + Quote(program)));
     }
-    if (waits[0].revents != 0) Feed(pipes.in, input);
-    if (waits[1].revents != 0) Drain(pipes.out, outcome.out, options.output_max);
-    if (waits[2].revents != 0) Drain(pipes.err, outcome.err, options.output_max);
-    has_ended = waits[3].revents != 0 && (waits[1].revents & POLLIN) == 0 &&
-                (waits[2].revents & POLLIN) == 0;
+    if (waits[0].revents != 0) Drain(out, outcome.out, options.output_max);
+    if (waits[1].revents != 0) Drain(err, outcome.err, options.output_max);
+    has_ended = waits[2].revents != 0 && (waits[0].revents & POLLIN) == 0 &&
+                (waits[1].revents & POLLIN) == 0;
   }
   outcome.exit_code = child.Reap();
   return outcome;
@@ -187,7 +171,7 @@ Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
                                      const SubprocessOptions& options) {
   HF_CHECK(!argv.empty());
   HF_ASSIGN(std::string program, FindProgram(argv[0]));
-  HF_ASSIGN(Pipe in, MakePipe());
+  HF_ASSIGN(const Fd in, OpenFile("/dev/null", O_RDONLY));
   HF_ASSIGN(Pipe out, MakePipe());
   HF_ASSIGN(Pipe err, MakePipe());
   HF_ASSIGN(Pipe failure, MakePipe());
@@ -200,11 +184,10 @@ Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
   if (pid < 0) return Fail(ErrnoError(errno, "start " + Quote(program)));
   if (pid == 0) {
     ExecChild(program.c_str(), argument_pointers.data(), environment_pointers.data(),
-              options.directory.c_str(), in.read_end.get(), out.write_end.get(),
-              err.write_end.get(), failure.write_end.get());
+              options.directory.c_str(), in.get(), out.write_end.get(), err.write_end.get(),
+              failure.write_end.get());
   }
   Child child(pid, Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))));
-  in.read_end.Reset();
   out.write_end.Reset();
   err.write_end.Reset();
   failure.write_end.Reset();
@@ -212,9 +195,7 @@ Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
   std::span<std::uint8_t> number_bytes(reinterpret_cast<std::uint8_t*>(&number), sizeof number);
   HF_ASSIGN(std::size_t bytes_read, ReadSome(failure.read_end.get(), number_bytes, "pipe"));
   if (bytes_read != 0) return Fail(ErrnoError(number, "start " + Quote(program)));
-  (void)fcntl(in.write_end.get(), F_SETFL, O_NONBLOCK);
-  return Attend(child, {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)},
-                program, options);
+  return Attend(child, std::move(out.read_end), std::move(err.read_end), program, options);
 }
 
 }  // namespace holdfast

@@ -16,7 +16,6 @@ struct SubprocessOptions {
   std::size_t output_max = 1U << 20;               // bytes kept of each stream; the rest is dropped
   std::map<std::string, std::string> environment;  // set or replaced; an empty value removes
   std::string directory;                           // working directory; empty: the caller's
-  std::string input;                               // its standard input
   std::stop_token stop;                            // kills the process: kCancelled
 };
 
@@ -26,7 +25,8 @@ struct SubprocessOutcome {
   std::string err;
 };
 
-// Runs argv[0], found through PATH, and waits for it. kNotFound if there is no such program.
+// Runs argv[0], found through PATH, with an empty standard input, and waits for it. kNotFound if
+// there is no such program.
 Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
                                      const SubprocessOptions& options = {});
 // The program's path, found through PATH, or kNotFound with `hint`.
