@@ -146,10 +146,10 @@ Result<SubprocessOutcome> Attend(Child& child, Fd out, Fd err, const std::string
 
 }  // namespace
 
-Result<std::string> FindProgram(const std::string& name, const std::string& hint) {
+Result<std::string> FindProgram(const std::string& name) {
   const auto not_found = [&] {
     return Fail(ErrorCode::kNotFound, fmt::format("program {} not found", Quote(name)),
-                hint.empty() ? "install it, or add its directory to PATH" : hint);
+                "install it, or add its directory to PATH");
   };
   if (name.find('/') != std::string::npos) {
     if (access(name.c_str(), X_OK) == 0) return name;

@@ -29,7 +29,7 @@ struct SubprocessOutcome {
 // there is no such program.
 Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
                                      const SubprocessOptions& options = {});
-// The program's path, found through PATH, or kNotFound with `hint`.
-Result<std::string> FindProgram(const std::string& name, const std::string& hint = "");
+// The program's path, found through PATH, or kNotFound.
+Result<std::string> FindProgram(const std::string& name);
 
 }  // namespace holdfast

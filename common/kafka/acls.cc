@@ -92,13 +92,11 @@ Result<std::vector<AclBinding>> DescribeAcls(Client& client, std::stop_token sto
       RD_KAFKA_RESOURCE_ANY, nullptr, RD_KAFKA_RESOURCE_PATTERN_ANY, nullptr, nullptr,
       RD_KAFKA_ACL_OPERATION_ANY, RD_KAFKA_ACL_PERMISSION_TYPE_ANY, text.data(), text.size()));
   HF_CHECK(everything != nullptr);
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_DESCRIBEACLS,
-                                 [&](auto* options, auto* queue) {
-                                   rd_kafka_DescribeAcls(handle.get(), everything.get(), options,
-                                                         queue);
-                                 },
-                                 stop, kDescribe));
+  HF_ASSIGN(
+      EventPtr answer,
+      handle.Ask(RD_KAFKA_ADMIN_OP_DESCRIBEACLS, kDescribe, stop, [&](auto* options, auto* queue) {
+        rd_kafka_DescribeAcls(handle.get(), everything.get(), options, queue);
+      }));
   std::size_t count = 0;
   const auto** found =
       rd_kafka_DescribeAcls_result_acls(rd_kafka_event_DescribeAcls_result(answer.get()), &count);
@@ -125,13 +123,10 @@ Result<std::vector<std::optional<Error>>> CreateAcls(Client& client,
     indices.push_back(i);
   }
   if (asked.size() == 0) return outcomes;
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_CREATEACLS,
-                                 [&](auto* options, auto* queue) {
-                                   rd_kafka_CreateAcls(handle.get(), asked.data(), asked.size(),
-                                                       options, queue);
-                                 },
-                                 stop, kAlter));
+  HF_ASSIGN(EventPtr answer,
+            handle.Ask(RD_KAFKA_ADMIN_OP_CREATEACLS, kAlter, stop, [&](auto* options, auto* queue) {
+              rd_kafka_CreateAcls(handle.get(), asked.data(), asked.size(), options, queue);
+            }));
   std::size_t count = 0;
   const auto** results =
       rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(answer.get()), &count);

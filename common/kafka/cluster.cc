@@ -254,13 +254,11 @@ Result<std::vector<std::string>> ListTopicIds(Client& client, std::span<const st
     for (const std::string& topic : topics.subspan(at, std::min(kTopicsAtOnce, topics.size() - at)))
       names.push_back(topic.c_str());
     const CollectionPtr asked(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
-    HF_ASSIGN(EventPtr answer, handle.Ask(
-                                   RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-                                   [&](auto* options, auto* queue) {
-                                     rd_kafka_DescribeTopics(handle.get(), asked.get(), options,
-                                                             queue);
-                                   },
-                                   stop));
+    HF_ASSIGN(
+        EventPtr answer,
+        handle.Ask(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, {}, stop, [&](auto* options, auto* queue) {
+          rd_kafka_DescribeTopics(handle.get(), asked.get(), options, queue);
+        }));
     std::size_t count = 0;
     const auto** found = rd_kafka_DescribeTopics_result_topics(
         rd_kafka_event_DescribeTopics_result(answer.get()), &count);

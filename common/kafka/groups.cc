@@ -67,12 +67,10 @@ void ReadOffsets(const rd_kafka_topic_partition_list_t* list, GroupOffsets& into
 
 Result<GroupList> ListGroups(Client& client, std::stop_token stop) {
   Handle& handle = client.handle();
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
-                                 [&](auto* options, auto* queue) {
-                                   rd_kafka_ListConsumerGroups(handle.get(), options, queue);
-                                 },
-                                 stop));
+  HF_ASSIGN(EventPtr answer, handle.Ask(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, {}, stop,
+                                        [&](auto* options, auto* queue) {
+                                          rd_kafka_ListConsumerGroups(handle.get(), options, queue);
+                                        }));
   const auto* result = rd_kafka_event_ListConsumerGroups_result(answer.get());
   GroupList list;
   std::size_t count = 0;
@@ -153,13 +151,12 @@ Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
   ObjectArray<rd_kafka_AlterConsumerGroupOffsets_t, rd_kafka_AlterConsumerGroupOffsets_destroy>
       asked;
   asked.Add(rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get()));
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
-                                 [&](auto* options, auto* queue) {
-                                   rd_kafka_AlterConsumerGroupOffsets(handle.get(), asked.data(),
-                                                                      asked.size(), options, queue);
-                                 },
-                                 stop, RightTo(group, "READ")));
+  HF_ASSIGN(EventPtr answer,
+            handle.Ask(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, RightTo(group, "READ"), stop,
+                       [&](auto* options, auto* queue) {
+                         rd_kafka_AlterConsumerGroupOffsets(handle.get(), asked.data(),
+                                                            asked.size(), options, queue);
+                       }));
   std::size_t count = 0;
   const auto** results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
       rd_kafka_event_AlterConsumerGroupOffsets_result(answer.get()), &count);

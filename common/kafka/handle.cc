@@ -273,7 +273,7 @@ std::optional<Error> Handle::Fatal(const Right& right) const {
   return ErrorOf(code, text.data(), right).While(name_);
 }
 
-Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop, const Right& right) {
+Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop) {
   BeginCall();
   const Instant deadline = clock_.Monotonic() + time_limit_;
   milliseconds slice = kSlice;
@@ -287,9 +287,9 @@ Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop, const
       Answered();
       return {};
     }
-    if (!IsNoAnswer(code) || MustGiveUp()) return Fail(Failure(code, {}, right));
+    if (!IsNoAnswer(code) || MustGiveUp()) return Fail(Failure(code));
     const Instant now = clock_.Monotonic();
-    if (now >= deadline) return Fail(Failure(code, {}, right));
+    if (now >= deadline) return Fail(Failure(code));
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) slice *= 2;
     // A broken connection fails at once, so wait for the rest of the slice.
     const Instant next = begun + kSlice;
@@ -343,8 +343,8 @@ Result<void> Handle::AskEach(rd_kafka_admin_op_t operation, std::size_t count, c
   return {};
 }
 
-Result<EventPtr> Handle::Ask(rd_kafka_admin_op_t operation, const SendOne& send,
-                             const std::stop_token& stop, const Right& right) {
+Result<EventPtr> Handle::Ask(rd_kafka_admin_op_t operation, const Right& right,
+                             const std::stop_token& stop, const SendOne& send) {
   EventPtr answer;
   const Take take = [&](std::size_t, EventPtr event) -> Result<void> {
     HF_TRY(Check(event.get(), right));

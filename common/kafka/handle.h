@@ -97,7 +97,7 @@ class Handle {
   // a stop is requested. Calls that cannot be interrupted are split into slices. These start short,
   // and grow if the cluster is slow rather than absent.
   using Call = std::function<rd_kafka_resp_err_t(int timeout_ms)>;
-  Result<void> Repeat(const Call& call, const std::stop_token& stop, const Right& right = {});
+  Result<void> Repeat(const Call& call, const std::stop_token& stop);
 
   // Sends requests 0 to count - 1 with `send`, a few at a time, and passes the answers to `take` in
   // any order. An answer may be an error, see Check(). Fails if the cluster is not reached, if
@@ -109,8 +109,8 @@ class Handle {
                        const Take& take, const std::stop_token& stop);
   // Sends one request and returns its answer. An answer that is an error fails the call.
   using SendOne = std::function<void(rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue)>;
-  Result<EventPtr> Ask(rd_kafka_admin_op_t operation, const SendOne& send,
-                       const std::stop_token& stop, const Right& right = {});
+  Result<EventPtr> Ask(rd_kafka_admin_op_t operation, const Right& right,
+                       const std::stop_token& stop, const SendOne& send);
   Result<void> Check(rd_kafka_event_t* event, const Right& right = {});
 
  private:

@@ -21,16 +21,13 @@ void SetOperationTimeout(rd_kafka_AdminOptions_t* options, const Handle& handle)
                                                        text.size()) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
-Error Invalid(std::string message) {
-  return Error(ErrorCode::kInvalidArgument, std::move(message));
-}
-
 bool IsText(std::string_view text) { return text.find('\0') == std::string_view::npos; }
 
 Result<NewTopicPtr> Make(const NewTopic& topic) {
   ErrorText text{};
   const bool is_placed = !topic.replicas.empty();
-  if (!IsText(topic.name)) return Fail(Invalid("a topic's name contains a NUL character"));
+  if (!IsText(topic.name))
+    return Fail(ErrorCode::kInvalidArgument, "a topic's name contains a NUL character");
   NewTopicPtr made(rd_kafka_NewTopic_new(
       topic.name.c_str(), is_placed ? static_cast<int>(topic.replicas.size()) : topic.partitions,
       is_placed ? -1 : topic.replication_factor, text.data(), text.size()));
@@ -46,7 +43,8 @@ Result<NewTopicPtr> Make(const NewTopic& topic) {
     if (name.empty() || !IsText(name) || !IsText(value) ||
         rd_kafka_NewTopic_set_config(made.get(), name.c_str(), value.c_str()) !=
             RD_KAFKA_RESP_ERR_NO_ERROR)
-      return Fail(Invalid(fmt::format("no broker accepts {} for {}", Quote(value), Quote(name))));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("no broker accepts {} for {}", Quote(value), Quote(name)));
   }
   return made;
 }
@@ -98,17 +96,14 @@ Result<Outcomes> CreateTopics(Client& client, std::span<const NewTopic> topics, 
   }
   if (asked.size() == 0) return outcomes.Release();
   HF_ASSIGN(EventPtr answer,
-            handle.Ask(
-                RD_KAFKA_ADMIN_OP_CREATETOPICS,
-                [&](auto* options, auto* queue) {
-                  SetOperationTimeout(options, handle);
-                  ErrorText text{};
-                  HF_CHECK(rd_kafka_AdminOptions_set_validate_only(options, effect == Effect::kNone,
-                                                                   text.data(), text.size()) ==
-                           RD_KAFKA_RESP_ERR_NO_ERROR);
-                  rd_kafka_CreateTopics(handle.get(), asked.data(), asked.size(), options, queue);
-                },
-                stop));
+            handle.Ask(RD_KAFKA_ADMIN_OP_CREATETOPICS, {}, stop, [&](auto* options, auto* queue) {
+              SetOperationTimeout(options, handle);
+              ErrorText text{};
+              HF_CHECK(rd_kafka_AdminOptions_set_validate_only(options, effect == Effect::kNone,
+                                                               text.data(), text.size()) ==
+                       RD_KAFKA_RESP_ERR_NO_ERROR);
+              rd_kafka_CreateTopics(handle.get(), asked.data(), asked.size(), options, queue);
+            }));
   std::size_t count = 0;
   const auto** results =
       rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer.get()), &count);
@@ -126,14 +121,11 @@ Result<Outcomes> DeleteTopics(Client& client, std::span<const std::string> topic
     asked.Add(rd_kafka_DeleteTopic_new(topics[i].c_str()));
   }
   if (asked.size() == 0) return outcomes.Release();
-  HF_ASSIGN(EventPtr answer, handle.Ask(
-                                 RD_KAFKA_ADMIN_OP_DELETETOPICS,
-                                 [&](auto* options, auto* queue) {
-                                   SetOperationTimeout(options, handle);
-                                   rd_kafka_DeleteTopics(handle.get(), asked.data(), asked.size(),
-                                                         options, queue);
-                                 },
-                                 stop));
+  HF_ASSIGN(EventPtr answer,
+            handle.Ask(RD_KAFKA_ADMIN_OP_DELETETOPICS, {}, stop, [&](auto* options, auto* queue) {
+              SetOperationTimeout(options, handle);
+              rd_kafka_DeleteTopics(handle.get(), asked.data(), asked.size(), options, queue);
+            }));
   std::size_t count = 0;
   const auto** results =
       rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(answer.get()), &count);
