@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/bus/admin_server.h"
 #include "common/bus/join_token.h"
+#include "common/trust/orders.h"
 #include "controller/catalog/catalog_compare.h"
 #include "controller/core/selector.h"
 #include "controller/daemon/admin_views.h"
@@ -38,8 +39,6 @@ std::uint32_t LimitOf(std::uint32_t asked, std::uint32_t fallback) {
   return std::min(asked == 0 ? fallback : asked, kPageRowsMax);
 }
 
-Bytes BytesOf(std::string_view text) { return ToBytes(text); }
-
 std::string SourceKey(const ConfiguredSource& source, const std::string& node) {
   return source.topology == Topology::kLocal ? source.source + "@" + node : source.source;
 }
@@ -48,6 +47,19 @@ v1::AdminReply Done() {
   v1::AdminReply reply;
   reply.mutable_done();
   return reply;
+}
+
+// Sends the only or last reply to the request with this id.
+void SendLast(const AdminService::Sink& sink, std::uint64_t id, Result<v1::AdminReply> result) {
+  v1::AdminReply reply;
+  if (result) {
+    reply = *std::move(result);
+  } else {
+    FillError(result.error(), *reply.mutable_error());
+  }
+  reply.set_id(id);
+  reply.set_last(true);
+  sink(reply);
 }
 
 v1::AdminReply RunsMade(const Answer& answer) {
@@ -187,13 +199,9 @@ void AdminService::Handle(std::uint64_t connection, const std::string& actor, By
                           const Sink& sink) {
   v1::AdminRequest request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    v1::AdminReply reply;
-    reply.set_last(true);
-    FillError(Error(ErrorCode::kInvalidArgument, "the controller cannot decode this request")
-                  .WithHint("check that `holdfast` and the controller have the same version"),
-              *reply.mutable_error());
-    sink(reply);
-    return;
+    return SendLast(sink, 0,
+                    Fail(ErrorCode::kInvalidArgument, "the controller cannot decode this request",
+                         "check that `holdfast` and the controller have the same version"));
   }
   if (request.request_case() == v1::AdminRequest::kRunShow) {
     return BeginWatch(connection, request.id(), request.run_show(), sink);
@@ -202,16 +210,7 @@ void AdminService::Handle(std::uint64_t connection, const std::string& actor, By
       request.request_case() == v1::AdminRequest::kCatalogSave) {
     return BeginCatalogWork(request.id(), request, sink);
   }
-  ReplyResult answered = Answered(request, actor);
-  v1::AdminReply reply;
-  if (answered) {
-    reply = *std::move(answered);
-  } else {
-    FillError(answered.error(), *reply.mutable_error());
-  }
-  reply.set_id(request.id());
-  reply.set_last(true);
-  sink(reply);
+  SendLast(sink, request.id(), Answered(request, actor));
 }
 
 AdminService::ReplyResult AdminService::Answered(const v1::AdminRequest& request,
@@ -284,8 +283,7 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   status.set_root_version(cluster->root_version);
   status.set_root_expires_ms(root.document().expires_at_ms());
   status.set_version(options_.version);
-  status.set_started_ms(
-      std::chrono::duration_cast<std::chrono::milliseconds>(started_.time_since_epoch()).count());
+  status.set_started_ms(trust::UnixMilliseconds(started_));
   for (const AgentStatus& agent : agents) {
     status.set_agents(status.agents() + 1);
     if (agent.connected) status.set_agents_connected(status.agents_connected() + 1);
@@ -306,16 +304,14 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   HF_ASSIGN(const std::vector<DraftRecord> drafts, reader_.Drafts(true, "", kPageRowsMax));
   status.set_drafts_open(static_cast<std::uint32_t>(drafts.size()));
   FillProblems(agents, runs, status);
-  const auto left = std::chrono::system_clock::time_point(
-                        std::chrono::milliseconds(root.document().expires_at_ms())) -
-                    std::chrono::time_point_cast<std::chrono::milliseconds>(clock_.Now());
-  if (left < std::chrono::days(60)) {
+  const std::int64_t left_ms =
+      root.document().expires_at_ms() - trust::UnixMilliseconds(clock_.Now());
+  if (left_ms < kRootExpiryWarningMs) {
+    const auto days = static_cast<std::uint64_t>(std::max<std::int64_t>(0, left_ms / kDayMs));
     status.add_warnings(fmt::format(
         "the root document expires in {}: agents accept no orders after that; create a new one "
         "with `holdfast trust rotate`",
-        FormatCount(static_cast<std::uint64_t>(std::max<std::int64_t>(
-                        0, std::chrono::duration_cast<std::chrono::days>(left).count())),
-                    "day")));
+        FormatCount(days, "day")));
   }
   return reply;
 }
@@ -466,7 +462,7 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     problem.set_message(message);
     problem.set_hint(hint);
   };
-  const std::int64_t now_ms = NowMs();
+  const std::int64_t now_ms = trust::UnixMilliseconds(clock_.Now());
   std::map<std::string, std::int64_t> joined_ms;
   for (const AgentStatus& agent : agents) {
     const AgentRecord& record = agent.record;
@@ -629,9 +625,7 @@ AdminService::ReplyResult AdminService::Do(const v1::ApprovalListRequest& reques
 
 AdminService::ReplyResult AdminService::Do(const v1::ApprovalShowRequest& request) {
   HF_ASSIGN(const DraftRecord draft, FindDraft(reader_, request.draft()));
-  v1::AdminReply reply;
-  FillDraft(draft, *reply.mutable_draft());
-  return reply;
+  return DraftReply(draft.run);
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::TrustShowRequest&) {
@@ -748,29 +742,25 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
     return wanted;
   }));
   HF_CHECK(answer.runs.size() == 1);
-  HF_ASSIGN(const DraftRecord draft, DraftOf(answer.runs.front()));
-  v1::AdminReply reply;
-  FillDraft(draft, *reply.mutable_draft());
-  return reply;
+  return DraftReply(answer.runs.front());
 }
 
-Result<DraftRecord> AdminService::DraftOf(const std::string& run) {
-  HF_ASSIGN(std::optional<DraftRecord> draft, reader_.Draft(run));
+AdminService::ReplyResult AdminService::DraftReply(const std::string& run) {
+  HF_ASSIGN(const std::optional<DraftRecord> draft, reader_.Draft(run));
   if (!draft) return Fail(ErrorCode::kInternal, fmt::format("draft {} is not in the catalog", run));
-  return *std::move(draft);
+  v1::AdminReply reply;
+  FillDraft(*draft, *reply.mutable_draft());
+  return reply;
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::ApproveRequest& request,
                                            const std::string& actor) {
   HF_ASSIGN(const DraftRecord draft, FindDraft(reader_, request.draft()));
   HF_TRY(core_.Ask([&](std::uint64_t number) -> Event {
-    return event::ApprovalGiven{number, draft.run, BytesOf(request.signature().key_id()),
-                                BytesOf(request.signature().signature()), actor};
+    return event::ApprovalGiven{number, draft.run, ToBytes(request.signature().key_id()),
+                                ToBytes(request.signature().signature()), actor};
   }));
-  HF_ASSIGN(const DraftRecord now, DraftOf(draft.run));
-  v1::AdminReply reply;
-  FillDraft(now, *reply.mutable_draft());
-  return reply;
+  return DraftReply(draft.run);
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::DenyRequest& request,
@@ -779,15 +769,12 @@ AdminService::ReplyResult AdminService::Do(const v1::DenyRequest& request,
   HF_TRY(core_.Ask([&](std::uint64_t number) -> Event {
     return event::ApprovalDenied{number, draft.run, actor};
   }));
-  HF_ASSIGN(const DraftRecord now, DraftOf(draft.run));
-  v1::AdminReply reply;
-  FillDraft(now, *reply.mutable_draft());
-  return reply;
+  return DraftReply(draft.run);
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::TrustChangeRequest& request,
                                            const std::string& actor) {
-  HF_TRY(core_.ChangeRoot(BytesOf(request.root()), actor));
+  HF_TRY(core_.ChangeRoot(ToBytes(request.root()), actor));
   return Done();
 }
 
@@ -837,11 +824,6 @@ Result<void> AdminService::FillSnapshots(const std::string& run, v1::RunView& vi
   return {};
 }
 
-std::int64_t AdminService::NowMs() const {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now().time_since_epoch())
-      .count();
-}
-
 Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
   HF_ASSIGN(RunStatus status, StatusOfRun(run));
   v1::RunView view;
@@ -857,7 +839,7 @@ Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
     }
     HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
   }
-  FillTasks(std::move(status.tasks), NowMs(), view);
+  FillTasks(std::move(status.tasks), trust::UnixMilliseconds(clock_.Now()), view);
   HF_TRY(FillSnapshots(run, view));
   return view;
 }
@@ -876,7 +858,7 @@ Result<v1::RunView> AdminService::PageOf(const std::string& run, std::uint32_t f
     page.push_back(std::move(task));
   }
   if (first == 0) HF_TRY(FillSnapshots(run, view));
-  const std::size_t taken = FillTaskPage(page, NowMs(), view);
+  const std::size_t taken = FillTaskPage(page, trust::UnixMilliseconds(clock_.Now()), view);
   if (taken > 0) {
     const std::uint32_t next = page[taken - 1].record.number + 1;
     if (next < status.tasks.size()) view.set_next_task(next);
@@ -886,17 +868,10 @@ Result<v1::RunView> AdminService::PageOf(const std::string& run, std::uint32_t f
 
 void AdminService::BeginWatch(std::uint64_t connection, std::uint64_t id,
                               const v1::RunShowRequest& request, const Sink& sink) {
-  auto refuse = [&](const Error& error) {
-    v1::AdminReply reply;
-    reply.set_id(id);
-    reply.set_last(true);
-    FillError(error, *reply.mutable_error());
-    sink(reply);
-  };
   Result<std::string> run = FindRun(reader_, request.run());
-  if (!run) return refuse(run.error());
+  if (!run) return SendLast(sink, id, Fail(run.error()));
   if (request.watch() && watches_.size() >= kWatchesMax) {
-    return refuse(Error(ErrorCode::kBusy, "too many runs are watched already"));
+    return SendLast(sink, id, Fail(ErrorCode::kBusy, "too many runs are watched already"));
   }
   Watch watch{.connection = connection, .id = id, .run = *std::move(run), .sink = sink, .last = {}};
   if (request.watch()) {
@@ -905,17 +880,13 @@ void AdminService::BeginWatch(std::uint64_t connection, std::uint64_t id,
   }
   Result<v1::RunView> view =
       request.paged() ? PageOf(watch.run, request.first_task()) : ViewOf(watch.run);
-  if (!view) return refuse(view.error());
+  if (!view) return SendLast(sink, id, Fail(view.error()));
   v1::AdminReply reply;
-  reply.set_id(id);
-  reply.set_last(true);
   *reply.mutable_run() = *std::move(view);
-  sink(reply);
+  SendLast(sink, id, std::move(reply));
 }
 
 bool AdminService::Show(Watch& watch) {
-  v1::AdminReply reply;
-  reply.set_id(watch.id);
   Result<v1::RunView> view = ViewOf(watch.run);
   if (!view) {
     // While the catalog refuses changes, nothing is decided, so there is nothing to send.
@@ -923,11 +894,11 @@ bool AdminService::Show(Watch& watch) {
         view.error().code() != ErrorCode::kCancelled) {
       return false;
     }
-    reply.set_last(true);
-    FillError(view.error(), *reply.mutable_error());
-    watch.sink(reply);
+    SendLast(watch.sink, watch.id, Fail(view.error()));
     return true;
   }
+  v1::AdminReply reply;
+  reply.set_id(watch.id);
   *reply.mutable_run() = *std::move(view);
   const bool has_ended = reply.run().ended_ms() != 0;
   reply.set_last(has_ended);
@@ -951,28 +922,18 @@ void AdminService::Forget(std::uint64_t connection) {
 
 void AdminService::BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& request,
                                     const Sink& sink) {
-  auto answer = [id, sink](Result<v1::AdminReply> result) {
-    v1::AdminReply reply;
-    if (result) {
-      reply = *std::move(result);
-    } else {
-      FillError(result.error(), *reply.mutable_error());
-    }
-    reply.set_id(id);
-    reply.set_last(true);
-    sink(reply);
-  };
   if (is_working_.exchange(true)) {
-    return answer(Fail(ErrorCode::kBusy, "a check or copy of the catalog is already running",
-                       "wait until it ends"));
+    return SendLast(sink, id,
+                    Fail(ErrorCode::kBusy, "a check or copy of the catalog is already running",
+                         "wait until it ends"));
   }
-  worker_ = std::jthread([this, request, answer](const std::stop_token& stop) {
+  worker_ = std::jthread([this, id, request, sink](const std::stop_token& stop) {
     Result<v1::AdminReply> result =
         request.has_catalog_check()
             ? CheckCatalog(options_.catalog, request.catalog_check().against(), stop)
             : SaveCatalog(options_.catalog, request.catalog_save().path(), stop);
     is_working_ = false;
-    answer(std::move(result));
+    SendLast(sink, id, std::move(result));
   });
 }
 

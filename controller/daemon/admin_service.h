@@ -89,7 +89,6 @@ class AdminService {
   // With all tasks, but without the reports of a closed run.
   Result<RunStatus> StatusOfRun(const std::string& run);
   Result<void> FillSnapshots(const std::string& run, v1::RunView& view);
-  std::int64_t NowMs() const;
   // All that fits into one reply, and what was left out.
   Result<v1::RunView> ViewOf(const std::string& run);
   // Tasks by number from `first` on, with their reports.
@@ -101,7 +100,7 @@ class AdminService {
                            v1::SourceStatus& status);
   void FillProblems(const std::vector<AgentStatus>& agents, const std::vector<RunStatus>& runs,
                     v1::StatusReply& reply) const;
-  Result<DraftRecord> DraftOf(const std::string& run);
+  ReplyResult DraftReply(const std::string& run);
   void BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& request, const Sink& sink);
 
   const AdminServiceOptions options_;
