@@ -78,6 +78,7 @@ FIRST_HEADERS = {
     "common/bus": "bus_server.h",
     "agent/sources": "source.h",
     "agent/sources/host": "process.h",
+    "agent/sources/member": "member_files.h",
     "agent/settings": "settings.h",
     "agent/core": "agent_core.h",
     "agent/journal": "journal.h",

@@ -24,7 +24,7 @@ class AlertmanagerSource final : public Source {
     HF_TRY(QuerySilences(members, stop));
     auto options = NodeOptions(settings_);
     options.missing_is_failure = false;
-    HF_ASSIGN(const auto node, KingpinFiles::Prepare(context_, std::move(options), nullptr));
+    HF_ASSIGN(const auto node, OpenKingpinFiles(context_, options, nullptr));
     SourceInfo info;
     std::size_t answering = 0;
     for (const Member& member : members) {
@@ -38,7 +38,7 @@ class AlertmanagerSource final : public Source {
     info.health =
         fmt::format("{} of {} answer", answering, FormatCount(members.size(), "endpoint"));
     for (std::string& text : Disagreements(members)) info.warnings.push_back(std::move(text));
-    if (node.process() == nullptr)
+    if (!node.process)
       info.warnings.push_back(
           "found no running Alertmanager with its data in \"storage\": the way it is started would "
           "not be saved");

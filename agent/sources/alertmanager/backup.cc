@@ -71,7 +71,7 @@ class Session final : public BackupSession {
     if (stop_.stop_requested()) return Stopped();
     HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
     if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
-    HF_ASSIGN(node_, KingpinFiles::Prepare(context_, NodeOptions(settings_), previous_));
+    HF_ASSIGN(node_, OpenKingpinFiles(context_, NodeOptions(settings_), previous_));
     if (NoneAnswers(members_) && !is_member_) HF_TRY(UseColdFiles());
     if (is_member_) return {};
     HF_TRY(PinStorage("nflog"));
@@ -145,7 +145,7 @@ class Session final : public BackupSession {
   Result<void> UseColdFiles() {
     const bool is_down = std::ranges::all_of(
         members_, [](const Member& member) { return member.api && member.api->is_unreachable(); });
-    if (!is_down || node_->process() != nullptr || !host::Exists(settings_.storage))
+    if (!is_down || node_->process || !host::Exists(settings_.storage))
       return Fail(UnreachableError(members_));
     is_cold_ = true;
     warnings_.push_back(
@@ -209,19 +209,18 @@ class Session final : public BackupSession {
     queue(fmt::format("{}/silences", kStoragePath), std::string(AsText(storage)));
   }
 
+  std::optional<std::string> RetentionFlag() const {
+    return node_->process ? node_->process->flags.Last("data.retention") : std::nullopt;
+  }
+
   std::chrono::milliseconds Retention() const {
-    const auto* process = node_->process();
-    if (process == nullptr) return kDefaultRetention;
-    const auto said = process->flags.Last("data.retention");
+    const auto said = RetentionFlag();
     return said ? ParseDuration(*said).value_or(kDefaultRetention) : kDefaultRetention;
   }
 
   void DescribeState(Manifest& manifest) {
     manifest.details["state"] = {is_cold_ ? "cold" : "live"};
-    const auto* process = node_->process();
-    const auto retention =
-        process == nullptr ? std::nullopt : process->flags.Last("data.retention");
-    manifest.details["retention"] = {retention.value_or("120h")};
+    manifest.details["retention"] = {RetentionFlag().value_or("120h")};
     if (nflog_written_) {
       manifest.details["nflog_written"] = {FormatTime(*nflog_written_)};
       manifest.details["nflog_age"] = {

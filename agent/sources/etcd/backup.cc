@@ -73,7 +73,7 @@ class Session final : public BackupSession {
     HF_ASSIGN(EndpointChoice choice, ChooseEndpoint(reports));
     warnings_ = std::move(choice.warnings);
     chosen_ = std::move(reports[choice.index]);
-    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, previous_));
+    HF_ASSIGN(files_, OpenMemberFiles(context_, settings_, previous_));
     return {};
   }
 
@@ -206,7 +206,7 @@ class MemberSession final : public BackupSession {
     } else {
       warnings_.push_back(reports.error().Text());
     }
-    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, previous_));
+    HF_ASSIGN(files_, OpenMemberFiles(context_, settings_, previous_));
     stop_ = std::move(stop);
     return {};
   }

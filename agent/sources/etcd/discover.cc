@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/sources/host/flags.h"
+#include "agent/sources/host/paths.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
@@ -216,8 +217,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
     // With kubeadm, its whole directory is saved.
     if (!path.empty() && !is_kubeadm) files.push_back(process.Absolute(path));
   }
-  std::ranges::sort(files);
-  files.erase(std::ranges::unique(files).begin(), files.end());
+  host::SortPaths(files);
   found.SetList("files", std::move(files));
 
   const std::string name = member.Text("name").empty() ? "default" : member.Text("name");

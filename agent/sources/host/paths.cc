@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace holdfast::host {
 
 bool Exists(const std::string& path) {
@@ -21,6 +23,11 @@ bool IsRegularFile(const std::string& path) {
 
 std::string AbsoluteIn(const std::string& directory, const std::string& path) {
   return path.starts_with('/') ? path : directory + "/" + path;
+}
+
+void SortPaths(std::vector<std::string>& paths) {
+  std::ranges::sort(paths);
+  paths.erase(std::ranges::unique(paths).begin(), paths.end());
 }
 
 }  // namespace holdfast::host

@@ -1,7 +1,8 @@
-// Helpers for paths in the options of services.
+// Paths of services, and what the file system has there.
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace holdfast::host {
 
@@ -12,5 +13,7 @@ bool IsRegularFile(const std::string& path);
 bool HasEntry(const std::string& path);
 // `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
+// Sorts the paths and removes repeated ones.
+void SortPaths(std::vector<std::string>& paths);
 
 }  // namespace holdfast::host

@@ -87,7 +87,7 @@ class Session final : public BackupSession {
     HF_ASSIGN(client_, rdkafka::Client::Open(settings_.Client()));
     directories_ = LogDirectories::Open(settings_.log_dirs);
     if (!IsRest(spec_.scope)) {
-      HF_ASSIGN(member_, MemberFiles::Prepare(
+      HF_ASSIGN(member_, BrokerFiles::Prepare(
                              context_, {.files = settings_.files, .log_dirs = settings_.log_dirs},
                              directories_, spec_.previous));
     }
@@ -488,7 +488,7 @@ class Session final : public BackupSession {
   std::unique_ptr<rdkafka::Client> client_;
   LogDirectories directories_;
   TopicsState topics_;
-  std::optional<MemberFiles> member_;
+  std::optional<BrokerFiles> member_;
   std::optional<ClusterState> state_;
   std::optional<std::int32_t> own_broker_;
   std::vector<ChosenPartition> partitions_;  // sorted by topic and id

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <set>
 #include <system_error>
 #include <utility>
 
@@ -28,24 +27,23 @@ constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
                                                          "LD_",        "MALLOC_",
                                                          "CONFLUENT_", "CONSOLE_OUTPUT_FILE"};
 constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpath", "--class-path"};
-constexpr std::string_view kDefaults = "/etc/default/kafka";
 
 // Collects the paths that are existing regular files.
-class FileSet {
+class FileList {
  public:
   void Add(std::string_view path) {
     std::string text(path);
     if (text.starts_with("file:")) text = text.substr(text.starts_with("file://") ? 7 : 5);
-    if (text.starts_with('/') && host::IsRegularFile(text)) paths_.insert(std::move(text));
+    if (text.starts_with('/') && host::IsRegularFile(text)) paths_.push_back(std::move(text));
   }
-  std::vector<std::string> Sorted() const { return {paths_.begin(), paths_.end()}; }
+  std::vector<std::string> Take() { return std::move(paths_); }
 
  private:
-  std::set<std::string> paths_;
+  std::vector<std::string> paths_;
 };
 
 // Adds a value that is a path, and the path in a config provider's "${file:/a/file:name}".
-void AddNamedInValue(std::string_view value, FileSet& files) {
+void AddNamedInValue(std::string_view value, FileList& files) {
   files.Add(value);
   constexpr std::string_view kProvider = "${file:";
   for (std::size_t at = value.find(kProvider); at != std::string_view::npos;
@@ -113,17 +111,17 @@ std::string VersionOf(const host::LocalProcess& process) {
 BrokerProcess Describe(const host::LocalProcess& process, BrokerConfig config,
                        const host::Places& places) {
   BrokerProcess broker;
-  broker.CopyStart(process, kVariables, "broker");
+  broker.CopyStart(process);
+  broker.CopyEnvironment(process, kVariables, "broker");
   broker.version = VersionOf(process);
   broker.config = std::move(config.path);
   broker.properties = std::move(config.properties);
-  FileSet files;
+  FileList files;
   files.Add(broker.config);
   for (const std::string& argument : broker.command) files.Add(FileInJavaArgument(argument));
   for (const auto& [name, value] : broker.properties) AddNamedInValue(value, files);
-  files.Add(places.etc_root + std::string(kDefaults));
-  for (const std::string& file : host::FindUnitFiles(broker.unit, places).All()) files.Add(file);
-  broker.files = files.Sorted();
+  broker.files = files.Take();
+  broker.AddStartFiles({"/etc/default/kafka"}, places);
   return broker;
 }
 

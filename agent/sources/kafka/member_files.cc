@@ -4,54 +4,41 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
-#include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/filetree/exclude.h"
 
 namespace holdfast::kafka {
 namespace {
 
 constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
 
-// Escapes a path so that the walker treats it literally.
-std::string AsPattern(std::string_view path) {
-  std::string pattern;
-  for (const char c : path) {
-    if (std::string_view("*?[\\").find(c) != std::string_view::npos) pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
-}
-
 }  // namespace
 
-Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, MemberFilesOptions options,
+Result<BrokerFiles> BrokerFiles::Prepare(const SourceContext& context, BrokerFilesOptions options,
                                          const LogDirectories& directories,
                                          SnapshotView* previous) {
-  MemberFiles files;
+  BrokerFiles files;
   files.options_ = std::move(options);
-  files.prefix_ = fmt::format("members/{}", context.node);
-  files.now_ = context.clock->Now();
+  files.metadata_prefix_ = fmt::format("members/{}/cluster_metadata", context.node);
   if (!files.options_.log_dirs.empty()) {
     files.FindProcess(context.places);
     files.OpenMetadataLog(directories);
   }
-  HF_TRY(files.OpenWalker(context, previous));
+  HF_TRY(files.OpenFiles(context, previous));
   return files;
 }
 
-void MemberFiles::FindProcess(const host::Places& places) {
+void BrokerFiles::FindProcess(const host::Places& places) {
   auto process = FindBrokerProcess(options_.log_dirs, places);
-  if (process) {
+  if (process)
     process_ = *std::move(process);
-    warnings_ = process_->warnings;
-  } else {
+  else
     warnings_.push_back("the broker's command line is not saved: " + process.error().Text());
-  }
 }
 
-void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
+void BrokerFiles::OpenMetadataLog(const LogDirectories& directories) {
   std::vector<std::string> places;
   if (process_) {
     const auto found = process_->properties.find("metadata.log.dir");
@@ -84,51 +71,42 @@ void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
                         "metadata.log.dir in \"files\""});
 }
 
-Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
-  filetree::WalkOptions walk;
-  walk.roots = options_.files;
-  if (process_) walk.roots.insert(walk.roots.end(), process_->files.begin(), process_->files.end());
+Result<void> BrokerFiles::OpenFiles(const SourceContext& context, SnapshotView* previous) {
+  MemberFilesSpec spec;
+  spec.roots = options_.files;
+  if (!options_.files.empty()) spec.details["files"] = options_.files;
+  if (!options_.log_dirs.empty()) spec.details["log_dirs"] = options_.log_dirs;
+  spec.missing = std::move(missing_);
+  spec.warnings = std::move(warnings_);
+  if (process_) spec.Add(*process_);
   std::vector<std::string> directories = options_.log_dirs;
   if (!metadata_directory_.empty())
     directories.push_back(metadata_directory_.substr(0, metadata_directory_.rfind('/')));
   for (const std::string& directory : directories)
     for (const char* name : {"/meta.properties", "/bootstrap.checkpoint"})
-      if (host::Exists(directory + name)) walk.roots.push_back(directory + name);
+      if (host::Exists(directory + name)) spec.roots.push_back(directory + name);
   // MetadataLog saves that directory.
-  if (!metadata_directory_.empty()) walk.exclude.push_back(AsPattern(metadata_directory_));
-  std::erase_if(walk.roots, [&](const std::string& root) {
+  if (!metadata_directory_.empty())
+    spec.exclude.push_back(filetree::LiteralPattern(metadata_directory_));
+  std::erase_if(spec.roots, [&](const std::string& root) {
     return !metadata_directory_.empty() &&
            (root == metadata_directory_ || root == metadata_directory_ + "/");
   });
-  if (metadata_log_) bytes_ = metadata_log_->bytes();
-  if (walk.roots.empty()) return {};
-  walk.prefix = prefix_ + "/files";
-  walk.ReuseFrom(previous, context.node);
-  HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
-  bytes_ += walker_->Estimate(filetree::kEstimateItemsMax).bytes;
+  HF_ASSIGN(files_, MemberFiles::Open(context, std::move(spec), previous));
   return {};
 }
 
-std::optional<Item> MemberFiles::TakeProcess() {
-  if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  return TextItem(prefix_ + "/process.json", process_->Encode(), DocumentAttributes(now_));
-}
-
-Result<std::optional<Item>> MemberFiles::Next() {
-  if (walker_) {
-    HF_ASSIGN(auto item, walker_->Next());
-    if (item) return item;
-  }
+Result<std::optional<Item>> BrokerFiles::Next() {
+  HF_ASSIGN(auto file, files_.NextFile());
+  if (file) return file;
   if (metadata_log_) {
-    HF_ASSIGN(auto item, metadata_log_->Next(prefix_ + "/cluster_metadata"));
+    HF_ASSIGN(auto item, metadata_log_->Next(metadata_prefix_));
     if (item) return item;
   }
-  return TakeProcess();
+  return files_.Next();
 }
 
-void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
-  if (!options_.files.empty()) manifest.details["files"] = options_.files;
-  if (!options_.log_dirs.empty()) manifest.details["log_dirs"] = options_.log_dirs;
+void BrokerFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
   if (process_ && !process_->version.empty())
     manifest.identity["server_version"] = process_->version;
   if (metadata_log_) {
@@ -136,9 +114,7 @@ void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warning
     manifest.details["cluster_metadata_end"] = {
         std::to_string(std::max(metadata_log_->end(), metadata_log_->snapshot_end().value_or(0)))};
   }
-  manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
-  warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
-  if (walker_) walker_->AppendTo(manifest, warnings);
+  files_.Describe(manifest, warnings);
 }
 
 }  // namespace holdfast::kafka

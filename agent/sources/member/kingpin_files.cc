@@ -1,15 +1,84 @@
 #include "agent/sources/member/kingpin_files.h"
 
-#include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "agent/sources/host/paths.h"
 #include "agent/sources/member/missing_policy.h"
-#include "agent/sources/member/text_item.h"
+#include "agent/sources/member/referenced_files.h"
 #include "common/base/format.h"
 
 namespace holdfast {
+
+namespace {
+
+std::string FindConfig(const KingpinFilesOptions& options, const host::Places& places,
+                       const std::optional<KingpinProcess>& process) {
+  std::string config = options.config;
+  if (config.empty() && process) config = process->PathOf("config.file");
+  if (!config.empty()) return config;
+  for (const std::string& path : options.config_defaults) {
+    if (!path.starts_with('/') && (!process || process->directory.empty())) continue;
+    std::string absolute =
+        path.starts_with('/') ? places.etc_root + path : host::AbsoluteIn(process->directory, path);
+    if (host::IsRegularFile(absolute)) return absolute;
+  }
+  return "";
+}
+
+// Adds the configuration, the files that it names, and those that flags name.
+void AddNamed(const KingpinFilesOptions& options, const KingpinFiles& files,
+              MemberFilesSpec& spec) {
+  ReferencedFiles named;
+  const std::string& config = files.config;
+  if (config.empty()) {
+    spec.missing.push_back({"the configuration", "its place is not known",
+                            "name it in \"config\", or start the server"});
+  } else {
+    auto added = named.AddConfig(config, "\"config\"");
+    if (!added)
+      spec.missing.push_back({config, added.error().message(), "correct it, or \"config\""});
+    // A configuration that cannot be parsed is still saved.
+    if (!added && added.error().code() == ErrorCode::kInvalidArgument)
+      named.Add(config, "\"config\"");
+  }
+  if (files.process) {
+    for (const std::string& flag : options.config_flags) {
+      const std::string path = files.process->PathOf(flag);
+      if (path.empty()) continue;
+      auto added = named.AddConfig(path, "--" + flag);
+      if (!added)
+        spec.missing.push_back({path,
+                                fmt::format("named by --{}: {}", flag, added.error().message()),
+                                "create it, or correct the flag"});
+    }
+  }
+  spec.missing.insert(spec.missing.end(), named.missing().begin(), named.missing().end());
+  spec.roots = named.roots();
+}
+
+// Adds the other files.
+void AddOthers(const KingpinFilesOptions& options, const host::Places& places,
+               const KingpinFiles& files, MemberFilesSpec& spec) {
+  const auto add = [&spec](const std::vector<std::string>& paths) {
+    spec.roots.insert(spec.roots.end(), paths.begin(), paths.end());
+  };
+  add(options.files);
+  if (files.process) {
+    spec.Add(*files.process);
+  } else {
+    MemberProcess usual;
+    for (const std::string& unit : options.units) {
+      usual.unit = unit;
+      usual.AddStartFiles(options.server.defaults, places);
+    }
+    add(usual.files);
+  }
+  for (const std::string& path : options.storage_files)
+    if (host::IsRegularFile(path)) spec.roots.push_back(path);
+  host::SortPaths(spec.roots);
+}
+
+}  // namespace
 
 void AddKingpinFilesOptions(config::Schema& schema) {
   using config::OptionSpec;
@@ -31,109 +100,24 @@ void ReadKingpinFiles(const config::Values& values, KingpinFilesSettings& settin
   settings.missing_is_failure = FailsOnMissing(values);
 }
 
-Result<KingpinFiles> KingpinFiles::Prepare(const SourceContext& context,
-                                           KingpinFilesOptions options, SnapshotView* previous) {
+Result<KingpinFiles> OpenKingpinFiles(const SourceContext& context,
+                                      const KingpinFilesOptions& options, SnapshotView* previous) {
   KingpinFiles files;
-  files.options_ = std::move(options);
-  files.places_ = context.places;
-  files.prefix_ = fmt::format("members/{}", context.node);
-  files.now_ = context.clock->Now();
-  auto process = FindKingpinProcess(files.options_.server, files.places_);
-  if (process) {
-    files.process_ = *std::move(process);
-  } else {
-    files.warnings_.push_back("the server's command line is not saved: " + process.error().Text());
-  }
-  files.FindConfig();
-  HF_TRY(files.Gather());
-  HF_TRY(files.OpenWalker(context, previous));
+  MemberFilesSpec spec;
+  auto process = FindKingpinProcess(options.server, context.places);
+  if (process)
+    files.process = *std::move(process);
+  else
+    spec.warnings.push_back("the server's command line is not saved: " + process.error().Text());
+  files.config = FindConfig(options, context.places, files.process);
+  AddNamed(options, files, spec);
+  if (options.missing_is_failure) HF_TRY(FailIfMissing(spec.missing));
+  AddOthers(options, context.places, files, spec);
+  if (!options.files.empty()) spec.details["files"] = options.files;
+  if (!files.config.empty()) spec.details["config"] = {files.config};
+  HF_ASSIGN(static_cast<MemberFiles&>(files),
+            MemberFiles::Open(context, std::move(spec), previous));
   return files;
-}
-
-void KingpinFiles::FindConfig() {
-  config_ = options_.config;
-  if (config_.empty() && process_) config_ = process_->PathOf("config.file");
-  if (!config_.empty()) return;
-  for (const std::string& path : options_.config_defaults) {
-    if (!path.starts_with('/') && (!process_ || process_->directory.empty())) continue;
-    std::string absolute = path.starts_with('/') ? places_.etc_root + path
-                                                 : host::AbsoluteIn(process_->directory, path);
-    if (!host::IsRegularFile(absolute)) continue;
-    config_ = std::move(absolute);
-    return;
-  }
-}
-
-Result<void> KingpinFiles::Gather() {
-  ReferencedFiles named;
-  if (config_.empty()) {
-    missing_.push_back({"the configuration", "its place is not known",
-                        "name it in \"config\", or start the server"});
-  } else {
-    auto added = named.AddConfig(config_, "\"config\"");
-    if (!added) missing_.push_back({config_, added.error().message(), "correct it, or \"config\""});
-    // A configuration that cannot be parsed is still saved.
-    if (!added && added.error().code() == ErrorCode::kInvalidArgument)
-      named.Add(config_, "\"config\"");
-  }
-  if (process_) {
-    for (const std::string& flag : options_.config_flags) {
-      const std::string path = process_->PathOf(flag);
-      if (path.empty()) continue;
-      auto added = named.AddConfig(path, "--" + flag);
-      if (!added)
-        missing_.push_back({path, fmt::format("named by --{}: {}", flag, added.error().message()),
-                            "create it, or correct the flag"});
-    }
-  }
-  missing_.insert(missing_.end(), named.missing().begin(), named.missing().end());
-  if (options_.missing_is_failure) HF_TRY(FailIfMissing(missing_));
-  roots_ = named.roots();
-  const auto add = [this](const std::vector<std::string>& paths) {
-    roots_.insert(roots_.end(), paths.begin(), paths.end());
-  };
-  add(options_.files);
-  if (process_) {
-    add(process_->files);
-  } else {
-    for (const std::string& unit : options_.units) add(host::FindUnitFiles(unit, places_).All());
-    for (const std::string& path : options_.server.defaults)
-      if (host::IsRegularFile(places_.etc_root + path)) roots_.push_back(places_.etc_root + path);
-  }
-  for (const std::string& path : options_.storage_files)
-    if (host::IsRegularFile(path)) roots_.push_back(path);
-  std::ranges::sort(roots_);
-  roots_.erase(std::ranges::unique(roots_).begin(), roots_.end());
-  return {};
-}
-
-Result<void> KingpinFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
-  if (roots_.empty()) return {};
-  filetree::WalkOptions walk;
-  walk.roots = roots_;
-  walk.prefix = prefix_ + "/files";
-  walk.ReuseFrom(previous, context.node);
-  HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
-  bytes_ = walker_->Estimate(filetree::kEstimateItemsMax).bytes;
-  return {};
-}
-
-Result<std::optional<Item>> KingpinFiles::Next() {
-  if (walker_) {
-    HF_ASSIGN(auto item, walker_->Next());
-    if (item) return item;
-  }
-  if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  return TextItem(prefix_ + "/process.json", EncodeKingpinProcess(*process_),
-                  DocumentAttributes(now_));
-}
-
-void KingpinFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
-  if (!options_.files.empty()) manifest.details["files"] = options_.files;
-  if (!config_.empty()) manifest.details["config"] = {config_};
-  manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
-  warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
-  if (walker_) walker_->AppendTo(manifest, warnings);
 }
 
 }  // namespace holdfast

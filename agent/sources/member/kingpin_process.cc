@@ -1,6 +1,5 @@
 #include "agent/sources/member/kingpin_process.h"
 
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,25 +44,6 @@ bool Uses(const KingpinProcess& process, const KingpinQuery& query) {
   });
 }
 
-KingpinProcess Describe(const host::LocalProcess& process) {
-  return {.command = process.command,
-          .flags = KingpinFlags::Parse(std::span(process.command).subspan(1)),
-          .directory = process.directory,
-          .user = process.user,
-          .unit = process.unit,
-          .files = {}};
-}
-
-std::vector<std::string> FilesOf(const std::string& unit, const KingpinQuery& query,
-                                 const host::Places& places) {
-  std::vector<std::string> files = host::FindUnitFiles(unit, places).All();
-  for (const std::string& path : query.defaults)
-    if (host::IsRegularFile(places.etc_root + path)) files.push_back(places.etc_root + path);
-  std::ranges::sort(files);
-  files.erase(std::ranges::unique(files).begin(), files.end());
-  return files;
-}
-
 }  // namespace
 
 std::string KingpinProcess::PathOf(std::string_view flag) const {
@@ -78,12 +58,14 @@ Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query, const host:
   std::vector<pid_t> others;
   const auto visit = [&](const host::LocalProcess& one) {
     if (std::ranges::find(query.programs, one.Name()) == query.programs.end()) return true;
-    KingpinProcess process = Describe(one);
+    KingpinProcess process;
+    process.CopyStart(one);
+    process.flags = KingpinFlags::Parse(std::span(process.command).subspan(1));
     if (!Uses(process, query) || !MayOwn(one, query.storage)) {
       others.push_back(one.pid);
       return true;
     }
-    process.files = FilesOf(process.unit, query, places);
+    process.AddStartFiles(query.defaults, places);
     found = std::move(process);
     return false;
   };
@@ -95,15 +77,6 @@ Result<KingpinProcess> FindKingpinProcess(const KingpinQuery& query, const host:
                   ? fmt::format("no {} runs here", name)
                   : fmt::format("found no running {} with its data in {}: not process {}", name,
                                 Quote(query.storage), fmt::join(others, ", ")));
-}
-
-std::string EncodeKingpinProcess(const KingpinProcess& process) {
-  const nlohmann::ordered_json json = {{"format_version", 1},
-                                       {"command", process.command},
-                                       {"directory", process.directory},
-                                       {"user", process.user},
-                                       {"unit", process.unit}};
-  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace holdfast

@@ -3,17 +3,24 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast {
 
-void MemberProcess::CopyStart(const host::LocalProcess& process,
-                              std::span<const std::string_view> variables, std::string_view what) {
+void MemberProcess::CopyStart(const host::LocalProcess& process) {
   command = process.command;
   directory = process.directory;
   user = process.user;
   unit = process.unit;
+}
+
+void MemberProcess::CopyEnvironment(const host::LocalProcess& process,
+                                    std::span<const std::string_view> names,
+                                    std::string_view what) {
+  environment.emplace();
   const auto readable = process.ReadEnvironment();
   if (!readable) {
     warnings.push_back(
@@ -22,15 +29,26 @@ void MemberProcess::CopyStart(const host::LocalProcess& process,
     return;
   }
   for (const auto& [name, value] : *readable)
-    if (std::ranges::any_of(variables, [&](std::string_view one) { return name.starts_with(one); }))
-      environment[name] = value;
+    if (std::ranges::any_of(names, [&](std::string_view one) { return name.starts_with(one); }))
+      (*environment)[name] = value;
+}
+
+void MemberProcess::AddStartFiles(const std::vector<std::string>& defaults,
+                                  const host::Places& places) {
+  for (std::string& file : host::FindUnitFiles(unit, places).All())
+    files.push_back(std::move(file));
+  for (const std::string& path : defaults)
+    if (host::IsRegularFile(places.etc_root + path)) files.push_back(places.etc_root + path);
+  host::SortPaths(files);
 }
 
 std::string MemberProcess::Encode() const {
-  const nlohmann::ordered_json json = {
-      {"format_version", 1},    {"command", command}, {"environment", environment},
-      {"directory", directory}, {"user", user},       {"unit", unit},
-      {"config", config}};
+  nlohmann::ordered_json json = {{"format_version", 1}, {"command", command}};
+  if (environment) json["environment"] = *environment;
+  json["directory"] = directory;
+  json["user"] = user;
+  json["unit"] = unit;
+  if (!config.empty()) json["config"] = config;
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -1,8 +1,8 @@
-// How a Java server of this node was started: its command line, the environment for Java and the
-// server's scripts, and what its backup saves of both as "process.json".
+// How a service of this node was started, which its backup saves as "process.json".
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,21 +14,26 @@ namespace holdfast {
 
 struct MemberProcess {
   std::vector<std::string> command;
-  std::map<std::string, std::string> environment;  // for the server, Java and their scripts
-  std::string directory;                           // working directory
+  // Variables for the service and its scripts; nullopt: they do not matter.
+  std::optional<std::map<std::string, std::string>> environment = std::nullopt;
+  std::string directory;  // working directory; empty: not readable
   std::string user;
-  std::string version;  // e.g. "3.9.1", from its class path; empty: unknown
   std::string unit;     // systemd unit, e.g. "kafka.service"; empty: none
-  std::string config;   // its main configuration file, absolute
-  // Files that the command line and the unit name, sorted.
+  std::string config;   // its main configuration file, absolute; empty: not known
+  std::string version;  // e.g. "3.9.1", from its class path; empty: not known
+  // Absolute paths of files that the command line and the unit name, sorted.
   std::vector<std::string> files;
   std::vector<std::string> warnings;
 
-  // Copies command, directory, user and unit, and the variables whose names begin with one of
-  // `variables`. If the environment is not readable, a warning calls the process `what`.
-  void CopyStart(const host::LocalProcess& process, std::span<const std::string_view> variables,
-                 std::string_view what);
-  // The content of "process.json". It changes only if the server is started differently.
+  // Copies command, directory, user and unit.
+  void CopyStart(const host::LocalProcess& process);
+  // Copies the variables whose names begin with one of `names`. If the environment is not readable,
+  // a warning calls the process `what`.
+  void CopyEnvironment(const host::LocalProcess& process, std::span<const std::string_view> names,
+                       std::string_view what);
+  // Adds the files of its unit, and those of `defaults`, e.g. "/etc/default/kafka", that exist.
+  void AddStartFiles(const std::vector<std::string>& defaults, const host::Places& places);
+  // The content of "process.json". It changes only if the service is started differently.
   std::string Encode() const;
 };
 

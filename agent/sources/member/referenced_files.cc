@@ -185,8 +185,7 @@ void ReferencedFiles::AddNested(const std::string& path, const std::string& plac
 
 std::vector<std::string> ReferencedFiles::roots() const {
   std::vector<std::string> sorted = roots_;
-  std::ranges::sort(sorted);
-  sorted.erase(std::ranges::unique(sorted).begin(), sorted.end());
+  host::SortPaths(sorted);
   return sorted;
 }
 

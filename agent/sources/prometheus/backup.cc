@@ -41,8 +41,8 @@ class Session final : public BackupSession {
         warnings_.push_back("cannot read the version of Prometheus: " + asked.error().Text());
       }
     }
-    HF_ASSIGN(node_, KingpinFiles::Prepare(context_, NodeOptions(settings_), previous_));
-    is_cold_ = node_->process() == nullptr && !facts_;
+    HF_ASSIGN(node_, OpenKingpinFiles(context_, NodeOptions(settings_), previous_));
+    is_cold_ = !node_->process && !facts_;
     return {};
   }
 
@@ -95,8 +95,8 @@ class Session final : public BackupSession {
       warnings_.push_back(fmt::format("Prometheus says that its log was corrupt {}",
                                       FormatCount(*facts_->corruptions, "time")));
     if (!settings_.url.empty()) manifest.endpoint = settings_.url;
-    const std::optional<ConfigFacts> config = ReadConfigFacts(node_->config());
-    if (const KingpinProcess* process = node_->process()) {
+    const std::optional<ConfigFacts> config = ReadConfigFacts(node_->config);
+    if (const auto& process = node_->process) {
       const Mode mode = ModeOf(process->flags, config);
       manifest.details["mode"] = {std::string(ModeText(mode))};
       if (mode != Mode::kAgent)

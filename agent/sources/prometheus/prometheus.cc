@@ -32,23 +32,23 @@ class PrometheusSource final : public Source {
     for (const std::string& name : names) blocks += IsUlid(name) ? 1 : 0;
     auto options = NodeOptions(settings_);
     options.missing_is_failure = false;
-    HF_ASSIGN(const auto node, KingpinFiles::Prepare(context_, std::move(options), nullptr));
+    HF_ASSIGN(const auto node, OpenKingpinFiles(context_, options, nullptr));
     SourceInfo info;
     HF_TRY(AskVersion(info, stop));
-    const KingpinProcess* process = node.process();
+    const auto& process = node.process;
     info.would_save.push_back(FormatCount(blocks, "block") + " and the logs");
-    if (process != nullptr)
-      DescribeMode(*process, node.config(), info);
+    if (process)
+      DescribeMode(*process, node.config, info);
     else
       info.warnings.push_back(
           "found no running Prometheus with its data in \"data_dir\": the way it is started would "
           "not be saved");
     const bool answers = info.identity.contains("server_version");
-    info.healthy = settings_.url.empty() ? process != nullptr : answers;
+    info.healthy = settings_.url.empty() ? process.has_value() : answers;
     info.health = fmt::format("{}; {}", FormatCount(blocks, "block"),
-                              answers              ? "it answers"
-                              : process != nullptr ? "it runs"
-                                                   : "it does not run");
+                              answers   ? "it answers"
+                              : process ? "it runs"
+                                        : "it does not run");
     info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
     info.missing = node.missing();
     return info;

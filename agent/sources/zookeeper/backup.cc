@@ -52,7 +52,7 @@ class Session final : public BackupSession {
                   "start it, or back up another member");
     HF_TRY(OpenFiles());
     HF_TRY(CatchUp());
-    HF_ASSIGN(member_files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
+    HF_ASSIGN(member_files_, OpenMemberFiles(context_, settings_, survey_, previous_));
     return {};
   }
 
@@ -228,7 +228,7 @@ class MemberSession final : public BackupSession {
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
     HF_ASSIGN(survey_, SurveyServer(settings_, stop_, context_.places));
-    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
+    HF_ASSIGN(files_, OpenMemberFiles(context_, settings_, survey_, previous_));
     return {};
   }
 

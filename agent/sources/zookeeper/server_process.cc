@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -23,8 +22,6 @@ constexpr std::array<std::string_view, 2> kMainClasses = {
 constexpr std::array<std::string_view, 10> kVariables = {
     "ZOO",       "ZK_",    "JVMFLAGS", "SERVER_JVMFLAGS", "JMX", "JAVA_", "JDK_JAVA_OPTIONS",
     "CLASSPATH", "KAFKA_", "LD_"};
-constexpr std::array<std::string_view, 2> kDefaults = {"/etc/default/zookeeper",
-                                                       "/etc/zookeeper/conf/environment"};
 constexpr std::string_view kJarEnding = ".jar";
 
 // "3.9.4" of "/usr/share/zookeeper/lib/zookeeper-3.9.4.jar".
@@ -51,25 +48,19 @@ bool IsSameFile(const std::string& one, const std::string& other) {
          a.st_ino == b.st_ino;
 }
 
-std::vector<std::string> FindFiles(const host::LocalProcess& server, const host::Places& places) {
-  std::set<std::string> files;
-  const auto add = [&files](std::string path) {
-    if (host::IsRegularFile(path)) files.insert(std::move(path));
-  };
+// The files that the command line names.
+std::vector<std::string> FilesInCommand(const host::LocalProcess& server) {
+  std::vector<std::string> files;
   for (const std::string& argument : server.command) {
     std::string_view named = FileInJavaArgument(argument);
     if (named.starts_with("file:")) named.remove_prefix(named.starts_with("file://") ? 7 : 5);
     if (named.empty()) continue;
     std::string path = server.Absolute(named);
     const std::string_view property = std::string_view(argument).substr(0, argument.find('='));
-    if (NamesFile(property) && path.starts_with('/'))
-      files.insert(std::move(path));
-    else
-      add(std::move(path));
+    if ((NamesFile(property) && path.starts_with('/')) || host::IsRegularFile(path))
+      files.push_back(std::move(path));
   }
-  for (const std::string_view path : kDefaults) add(places.etc_root + std::string(path));
-  for (std::string& file : host::FindUnitFiles(server.unit, places).All()) add(std::move(file));
-  return {files.begin(), files.end()};
+  return files;
 }
 
 }  // namespace
@@ -88,9 +79,11 @@ Result<ServerProcess> FindServerProcess(const std::string& config, const std::st
     ServerProcess process;
     process.config = server.Absolute(arguments.front());
     if (!IsSameFile(process.config, config) || !server.MayWrite(data_dir)) return true;
-    process.CopyStart(server, kVariables, "server");
+    process.CopyStart(server);
+    process.CopyEnvironment(server, kVariables, "server");
     process.version = VersionIn(server.command);
-    process.files = FindFiles(server, places);
+    process.files = FilesInCommand(server);
+    process.AddStartFiles({"/etc/default/zookeeper", "/etc/zookeeper/conf/environment"}, places);
     found = std::move(process);
     return false;
   };

@@ -43,7 +43,7 @@ class ZooKeeperSource final : public Source {
       info.missing.push_back(
           {survey.config.data_dir, files.error().message(), files.error().hint()});
     }
-    for (const std::string& path : MemberFilePaths(settings_, survey)) {
+    for (const std::string& path : FindMemberFiles(settings_, survey).roots) {
       auto there = filetree::ReadAttributes(path);
       if (there) {
         info.would_save.push_back(path);

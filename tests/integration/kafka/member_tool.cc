@@ -26,7 +26,7 @@ Result<Json> Save(const std::string& directory, const std::vector<std::string>& 
   context.node = "n1";
   context.clock = &clock;
   const LogDirectories directories = LogDirectories::Open(log_dirs);
-  HF_ASSIGN(MemberFiles files, MemberFiles::Prepare(context, {.files = {}, .log_dirs = log_dirs},
+  HF_ASSIGN(BrokerFiles files, BrokerFiles::Prepare(context, {.files = {}, .log_dirs = log_dirs},
                                                     directories, nullptr));
   testing::FakeSnapshotView view;
   for (;;) {

@@ -46,7 +46,7 @@ struct Node {
   // Saves everything, and returns the manifest.
   Manifest Save(testing::FakeSnapshotView& view, SnapshotView* previous = nullptr) {
     auto files = Unwrap(
-        MemberFiles::Prepare(context, options, LogDirectories::Open(options.log_dirs), previous));
+        BrokerFiles::Prepare(context, options, LogDirectories::Open(options.log_dirs), previous));
     has_metadata_log = files.has_metadata_log();
     bytes = files.bytes();
     while (auto item = Unwrap(files.Next())) {
@@ -64,7 +64,7 @@ struct Node {
   std::string config = top.path() + "/server.properties";
   testing::ManualClock clock;
   SourceContext context;
-  MemberFilesOptions options{.files = {}, .log_dirs = {log_dir}};
+  BrokerFilesOptions options{.files = {}, .log_dirs = {log_dir}};
   std::vector<std::string> order;
   std::vector<std::string> warnings;
   bool has_metadata_log = false;

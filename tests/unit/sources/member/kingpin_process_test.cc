@@ -58,7 +58,7 @@ TEST_CASE("server process: the one with this data directory is found, with its s
   REQUIRE(process.files ==
           std::vector<std::string>{top + "/etc/default/prometheus",
                                    top + "/etc/systemd/system/prometheus.service"});
-  REQUIRE_THAT(EncodeKingpinProcess(process), Catch::Contains("--web.enable-lifecycle"));
+  REQUIRE_THAT(process.Encode(), Catch::Contains("--web.enable-lifecycle"));
 }
 
 TEST_CASE("server process: without a flag the default directory counts") {
