@@ -1,7 +1,5 @@
 #include "agent/sources/etcd/backup.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -9,6 +7,7 @@
 #include "agent/sources/etcd/member_files.h"
 #include "agent/sources/etcd/snapshot_feed.h"
 #include "agent/sources/etcd/survey.h"
+#include "agent/sources/host/paths.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/format.h"
 
@@ -21,14 +20,7 @@ constexpr std::uint64_t kSpoolMargin = 256U << 20;
 // Creates an unnamed file in `directory`. It disappears with its descriptor, also after a crash.
 Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
   HF_TRY(MakeDirectories(directory, 0700));
-  struct statvfs space {};
-  if (::statvfs(directory.c_str(), &space) != 0)
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
-  std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-  if (free_bytes < bytes + kSpoolMargin)
-    return Fail(ErrorCode::kNoSpace,
-                fmt::format("{} has {} free, but the snapshot needs {}", Quote(directory),
-                            FormatBytes(free_bytes), FormatBytes(bytes + kSpoolMargin)));
+  HF_TRY(host::CheckFreeSpace(directory, bytes + kSpoolMargin, "the snapshot"));
   return OpenNamelessFile(directory);
 }
 

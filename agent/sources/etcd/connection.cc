@@ -13,7 +13,7 @@ Result<std::optional<ByteView>> SnapshotMessages::Next() {
 }
 
 Result<std::unique_ptr<Connection>> Connection::Open(const std::string& endpoint,
-                                                     const Access& access) {
+                                                     const HttpAccess& access) {
   HF_ASSIGN(auto calls,
             GrpcClient::Create(endpoint, ClientOptionsOf(access, std::chrono::seconds(15))));
   HF_ASSIGN(auto streams,

@@ -16,8 +16,6 @@
 
 namespace holdfast::etcd {
 
-using Access = HttpAccess;
-
 // A stream of snapshot messages whose first message was already received.
 class SnapshotMessages {
  public:
@@ -38,10 +36,10 @@ class SnapshotMessages {
 class Connection {
  public:
   // Use Open().
-  Connection(GrpcClient calls, GrpcClient streams, const Access& access)
+  Connection(GrpcClient calls, GrpcClient streams, const HttpAccess& access)
       : calls_(std::move(calls)), streams_(std::move(streams)), access_(access) {}
   static Result<std::unique_ptr<Connection>> Open(const std::string& endpoint,
-                                                  const Access& access);
+                                                  const HttpAccess& access);
   Result<StatusResponse> Status(std::stop_token stop);
   Result<std::vector<MemberEntry>> Members(std::stop_token stop);
   Result<std::vector<AlarmEntry>> Alarms(std::stop_token stop);
@@ -60,7 +58,7 @@ class Connection {
   Result<Bytes> Call(std::string_view method, ByteView message, std::stop_token stop);
   GrpcClient calls_;
   GrpcClient streams_;
-  Access access_;
+  HttpAccess access_;
   Secret token_;
   bool user_not_needed_ = false;
 };

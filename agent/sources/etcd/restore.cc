@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "agent/sources/etcd/backup.h"
+#include "agent/sources/host/paths.h"
 #include "agent/sources/host/text_lines.h"
 #include "agent/sources/member/new_directory.h"
 #include "agent/sources/restore_method.h"
@@ -90,20 +90,6 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
     return Fail(ErrorCode::kInvalidArgument, "--bump-revision and --mark-compacted belong together",
                 "give both, e.g. --bump-revision 1000000000 --mark-compacted");
   return request;
-}
-
-Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_bytes) {
-  struct statvfs space {};
-  if (::statvfs(directory.c_str(), &space) != 0)
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
-  std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-  // The snapshot, and the database created from it.
-  std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;
-  if (free_bytes >= needed) return {};
-  return Fail(ErrorCode::kNoSpace,
-              fmt::format("{} has {} free, but the restore needs {}", Quote(directory),
-                          FormatBytes(free_bytes), FormatBytes(needed)),
-              "make room, or stage on another file system");
 }
 
 // Writes the snapshot to `path`. Its last 32 bytes must be the SHA-256 of the rest and equal the
@@ -375,7 +361,9 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
   std::string parent = std::filesystem::path(request.directory).parent_path().string();
   HF_TRY(MakeDirectories(parent));
   HF_ASSIGN(TempDir work, TempDir::CreateClaimed(".holdfast-etcd", parent));
-  HF_TRY(CheckSpace(parent, found->size));
+  // The snapshot, and the database created from it.
+  HF_TRY(host::CheckFreeSpace(parent, 2 * found->size + kLogBytes, "the restore",
+                              "make room, or stage on another file system"));
   std::string file = work.path() + "/snapshot.db";
   progress.items_total = 1;
   progress.bytes_total = found->size;

@@ -42,6 +42,4 @@ Result<Settings> ReadSettings(const config::Values& values) {
   return settings;
 }
 
-Result<Access> ReadAccess(const Settings& settings) { return OpenHttpAccess(settings); }
-
 }  // namespace holdfast::etcd

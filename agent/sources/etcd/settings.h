@@ -22,7 +22,5 @@ struct Settings : HttpAccessSettings {
 config::Schema SettingsSchema();
 // kInvalidArgument, with the position, if options contradict each other.
 Result<Settings> ReadSettings(const config::Values& values);
-// Reads the password and checks that the TLS files are readable. Errors name the file.
-Result<Access> ReadAccess(const Settings& settings);
 
 }  // namespace holdfast::etcd

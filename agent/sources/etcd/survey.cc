@@ -10,7 +10,7 @@ namespace {
 // etcd itself considers a member slow, and refuses writes, from this lag on.
 constexpr std::uint64_t kLagMax = 5000;
 
-Result<void> Ask(EndpointReport& report, const Access& access, std::stop_token stop) {
+Result<void> Ask(EndpointReport& report, const HttpAccess& access, std::stop_token stop) {
   HF_ASSIGN(report.connection, Connection::Open(report.endpoint, access));
   HF_ASSIGN(report.status, report.connection->Status(stop));
   HF_ASSIGN(report.alarms, report.connection->Alarms(stop));
@@ -70,7 +70,7 @@ Error NoEndpoint(const std::vector<std::optional<Error>>& reasons) {
 
 Result<std::vector<EndpointReport>> SurveyEndpoints(const Settings& settings,
                                                     std::stop_token stop) {
-  HF_ASSIGN(Access access, ReadAccess(settings));
+  HF_ASSIGN(const HttpAccess access, OpenHttpAccess(settings));
   std::vector<EndpointReport> reports;
   for (const std::string& endpoint : settings.endpoints) {
     EndpointReport& report = reports.emplace_back();

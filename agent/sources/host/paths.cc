@@ -1,8 +1,13 @@
 #include "agent/sources/host/paths.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "common/base/format.h"
 
 namespace holdfast::host {
 
@@ -28,6 +33,19 @@ std::string AbsoluteIn(const std::string& directory, const std::string& path) {
 void SortPaths(std::vector<std::string>& paths) {
   std::ranges::sort(paths);
   paths.erase(std::ranges::unique(paths).begin(), paths.end());
+}
+
+Result<void> CheckFreeSpace(const std::string& directory, std::uint64_t needed,
+                            std::string_view what, std::string hint) {
+  struct statvfs space {};
+  if (::statvfs(directory.c_str(), &space) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
+  const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free_bytes >= needed) return {};
+  return Fail(ErrorCode::kNoSpace,
+              fmt::format("{} has {} free, but {} needs {}", Quote(directory),
+                          FormatBytes(free_bytes), what, FormatBytes(needed)),
+              std::move(hint));
 }
 
 }  // namespace holdfast::host

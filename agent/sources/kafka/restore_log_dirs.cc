@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "agent/sources/host/text_lines.h"
 #include "agent/sources/kafka/record_batch.h"
 #include "agent/sources/kafka/restore_state.h"
@@ -313,16 +313,8 @@ class LogDirsRestore {
       progress_.bytes_total += directory.topic->partitions[id].file_bytes;
       progress_.items_total += directory.topic->partitions[id].records;
     }
-    for (const auto& [device, one] : file_systems) {
-      struct statvfs space {};
-      if (::statvfs(one.log_dir.c_str(), &space) != 0)
-        return Fail(ErrnoError(errno, "read the attributes of " + Quote(one.log_dir)));
-      const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-      if (free_bytes >= one.needed) continue;
-      return Fail(ErrorCode::kNoSpace,
-                  fmt::format("{} has {} free, but the restore needs {}", Quote(one.log_dir),
-                              FormatBytes(free_bytes), FormatBytes(one.needed)));
-    }
+    for (const auto& [device, one] : file_systems)
+      HF_TRY(host::CheckFreeSpace(one.log_dir, one.needed, "the restore"));
     return {};
   }
 

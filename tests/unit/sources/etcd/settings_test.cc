@@ -55,16 +55,16 @@ TEST_CASE("etcd access: unreadable files are named") {
   TempDir directory = testing::Unwrap(TempDir::Create("etcd-settings"));
   Settings settings;
   settings.ca_file = directory.path() + "/none.pem";
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "none.pem");
+  REQUIRE_FAILS(OpenHttpAccess(settings), ErrorCode::kInvalidArgument, "none.pem");
 
   settings.ca_file.clear();
   settings.user = "root";
   settings.password_file = directory.path() + "/password";
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "\"password_file\"");
+  REQUIRE_FAILS(OpenHttpAccess(settings), ErrorCode::kInvalidArgument, "\"password_file\"");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("\n"), 0600));
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "has no password");
+  REQUIRE_FAILS(OpenHttpAccess(settings), ErrorCode::kInvalidArgument, "has no password");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("secret\r\nother\n"), 0600));
-  REQUIRE(testing::Unwrap(ReadAccess(settings)).password.Reveal() == "secret");
+  REQUIRE(testing::Unwrap(OpenHttpAccess(settings)).password.Reveal() == "secret");
 }
 
 }  // namespace holdfast::etcd
