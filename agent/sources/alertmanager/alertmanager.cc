@@ -8,16 +8,16 @@
 #include "agent/sources/alertmanager/discover.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/member/configured_source.h"
 #include "common/base/format.h"
 
 namespace holdfast {
 namespace alertmanager {
 namespace {
 
-class AlertmanagerSource final : public Source {
+class AlertmanagerSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  AlertmanagerSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(auto members, SurveyMembers(settings_, stop));
@@ -48,10 +48,6 @@ class AlertmanagerSource final : public Source {
     return info;
   }
 
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
-  }
-
  private:
   static void Describe(const Member& member, SourceInfo& info) {
     info.identity["server_version"] = member.status.version;
@@ -61,9 +57,6 @@ class AlertmanagerSource final : public Source {
     for (const Status::Peer& peer : member.status.peers)
       info.members.push_back({{"name", peer.name}, {"address", peer.address}});
   }
-
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

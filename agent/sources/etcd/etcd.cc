@@ -9,6 +9,7 @@
 #include "agent/sources/etcd/discover.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
+#include "agent/sources/member/configured_source.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 
@@ -16,10 +17,9 @@ namespace holdfast {
 namespace etcd {
 namespace {
 
-class EtcdSource final : public Source {
+class EtcdSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  EtcdSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     SourceInfo info;
@@ -48,10 +48,6 @@ class EtcdSource final : public Source {
     }
     for (const EndpointReport& report : reports) AddMemberState(report, info);
     return info;
-  }
-
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
   }
 
  private:
@@ -98,9 +94,6 @@ class EtcdSource final : public Source {
       member["raft_applied_index"] = std::to_string(report.status.raft_applied_index);
     }
   }
-
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

@@ -5,27 +5,19 @@
 
 #include "agent/sources/files/backup.h"
 #include "agent/sources/files/settings.h"
+#include "agent/sources/member/configured_source.h"
 
 namespace holdfast {
 namespace files {
 namespace {
 
-class FilesSource final : public Source {
+class FilesSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  FilesSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     return ProbeFiles(settings_, std::move(stop));
   }
-
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
-  }
-
- private:
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

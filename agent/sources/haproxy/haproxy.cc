@@ -13,6 +13,7 @@
 #include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
+#include "agent/sources/member/configured_source.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -21,10 +22,9 @@ namespace haproxy {
 
 namespace {
 
-class HaproxySource final : public Source {
+class HaproxySource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  HaproxySource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     SourceInfo info;
@@ -51,10 +51,6 @@ class HaproxySource final : public Source {
     if (info.healthy) ProbeProcess(info, stop);
     if (!settings_.socket.empty()) ProbeSocket(info, std::move(stop));
     return info;
-  }
-
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
   }
 
  private:
@@ -106,9 +102,6 @@ class HaproxySource final : public Source {
                             fmt::format("{} has only the level \"user\"", settings_.socket),
                             "add \"level operator\" to its \"stats socket\" line"});
   }
-
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
 #include "agent/sources/kafka/settings.h"
+#include "agent/sources/member/configured_source.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
 
@@ -17,10 +18,9 @@ namespace holdfast {
 namespace kafka {
 namespace {
 
-class KafkaSource final : public Source {
+class KafkaSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  KafkaSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(const auto client, rdkafka::Client::Open(settings_.Client()));
@@ -51,10 +51,6 @@ class KafkaSource final : public Source {
     return info;
   }
 
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
-  }
-
  private:
   static void DescribeTopics(const TopicsState& topics, SourceInfo& info) {
     std::size_t partitions = 0;
@@ -78,9 +74,6 @@ class KafkaSource final : public Source {
     info.would_save.push_back(fmt::format("{} with {}", FormatCount(topics.topics.size(), "topic"),
                                           FormatCount(partitions, "partition")));
   }
-
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

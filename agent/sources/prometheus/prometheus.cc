@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/sources/member/configured_source.h"
 #include "agent/sources/prometheus/backup.h"
 #include "agent/sources/prometheus/discover.h"
 #include "agent/sources/prometheus/facts.h"
@@ -17,10 +18,9 @@ namespace holdfast {
 namespace prometheus {
 namespace {
 
-class PrometheusSource final : public Source {
+class PrometheusSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  PrometheusSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
@@ -54,10 +54,6 @@ class PrometheusSource final : public Source {
     return info;
   }
 
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
-  }
-
  private:
   // Describes which samples would be saved if the server sends them elsewhere.
   static void DescribeMode(const KingpinProcess& process, const std::string& config,
@@ -88,9 +84,6 @@ class PrometheusSource final : public Source {
                               FormatCount(*facts->corruptions, "time"));
     return {};
   }
-
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/sources/member/configured_source.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"
@@ -15,10 +16,9 @@ namespace holdfast {
 namespace zookeeper {
 namespace {
 
-class ZooKeeperSource final : public Source {
+class ZooKeeperSource final : public ConfiguredSource<Settings, OpenBackupSession> {
  public:
-  ZooKeeperSource(SourceContext context, Settings settings)
-      : context_(std::move(context)), settings_(std::move(settings)) {}
+  using ConfiguredSource::ConfiguredSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(const Survey survey, SurveyServer(settings_, stop, context_.places));
@@ -53,14 +53,6 @@ class ZooKeeperSource final : public Source {
     }
     return info;
   }
-
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
-    return OpenBackupSession(context_, settings_, spec);
-  }
-
- private:
-  SourceContext context_;
-  Settings settings_;
 };
 
 }  // namespace
