@@ -1,12 +1,12 @@
 // A service whose state can be backed up and restored, e.g. an etcd cluster. Sources know nothing
 // about repositories: they produce items, and read from a SnapshotView.
 //
-// A new kind is one folder here, one line in registry/all_sources.cc, one contract test and one
-// page (docs/adding-a-source.md).
+// A new kind is one folder here, an entry in registry/, one contract test and one page
+// (docs/adding-a-source.md).
 //
 // This room holds the kinds of services, one folder each. Start with this header and
-// restore_method.h. discovered_source.h and host/ find running services, host/untrusted_file.h and
-// member/http_access.h read what others control. It must not know repositories, storages or orders.
+// restore_method.h, the contract of all kinds. host/ reads the host, member/ has what several kinds
+// share, registry/ lists the kinds. It must not know repositories, storages or orders.
 #pragma once
 
 #include <cstdint>

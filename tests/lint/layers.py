@@ -40,15 +40,15 @@ ROOMS = {
     "controller/daemon": (5, "the controller as a process: files, sockets and the loop around the core"),
 }
 RANKS = {room: rank for room, (rank, _) in ROOMS.items()}
-# Rooms with layers inside, the lowest first: (folders, what they hold). "" are the files directly in the room. A
-# folder includes those of lower layers, and no other of the same layer. It may have its own CMake target.
+# Rooms with layers inside, the lowest first: (folders, what they hold). "" are the files directly in the room, and "*"
+# are all folders that are not listed. A folder includes those of lower layers, and no other of the same layer. It may
+# have its own CMake target.
 INNER_LAYERS = {
     "agent/sources": [
         (("host",), "the processes, paths and small files of the host; all of it is untrusted input"),
         (("",), "the contract between a kind and the other rooms: source, backup session, restore method"),
         (("member",), "what several kinds share: a member's own files, its process, HTTP access, parsers"),
-        (("alertmanager", "etcd", "files", "haproxy", "kafka", "prometheus", "zookeeper"),
-         "one kind of service each"),
+        (("*",), "one kind of service each"),
         (("registry",), "the lists of all kinds and of all restore methods"),
     ],
 }
@@ -157,11 +157,12 @@ def reason_within(room: str, folder: str, other: str) -> str | None:
     if not layers or folder == other:
         return None
     for name in (folder, other):
-        if name not in layers:
+        if name not in layers and "*" not in layers:
             return f"the folder {room}/{name} has no layer yet (tests/lint/layers.py)"
-    if layers[other] < layers[folder]:
+    own, others = (layers[name] if name in layers else layers["*"] for name in (folder, other))
+    if others < own:
         return None
-    if layers[other] == layers[folder]:
+    if others == own:
         return SAME_LAYER.get(room, f"{folder} and {other} are of the same layer")
     return f"{other or room} is a layer above {folder or room}"
 
@@ -201,7 +202,8 @@ def inner_table() -> list[str]:
     rows = ["| room | layer | folders | hold |", "|---|---|---|---|"]
     for room, layers in INNER_LAYERS.items():
         for layer, (names, holds) in enumerate(layers):
-            folders = ", ".join(f"`{name}`" if name else "its own files" for name in names)
+            shown = {"": "its own files", "*": "each other folder"}
+            folders = ", ".join(shown.get(name, f"`{name}`") for name in names)
             rows.append(f"| `{room}` | {layer} | {folders} | {holds} |")
     return rows
 
