@@ -8,16 +8,16 @@
 #include "agent/sources/alertmanager/discover.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "common/base/format.h"
 
 namespace holdfast {
 namespace alertmanager {
 namespace {
 
-class AlertmanagerSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class AlertmanagerSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(auto members, SurveyMembers(settings_, stop));

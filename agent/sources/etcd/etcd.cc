@@ -9,7 +9,7 @@
 #include "agent/sources/etcd/discover.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 
@@ -17,9 +17,9 @@ namespace holdfast {
 namespace etcd {
 namespace {
 
-class EtcdSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class EtcdSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     SourceInfo info;

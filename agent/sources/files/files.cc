@@ -5,15 +5,15 @@
 
 #include "agent/sources/files/backup.h"
 #include "agent/sources/files/settings.h"
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 
 namespace holdfast {
 namespace files {
 namespace {
 
-class FilesSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class FilesSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     return ProbeFiles(settings_, std::move(stop));

@@ -13,7 +13,7 @@
 #include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -22,9 +22,9 @@ namespace haproxy {
 
 namespace {
 
-class HaproxySource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class HaproxySource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     SourceInfo info;

@@ -10,7 +10,7 @@
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
 #include "agent/sources/kafka/settings.h"
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
 
@@ -18,9 +18,9 @@ namespace holdfast {
 namespace kafka {
 namespace {
 
-class KafkaSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class KafkaSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(const auto client, rdkafka::Client::Open(settings_.Client()));

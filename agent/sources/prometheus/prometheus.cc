@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "agent/sources/prometheus/backup.h"
 #include "agent/sources/prometheus/discover.h"
 #include "agent/sources/prometheus/facts.h"
@@ -18,9 +18,9 @@ namespace holdfast {
 namespace prometheus {
 namespace {
 
-class PrometheusSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class PrometheusSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "agent/sources/member/configured_source.h"
+#include "agent/sources/member/basic_source.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"
@@ -16,9 +16,9 @@ namespace holdfast {
 namespace zookeeper {
 namespace {
 
-class ZooKeeperSource final : public ConfiguredSource<Settings, OpenBackupSession> {
+class ZooKeeperSource final : public BasicSource<Settings, OpenBackupSession> {
  public:
-  using ConfiguredSource::ConfiguredSource;
+  using BasicSource::BasicSource;
 
   Result<SourceInfo> Probe(std::stop_token stop) override {
     HF_ASSIGN(const Survey survey, SurveyServer(settings_, stop, context_.places));

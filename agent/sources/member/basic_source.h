@@ -10,9 +10,9 @@ namespace holdfast {
 
 // A kind derives from it and adds Probe(). `kOpenSession` opens the kind's backup session.
 template <typename Settings, auto kOpenSession>
-class ConfiguredSource : public Source {
+class BasicSource : public Source {
  public:
-  ConfiguredSource(SourceContext context, Settings settings)
+  BasicSource(SourceContext context, Settings settings)
       : context_(std::move(context)), settings_(std::move(settings)) {}
   Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) final {
     return kOpenSession(context_, settings_, spec);
