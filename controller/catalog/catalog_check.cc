@@ -1,6 +1,7 @@
 // Checks and copies a catalog.
 #include <utility>
 
+#include "common/audit/event.h"
 #include "common/base/format.h"
 #include "controller/catalog/catalog_reader.h"
 #include "controller/catalog/tables.h"

@@ -240,21 +240,19 @@ Result<std::optional<RunRecord>> CatalogReader::Run(std::string_view run) {
 Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
   Conditions conditions;
   conditions.Add(!query.before.empty(), "run < ?1");
-  conditions.Add(query.kind.has_value(), "kind = ?2");
-  conditions.Add(query.state.has_value(), "state = ?3");
   conditions.Add(query.open_only, "closed = 0 AND state <= 2");
   // A run that is known only from reports has snapshots but no tasks.
   const bool is_pattern = query.source.find('*') != std::string::npos;
   conditions.Add(!query.source.empty() && !is_pattern,
-                 "(EXISTS (SELECT 1 FROM task WHERE task.source = ?4 AND task.run = run.run AND "
-                 "task.node GLOB ?5) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
-                 "run.run AND snapshot.source = ?4 AND snapshot.host GLOB ?5))");
+                 "(EXISTS (SELECT 1 FROM task WHERE task.source = ?2 AND task.run = run.run AND "
+                 "task.node GLOB ?3) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
+                 "run.run AND snapshot.source = ?2 AND snapshot.host GLOB ?3))");
   conditions.Add(is_pattern,
-                 "(EXISTS (SELECT 1 FROM task WHERE task.run = run.run AND task.source GLOB ?4 "
-                 "AND task.node GLOB ?5) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
-                 "run.run AND snapshot.source GLOB ?4 AND snapshot.host GLOB ?5))");
-  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?6"), query.before,
-                         query.kind, query.state, is_pattern ? GlobOf(query.source) : query.source,
+                 "(EXISTS (SELECT 1 FROM task WHERE task.run = run.run AND task.source GLOB ?2 "
+                 "AND task.node GLOB ?3) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
+                 "run.run AND snapshot.source GLOB ?2 AND snapshot.host GLOB ?3))");
+  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?4"), query.before,
+                         is_pattern ? GlobOf(query.source) : query.source,
                          query.node.empty() ? "*" : GlobOf(query.node), Rows(query.limit));
 }
 
@@ -443,32 +441,6 @@ Result<std::vector<DraftRecord>> CatalogReader::Drafts(bool open_only, std::stri
   }
   HF_TRY(CompleteDrafts(connection_, drafts));
   return drafts;
-}
-
-Result<std::vector<AuditRow>> CatalogReader::Audit(const AuditQuery& query) {
-  Conditions conditions;
-  conditions.Add(query.before == 0, "sequence > ?1");
-  conditions.Add(query.before != 0, "sequence < ?2");
-  conditions.Add(!query.run.empty(), "run = ?3 AND run <> ''");
-  conditions.Add(!query.type.empty(), "type = ?4");
-  HF_ASSIGN(
-      Statement row,
-      connection_.Query("SELECT bytes, leaf FROM audit " +
-                            conditions.With(query.before == 0 ? "ORDER BY sequence LIMIT ?5"
-                                                              : "ORDER BY sequence DESC LIMIT ?5"),
-                        ColumnOf<std::uint64_t>::Encode(query.after),
-                        ColumnOf<std::uint64_t>::Encode(query.before), query.run, query.type,
-                        Rows(query.limit)));
-  std::vector<AuditRow> rows;
-  for (std::uint64_t bytes = 0; bytes < kPageBytesMax; bytes += rows.back().bytes.size()) {
-    HF_ASSIGN(bool has_row, row.Next());
-    if (!has_row) break;
-    AuditRow read;
-    HF_TRY(row.Read(read.bytes, read.leaf));
-    HF_ASSIGN(read.event, DecodeAuditEvent(read.bytes));
-    rows.push_back(std::move(read));
-  }
-  return rows;
 }
 
 }  // namespace holdfast::controller

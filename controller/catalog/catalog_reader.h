@@ -10,9 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/audit/event.h"
 #include "common/base/result.h"
-#include "common/crypto/sha256.h"
 #include "common/database/backup.h"
 #include "common/database/connection.h"
 #include "controller/core/records.h"
@@ -28,9 +26,7 @@ inline constexpr std::uint32_t kEndsSearched = 10'000;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {
-  std::string before;  // a run; only older ones
-  std::optional<OrderKind> kind;
-  std::optional<RunState> state;
+  std::string before;      // a run; only older ones
   bool open_only = false;  // queued or running
   std::string source;      // of a task or a snapshot: "kind/name", may have `*`
   std::string node;        // with `source`: node of that task, may have `*`
@@ -65,20 +61,6 @@ struct SourceMember {
   std::string repository;
   Topology topology = Topology::kLocal;
   bool revoked = false;
-};
-
-struct AuditQuery {
-  std::uint64_t after = 0;   // oldest first, after this sequence
-  std::uint64_t before = 0;  // if not 0: newest first, before this sequence
-  std::string run;
-  std::string type;
-  std::uint32_t limit = 20;
-};
-
-struct AuditRow {
-  Bytes bytes;
-  crypto::Digest leaf{};
-  AuditEvent event;
 };
 
 struct CatalogCheck {
@@ -143,8 +125,6 @@ class CatalogReader {
   // Newest first. Only those older than `before`, unless it is empty.
   Result<std::vector<DraftRecord>> Drafts(bool open_only, std::string_view before,
                                           std::uint32_t limit);
-
-  Result<std::vector<AuditRow>> Audit(const AuditQuery& query);
 
   // Checks structure, foreign keys and the audit: no gap, and leaves and copied columns that match
   // the bytes. Reads everything. kCancelled if stopped.

@@ -1,5 +1,7 @@
 #include "controller/catalog/catalog.h"
 
+#include "common/audit/event.h"
+#include "controller/catalog/schema.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/unit/catalog/records.h"
@@ -167,8 +169,17 @@ TEST_CASE("catalog: it belongs to one cluster") {
 
   REQUIRE_FAILS(catalog.Apply(Changes{later}), ErrorCode::kInvalidArgument, "and not to");
   REQUIRE_OK(catalog.Apply(Changes{SomeEntry()}));
-  AuditRow row = Unwrap(ReaderOf(directory).Audit({})).at(0);
-  REQUIRE(row.event.origin == SomeCluster().cluster_id);
+  Connection reader =
+      Unwrap(Connection::Open(CatalogOptions(PathIn(directory)), DatabaseMode::kRead));
+  Statement row = Unwrap(reader.Query("SELECT bytes, leaf FROM audit"));
+  Bytes bytes;
+  crypto::Digest leaf{};
+  REQUIRE(Unwrap(row.Next()));
+  REQUIRE_OK(row.Read(bytes, leaf));
+  REQUIRE(leaf == AuditLeaf(bytes));
+  const AuditEvent event = Unwrap(DecodeAuditEvent(bytes));
+  REQUIRE((event.origin == SomeCluster().cluster_id && event.sequence == 1));
+  REQUIRE((event.facts == SomeEntry().facts && event.evidence == SomeEntry().evidence));
 }
 
 TEST_CASE("catalog: recovered records never replace known ones") {
