@@ -196,20 +196,6 @@ bool JsonReader::Unsigned(std::uint64_t& out, std::uint64_t largest) {
   return true;
 }
 
-bool JsonReader::Bool(bool& out) {
-  if (failed()) return false;
-  SkipSpace();
-  for (bool value : {false, true}) {
-    std::string_view word = value ? "true" : "false";
-    if (text_.substr(at_).starts_with(word)) {
-      at_ += word.size();
-      out = value;
-      return true;
-    }
-  }
-  return Reject("expected true or false");
-}
-
 bool JsonReader::TakeNull() {
   if (failed()) return false;
   SkipSpace();

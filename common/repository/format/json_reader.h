@@ -37,7 +37,6 @@ class JsonReader {
   bool Text(std::string_view& out);
   bool Unsigned(std::uint64_t& out,
                 std::uint64_t largest = std::numeric_limits<std::uint64_t>::max());
-  bool Bool(bool& out);
   // Takes `null` if it comes next. Otherwise returns false and takes nothing.
   bool TakeNull();
   // Skips the next value. Fails if it is nested too deeply.
