@@ -49,7 +49,6 @@ class ListeningAdminServer final : public AdminServer {
 
   const std::string& endpoint() const override { return listener_->endpoint(); }
   int fd() const override { return listener_->fd(); }
-  void Wake() const override { listener_->Wake(); }
 
  private:
   Authenticator& authenticator_;

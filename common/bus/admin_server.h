@@ -1,8 +1,6 @@
 // Serves operators on other hosts. As on the bus, CURVE proves who is speaking. Unlike there, one
 // person may have several connections, and each request is answered on its own connection.
-// docs/protocol.md#admin.
-//
-// One thread owns an AdminServer; only Wake() may be called from others.
+// One thread owns an AdminServer. docs/protocol.md#admin.
 #pragma once
 
 #include <memory>
@@ -45,7 +43,7 @@ class AdminServer {
 
   // As BusServer::SelfTest().
   virtual Result<void> SelfTest() = 0;
-  // nullopt: the deadline has passed, Wake() was called, or a message was dropped.
+  // nullopt: the deadline has passed, or a message was dropped.
   virtual Result<std::optional<AdminCall>> Receive(Instant deadline) = 0;
   // Never waits. kBusy: the peer does not read earlier replies; kUnavailable: it has disconnected.
   // REQUIRES: at most kAdminReplyBytesMax.
@@ -54,7 +52,6 @@ class AdminServer {
   virtual const std::string& endpoint() const = 0;
   // As BusServer::fd().
   virtual int fd() const = 0;
-  virtual void Wake() const = 0;
 };
 
 }  // namespace holdfast::bus

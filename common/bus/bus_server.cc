@@ -139,7 +139,6 @@ class ListeningBusServer final : public BusServer {
 
   const std::string& endpoint() const override { return listener_->endpoint(); }
   int fd() const override { return listener_->fd(); }
-  void Wake() const override { listener_->Wake(); }
 
   BusCounters counters() const override {
     BusCounters all = counters_;

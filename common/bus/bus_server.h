@@ -1,9 +1,8 @@
 // The controller's end of the bus. Only CURVE identifies the sender of a message.
 // docs/protocol.md#bus.
 //
-// One thread owns a BusServer; only Wake() may be called from others. Messages are single frames.
-// Any message may be lost. The bus delivers none twice, and none from a node other than the one
-// named.
+// One thread owns a BusServer. Messages are single frames. Any message may be lost. The bus
+// delivers none twice, and none from a node other than the one named.
 //
 // This room connects controller, agents and operators. Each connection has two ends here:
 // bus_server.h and bus_client.h for agents, join_server.h and join_client.h for new nodes,
@@ -90,8 +89,8 @@ class BusServer {
   // Call it before the program reports that it is ready. Takes milliseconds; at most 10 s.
   virtual Result<void> SelfTest() = 0;
 
-  // The next message. nullopt: the deadline has passed, Wake() was called, or messages were
-  // dropped; call again. A deadline in the past never waits.
+  // The next message. nullopt: the deadline has passed, or messages were dropped; call again. A
+  // deadline in the past never waits.
   virtual Result<std::optional<BusMessage>> Receive(Instant deadline) = 0;
   // Nodes whose newest connection has closed since the last call, once per connection. Call it when
   // Receive() has nothing left: a closed connection may have left messages.
@@ -108,8 +107,6 @@ class BusServer {
   // Readable when Receive() may have a message. Before waiting for it again, call Receive() until
   // it returns nullopt: the descriptor is edge-triggered, like ZeroMQ's own.
   virtual int fd() const = 0;
-  // Makes the current or the next Receive() return. May be called from any thread.
-  virtual void Wake() const = 0;
   virtual BusCounters counters() const = 0;
 };
 

@@ -99,7 +99,6 @@ class ListeningJoinServer final : public JoinServer {
 
   const std::string& endpoint() const override { return listener_->endpoint(); }
   int fd() const override { return listener_->fd(); }
-  void Wake() const override { listener_->Wake(); }
 
   JoinCounters counters() const override {
     JoinCounters all = counters_;

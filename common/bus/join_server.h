@@ -1,7 +1,5 @@
 // Accepts join requests of nodes. Its socket is separate and open to any key, so its limits are
-// narrow. docs/protocol.md#join.
-//
-// One thread owns a JoinServer; only Wake() may be called from others.
+// narrow. One thread owns a JoinServer. docs/protocol.md#join.
 #pragma once
 
 #include <chrono>
@@ -59,7 +57,7 @@ class JoinServer {
   static Result<std::unique_ptr<JoinServer>> Open(const JoinServerOptions& options);
   virtual ~JoinServer() = default;
 
-  // nullopt: the deadline has passed, Wake() was called, or a message was dropped.
+  // nullopt: the deadline has passed, or a message was dropped.
   virtual Result<std::optional<JoinCall>> Receive(Instant deadline) = 0;
   // kUnavailable if the node has disconnected: it needs a new token.
   virtual Result<void> Answer(ByteView connection, const JoinAnswer& answer) = 0;
@@ -67,7 +65,6 @@ class JoinServer {
   virtual const std::string& endpoint() const = 0;
   // As BusServer::fd().
   virtual int fd() const = 0;
-  virtual void Wake() const = 0;
   virtual JoinCounters counters() const = 0;
 };
 

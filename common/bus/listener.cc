@@ -151,13 +151,12 @@ void Connections::Count(ListenerCounters& counters) const {
   counters.connections = open_.size();
 }
 
-Listener::Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
-                   WakeFlag stop, Fd ready, const ListenerOptions& options, Admit admit)
+Listener::Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag stop,
+                   Fd ready, const ListenerOptions& options, Admit admit)
     : context_(std::move(context)),
       router_(std::move(router)),
       zap_(std::move(zap)),
       monitor_(std::move(monitor)),
-      wake_(std::move(wake)),
       stop_(std::move(stop)),
       ready_(std::move(ready)),
       admit_(std::move(admit)),
@@ -174,12 +173,11 @@ Result<std::unique_ptr<Listener>> Listener::Open(const ListenerOptions& options,
   HF_TRY(Configure(router, options));
   HF_ASSIGN(SocketMonitor monitor,
             SocketMonitor::Begin(context, router, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED));
-  HF_ASSIGN(WakeFlag wake, WakeFlag::Create());
   HF_ASSIGN(WakeFlag stop, WakeFlag::Create());
-  HF_ASSIGN(Fd ready, EpollOf({router.fd(), monitor.fd(), wake.fd()}));
+  HF_ASSIGN(Fd ready, EpollOf({router.fd(), monitor.fd()}));
   auto listener = std::make_unique<Listener>(std::move(context), std::move(router), std::move(zap),
-                                             std::move(monitor), std::move(wake), std::move(stop),
-                                             std::move(ready), options, std::move(admit));
+                                             std::move(monitor), std::move(stop), std::move(ready),
+                                             options, std::move(admit));
   HF_TRY(listener->Listen(options));
   return listener;
 }
@@ -221,9 +219,8 @@ Result<std::optional<Listener::Message>> Listener::Receive(Instant deadline) {
       Cut(connection);
       continue;
     }
-    if (wake_.Take() || SteadyNow() >= deadline) return std::nullopt;
-    std::array<Waiting, 3> what = {Waiting{router_.handle()}, Waiting{monitor_.handle()},
-                                   Waiting{nullptr, wake_.fd()}};
+    if (SteadyNow() >= deadline) return std::nullopt;
+    std::array<Waiting, 2> what = {Waiting{router_.handle()}, Waiting{monitor_.handle()}};
     HF_TRY(WaitFor(what, look_again ? std::min(*look_again, deadline) : deadline));
   }
   return std::nullopt;

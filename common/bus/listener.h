@@ -128,8 +128,8 @@ class Listener {
   // kInvalidArgument if this process may not open enough files for connections_max.
   static Result<std::unique_ptr<Listener>> Open(const ListenerOptions& options, Admit admit);
   // Use Open().
-  Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
-           WakeFlag stop, Fd ready, const ListenerOptions& options, Admit admit);
+  Listener(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag stop,
+           Fd ready, const ListenerOptions& options, Admit admit);
   ~Listener();
 
   struct Message {
@@ -138,7 +138,7 @@ class Listener {
     ConnectionId connection;
     Bytes bytes;
   };
-  // nullopt: the deadline has passed, Wake() was called, or only malformed messages came.
+  // nullopt: the deadline has passed, or only malformed messages came.
   Result<std::optional<Message>> Receive(Instant deadline);
   // Never waits. kBusy: the peer does not read; kUnavailable: it is gone.
   Result<void> Send(std::string_view routing_id, ByteView bytes);
@@ -151,7 +151,6 @@ class Listener {
   // The endpoint as reachable from this host.
   std::string LocalEndpoint() const;
   int fd() const { return ready_.get(); }
-  void Wake() const { wake_.Raise(); }
   ListenerCounters counters() const;
 
  private:
@@ -165,7 +164,6 @@ class Listener {
   Socket router_;
   Socket zap_;
   SocketMonitor monitor_;
-  WakeFlag wake_;
   WakeFlag stop_;
   Fd ready_;  // epoll over what wakes Receive()
   Admit admit_;

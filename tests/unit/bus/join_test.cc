@@ -41,7 +41,6 @@ class TestJoin {
   ~TestJoin() { Stop(); }
   void Stop() {
     thread_.request_stop();
-    server_->Wake();
     if (thread_.joinable()) thread_.join();
   }
   const JoinToken& token() const { return token_; }
@@ -52,7 +51,7 @@ class TestJoin {
  private:
   void Serve(std::stop_token stop) {
     while (!stop.stop_requested()) {
-      Result<std::optional<JoinCall>> call = server_->Receive(Soon());
+      Result<std::optional<JoinCall>> call = server_->Receive(In(std::chrono::milliseconds(50)));
       HF_CHECK(call.has_value());
       if (!*call) continue;
       (void)server_->Answer((*call)->connection, answer_);
