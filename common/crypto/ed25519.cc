@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/base/deleter.h"
 #include "common/base/format.h"
 #include "common/crypto/seal.h"
 
@@ -27,13 +28,6 @@ constexpr std::size_t kSeedBytes = 32;
 constexpr std::string_view kEncryptedMark = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 constexpr std::string_view kPlainMark = "-----BEGIN PRIVATE KEY-----";
 
-template <auto Function>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Function(object);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Context = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;

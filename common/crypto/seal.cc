@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/base/deleter.h"
 #include "common/crypto/sha256.h"
 
 namespace holdfast::crypto {
@@ -13,14 +14,8 @@ namespace {
 
 using Block = std::array<std::uint8_t, 16>;
 
-struct CipherDeleter {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-struct MacDeleter {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherDeleter>;
-using MacContext = std::unique_ptr<EVP_MAC_CTX, MacDeleter>;
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;
+using MacContext = std::unique_ptr<EVP_MAC_CTX, Deleter<EVP_MAC_CTX_free>>;
 
 CipherContext NewCipher(const char* name, ByteView key) {
   EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, name, nullptr);

@@ -4,15 +4,13 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/base/deleter.h"
 #include "common/base/result.h"
 
 namespace holdfast::crypto {
 namespace {
 
-struct ContextDeleter {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_MD_CTX, ContextDeleter>;
+using Context = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 
 // Fetching the algorithm by name costs more than hashing a small blob, so it is done once.
 const EVP_MD* Algorithm() {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "common/base/bytes.h"
+#include "common/base/deleter.h"
 #include "common/base/result.h"
 
 namespace holdfast {
@@ -40,10 +41,7 @@ class Fd {
   int number_ = -1;
 };
 
-struct DirectoryCloser {
-  void operator()(DIR* stream) const { (void)closedir(stream); }
-};
-using DirectoryStream = std::unique_ptr<DIR, DirectoryCloser>;
+using DirectoryStream = std::unique_ptr<DIR, Deleter<closedir>>;
 
 // open(2) with O_CLOEXEC; errors name the path.
 Result<Fd> OpenFile(const std::string& path, int flags, unsigned mode = 0);

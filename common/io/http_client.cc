@@ -11,24 +11,16 @@
 #include <system_error>
 
 #include "common/base/clock.h"
+#include "common/base/deleter.h"
 #include "common/base/format.h"
 
 namespace holdfast {
 namespace {
 
 // CURL and CURLM are both `void` in C++, so separate owners prevent mixing them up.
-struct MultiDeleter {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-struct EasyDeleter {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct ListDeleter {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using MultiHandle = std::unique_ptr<CURLM, MultiDeleter>;
-using EasyHandle = std::unique_ptr<CURL, EasyDeleter>;
-using ListHandle = std::unique_ptr<curl_slist, ListDeleter>;
+using MultiHandle = std::unique_ptr<CURLM, Deleter<curl_multi_cleanup>>;
+using EasyHandle = std::unique_ptr<CURL, Deleter<curl_easy_cleanup>>;
+using ListHandle = std::unique_ptr<curl_slist, Deleter<curl_slist_free_all>>;
 
 std::string LowerCase(std::string_view text) {
   std::string lower(text);

@@ -19,12 +19,7 @@ constexpr milliseconds kElection{500};  // wait per try for a new leader
 constexpr int kElectionTries = 6;
 constexpr std::size_t kPartitionsAtOnce = 1000;  // librdkafka searches the list for each
 
-struct MetadataDeleter {
-  void operator()(const rd_kafka_metadata_t* metadata) const {
-    rd_kafka_metadata_destroy(metadata);
-  }
-};
-using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, MetadataDeleter>;
+using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>>;
 
 // Fetches metadata of all topics, or of `one`. librdkafka also updates its leaders from it.
 Result<MetadataPtr> FetchMetadata(Handle& handle, const std::stop_token& stop,

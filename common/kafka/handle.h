@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/deleter.h"
 #include "common/base/result.h"
 #include "common/kafka/client_options.h"
 #include "common/kafka/errors.h"
@@ -27,13 +28,6 @@ namespace holdfast::rdkafka {
 // events.
 inline constexpr std::chrono::milliseconds kSlice{200};
 
-template <auto Destroy>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Destroy(object);
-  }
-};
 using EventPtr = std::unique_ptr<rd_kafka_event_t, Deleter<rd_kafka_event_destroy>>;
 using QueuePtr = std::unique_ptr<rd_kafka_queue_t, Deleter<rd_kafka_queue_destroy>>;
 using TopicPtr = std::unique_ptr<rd_kafka_topic_t, Deleter<rd_kafka_topic_destroy>>;

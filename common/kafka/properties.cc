@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/base/deleter.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 
@@ -111,8 +112,8 @@ std::string LowerCase(std::string text) {
 }
 
 bool IsKnownProperty(const std::string& name) {
-  const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> config(
-      rd_kafka_conf_new(), rd_kafka_conf_destroy);
+  const std::unique_ptr<rd_kafka_conf_t, Deleter<rd_kafka_conf_destroy>> config(
+      rd_kafka_conf_new());
   return rd_kafka_conf_set(config.get(), name.c_str(), "", nullptr, 0) != RD_KAFKA_CONF_UNKNOWN;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/deleter.h"
 #include "common/base/format.h"
 #include "common/base/parallel.h"
 
@@ -15,13 +16,6 @@ constexpr int kFrameLevel = 3;
 constexpr int kWindowLogMax = 27;
 // Each takes about 16 MiB.
 constexpr unsigned kFrameThreadsMax = 4;
-
-struct StreamCompressorDeleter {
-  void operator()(ZSTD_CCtx* context) const { (void)ZSTD_freeCCtx(context); }
-};
-struct StreamDecompressorDeleter {
-  void operator()(ZSTD_DCtx* context) const { (void)ZSTD_freeDCtx(context); }
-};
 
 }  // namespace
 
@@ -40,7 +34,7 @@ struct FrameWriter::State {
   }
 
   Write write;
-  std::unique_ptr<ZSTD_CCtx, StreamCompressorDeleter> context{ZSTD_createCCtx()};
+  std::unique_ptr<ZSTD_CCtx, Deleter<ZSTD_freeCCtx>> context{ZSTD_createCCtx()};
   Bytes buffer = Bytes(ZSTD_CStreamOutSize());
 };
 
@@ -62,7 +56,7 @@ Result<void> FrameWriter::Finish() { return state_->Compress({}, ZSTD_e_end); }
 
 struct FrameReader::State {
   Read read;
-  std::unique_ptr<ZSTD_DCtx, StreamDecompressorDeleter> context{ZSTD_createDCtx()};
+  std::unique_ptr<ZSTD_DCtx, Deleter<ZSTD_freeDCtx>> context{ZSTD_createDCtx()};
   Bytes buffer = Bytes(ZSTD_DStreamInSize());
   ZSTD_inBuffer in{nullptr, 0, 0};
   bool is_inside = false;  // of a frame

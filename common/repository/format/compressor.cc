@@ -5,18 +5,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/base/deleter.h"
 #include "common/base/format.h"
 #include "common/base/raw_buffer.h"
 
 namespace holdfast::repository {
 namespace {
-
-struct CompressorDeleter {
-  void operator()(ZSTD_CCtx* context) const { (void)ZSTD_freeCCtx(context); }
-};
-struct DecompressorDeleter {
-  void operator()(ZSTD_DCtx* context) const { (void)ZSTD_freeDCtx(context); }
-};
 
 int LevelOf(Compression compression) {
   switch (compression) {
@@ -41,7 +35,7 @@ std::unexpected<Error> BadFrame(std::size_t code) {
 
 struct Compressor::State {
   Compression compression;
-  std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context;
+  std::unique_ptr<ZSTD_CCtx, Deleter<ZSTD_freeCCtx>> context;
   RawBuffer frame;  // the last result
 };
 
@@ -86,7 +80,7 @@ std::optional<ByteView> Compressor::CompressBlob(BlobType type, ByteView plainte
 }
 
 struct FrameBuilder::State {
-  std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context;
+  std::unique_ptr<ZSTD_CCtx, Deleter<ZSTD_freeCCtx>> context;
   RawBuffer frame;
 
   void Compress(ByteView piece, ZSTD_EndDirective directive) {
@@ -124,7 +118,7 @@ RawBuffer FrameBuilder::Finish() {
 }
 
 struct Decompressor::State {
-  std::unique_ptr<ZSTD_DCtx, DecompressorDeleter> context;
+  std::unique_ptr<ZSTD_DCtx, Deleter<ZSTD_freeDCtx>> context;
   // For comparisons and streams.
   ByteView expected;  // not compared yet
   bool is_at_end = false;
