@@ -1,6 +1,5 @@
 #include "common/filetree/existing_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -88,24 +87,9 @@ Result<bool> ExistingTree::SetAttributes(int file, const std::string& path,
 }
 
 Result<std::vector<std::string>> ExistingTree::Names(const std::string& path) {
-  std::vector<std::string> names;
   HF_ASSIGN(const std::optional<int> directory, Directory(path));
-  if (!directory) return names;
-  Fd own(openat(*directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));  // has its own read position
-  if (!own.is_open()) return Fail(ErrnoError(errno, "open directory " + Quote(Shown(path))));
-  const DirectoryStream stream(fdopendir(own.get()));
-  if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(Shown(path))));
-  (void)own.Release();  // the stream owns it now
-  for (;;) {
-    errno = 0;
-    const dirent* entry = readdir(stream.get());
-    if (entry == nullptr && errno != 0) {
-      return Fail(ErrnoError(errno, "list " + Quote(Shown(path))));
-    }
-    if (entry == nullptr) return names;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
+  if (!directory) return std::vector<std::string>();
+  return NamesIn(*directory, Shown(path));
 }
 
 Result<bool> ExistingTree::Remove(const std::string& path) {

@@ -45,6 +45,21 @@ Result<bool> ReadValue(const std::string& path, const std::string& name, const s
                                                    Quote(name), Quote(shown)));
 }
 
+// The name in the record that `look_up`, getpwuid_r() or getgrgid_r(), finds; empty if none.
+template <typename Record>
+std::string NameOf(std::uint32_t id,
+                   int (*look_up)(std::uint32_t, Record*, char*, std::size_t, Record**),
+                   char* Record::*name) {
+  std::vector<char> buffer(1024);
+  Record record{};
+  Record* found = nullptr;
+  while (look_up(id, &record, buffer.data(), buffer.size(), &found) == ERANGE &&
+         buffer.size() < kNameBufferMax) {
+    buffer.resize(buffer.size() * 4);
+  }
+  return found == nullptr ? "" : found->*name;
+}
+
 }  // namespace
 
 NodeType TypeOf(mode_t mode) {
@@ -68,29 +83,13 @@ NodeType TypeOf(mode_t mode) {
 
 const std::string& NameCache::User(std::uint32_t uid) {
   auto [place, is_new] = users_.try_emplace(uid);
-  if (!is_new) return place->second;
-  std::vector<char> buffer(1024);
-  passwd record{};
-  passwd* found = nullptr;
-  while (getpwuid_r(uid, &record, buffer.data(), buffer.size(), &found) == ERANGE &&
-         buffer.size() < kNameBufferMax) {
-    buffer.resize(buffer.size() * 4);
-  }
-  if (found != nullptr) place->second = found->pw_name;
+  if (is_new) place->second = NameOf(uid, getpwuid_r, &passwd::pw_name);
   return place->second;
 }
 
 const std::string& NameCache::Group(std::uint32_t gid) {
   auto [place, is_new] = groups_.try_emplace(gid);
-  if (!is_new) return place->second;
-  std::vector<char> buffer(1024);
-  group record{};
-  group* found = nullptr;
-  while (getgrgid_r(gid, &record, buffer.data(), buffer.size(), &found) == ERANGE &&
-         buffer.size() < kNameBufferMax) {
-    buffer.resize(buffer.size() * 4);
-  }
-  if (found != nullptr) place->second = found->gr_name;
+  if (is_new) place->second = NameOf(gid, getgrgid_r, &group::gr_name);
   return place->second;
 }
 

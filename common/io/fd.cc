@@ -144,6 +144,22 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
   return content;
 }
 
+Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
+  HF_ASSIGN(Fd readable, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
+  const DirectoryStream stream(fdopendir(readable.get()));
+  if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown)));
+  (void)readable.Release();  // the stream owns it now
+  std::vector<std::string> names;
+  errno = 0;
+  for (const dirent* entry = readdir(stream.get()); entry != nullptr;
+       entry = readdir(stream.get())) {
+    const std::string_view name = static_cast<const char*>(entry->d_name);
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
+  return names;
+}
+
 Result<Fd> OpenOwnDirectory(const std::string& path) {
   const auto is_own = [](const Fd& directory) {
     struct stat status {};

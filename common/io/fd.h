@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/deleter.h"
@@ -80,6 +81,9 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U
 // directory of the agent's user that the agent can never replace, and that user could decide where
 // root writes.
 Result<Fd> OpenOwnDirectory(const std::string& path);
+
+// The names of the directory's entries, in no order. Errors name `shown`.
+Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown);
 
 // mkdir -p; existing directories are not changed.
 Result<void> MakeDirectories(const std::string& path, unsigned mode = 0777);

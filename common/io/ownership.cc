@@ -1,12 +1,10 @@
 #include "common/io/ownership.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <string_view>
 #include <vector>
 
 #include "common/base/format.h"
@@ -28,22 +26,6 @@ Result<void> Give(int fd, const FileOwner& owner, const std::string& shown) {
     return {};
   }
   return Fail(ErrnoError(errno, "change the owner of " + Quote(shown)));
-}
-
-Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
-  HF_ASSIGN(Fd readable, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
-  const DirectoryStream stream(::fdopendir(readable.get()));
-  if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  (void)readable.Release();  // the stream owns it now
-  std::vector<std::string> names;
-  errno = 0;
-  for (const dirent* entry = ::readdir(stream.get()); entry != nullptr;
-       entry = ::readdir(stream.get())) {
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  return names;
 }
 
 Result<void> GiveAt(int directory, const std::string& name, const std::string& shown,
