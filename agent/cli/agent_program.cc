@@ -210,10 +210,7 @@ Result<jobs::RepositoryAddress> AgentProgram::AddressOfUrl(const std::string& ur
 }
 
 std::string AgentProgram::RepositoryNames() const {
-  std::string names;
-  for (const RepositorySettings& repository : settings_->repositories) {
-    names += (names.empty() ? "" : ", ") + repository.name;
-  }
+  const std::string names = JoinTexts(settings_->repositories, &RepositorySettings::name);
   return names.empty() ? "none" : names;
 }
 

@@ -30,11 +30,9 @@ std::string Duration(const PhaseSeconds& phases) {
 }
 
 std::string Pairs(const std::map<std::string, std::string>& map) {
-  std::string text;
-  for (const auto& [key, value] : map) {
-    text += (text.empty() ? "" : ", ") + Printable(key) + " " + Printable(ShortenTime(value));
-  }
-  return text;
+  return JoinTexts(map, [](const auto& pair) {
+    return Printable(pair.first) + " " + Printable(ShortenTime(pair.second));
+  });
 }
 
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines,
@@ -64,9 +62,7 @@ void AddMissing(std::string& text, const std::vector<Missing>& missing) {
 
 std::string SourceLabel(const repository::SnapshotInfo& snapshot) {
   if (!snapshot.kind.empty()) return snapshot.kind + "/" + snapshot.name;
-  std::string paths;
-  for (const std::string& path : snapshot.paths) paths += (paths.empty() ? "" : ", ") + path;
-  return paths;
+  return JoinTexts(snapshot.paths);
 }
 
 std::string OtherTags(const repository::SnapshotInfo& snapshot) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <ranges>
 #include <span>
 #include <utility>
 
@@ -149,10 +150,9 @@ Result<RestoreTargetSettings> ReadTarget(const Node& target, const ReadContext& 
   settings.as_root = values.Flag("as_root");
   const auto kind = methods.find(settings.kind);
   if (kind == methods.end()) {
-    std::string known;
-    for (const auto& [name, list] : methods) known += (known.empty() ? "" : ", ") + Quote(name);
-    return values.Invalid("kind", fmt::format("a restore target of {}; expected one of {}",
-                                              Quote(settings.kind), known));
+    return values.Invalid(
+        "kind", fmt::format("a restore target of {}; expected one of {}", Quote(settings.kind),
+                            JoinTexts(methods | std::views::keys, Quote)));
   }
   Schema all = config::AllOptions(kind->second);
   if (const Node* options = target.Find("options");

@@ -347,7 +347,7 @@ class SettingsReader {
     const Node* kind = node.Find("kind");
     std::vector<std::string> known;
     for (const auto& [name, schema] : kinds_) known.push_back(name);
-    std::string choices = fmt::format("expected one of {}", Quoted(known));
+    std::string choices = fmt::format("expected one of {}", JoinTexts(known, Quote));
     if (kind == nullptr || kind->kind != Node::Kind::kScalar) {
       const Node& where = kind == nullptr ? node : *kind;
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: a source without a \"kind\"; {}",
@@ -372,9 +372,10 @@ class SettingsReader {
       source.repository = source.values.Text("repository");
       if (settings_.FindRepository(source.repository) != nullptr) return {};
       return source.values.Invalid(
-          "repository", fmt::format("unknown repository {}; expected {}", Quote(source.repository),
-                                    names.empty() ? "one that \"repositories\" names"
-                                                  : fmt::format("one of {}", Quoted(names))));
+          "repository",
+          fmt::format("unknown repository {}; expected {}", Quote(source.repository),
+                      names.empty() ? "one that \"repositories\" names"
+                                    : fmt::format("one of {}", JoinTexts(names, Quote))));
     }
     if (names.empty()) {
       return source.values.Invalid(
@@ -385,16 +386,10 @@ class SettingsReader {
     if (names.size() > 1) {
       return source.values.Invalid(
           "repository", fmt::format("source {} has no \"repository\"; expected one of {}",
-                                    Quote(source.label()), Quoted(names)));
+                                    Quote(source.label()), JoinTexts(names, Quote)));
     }
     source.repository = names.front();
     return {};
-  }
-
-  static std::string Quoted(const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + Quote(word);
-    return text;
   }
 
   const Environment& environment_;

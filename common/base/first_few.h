@@ -1,7 +1,7 @@
 // Shortens long lists for messages.
 #pragma once
 
-#include <algorithm>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -12,9 +12,7 @@ namespace holdfast {
 // "a, b, c, d, e and 7 more".
 inline std::string JoinFirst(const std::vector<std::string>& texts) {
   constexpr std::size_t kShown = 5;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(texts.size(), kShown); ++i)
-    text += (i == 0 ? "" : ", ") + texts[i];
+  std::string text = JoinTexts(texts | std::views::take(kShown));
   if (texts.size() > kShown) text += fmt::format(" and {} more", texts.size() - kShown);
   return text;
 }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,5 +25,16 @@ std::string FormatCount(std::uint64_t count, std::string_view noun);
 
 // "3m 07s", "1.2s", "85ms".
 std::string FormatDuration(std::chrono::nanoseconds duration);
+
+// "a, b, c": the elements, or what `text_of` returns for each.
+template <typename Elements, typename TextOf = std::identity>
+std::string JoinTexts(const Elements& elements, TextOf text_of = {}) {
+  std::string joined;
+  for (const auto& element : elements) {
+    if (!joined.empty()) joined += ", ";
+    joined += std::invoke(text_of, element);
+  }
+  return joined;
+}
 
 }  // namespace holdfast

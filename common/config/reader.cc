@@ -26,16 +26,10 @@ std::unexpected<Error> WrongType(const Node& node, const OptionSpec& spec) {
                                            OptionTypeText(spec.type)));
 }
 
-std::string QuotedList(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + Quote(word);
-  return text;
-}
-
 std::unexpected<Error> UnknownKey(const Node::Key& key, const std::vector<std::string>& known) {
   return FailAt(
       key.location,
-      fmt::format("unknown key {}; expected one of {}", Quote(key.name), QuotedList(known)),
+      fmt::format("unknown key {}; expected one of {}", Quote(key.name), JoinTexts(known, Quote)),
       DidYouMean(key.name, known));
 }
 
@@ -43,7 +37,7 @@ Result<OptionValue> ReadString(const Node& node, const OptionSpec& spec) {
   if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
   if (!spec.choices.empty() && std::ranges::find(spec.choices, node.scalar) == spec.choices.end()) {
     return FailAt(node.location, fmt::format("{} is {}; expected one of {}", Quote(spec.name),
-                                             Quote(node.scalar), QuotedList(spec.choices)));
+                                             Quote(node.scalar), JoinTexts(spec.choices, Quote)));
   }
   return OptionValue(node.scalar);
 }

@@ -331,10 +331,8 @@ Result<std::string> SwapSet::Recover(std::string_view state, Record record) {
   SwapSet set(std::move(record));
   set.entries_ = std::move(decoded.entries);
   set.phase_ = decoded.phase;
-  std::string targets;
-  for (const Entry& entry : set.entries_) {
-    targets += (targets.empty() ? "" : ", ") + Quote(entry.target);
-  }
+  const std::string targets =
+      JoinTexts(set.entries_, [](const Entry& entry) { return Quote(entry.target); });
   switch (decoded.phase) {
     case Phase::kCommitting:
       HF_TRY(set.RemoveStaged());

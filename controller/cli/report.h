@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/format.h"
 #include "common/cli/json_document.h"
 #include "common/cli/terminal.h"
 #include "proto/holdfast/v1/admin.pb.h"
@@ -37,8 +38,7 @@ std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen
 
 template <typename Texts>
 std::string Joined(const Texts& texts, std::string_view none = "") {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
+  const std::string joined = JoinTexts(texts);
   return joined.empty() ? std::string(none) : joined;
 }
 

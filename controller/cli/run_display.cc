@@ -67,11 +67,8 @@ std::string RunText(const v1::RunView& run, bool with_count) {
 
 // "12 prepared, 3 planned".
 std::string WaitingText(const std::map<std::string, std::size_t>& states) {
-  std::string text;
-  for (const auto& [state, tasks] : states) {
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", tasks, state);
-  }
-  return text;
+  return JoinTexts(
+      states, [](const auto& entry) { return fmt::format("{} {}", entry.second, entry.first); });
 }
 
 std::string ErrorText(const v1::TaskView& task) {

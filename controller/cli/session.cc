@@ -139,11 +139,7 @@ Result<v1::RunView> Session::FindRun(const std::string& run) {
 
 void Session::ReportSkippedSnapshots(const v1::SnapshotView& snapshot) {
   if (snapshot.passed_over().empty()) return;
-  std::string text;
-  for (const std::string& one : snapshot.passed_over()) {
-    text += (text.empty() ? "" : ", ") + one;
-  }
-  Tell("passed over newer snapshots: " + text);
+  Tell("passed over newer snapshots: " + JoinTexts(snapshot.passed_over()));
 }
 
 Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& runs) {

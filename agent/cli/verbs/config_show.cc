@@ -19,9 +19,7 @@ std::string YamlText(const std::string& text) {
 }
 
 std::string YamlList(const std::vector<std::string>& list) {
-  std::string text;
-  for (const std::string& entry : list) text += (text.empty() ? "" : ", ") + YamlText(entry);
-  return "[" + text + "]";
+  return "[" + JoinTexts(list, YamlText) + "]";
 }
 
 std::string YamlOption(const config::Values& values, const config::OptionSpec& spec) {
@@ -37,18 +35,16 @@ std::string YamlOption(const config::Values& values, const config::OptionSpec& s
     case config::OptionType::kPathList:
       return YamlList(values.List(spec.name));
     case config::OptionType::kMap: {
-      std::string text;
-      for (const auto& [key, value] : values.Map(spec.name)) {
-        text += (text.empty() ? "" : ", ") + YamlText(key) + ": " + YamlText(value);
-      }
-      return "{" + text + "}";
+      const auto text_of = [](const auto& entry) {
+        return YamlText(entry.first) + ": " + YamlText(entry.second);
+      };
+      return "{" + JoinTexts(values.Map(spec.name), text_of) + "}";
     }
     case config::OptionType::kListMap: {
-      std::string text;
-      for (const auto& [key, list] : values.ListMap(spec.name)) {
-        text += (text.empty() ? "" : ", ") + YamlText(key) + ": " + YamlList(list);
-      }
-      return "{" + text + "}";
+      const auto text_of = [](const auto& entry) {
+        return YamlText(entry.first) + ": " + YamlList(entry.second);
+      };
+      return "{" + JoinTexts(values.ListMap(spec.name), text_of) + "}";
     }
   }
   return "null";

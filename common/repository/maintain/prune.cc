@@ -106,11 +106,10 @@ class Prune {
     for (const LostBlob& blob : lost) {
       if (blob.error) return Fail(*blob.error);
     }
-    std::string names;
-    for (const LostBlob& blob : lost | std::views::take(kNamedMax)) {
-      names +=
-          fmt::format("{}{} {}", names.empty() ? "" : ", ", BlobTypeName(blob.type), blob.id.Hex());
-    }
+    const std::string names =
+        JoinTexts(lost | std::views::take(kNamedMax), [](const LostBlob& blob) {
+          return fmt::format("{} {}", BlobTypeName(blob.type), blob.id.Hex());
+        });
     return Fail(
         ErrorCode::kCorrupt,
         fmt::format("{} missing that snapshots need: {}{}", FormatCount(lost.size(), "blob"), names,

@@ -1,6 +1,7 @@
 #include "common/repository/snapshot/repository_view.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "common/base/format.h"
@@ -88,11 +89,7 @@ std::string NearNames(const Directory& directory, std::string_view wanted) {
     }
   }
   std::ranges::sort(near);
-  std::string text;
-  for (std::size_t i = 0; i < std::min(near.size(), kShown); ++i) {
-    text += (i == 0 ? "" : ", ") + Quote(near[i].second);
-  }
-  return text;
+  return JoinTexts(near | std::views::take(kShown) | std::views::values, Quote);
 }
 
 Result<std::optional<Manifest>> LoadManifest(BlobStore& blobs, const Directory& top) {

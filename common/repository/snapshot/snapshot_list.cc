@@ -184,18 +184,14 @@ Result<SnapshotInfo> FindOfRun(const std::vector<SnapshotInfo>& snapshots,
 
 // The first few of `found`, with what distinguishes them.
 std::string Listed(const std::vector<const SnapshotInfo*>& found) {
-  constexpr std::size_t kShown = 5;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(found.size(), kShown); ++i) {
-    const SnapshotInfo& snapshot = *found[i];
+  std::vector<std::string> texts;
+  for (const SnapshotInfo* snapshot : found) {
     const std::string source =
-        snapshot.kind.empty() ? "" : fmt::format(" of {}/{}@", snapshot.kind, snapshot.name);
-    text += fmt::format("{}{}{}{} at {}", i == 0 ? "" : ", ", snapshot.id.Hex().substr(0, 12),
-                        source.empty() ? " of " : source, snapshot.host,
-                        FormatTime(snapshot.time.seconds, 0));
+        snapshot->kind.empty() ? "" : fmt::format("{}/{}@", snapshot->kind, snapshot->name);
+    texts.push_back(fmt::format("{} of {}{} at {}", snapshot->id.Hex().substr(0, 12), source,
+                                snapshot->host, FormatTime(snapshot->time.seconds, 0)));
   }
-  if (found.size() > kShown) text += fmt::format(" and {} more", found.size() - kShown);
-  return text;
+  return JoinFirst(texts);
 }
 
 Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,

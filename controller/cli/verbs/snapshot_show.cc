@@ -17,10 +17,9 @@ namespace {
 std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
   const std::map<std::string, std::string> position(snapshot.position().begin(),
                                                     snapshot.position().end());
-  std::string where;
-  for (const auto& [key, value] : position) {
-    where += fmt::format("{}{} {}", where.empty() ? "" : ", ", key, ShortenTime(value));
-  }
+  const std::string where = JoinTexts(position, [](const auto& entry) {
+    return fmt::format("{} {}", entry.first, ShortenTime(entry.second));
+  });
   std::vector<std::pair<std::string, std::string>> words = {
       {"snapshot", Hex(snapshot.id())},
       {"source", snapshot.source()},
