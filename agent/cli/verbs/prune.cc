@@ -111,7 +111,8 @@ class PruneVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
-    HF_ASSIGN(const jobs::PruneTaskReport report, jobs::RunPrune(program.job(), repository, prune_));
+    HF_ASSIGN(const jobs::PruneTaskReport report,
+              jobs::RunPrune(program.job(), repository, prune_));
     return program.Finish(
         kExitDone, [&] { return PruneText(report); }, [&] { return PruneJson(report); });
   }

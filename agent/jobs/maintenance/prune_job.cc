@@ -8,7 +8,7 @@
 namespace holdfast::jobs {
 
 Result<PruneTaskReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
-                             repository::PruneOptions options) {
+                                 repository::PruneOptions options) {
   HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
   unsigned safety_forgotten = 0;
   const auto prune = [&]() -> Result<repository::PruneReport> {

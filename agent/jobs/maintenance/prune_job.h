@@ -19,6 +19,6 @@ struct PruneTaskReport {
 // Holds an exclusive lock, even for a dry run, so that its counts match what a prune would do. Sets
 // options.lock.
 Result<PruneTaskReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
-                             repository::PruneOptions options);
+                                 repository::PruneOptions options);
 
 }  // namespace holdfast::jobs
