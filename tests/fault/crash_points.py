@@ -23,6 +23,7 @@ import sys
 import unittest
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "haproxy"))
@@ -40,6 +41,7 @@ from lib import (
     differences,
     main,
     scan,
+    service_program,
     wait_until,
     write_config,
 )
@@ -729,6 +731,9 @@ class Services(Crashes):
 
     def setUp(self) -> None:
         super().setUp()
+        # The agent looks for promtool in PATH. The host may have another version.
+        promtool = Path(service_program("prometheus", "promtool")).parent
+        self.enterContext(mock.patch.dict(os.environ, {"PATH": f"{promtool}:{os.environ['PATH']}"}))
         self.zookeeper = ZooKeeperEnsemble(self.directory / "zookeeper", members=1)
         self.addCleanup(self.zookeeper.kill)
         self.zookeeper.start()

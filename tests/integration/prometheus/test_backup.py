@@ -275,6 +275,9 @@ class Backup(Case):
             "look": {"kind": "prometheus", "options": {"to_data_dir": str(data)}, "may_set": ["until", "retention"]}}}
         cluster = Cluster(self.directory).start()
         cluster.add("prom-1", [live.source(config=str(live.config))], policy=policy)
+        cluster.agents["prom-1"].kill()
+        cluster.launch_agent("prom-1", env={"PATH": TOOLS})
+        cluster.wait_for("prom-1")
         done = cluster.json("backup", "--all")["runs"][0]
         self.assertEqual((done["state"], len(done["snapshots"])), ("done", 1), done)
 
