@@ -11,6 +11,21 @@
 #include "common/base/path.h"
 
 namespace holdfast {
+namespace {
+
+Result<std::vector<std::string>> ReadNames(DIR* stream, const std::string& shown) {
+  std::vector<std::string> names;
+  errno = 0;
+  for (const dirent* entry = readdir(stream); entry != nullptr; entry = readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
@@ -145,19 +160,17 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
 }
 
 Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
-  HF_ASSIGN(Fd readable, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
-  const DirectoryStream stream(fdopendir(readable.get()));
+  HF_ASSIGN(Fd own, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
+  const DirectoryStream stream(fdopendir(own.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  (void)readable.Release();  // the stream owns it now
-  std::vector<std::string> names;
-  errno = 0;
-  for (const dirent* entry = readdir(stream.get()); entry != nullptr;
-       entry = readdir(stream.get())) {
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  return names;
+  (void)own.Release();  // the stream owns it now
+  return ReadNames(stream.get(), shown);
+}
+
+Result<std::vector<std::string>> NamesIn(const std::string& path) {
+  const DirectoryStream stream(opendir(path.c_str()));
+  if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(path)));
+  return ReadNames(stream.get(), path);
 }
 
 Result<Fd> OpenOwnDirectory(const std::string& path) {

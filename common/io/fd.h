@@ -82,8 +82,9 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U
 // root writes.
 Result<Fd> OpenOwnDirectory(const std::string& path);
 
-// The names of the directory's entries, in no order. Errors name `shown`.
+// The sorted names of a directory's entries, except "." and "..". Errors name `shown`.
 Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown);
+Result<std::vector<std::string>> NamesIn(const std::string& path);
 
 // mkdir -p; existing directories are not changed.
 Result<void> MakeDirectories(const std::string& path, unsigned mode = 0777);

@@ -10,7 +10,6 @@
 #include <climits>
 #include <cstdlib>
 #include <deque>
-#include <memory>
 
 #include "agent/sources/host/paths.h"
 #include "common/base/bytes.h"
@@ -58,21 +57,8 @@ Result<std::string> LiveFiles::Read(const std::string& path) const {
 }
 
 Result<std::vector<std::string>> LiveFiles::List(const std::string& path) const {
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
-  if (!directory) {
-    return Fail(ErrnoError(errno, fmt::format("list the directory {}", Quote(path))));
-  }
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(directory.get());
-    if (entry == nullptr) {
-      if (errno == 0) break;
-      return Fail(ErrnoError(errno, fmt::format("list the directory {}", Quote(path))));
-    }
-    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-  }
-  std::sort(names.begin(), names.end());
+  HF_ASSIGN(std::vector<std::string> names, NamesIn(path));
+  std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
   return names;
 }
 

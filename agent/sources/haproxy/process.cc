@@ -1,6 +1,5 @@
 #include "agent/sources/haproxy/process.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <map>
-#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -92,10 +90,10 @@ bool IsReadyToReload(pid_t pid) {
 std::vector<Worker> Workers(pid_t master) {
   std::vector<Worker> workers;
   std::string name = CommandName(master);
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
-  if (!directory) return workers;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    std::optional<pid_t> pid = ParseWhole<pid_t>(entry->d_name);
+  const Result<std::vector<std::string>> processes = NamesIn("/proc");
+  if (!processes) return workers;
+  for (const std::string& process : *processes) {
+    std::optional<pid_t> pid = ParseWhole<pid_t>(process);
     if (!pid) continue;
     std::vector<std::string> fields = StatFields(*pid);
     // state, ppid, ...; starttime is field 22. Zombies do not count. Programs that the master

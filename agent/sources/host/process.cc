@@ -1,6 +1,5 @@
 #include "agent/sources/host/process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -13,7 +12,6 @@
 #include <charconv>
 #include <filesystem>
 #include <iterator>
-#include <memory>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -247,11 +245,10 @@ Result<Environment> LocalProcess::ReadEnvironment() const {
 
 Result<Sweep> VisitProcesses(const Places& places,
                              const std::function<bool(const LocalProcess&)>& visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(places.proc.c_str()), &::closedir);
-  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(places.proc)));
+  HF_ASSIGN(const std::vector<std::string> names, NamesIn(places.proc));
   std::vector<pid_t> pids;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const auto pid = ParseWhole<pid_t>(entry->d_name);
+  for (const std::string& name : names) {
+    const auto pid = ParseWhole<pid_t>(name);
     if (pid && *pid > 0) pids.push_back(*pid);
   }
   std::ranges::sort(pids);

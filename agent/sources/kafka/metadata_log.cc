@@ -1,6 +1,5 @@
 #include "agent/sources/kafka/metadata_log.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,15 +25,6 @@ constexpr std::string_view kSnapshotEnding = ".checkpoint";
 // The history of leaders, the topic id, and the voters.
 constexpr std::array<std::string_view, 3> kOthers = {"leader-epoch-checkpoint",
                                                      "partition.metadata", "quorum-state"};
-
-Result<std::vector<std::string>> ListNames(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
-  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(directory)));
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream.get())) names.emplace_back(entry->d_name);
-  std::ranges::sort(names);
-  return names;
-}
 
 // Parses "<end offset>-<epoch>.checkpoint", 20 and 10 digits. nullopt for all other names,
 // including unfinished and deleted snapshots.
@@ -142,7 +132,7 @@ Result<MetadataLog::PinnedFile> MetadataLog::Pin(const std::string& name) const 
 }
 
 Result<void> MetadataLog::OpenSegments() {
-  HF_ASSIGN(const auto names, ListNames(directory_));
+  HF_ASSIGN(const auto names, NamesIn(directory_));
   std::vector<std::pair<std::int64_t, std::string>> segments;
   for (const std::string& name : names)
     if (const auto first = FirstOffsetOf(name)) segments.emplace_back(*first, name);
@@ -172,7 +162,7 @@ Result<void> MetadataLog::OpenSegments() {
 
 Result<void> MetadataLog::OpenSnapshot() {
   for (int i = 0; i < kSnapshotTries; ++i) {
-    HF_ASSIGN(const auto names, ListNames(directory_));
+    HF_ASSIGN(const auto names, NamesIn(directory_));
     const std::string* newest = nullptr;  // names sort by end offset
     for (const std::string& name : names)
       if (SnapshotEndOf(name)) newest = &name;

@@ -47,22 +47,6 @@ struct TargetDirectory {
   bool has_records = false;  // not written by this restore
 };
 
-// The names in a directory, except "." and "..".
-Result<std::vector<std::string>> NamesIn(const std::string& path) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
-  if (directory == nullptr) return Fail(ErrnoError(errno, "look into " + Quote(path)));
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(directory.get());
-    if (entry == nullptr) break;
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  if (errno != 0) return Fail(ErrnoError(errno, "look into " + Quote(path)));
-  return names;
-}
-
 Result<std::uint64_t> SizeOf(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0)

@@ -1,12 +1,10 @@
 #include "agent/sources/prometheus/pinned_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <utility>
 
 #include "common/base/format.h"
@@ -65,24 +63,6 @@ Result<Item> DirectoryItem(int directory, std::string path, const std::string& s
   item.path = std::move(path);
   item.attributes = filetree::FromStat(status, names);
   return item;
-}
-
-Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
-  HF_ASSIGN(Fd own, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), &::closedir);
-  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  (void)own.Release();  // the stream owns it now
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(stream.get());
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  std::ranges::sort(names);
-  return names;
 }
 
 }  // namespace holdfast::prometheus

@@ -30,7 +30,4 @@ Item PinnedItem(PinnedFile pinned);
 Result<Item> DirectoryItem(int directory, std::string path, const std::string& shown,
                            filetree::NameCache& names);
 
-// Names in an open directory, except "." and "..", sorted.
-Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown);
-
 }  // namespace holdfast::prometheus

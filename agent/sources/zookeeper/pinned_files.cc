@@ -1,6 +1,5 @@
 #include "agent/sources/zookeeper/pinned_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,11 +114,11 @@ struct NamedFile {
 // in compression, are all included.
 Result<std::vector<NamedFile>> ListFiles(const std::string& directory, std::string_view prefix) {
   const std::string path = directory + std::string(kVersionDirectory);
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), &::closedir);
-  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(path)).WithHint(kLetRead));
+  Result<std::vector<std::string>> names = NamesIn(path);
+  if (!names) return Fail(std::move(names).error().WithHint(kLetRead));
   std::vector<NamedFile> files;
-  while (const dirent* entry = ::readdir(stream.get()))
-    if (const auto zxid = ZxidOf(entry->d_name, prefix)) files.push_back({*zxid, entry->d_name});
+  for (const std::string& name : *names)
+    if (const auto zxid = ZxidOf(name, prefix)) files.push_back({*zxid, name});
   std::ranges::sort(files, {}, [](const NamedFile& file) {
     return std::pair<std::int64_t, const std::string&>(file.zxid, file.name);
   });

@@ -1,6 +1,5 @@
 #include "common/repository/snapshot/resume_log.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,21 +98,15 @@ std::optional<Saved> Decode(ByteView body) {
 // Names of the earlier runs' files, newest first: a ULID begins with its time.
 Result<std::vector<std::string>> ListLogs(int directory, const std::string& source,
                                           const std::string& shown) {
-  HF_ASSIGN(Fd own, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
-  DIR* stream = ::fdopendir(own.get());
-  if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown)));
-  (void)own.Release();  // the stream owns it now
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
+  HF_ASSIGN(std::vector<std::string> names, NamesIn(directory, shown));
+  std::erase_if(names, [&source](const std::string& name) {
     constexpr std::size_t kUlidBytes = 26;
     const bool is_of_source = name.size() == source.size() + 1 + kUlidBytes + kSuffix.size() &&
                               name.starts_with(source) && name[source.size()] == '-' &&
                               name.ends_with(kSuffix);
-    if (is_of_source) names.emplace_back(name);
-  }
-  ::closedir(stream);
-  std::ranges::sort(names, std::ranges::greater());
+    return !is_of_source;
+  });
+  std::ranges::reverse(names);
   return names;
 }
 

@@ -1,6 +1,5 @@
 #include "common/repository/store/index_cache.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -314,23 +313,19 @@ Result<void> CheckSpace(int directory, std::uint64_t bytes, const std::string& s
 }
 
 void RemoveUnused(int directory, WallTime now) {
-  Fd own(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* stream = own.is_open() ? ::fdopendir(own.get()) : nullptr;
-  if (stream == nullptr) return;
-  (void)own.Release();  // the stream owns it now
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
+  const Result<std::vector<std::string>> names = NamesIn(directory, "the cache");
+  if (!names) return;
+  for (const std::string& name : *names) {
     struct stat status {};
     if (!name.starts_with(kPrefix) ||
-        ::fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;
     }
     const std::chrono::seconds unused =
         std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()) -
         std::chrono::seconds(status.st_mtim.tv_sec);
-    if (unused > kUnusedMax) (void)::unlinkat(directory, entry->d_name, 0);
+    if (unused > kUnusedMax) (void)::unlinkat(directory, name.c_str(), 0);
   }
-  ::closedir(stream);
 }
 
 }  // namespace
