@@ -41,6 +41,8 @@ def first_message(one: Mistake) -> str:
 
 
 class Mistakes(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.transcript = make_mistakes()
