@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "agent/daemon/state_paths.h"
 #include "agent/journal/journal.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
@@ -99,13 +99,10 @@ Result<Facts> ReadFacts(const std::string& directory) {
   std::string_view text = AsText(bytes);
   Facts facts;
   facts.node = TakeLine(text);
-  const std::string_view number = TakeLine(text);
-  const auto parsed =
-      std::from_chars(number.data(), number.data() + number.size(), facts.incarnation);
+  facts.incarnation = ParseWhole<std::uint64_t>(TakeLine(text)).value_or(0);
   facts.endpoint = TakeLine(text);
-  const bool is_good = parsed.ec == std::errc() && parsed.ptr == number.data() + number.size() &&
-                       !facts.node.empty() && facts.incarnation > 0 && !facts.endpoint.empty() &&
-                       text.empty();
+  const bool is_good =
+      !facts.node.empty() && facts.incarnation > 0 && !facts.endpoint.empty() && text.empty();
   if (!is_good) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{} was changed after `join` wrote it, or is damaged", Quote(path)),

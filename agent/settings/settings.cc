@@ -1,7 +1,6 @@
 #include "agent/settings/settings.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <iterator>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/base/number.h"
 #include "common/base/pattern.h"
 #include "common/base/source_name.h"
 #include "common/config/config_file.h"
@@ -41,10 +41,7 @@ bool IsTcpEndpoint(std::string_view text) {
   std::string_view host = text.substr(0, colon);
   const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
   if (!is_bracketed && host.find_first_of(":[]/* ") != host.npos) return false;
-  std::string_view digits = text.substr(colon + 1);
-  std::uint16_t port = 0;
-  auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc() && rest == digits.data() + digits.size() && port != 0;
+  return ParseWhole<std::uint16_t>(text.substr(colon + 1)).value_or(0) != 0;
 }
 
 Schema MakeAgentSchema() {

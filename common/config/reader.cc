@@ -1,12 +1,12 @@
 #include "common/config/reader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <utility>
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/base/number.h"
 
 namespace holdfast::config {
 namespace {
@@ -56,19 +56,17 @@ Result<std::string> ReadPath(const Node& node, const OptionSpec& spec, const Rea
 
 Result<OptionValue> ReadInteger(const Node& node, const OptionSpec& spec) {
   if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
-  std::int64_t number = 0;
-  const char* end = node.scalar.data() + node.scalar.size();
-  auto [rest, error] = std::from_chars(node.scalar.data(), end, number);
-  if (error != std::errc() || rest != end) return WrongType(node, spec);
-  if ((spec.minimum && number < *spec.minimum) || (spec.maximum && number > *spec.maximum)) {
+  const auto number = ParseWhole<std::int64_t>(node.scalar);
+  if (!number) return WrongType(node, spec);
+  if ((spec.minimum && *number < *spec.minimum) || (spec.maximum && *number > *spec.maximum)) {
     std::string range;
     if (spec.minimum) range += fmt::format(" of at least {}", *spec.minimum);
     if (spec.maximum)
       range += fmt::format("{} at most {}", spec.minimum ? " and" : " of", *spec.maximum);
     return FailAt(node.location, fmt::format("{} is {}; expected a whole number{}",
-                                             Quote(spec.name), number, range));
+                                             Quote(spec.name), *number, range));
   }
-  return OptionValue(number);
+  return OptionValue(*number);
 }
 
 Result<OptionValue> ReadBool(const Node& node, const OptionSpec& spec) {

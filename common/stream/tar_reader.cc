@@ -50,12 +50,9 @@ Result<std::uint64_t> Octal(const Block& block, const Field& field) {
   std::string_view raw = Raw(block, field);
   while (raw.starts_with(' ')) raw.remove_prefix(1);
   while (raw.ends_with(' ') || raw.ends_with('\0')) raw.remove_suffix(1);
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), number, 8);
-  if (error != std::errc() || end != raw.data() + raw.size()) {
-    return Corrupt("a number in a header of the archive is malformed");
-  }
-  return number;
+  const auto number = ParseWhole<std::uint64_t>(raw, 8);
+  if (!number) return Corrupt("a number in a header of the archive is malformed");
+  return *number;
 }
 
 bool HasRightChecksum(const Block& block) {

@@ -8,6 +8,7 @@
 #include "agent/cli/report.h"
 #include "agent/jobs/maintenance/prune_job.h"
 #include "common/base/format.h"
+#include "common/base/number.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 
@@ -74,13 +75,9 @@ std::optional<std::uint64_t> ParseSize(std::string_view text) {
     shift = 10 * (static_cast<unsigned>(unit) + 1);
     text.remove_suffix(1);
   }
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
-      number > (UINT64_MAX >> shift)) {
-    return std::nullopt;
-  }
-  return number << shift;
+  const auto number = ParseWhole<std::uint64_t>(text);
+  if (!number || *number > (UINT64_MAX >> shift)) return std::nullopt;
+  return *number << shift;
 }
 
 class PruneVerb final : public AgentVerb {
