@@ -49,7 +49,7 @@ struct AgentCore::State {
   Reports reports;
   Parts parts;
   ProgressSender progress;
-  agent::Tasks tasks;  // not AgentCore::Tasks()
+  agent::Tasks tasks;  // qualified: AgentCore::Tasks() hides the type
   Jobs jobs;
   Orders orders;
 };

@@ -6,10 +6,10 @@
 // report is durable. Work that a crash interrupts restarts under the same plan. Not thread-safe.
 // Rules: docs/protocol.md.
 //
-// This room decides. Start with events.h (input and output) and records.h (durable state). It must
-// not do what it decides: agent/daemon does. AgentCore routes each event and due timer to the class
-// that handles it. A class knows only the ones before it, in this order: StepContext,
-// IdentityState, Plans, Session, Reports, Parts, ProgressSender, Tasks, then Jobs and Orders.
+// This room decides; agent/daemon acts on the decisions. Start with events.h (input and output) and
+// records.h (durable state). AgentCore routes each event and due timer to the class that handles
+// it. A class knows only those before it in this order: StepContext, IdentityState, Plans, Session,
+// Reports, Parts, ProgressSender, Tasks. Jobs and Orders come last and do not know each other.
 #pragma once
 
 #include <cstdint>

@@ -157,7 +157,7 @@ struct StartCompose {
     Bytes part;  // a serialised Part
   };
   struct LackingPart {
-    std::string node;  // empty: of a sharded source, the shards that no node saved
+    std::string node;  // empty: the shards of a sharded source that no node saved
     std::string reason;
   };
   TaskKey key;

@@ -1,6 +1,6 @@
-// Decides which orders to obey, and begins them. A plan is durable before it has any effect, and
-// remembered as long as it can be replayed. Knows StepContext, IdentityState, Plans, Session,
-// Reports, Parts and Tasks.
+// Decides which orders to obey, and begins them. common/trust/plan_verifier.h has the checks;
+// Trust calls it. A plan is durable before it has any effect, and remembered as long as it can be
+// replayed. Knows StepContext, IdentityState, Plans, Session, Reports, Parts and Tasks.
 #pragma once
 
 #include <cstdint>

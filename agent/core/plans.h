@@ -1,4 +1,5 @@
-// The plans that the agent remembers, so that it obeys each at most once. Knows only StepContext.
+// The plans that the agent remembers, so that it accepts each at most once. Knows only
+// StepContext.
 #pragma once
 
 #include <cstdint>

@@ -58,7 +58,7 @@ struct PlanRecord {
   OrderKind kind = OrderKind::kBackup;
   PlanState state = PlanState::kAccepted;
   std::string run;
-  std::int64_t accepted_ms = 0;
+  std::int64_t accepted_ms = 0;  // or refused
   std::int64_t expires_ms = 0;
   Bytes envelope;  // as received; cleared when the plan has ended, except for cut orders
   bool operator==(const PlanRecord&) const = default;

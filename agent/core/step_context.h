@@ -22,7 +22,7 @@ enum class TimerKind : std::uint8_t {
   kReports,
   kProgress,
   kCutWait,  // task
-  kStart,    // of saving
+  kStart,    // task; it may begin to save
   kExpire,   // plan id
   kForget,   // plan id
   kParked,

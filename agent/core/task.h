@@ -34,7 +34,7 @@ struct Task {
   std::string run;
   std::string source;
   std::string repository;
-  BackupScope scope = BackupScope::kWhole;  // of a backup
+  BackupScope scope = BackupScope::kWhole;  // only for backups
   std::uint32_t round = 0;
   std::uint32_t start_after_ms = 0;
   std::string host;
@@ -45,8 +45,8 @@ struct Task {
   bool is_cut_on_order = false;
   bool is_cut_alone = false;
   std::int64_t cut_time_ms = 0;
-  std::int64_t start_at_ms = 0;  // boot
-  std::int64_t write_until_ms = 0;
+  std::int64_t start_at_ms = 0;     // boot
+  std::int64_t write_until_ms = 0;  // boot
   bool is_resumed = false;
   event::TaskProgress progress;
   ProgressRate rate;

@@ -33,6 +33,7 @@ struct CheckContext {
 
 // What the checks found out about an envelope before they stopped.
 struct CheckResult {
+  // nullopt: obey the plan, unless Plans::Judge() says that it is known.
   std::optional<trust::Refusal> refusal;
   // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
   // below are authentic. Otherwise only decodable fields are set, and must not be trusted.

@@ -66,7 +66,8 @@ Result<jobs::RepositoryAddress> FindRepository(const AgentSettings& settings,
               "the configuration has changed since the plan was accepted");
 }
 
-// An order to save a source on several nodes must not save the whole on each.
+// Refuses an order whose scope does not fit the kind's topology. Otherwise an agent that takes a
+// sharded source for a replicated one would save the whole source on every node.
 Result<void> CheckScope(const SourceKind& kind, const action::StartPrepare& action) {
   const bool is_sharded = IsSharded(action.scope);
   if (is_sharded == (kind.topology == Topology::kSharded)) return {};

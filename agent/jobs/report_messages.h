@@ -43,7 +43,7 @@ void FillMessage(const InventoryPage& page, v1::InventoryResult& message);
 void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan = false);
 void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& message);
 
-// The part for a compose order, without its scope. kInvalidArgument for a tree id of the wrong
+// Reads a part of a compose order, except its scope. kInvalidArgument if the tree id has the wrong
 // length.
 Result<ComposeRequest::Part> ReadMessage(const v1::Part& message);
 

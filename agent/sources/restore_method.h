@@ -106,8 +106,9 @@ struct InPlaceRestore {
   std::function<Result<std::unique_ptr<RestoreSession>>(
       const SourceContext& context, const config::Values& settings, const InPlaceSpec& spec)>
       open;
-  // After a crash: finishes or undoes the restore that `state`, the last record in the journal,
-  // describes. Returns what it did, in words. Idempotent.
+  // After a crash: undoes the restore that `state`, the last record in the journal, describes, or
+  // finishes it if its commit has begun (common/filetree/swap_set.h). Returns what it did, in
+  // words. Idempotent.
   std::function<Result<std::string>(const SourceContext& context, std::string_view state)> recover;
 };
 

@@ -1,12 +1,13 @@
 // A service whose state can be backed up and restored, e.g. an etcd cluster. Sources know nothing
 // about repositories: they produce items, and read from a SnapshotView.
 //
-// A new kind is one folder here, an entry in registry/, one contract test and one page
+// A new kind needs one folder here and an entry in registry/, tests and pages
 // (docs/adding-a-source.md).
 //
 // This room holds the kinds of services, one folder each. Start with this header and
-// restore_method.h, the contract of all kinds. host/ reads the host, member/ has what several kinds
-// share, registry/ lists the kinds. It must not know repositories, storages or orders.
+// restore_method.h, the contract of all kinds. host/ reads the host, member/ holds code that
+// several kinds share, registry/ lists the kinds. The room must not know repositories, storages or
+// orders, and no kind knows another one.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +64,8 @@ struct SourceInfo {
 struct BackupSpec {
   SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
   BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind supports it
-  // Of a rest: the parts that the run has of this source so far, each as a snapshot.
+  // Only for kRest and kRestWithData: the parts of this source that the run has saved so far, each
+  // as a snapshot.
   std::vector<SnapshotView*> others;
   // A restore follows at once. What is missing may be the reason for it, so it is no error.
   bool before_restore = false;
@@ -81,10 +83,10 @@ class BackupSession {
   // Fixes the position. Fast, so that a whole run can cut at once. REQUIRES: Prepare() succeeded.
   virtual Result<void> Cut() = 0;
   // Items depth-first (see Item); nullopt at the end. With kLead and kShards, a shard that cannot
-  // be read completely is a warning, and the rest saves it again. If two parts have the same file,
-  // its whole directory is taken from the rest, or else from one of them. REQUIRES: Cut()
-  // succeeded; new content of earlier items was read until it ended, or failed if the item is not
-  // required.
+  // be read completely is a warning, and the task of the rest saves it again. If two parts have the
+  // same file, the composer takes its whole directory from the rest if the rest has it, otherwise
+  // from either part. REQUIRES: Cut() succeeded, and the caller has read the new content of all
+  // earlier items to the end, or to an error if the item is not required.
   virtual Result<std::optional<Item>> Next() = 0;
   // The manifest of this part: identity, members, position, endpoint, method, consistency,
   // checksums, details, missing, warnings. With kMember it has no position, but it has identity and
@@ -125,7 +127,7 @@ struct SourceKind {
   std::function<std::optional<DiscoveredSource>(const host::LocalProcess&, const host::Places&)>
       discover = nullptr;
 
-  // Whether OpenBackup() accepts it.
+  // Whether OpenBackup() accepts `scope`.
   bool HasScope(BackupScope scope) const;
   // Null if the kind has no such method.
   const RestoreMethod* FindMethod(std::string_view name) const;

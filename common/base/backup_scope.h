@@ -1,8 +1,10 @@
-// What one backup task saves of its source: from the order to the source's session.
+// What one backup task saves of its source. Orders, tasks and the sessions of sources use it.
 //
-// One task saves a local source. Of a replicated source, one task saves everything, and the tasks
-// of all other members only their own files. Of a sharded source, each node's task saves the shards
-// nearest to it; then one more task saves the rest.
+// A local source has one task, which saves everything. For a replicated source, one member's task
+// saves the whole state, and the task of every other member saves only that member's own files. For
+// a sharded source, each node's task saves the shards nearest to it, as the kind decides (Kafka:
+// those that the node's broker leads), and one more task then saves the rest: the shards that no
+// other part has.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +15,7 @@ enum class BackupScope : std::uint8_t {
   kOnlyPart,  // kWhole; the task also composes the snapshot, which has no other part
   kWhole,     // the service's state, and this member's own files
   kMember,    // only this member's own files, all below "members/<node>/"
-  // Of sharded sources:
+  // Only for sharded sources:
   kLead,          // the shards nearest to this node, what belongs to no shard, and its own files
   kShards,        // kLead without what belongs to no shard; at least one other node has kLead
   kRest,          // the shards that no other part has; nothing below "members/"

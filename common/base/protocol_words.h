@@ -44,7 +44,7 @@ enum class OrderKind : std::uint8_t {
 // "unknown" for any other number.
 std::string_view OrderKindName(OrderKind kind);
 
-// Numbers as in the catalog.
+// The catalog stores these numbers, so they never change.
 enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 };
 // "local", "replicated", "sharded".
 std::string_view TopologyName(Topology topology);

@@ -2,7 +2,7 @@
 // docs/protocol.md#bus.
 //
 // One thread owns a BusServer. Messages are single frames. Any message may be lost. The bus
-// delivers none twice, and none from a node other than the one named.
+// never delivers a message twice, or under the name of a node that did not send it.
 //
 // This room connects controller, agents and operators. Each connection has two ends here:
 // bus_server.h and bus_client.h for agents, join_server.h and join_client.h for new nodes,

@@ -1,5 +1,5 @@
 // Accepts join requests of nodes. Its socket is separate and open to any key, so its limits are
-// narrow. One thread owns a JoinServer. docs/protocol.md#join.
+// low. One thread owns a JoinServer. docs/protocol.md#join.
 #pragma once
 
 #include <chrono>

@@ -138,7 +138,7 @@ class Listener {
     ConnectionId connection;
     Bytes bytes;
   };
-  // nullopt: the deadline has passed, or only malformed messages came.
+  // nullopt: the deadline has passed, or only malformed messages arrived.
   Result<std::optional<Message>> Receive(Instant deadline);
   // Never waits. kBusy: the peer does not read; kUnavailable: it is gone.
   Result<void> Send(std::string_view routing_id, ByteView bytes);

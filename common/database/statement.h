@@ -27,8 +27,8 @@ class Database;
 struct DatabaseHandle;
 struct StatementHandle;
 
-// Created by Database::Query() and Prepare(). Must not outlive its connection, and is used by the
-// same thread. On destruction it returns to the connection, which caches it.
+// Created by Database::Query() and Prepare(). Must not outlive its Database, and must be used on
+// the same thread. On destruction it returns to the Database, which caches it.
 class Statement {
  public:
   Statement(Statement&& other) noexcept;

@@ -45,7 +45,7 @@ Result<bool> ReadValue(const std::string& path, const std::string& name, const s
                                                    Quote(name), Quote(shown)));
 }
 
-// The name in the record that `look_up`, getpwuid_r() or getgrgid_r(), finds; empty if none.
+// The name that `look_up` (getpwuid_r() or getgrgid_r()) finds for `id`; empty if it finds none.
 template <typename Record>
 std::string NameOf(std::uint32_t id,
                    int (*look_up)(std::uint32_t, Record*, char*, std::size_t, Record**),

@@ -82,7 +82,8 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U
 // root writes.
 Result<Fd> OpenOwnDirectory(const std::string& path);
 
-// The sorted names of a directory's entries, except "." and "..". Errors name `shown`.
+// The sorted names of a directory's entries, except "." and "..". Error messages call
+// the directory `shown`.
 Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown);
 Result<std::vector<std::string>> NamesIn(const std::string& path);
 

@@ -23,7 +23,8 @@ rd_kafka_ResourceType_t ResourceTypeOf(ConfigScope scope) {
     case ConfigScope::kBroker:
       return RD_KAFKA_RESOURCE_BROKER;
     case ConfigScope::kGroup:
-      // Before 2.10, librdkafka passes on any number, and 32 is Kafka's own.
+      // librdkafka before 2.10 has no constant for groups, but passes any number to the broker. 32
+      // is Kafka's number for groups.
       return rd_kafka_version() < 0x020a0000 ? std::bit_cast<rd_kafka_ResourceType_t>(32)
                                              : RD_KAFKA_RESOURCE_GROUP;
   }
@@ -111,7 +112,7 @@ std::optional<Error> ResourceError(const rd_kafka_ConfigResource_t* resource,
                       {OwnerText(owner), std::string(operation)});
 }
 
-// How the two calls differ.
+// What differs between DescribeConfigs and AlterConfigs.
 struct ConfigCall {
   rd_kafka_admin_op_t operation;
   std::string_view right;

@@ -26,8 +26,8 @@ struct ConfigOwner {
   auto operator<=>(const ConfigOwner&) const = default;
 };
 
-// Where a value comes from, with Kafka's numbers. kTopic, kBroker and kGroup: set for the owner
-// itself. All others, named here or not, are inherited.
+// Where a value comes from; the numbers are Kafka's. kTopic, kBroker and kGroup: the owner itself
+// sets it. All other sources are inherited, including numbers without a name here.
 enum class ConfigSource : std::uint8_t {
   kUnknown = 0,
   kTopic = 1,

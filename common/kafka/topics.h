@@ -1,7 +1,7 @@
 // Creates and deletes topics.
 //
-// Each call returns one outcome per topic, in order; nullopt: done. The Result itself is about the
-// cluster as a whole. REQUIRES: topics are distinct in one call.
+// Each call returns one outcome per topic, in order; nullopt: success. The Result fails if the
+// whole request fails. REQUIRES: no topic occurs twice in a call.
 #pragma once
 
 #include <cstdint>

@@ -38,8 +38,8 @@ struct PlanContext {
 struct CheckedPlan {
   // nullopt: obey the plan, unless known_already.
   std::optional<Refusal> refusal;
-  // The same bytes were accepted before: answer with the outcome and start nothing. Such a plan is
-  // not refused, even if it has expired or the epoch has changed.
+  // The same bytes were judged before: send the reports again and start nothing. Such a plan is not
+  // refused, even if it has expired or the epoch has changed.
   bool known_already = false;
   // The checks `size` to `node` passed: a controller made the plan for this node. Otherwise `plan`
   // may be empty, and nothing in it can be trusted.

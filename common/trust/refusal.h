@@ -1,4 +1,4 @@
-// Why an agent does not obey a plan.
+// Why an agent refuses a plan.
 #pragma once
 
 #include <string>

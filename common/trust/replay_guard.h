@@ -15,7 +15,7 @@ namespace holdfast::trust {
 
 enum class ReplayVerdict : std::uint8_t {
   kNew,         // unknown id and sequence, above the floor
-  kKnown,       // accepted before, with the same bytes
+  kKnown,       // accepted or refused before, with the same bytes
   kOtherBytes,  // its id or its sequence belongs to a plan with other bytes
   kBelowFloor,  // unknown, and not above the highest sequence that was forgotten
 };

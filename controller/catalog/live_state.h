@@ -9,7 +9,7 @@
 namespace holdfast::controller {
 
 Result<Loaded> LoadLiveState(Database& connection);
-// All tasks of a statement from SelectText<TaskRow>().
+// Reads all tasks that a statement of SelectText<TaskRow>() returns.
 Result<std::vector<TaskRecord>> ReadTasks(Statement statement);
 
 // Adds sources, repositories and health to agents that were read from the agent table.

@@ -36,7 +36,8 @@ struct ColumnOf<std::optional<TaskError>> {
 
 namespace controller {
 
-// A task with the flags of its scope, which are all false unless it is a backup.
+// A task with the flags of its scope, which are all false unless the task is a
+// backup.
 struct TaskRow {
   TaskRecord task;
   ScopeFlags scope;

@@ -36,7 +36,7 @@ const Task* DataOf(const Run& run, const Unit& unit) {
   return nullptr;
 }
 
-// The scope of the next rest.
+// The scope of the next task that saves the rest.
 BackupScope RestScope(const Run& run, const Unit& unit) {
   return DataOf(run, unit) == nullptr ? BackupScope::kRestWithData : BackupScope::kRest;
 }

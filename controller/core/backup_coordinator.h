@@ -1,6 +1,7 @@
 // How the backup of one source proceeds over its agents: tasks that failed are tried again or taken
 // over, one agent saves what no node has, and one agent composes the parts. What makes a run is in
-// runs.h. Rules: docs/protocol.md#runs.
+// runs.h. Rules: docs/protocol.md#backup and
+// #sharded-sources.
 #pragma once
 
 #include <cstddef>

@@ -33,7 +33,7 @@ struct Agent {
   std::int64_t last_received_ms = 0;
   std::int64_t hello_jumps_ms = 0;                        // StepContext::jumps_ms() then
   std::set<Bytes> unanswered;                             // plan ids
-  std::set<std::pair<std::string, std::uint32_t>> tasks;  // (run, number); open ones
+  std::set<std::pair<std::string, std::uint32_t>> tasks;  // (run, number); not yet done
   std::vector<std::string> former_boots;                  // newest last
   std::uint32_t twin_signs = 0;
   std::int64_t twin_at_ms = -3'600'000;
@@ -72,7 +72,7 @@ class Cluster {
   void Send(const Agent& agent, const v1::ControllerMessage& message);
   // How often agents send heartbeats: less often, the more there are.
   std::int64_t HeartbeatMs() const;
-  // How long an agent may be silent before it is lost.
+  // How long an agent may be silent before Sessions declares it lost: three heartbeats and 30 s.
   std::int64_t LeaseMs() const;
 
   // Its record goes to the catalog with PutChanged(), however often it changes in a step.

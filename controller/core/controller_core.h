@@ -5,7 +5,8 @@
 // This room decides. Start with events.h (input and output) and records.h (durable state). It must
 // not do what it decides: controller/daemon does. Each class owns its state and knows only those
 // further down:
-//   ControllerCore    routes events and deadlines. Not thread-safe
+//   ControllerCore    routes events and deadlines, then advances units of runs that were touched
+//                     until nothing changes. Not thread-safe
 //   Drafts            restores that wait for signatures
 //   Sessions, Reports          what agents say, and what they have done
 //   RunRequests, BackupCoordinator   how runs begin, and how backups proceed

@@ -118,7 +118,8 @@ struct RunRecord {
   bool operator==(const RunRecord&) const = default;
 };
 
-// Key: run, number. A retry or takeover is another task with a higher round.
+// Key: run, number. A retry or takeover is another task with a higher round, and so is each further
+// page of an inventory.
 struct TaskRecord {
   std::string run;
   std::uint32_t number = 0;
@@ -130,7 +131,7 @@ struct TaskRecord {
   Topology topology = Topology::kLocal;
   std::string host;  // of the snapshot: the node's or the cluster's name
   std::uint32_t round = 0;
-  BackupScope scope = BackupScope::kWhole;  // of a backup
+  BackupScope scope = BackupScope::kWhole;  // only for backups
   Bytes plan_id;                            // 16; its newest plan; empty while the run is queued
   std::uint32_t plan_task = 0;
   std::int64_t created_ms = 0;

@@ -67,7 +67,7 @@ struct NewTask {
   Topology topology = Topology::kLocal;
   std::string host;
   std::uint32_t round = 0;
-  BackupScope scope = BackupScope::kWhole;  // backup
+  BackupScope scope = BackupScope::kWhole;  // only for backups
   std::vector<std::string> sources;         // probe
   std::string after;                        // inventory
 };

@@ -30,7 +30,7 @@ class RunTable {
   Run& Add(const std::string& run);
   void Remove(const std::string& run) { runs_.erase(run); }
 
-  // The source may proceed: something changed that it waited for.
+  // The unit may proceed: something changed that it waited for.
   void Touch(const Run& run, std::size_t unit) { touched_.emplace(run.record.run, unit); }
   std::optional<std::pair<std::string, std::size_t>> PopTouched();
 

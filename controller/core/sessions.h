@@ -1,5 +1,6 @@
-// Sessions with agents: their Hellos, heartbeats and progress, and what silence means. Passes
-// reports on.
+// Sessions with agents: their Hellos, heartbeats and progress. Passes reports on. An agent that is
+// silent for Cluster::LeaseMs() is lost: its tasks are lost until it returns, except those that it
+// has saved. A closed connection only changes what operators see.
 #pragma once
 
 #include <set>

@@ -1,5 +1,5 @@
-// Which tasks a request means: from selectors, or a repository, to the agents that have it. Changes
-// nothing.
+// Which tasks a request means: from selectors, or a repository, to the agents that have it, and
+// which of them saves the data of a source. Changes nothing.
 #pragma once
 
 #include <vector>

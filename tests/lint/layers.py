@@ -40,10 +40,26 @@ ROOMS = {
     "controller/daemon": (5, "the controller as a process: files, sockets and the loop around the core"),
 }
 RANKS = {room: rank for room, (rank, _) in ROOMS.items()}
-# Rooms with layers inside, the lowest first: (folders, what they hold). "" are the files directly in the room, and "*"
-# are all folders that are not listed. A folder includes those of lower layers, and no other of the same layer. It may
-# have its own CMake target.
+# Rooms with layers inside, the lowest first: (folders, what they contain). "" stands for the files directly in the
+# room, and "*" for all folders that are not listed. A folder may include lower layers, but no other folder of the
+# same layer. It may have its own CMake target.
 INNER_LAYERS = {
+    "common/repository": [
+        (("format",), "encodings: ids, packs, index files, tree blobs, chunks, compression"),
+        (("store",), "Repository (Keys, SealedFiles, Index, BlobStore), BlobWriter, Lock"),
+        (("tree",), "saves and restores directory trees and the content of files"),
+        (("snapshot",), "writes (PartWriter, Composer), lists, reads and extracts snapshots"),
+        (("maintain",), "CheckRepository, prune, repairs, copies"),
+        (("archive",), "a snapshot as one tar file"),
+    ],
+    "agent/jobs": [
+        (("session",), "opens and locks a job's repository or source, and finds snapshots"),
+        (("parts",), "composes one snapshot from the parts that one or several nodes have saved"),
+        (("backup",), "finds, examines and backs up sources"),
+        (("restore",), "browses and restores snapshots"),
+        (("maintenance",), "all other operations on a repository"),
+        (("",), "reports as protocol messages"),
+    ],
     "agent/sources": [
         (("host",), "the processes, paths and small files of the host; all of it is untrusted input"),
         (("",), "the contract between a kind and the other rooms: source, backup session, restore method"),
@@ -58,8 +74,8 @@ SAME_LAYER = {
 }
 # The folders that other rooms may include, if not all.
 OPEN_FOLDERS = {"agent/sources": {"", "host", "registry"}}
-# Where a reader begins: the header whose first comment describes the room, or a folder of many files in it, and what
-# it must not know.
+# The header to start with in each room, or in a large folder of one. Its first comment describes the room and says
+# what it must not know.
 FIRST_HEADERS = {
     "common/base": "result.h",
     "common/io": "fd.h",
@@ -163,8 +179,8 @@ def reason_within(room: str, folder: str, other: str) -> str | None:
     if others < own:
         return None
     if others == own:
-        return SAME_LAYER.get(room, f"{folder} and {other} are of the same layer")
-    return f"{other or room} is a layer above {folder or room}"
+        return SAME_LAYER.get(room, f"{folder} and {other} are in the same layer")
+    return f"{other or room} is in a higher layer than {folder or room}"
 
 
 def reason_against_include(name: str, header: str) -> str | None:
@@ -175,7 +191,7 @@ def reason_against_include(name: str, header: str) -> str | None:
     if reason := reason_against(room, other):
         return reason
     if folder_in_room(header) not in OPEN_FOLDERS.get(other, {folder_in_room(header)}):
-        return f"{other}/{folder_in_room(header)} is only for {other}"
+        return f"{other}/{folder_in_room(header)} may be included only within {other}"
     return None
 
 
@@ -199,10 +215,10 @@ def table() -> list[str]:
 
 def inner_table() -> list[str]:
     """The layers inside rooms, as Markdown."""
-    rows = ["| room | layer | folders | hold |", "|---|---|---|---|"]
+    rows = ["| room | layer | folders | contents |", "|---|---|---|---|"]
     for room, layers in INNER_LAYERS.items():
         for layer, (names, holds) in enumerate(layers):
-            shown = {"": "its own files", "*": "each other folder"}
+            shown = {"": "files directly in the room", "*": "every other folder"}
             folders = ", ".join(shown.get(name, f"`{name}`") for name in names)
             rows.append(f"| `{room}` | {layer} | {folders} | {holds} |")
     return rows

@@ -117,9 +117,9 @@ class Lint(unittest.TestCase):
             ("agent/sources/x.cc", "agent/sources/host/x.h", None),
             ("agent/sources/registry/y.cc", "agent/sources/etcd/x.h", None),
             ("agent/jobs/y.cc", "agent/sources/registry/x.h", None),
-            ("agent/sources/host/y.cc", "agent/sources/x.h", "agent/sources is a layer above host"),
-            ("agent/sources/etcd/y.cc", "agent/sources/registry/x.h", "registry is a layer above etcd"),
-            ("agent/jobs/y.cc", "agent/sources/etcd/x.h", "agent/sources/etcd is only for agent/sources"),
+            ("agent/sources/host/y.cc", "agent/sources/x.h", "agent/sources is in a higher layer than host"),
+            ("agent/sources/etcd/y.cc", "agent/sources/registry/x.h", "registry is in a higher layer than etcd"),
+            ("agent/jobs/y.cc", "agent/sources/etcd/x.h", "agent/sources/etcd may be included only within agent/sources"),
         ):
             tree = project(**headers, **{name: f'#include "{header}"\n'})
             if words:
@@ -127,10 +127,10 @@ class Lint(unittest.TestCase):
             else:
                 self.assertEqual(layers.check_includes(tree), [], name)
 
-    def test_a_folder_of_a_layered_room_without_a_layer_is_found(self):
+    def test_folder_without_a_layer_is_found(self):
         with mock.patch.dict(layers.INNER_LAYERS, {"common/io": [(("low",), "low"), (("",), "high")]}):
             self.assertIsNone(layers.reason_within("common/io", "", "low"))
-            self.assertEqual(layers.reason_within("common/io", "low", ""), "common/io is a layer above low")
+            self.assertEqual(layers.reason_within("common/io", "low", ""), "common/io is in a higher layer than low")
             self.assertIn("common/io/new has no layer yet", layers.reason_within("common/io", "new", "low"))
 
     def test_links_of_each_target_in_a_room_are_checked(self):
@@ -228,7 +228,7 @@ class Lint(unittest.TestCase):
                  for room in ("agent/core", "agent/sources", "controller/core")}
         return type_names.check(project(**rooms, **files))
 
-    def test_a_type_that_a_program_names_twice_is_found(self):
+    def test_two_types_of_one_name_in_a_program_are_found(self):
         shared = {"common/io/x.h": "namespace holdfast {\nclass [[nodiscard]] Door final : Gate {};\n}\n"}
         for name, text in (
             ("agent/core/x.h", "namespace holdfast::agent {\nenum class Door : int { kOpen };\n}\n"),
@@ -237,7 +237,7 @@ class Lint(unittest.TestCase):
         ):
             self.assert_found(self.named(**shared, **{name: text}), "common/io/x.h:2", "Door", name)
 
-    def test_types_of_kinds_of_programs_and_of_source_files_may_share_a_name(self):
+    def test_private_types_and_types_of_different_programs_may_share_a_name(self):
         text = "namespace holdfast::{} {{\nstruct Door {{ struct Wood {{}}; }};\n}}\n"
         self.assertEqual(
             self.named(

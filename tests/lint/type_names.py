@@ -1,4 +1,4 @@
-"""Names of types. A reader who meets a name in one program must not wonder which of two types it is."""
+"""Checks that a name denotes only one type in a program."""
 
 import itertools
 import re
@@ -15,11 +15,11 @@ _TOKENS = re.compile(
 
 
 def definitions(text: str) -> list[tuple[str, str, int]]:
-    """(namespace, name, line) of each type that is defined outside of types and functions. The anonymous namespace is
-    the one around it."""
+    """(namespace, name, line) of each type that is defined outside of types and functions. An anonymous namespace counts
+    as its enclosing namespace."""
     code = code_only(text)
     found = []
-    stack: list[str | None] = []  # the namespaces around a place; None: another block
+    stack: list[str | None] = []  # enclosing namespaces; None: a block of another kind
     for match in _TOKENS.finditer(code):
         if match["close"]:
             if stack:
@@ -55,7 +55,7 @@ def programs(tree: Tree) -> list[set[str]]:
 
 
 def is_private(name: str) -> bool:
-    """A kind of source uses its own names: agent/sources/etcd/settings.h."""
+    """Whether the file is in a folder of agent/sources. Types of such folders may share names with others."""
     return name.startswith("agent/sources/") and name.count("/") > 2
 
 
@@ -64,7 +64,7 @@ def encloses(outer: str, inner: str) -> bool:
 
 
 def is_confusing(first: tuple[str, str, int], second: tuple[str, str, int]) -> bool:
-    """Whether both are public, or one hides the other, which a header declares."""
+    """Whether both are public types of different headers, or one of them hides a type that a header declares."""
     headers = [place for place in (first, second) if place[0].endswith(".h")]
     if len(headers) == 2 and not is_private(first[0]) and not is_private(second[0]):
         return first[0] != second[0]
@@ -72,8 +72,8 @@ def is_confusing(first: tuple[str, str, int], second: tuple[str, str, int]) -> b
 
 
 def check(tree: Tree) -> list[str]:
-    """In each program, types of headers have different names, except between kinds of sources, and no type hides one of
-    a header in a namespace around it."""
+    """In each program, types in different headers have different names, except those in folders of agent/sources. No
+    type hides a type that a header declares in the same or an enclosing namespace."""
     types: dict[str, list[tuple[str, str, int]]] = {}  # name -> (file, namespace, line)
     for name in tree.sources():
         if name.startswith(("agent/", "common/", "controller/")):

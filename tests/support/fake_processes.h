@@ -26,7 +26,7 @@ struct FakeProcess {
   std::string root;  // its own root; empty: none
 };
 
-// The places of a host without services. Its system directories are below `top`.
+// The places of a host without services. Creates its system directories in `top`.
 inline host::Places EmptyHost(const std::string& top) {
   host::Places places{top + "/proc", top + "/root"};
   REQUIRE_OK(MakeDirectories(places.proc));

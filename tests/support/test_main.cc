@@ -17,8 +17,8 @@
 
 namespace {
 
-// Variables that tests or sanitizers read. The user's others, such as proxies, credentials and
-// settings of services, would change what the tested code and its child processes do.
+// Variables that tests or sanitizers read. All others, such as proxies, credentials and settings of
+// services, are removed, because they would change what the tested code and its child processes do.
 bool IsKept(std::string_view name) {
   return name == "PATH" || name == "TMPDIR" || name == "LD_LIBRARY_PATH" ||
          name.starts_with("HOLDFAST_") || name.ends_with("SAN_OPTIONS") ||

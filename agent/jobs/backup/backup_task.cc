@@ -81,7 +81,7 @@ unsigned ReadersOf(const AgentSettings& settings, const SourceSettings& source) 
   return source.readers > 0 ? source.readers : settings.limits.readers;
 }
 
-// Of a scope that not every kind supports.
+// What a task with this scope saves, for an error. REQUIRES: not every kind supports the scope.
 std::string_view ScopeName(BackupScope scope) {
   if (IsRest(scope)) return "the shards that no other node has saved";
   return IsSharded(scope) ? "a node's own shards" : "a member's own files";

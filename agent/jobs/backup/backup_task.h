@@ -5,7 +5,8 @@
 //   fixed yet.
 // - Cut(): fixes the position.
 // - Save(): makes the part durable but not visible, and releases the source's lock.
-// - Compose(): turns the part into a snapshot. Or TakePart(), if it waits for other parts.
+// - Compose(): turns the part into a snapshot. The daemon calls TakePart() instead: compose_job.h
+//   composes it, alone or with the parts of other nodes.
 #pragma once
 
 #include <memory>
@@ -78,7 +79,8 @@ struct BackupTaskOptions {
   bool before_restore = false;      // see BackupSpec
   std::vector<std::string> staged;  // likewise
   BackupScope scope = BackupScope::kWhole;
-  // A part of the source that the run already has. For a rest, `others` holds all of them.
+  // A part of the source that the run has already saved. For kRest and kRestWithData, `others`
+  // lists all such parts.
   struct OtherPart {
     std::string node;
     repository::Id tree;

@@ -1,4 +1,4 @@
-// Composes one snapshot of the parts that the tasks of several nodes left in a repository.
+// Composes one snapshot of the parts that the tasks of one or several nodes left in a repository.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,7 @@ struct ComposeRequest {
     std::uint64_t bytes_stored = 0;
   };
   struct Lacking {
-    std::string node;  // empty: of a sharded source, the shards that no node saved
+    std::string node;  // empty: the shards of a sharded source that no node saved
     std::string reason;
   };
 

@@ -46,7 +46,8 @@ struct RestoreReport {
   std::string recovered;     // see SourceSession
 };
 
-// `repositories` are searched for the snapshot, which must be in exactly one of them.
+// `repositories` are searched for the snapshot, which must be in exactly one of them. The kind's
+// part of the work is in agent/sources/restore_method.h.
 RestoreReport RunRestore(const JobContext& context,
                          const std::vector<RepositoryAddress>& repositories,
                          const RestoreOptions& options);

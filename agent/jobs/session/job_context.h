@@ -2,14 +2,15 @@
 // They print and log nothing themselves.
 //
 // This room is the only one that knows both sources and repositories. Each *_job.h is one
-// operation, as the verbs of the command line and the orders of the controller start it. A backup
+// operation, which a verb of the command line or an order of the controller starts. A backup
 // consists of tasks (backup/backup_task.h) and a composition (parts/compose_job.h). Jobs know
-// neither the command line nor the controller. Each folder includes only those above it:
-//   session/      the repository or source that a job opened, locked, and how it finds a snapshot
-//   parts/        what the tasks of several nodes left in a repository becomes one snapshot
+// neither the command line nor the controller; only report_messages.h fills the protocol's
+// messages. Each folder includes only folders listed before it:
+//   session/      opens and locks a job's repository or source, and finds snapshots
+//   parts/        composes one snapshot from the parts that one or several nodes have saved
 //   backup/       finds, examines and backs up sources
 //   restore/      browses and restores snapshots
-//   maintenance/  everything else that is done to a repository
+//   maintenance/  all other operations on a repository
 #pragma once
 
 #include <chrono>

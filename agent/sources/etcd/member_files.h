@@ -7,7 +7,7 @@
 
 namespace holdfast::etcd {
 
-// `previous` may be null, and must outlive the files.
+// `previous` may be null, and must outlive the result.
 Result<MemberFiles> OpenMemberFiles(const SourceContext& context, const Settings& settings,
                                     SnapshotView* previous);
 

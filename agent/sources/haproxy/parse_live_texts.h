@@ -21,7 +21,7 @@
 
 namespace holdfast::haproxy {
 
-// The longest accepted answers: lists of names, and `show servers state`.
+// Size limits of answers: for lists of names, and for `show servers state`.
 inline constexpr std::size_t kListBytesMax = std::size_t{16} << 20;
 inline constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
 

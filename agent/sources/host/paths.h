@@ -1,4 +1,4 @@
-// Paths of services, and what the file system has there.
+// Helpers for paths of services: existence checks, absolute paths, free space.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace holdfast::host {
 // Both follow symlinks.
 bool Exists(const std::string& path);
 bool IsRegularFile(const std::string& path);
-// Whether there is anything with this name, even a dangling symlink.
+// Whether a directory entry with this name exists. Does not follow symlinks.
 bool HasEntry(const std::string& path);
 // `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
-// Sorts the paths and removes repeated ones.
+// Sorts the paths and removes duplicates.
 void SortPaths(std::vector<std::string>& paths);
 
 // kNoSpace, with `hint`, if the file system of `directory` has less than `needed` bytes left for

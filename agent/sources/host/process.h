@@ -5,9 +5,9 @@
 // its owner. Therefore this code trusts no name or size, never blocks on a file, and never follows
 // a path out of the root directory of the process.
 //
-// This room reads the host for all kinds of service: this header reads processes, flags.h their
-// command lines, untrusted_file.h small files of other users. Start here. It must not know kinds,
-// sources or snapshots.
+// This room reads the host on behalf of all kinds. This header reads processes; flags.h parses
+// their command lines; untrusted_file.h reads small files of other users. Start here. The room must
+// not know kinds, sources or snapshots.
 #pragma once
 
 #include <sys/types.h>

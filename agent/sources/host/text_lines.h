@@ -1,4 +1,4 @@
-// Takes untrusted text apart.
+// Splits untrusted text into parts and lines.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,8 @@
 
 namespace holdfast {
 
-// Removes the text up to the first `separator`, and the separator, from `text`; returns that text.
+// Removes the text before the first `separator` and the separator itself, and returns the former.
+// Without a separator, returns all of `text`.
 inline std::string_view TakePart(std::string_view& text, char separator) {
   const std::size_t end = std::min(text.find(separator), text.size());
   const std::string_view part = text.substr(0, end);
@@ -22,7 +23,7 @@ inline std::string_view TakeLine(std::string_view& text) {
   return line;
 }
 
-// `text` without any of `blanks` at both ends.
+// `text` without leading and trailing characters from `blanks`.
 inline std::string_view Trim(std::string_view text, std::string_view blanks = " \t") {
   const std::size_t begin = text.find_first_not_of(blanks);
   if (begin == std::string_view::npos) return {};

@@ -98,7 +98,7 @@ void CompareDirectories(const LogDirectories& directories, const TopicFilter& wa
     const auto found =
         std::ranges::lower_bound(state.cluster.topics, topic, {}, &rdkafka::Topic::name);
     const bool is_seen = found != state.cluster.topics.end() && found->name == topic;
-    // Brokers rename the directories of a deleted topic first.
+    // If the directory no longer exists, the topic was deleted: brokers rename it, then remove it.
     if (is_seen || !host::Exists(entry.path)) continue;
     last = topic;
     missing.push_back(

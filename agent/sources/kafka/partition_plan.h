@@ -1,4 +1,5 @@
-// Plans what to read of a partition, given its previous snapshot.
+// Plans what to read of a partition, given its previous snapshot. backup.h says which partitions a
+// node saves.
 #pragma once
 
 #include <cstdint>

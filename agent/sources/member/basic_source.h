@@ -1,4 +1,4 @@
-// A source that keeps its context and its settings, as every kind does.
+// Base class of the sources of all kinds; holds the context and the settings.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-// A kind derives from it and adds Probe(). `kOpenSession` opens the kind's backup session.
+// A kind derives from it and implements Probe(). `kOpenSession` opens the kind's backup session.
 template <typename Settings, auto kOpenSession>
 class BasicSource : public Source {
  public:

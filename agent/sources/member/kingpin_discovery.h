@@ -1,5 +1,5 @@
-// How a running Prometheus or Alertmanager was started, and the options of a source for it. The
-// flags of both work alike.
+// Recognises a running Prometheus or Alertmanager by its command line, and derives the options of a
+// source for it. Both parse their flags with kingpin.
 #pragma once
 
 #include <optional>

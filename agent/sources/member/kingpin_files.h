@@ -1,5 +1,5 @@
-// The files that only this node has of a Prometheus or an Alertmanager (member_files.h): its
-// configuration, the files that this names, its unit, and configured files.
+// The files of a Prometheus or an Alertmanager that only this node has (member_files.h): the
+// configuration, the files that the configuration names, the systemd unit, and configured files.
 #pragma once
 
 #include <optional>
@@ -38,8 +38,8 @@ struct KingpinFiles : MemberFiles {
   std::optional<KingpinProcess> process;  // nullopt: it does not run here or is not visible
   std::string config;                     // empty: not found
 };
-// `previous` may be null, and must outlive the files. kNotFound with `missing_is_failure` and a
-// missing file.
+// `previous` may be null, and must outlive the result. kNotFound if a file is missing and
+// `missing_is_failure` is set.
 Result<KingpinFiles> OpenKingpinFiles(const SourceContext& context,
                                       const KingpinFilesOptions& options, SnapshotView* previous);
 

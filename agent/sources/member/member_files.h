@@ -1,11 +1,11 @@
 // The files that only this node has of a service, below "members/<node>/":
 //
-//   files/<absolute path>   configuration, certificates, and what else a kind names
+//   files/<absolute path>   configuration, certificates, and other files that the kind lists
 //   process.json            how the service was started (member_process.h)
 //
-// This room has what several kinds of service share. Start with this header. The files kingpin_*
-// are for servers whose flags and configuration work like Prometheus's; http_*.h reach a service
-// over HTTP; the others read formats or check options. It must not know any kind.
+// This room holds the code that several kinds of service share. Start with this header. kingpin_*
+// handles servers whose flags and configuration work like Prometheus's; http_*.h reaches a service
+// over HTTP; the other headers read formats or check options. The room must not know any kind.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ class MemberFiles {
   // `previous` may be null.
   static Result<MemberFiles> Open(const SourceContext& context, MemberFilesSpec spec,
                                   SnapshotView* previous);
-  // As BackupSession::Next(). NextFile() leaves process.json to Next().
+  // As BackupSession::Next(). NextFile() returns the files without process.json; a later Next()
+  // returns it.
   Result<std::optional<Item>> Next();
   Result<std::optional<Item>> NextFile();
   // Estimated bytes that Next() will return; too low if there are very many files.

@@ -1,4 +1,4 @@
-// How a service of this node was started, which its backup saves as "process.json".
+// How a service on this node was started. Its backup saves this as "process.json".
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ namespace holdfast {
 
 struct MemberProcess {
   std::vector<std::string> command;
-  // Variables for the service and its scripts; nullopt: they do not matter.
+  // Variables for the service and its scripts; nullopt: not saved.
   std::optional<std::map<std::string, std::string>> environment = std::nullopt;
   std::string directory;  // working directory; empty: not readable
   std::string user;
@@ -28,7 +28,7 @@ struct MemberProcess {
   // Copies command, directory, user and unit.
   void CopyStart(const host::LocalProcess& process);
   // Copies the variables whose names begin with one of `names`. If the environment is not readable,
-  // a warning calls the process `what`.
+  // adds a warning that names the process `what`.
   void CopyEnvironment(const host::LocalProcess& process, std::span<const std::string_view> names,
                        std::string_view what);
   // Adds the files of its unit, and those of `defaults`, e.g. "/etc/default/kafka", that exist.

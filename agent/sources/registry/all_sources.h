@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-// Each with its restore methods.
+// All kinds, each with its restore methods.
 const std::vector<SourceKind>& AllSourceKinds();
 // What command lines say about the snapshots of `kinds`, in the same order.
 std::vector<config::SnapshotKind> SnapshotKindsOf(const std::vector<SourceKind>& kinds);

@@ -17,7 +17,7 @@
 
 namespace holdfast::zookeeper {
 
-// The longest accepted configuration, and the longest file with a number.
+// Size limits of files: for a configuration, and for one that holds a number, such as myid.
 inline constexpr std::size_t kConfigBytesMax = 1U << 20;
 inline constexpr std::size_t kNumberBytesMax = 64;
 

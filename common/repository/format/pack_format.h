@@ -30,9 +30,9 @@ Bytes EncodePackHeader(std::span<const PackContents::Blob> blobs);
 // The inverse; it adds up the offsets from 0. kCorrupt.
 Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext);
 
-// The blobs of a pack in the storage, as listed in its header, which is all that is read.
-// `file_bytes` is the file's size. kCorrupt if the header does not decrypt or does not match the
-// size; other errors are the storage's.
+// Reads the header of a stored pack, and nothing else of it. Returns the blobs that the header
+// lists. `file_bytes` is the size of the pack's file. kCorrupt if the header cannot be decrypted or
+// does not match the size. Other errors come from the storage.
 Result<std::vector<PackContents::Blob>> LoadPackHeader(Storage& storage, crypto::Sealer& sealer,
                                                        const Id& pack, std::uint64_t file_bytes);
 

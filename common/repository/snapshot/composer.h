@@ -43,7 +43,8 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 
 // Compose() in two steps, for callers that must write exactly the same file again after a crash, as
 // a snapshot's id is the hash of its bytes. ComposeSealed() makes everything durable except the
-// snapshot file, and returns its bytes. PutSnapshot() writes them.
+// snapshot file, and returns its bytes. PutSnapshot() writes them, and only that makes the snapshot
+// visible.
 Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
                             const Manifest& manifest, const ComposeOptions& options);
 // kTimedOut, with nothing written, if the lock was lost or removed. `permit` is also checked before

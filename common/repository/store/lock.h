@@ -1,4 +1,6 @@
 // restic's repository locks, which prevent a prune during a write, and a write during a prune.
+// A lock is removed by its holder; by a later process of the same agent, if its holder is dead
+// (own_locks.h); and by `unlock` of Holdfast or restic, which asks an operator to know better.
 // Rules: docs/repository-format.md#locks.
 #pragma once
 

@@ -3,11 +3,12 @@
 // index, then the snapshot.
 //
 // This room implements restic's format and everything that opens, changes or checks a repository.
-// It knows storages and items, but no kind of source. Each folder includes only those above it:
-//   format/    the bytes: ids, packs, index files, tree blobs, chunks, compression
+// It knows storages and items, but no kind of source. Each folder includes only folders
+// listed before it:
+//   format/    encodings: ids, packs, index files, tree blobs, chunks, compression
 //   store/     Repository (Keys, SealedFiles, Index, BlobStore), BlobWriter, Lock
-//   tree/      tree blobs and the content of files, as saved and as restored
-//   snapshot/  writes a snapshot (PartWriter, Composer); lists, reads and extracts them
+//   tree/      saves and restores directory trees and the content of files
+//   snapshot/  writes (PartWriter, Composer), lists, reads and extracts snapshots
 //   maintain/  CheckRepository, prune, repairs, copies
 //   archive/   a snapshot as one tar file
 #pragma once

@@ -5,12 +5,14 @@ import os
 import shutil
 import tempfile
 
-# The user's other variables, such as proxies, credentials and settings of services, would change what programs do.
+# All other variables, such as proxies, credentials and settings of services, are removed, because they would change
+# what the tested programs do.
 _KEPT = {"PATH", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"}
 
 
 def set_known_environment() -> None:
-    """Removes variables, and sets those that programs read. HOME is an empty directory until the program exits."""
+    """Removes all variables except _KEPT and sanitizer options, and sets HOME, LC_ALL, TZ and the umask. HOME is an
+    empty directory, which is removed when the program exits."""
     for name in os.environ.keys() - _KEPT:
         if not name.endswith("SAN_OPTIONS"):
             del os.environ[name]

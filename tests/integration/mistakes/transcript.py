@@ -193,6 +193,6 @@ def enter_namespaces() -> None:
         (SRV / name).write_text(text)
         run(["mount", "--bind", str(SRV / name), f"/etc/{name}"])
         (SRV / name).unlink()
-    for path in ("/etc/holdfast", "/run/holdfast"):  # of a Holdfast that is installed on this host
+    for path in ("/etc/holdfast", "/run/holdfast"):  # hides a Holdfast that is installed on this host
         if Path(path).is_dir():
             run(["mount", "-t", "tmpfs", "none", path])

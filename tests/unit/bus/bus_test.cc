@@ -115,7 +115,7 @@ TEST_CASE("bus: a wake-up and the deadline end a wait") {
   }
 }
 
-TEST_CASE("bus: the descriptor signals messages") {
+TEST_CASE("bus: the descriptor becomes readable when a message arrives") {
   TestBus bus;
   auto node = Connected(bus.Node("db-1"));
   auto is_readable = [&](int timeout_ms) {

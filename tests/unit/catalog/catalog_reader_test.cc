@@ -195,7 +195,7 @@ TEST_CASE("catalog reader: pages of snapshots skip none and repeat none") {
   REQUIRE(all == Unwrap(reader.Snapshots({.limit = 100})));
 }
 
-TEST_CASE("catalog reader: agents, drafts and the cluster") {
+TEST_CASE("catalog reader: agents, drafts and the cluster are read") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   REQUIRE_OK(catalog.Apply(Changes{SomeAgent("a"), SomeAgent("b"), SomeAgent("c"), SomeDraft(1),

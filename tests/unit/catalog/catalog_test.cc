@@ -69,7 +69,7 @@ TEST_CASE("catalog: a record replaces the one with its key, and everything that 
   REQUIRE(loaded.drafts == std::vector{draft});
 }
 
-TEST_CASE("catalog: the columns of a task keep its scope") {
+TEST_CASE("catalog: a task's scope survives storing and loading") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
   TaskRecord task = SomeTask(1, 0);

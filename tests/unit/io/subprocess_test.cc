@@ -7,7 +7,7 @@ namespace holdfast {
 namespace {
 using testing::Unwrap;
 
-TEST_CASE("subprocess: an empty input, both outputs and the exit code") {
+TEST_CASE("subprocess: the input is empty; both outputs and the exit code are returned") {
   SubprocessOptions options;
   options.environment = {{"HF_WORD", "world"}};
   auto outcome = Unwrap(

@@ -54,7 +54,7 @@ TEST_CASE("report: only the agent's signature is accepted") {
   REQUIRE_FAILS(VerifyReport(changed, agent.public_key()), ErrorCode::kDenied, "not signed");
 }
 
-TEST_CASE("report: without outcome, plan or place in the chain it is refused") {
+TEST_CASE("report: a report without an outcome, plan or place in the chain is refused") {
   TrustFixture fixture;
   auto refused_with = [&](auto change, std::string_view reason) {
     v1::Report report = AcceptedReport(1, nullptr);

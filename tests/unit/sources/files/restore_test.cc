@@ -136,7 +136,7 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is changed") {
     values.Set("paths", Texts{"/proc"});
     view->the_manifest->details["roots"] = {"/proc"};
     view->nodes["data/proc"].attributes.type = NodeType::kDirectory;
-    // The right to write into "/" is checked first.
+    // Without permission to write to "/", the restore fails earlier, with another error.
     if (access("/", W_OK) == 0)
       REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported, "is a mount point");
   }

@@ -196,7 +196,7 @@ TEST_CASE("prometheus backup: an agent has a log and no blocks") {
   REQUIRE_FALSE(manifest.position.contains("wbl"));
 }
 
-TEST_CASE("prometheus backup: the files of the distribution's package are found") {
+TEST_CASE("prometheus backup: the files of the distribution's package are saved") {
   DataDirectory data;
   data.settings.config.clear();
   const std::string& root = data.context.places.etc_root;
