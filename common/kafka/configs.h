@@ -33,6 +33,8 @@ enum class ConfigSource : std::uint8_t {
   kTopic = 1,
   kBroker = 2,
   kAllBrokers = 3,  // cluster-wide default, set at run time
+  kFile = 4,        // the broker's properties file
+  kDefault = 5,     // built in
   kGroup = 8,
 };
 
