@@ -12,7 +12,7 @@ std::string OwnOptionName(std::string name) {
   return name;
 }
 
-std::string JoinTexts(const std::vector<std::string>& texts, std::string_view last) {
+std::string JoinWithLast(const std::vector<std::string>& texts, std::string_view last) {
   std::string joined;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (i > 0) joined += i + 1 == texts.size() ? fmt::format(" {} ", last) : ", ";
@@ -40,7 +40,7 @@ std::string SelectorOptionsText(const std::vector<MethodSchema>& methods, Option
     const OptionSpec* own = method.SelectorOption();
     if (own != nullptr) texts.push_back(OptionText(own->name, style));
   }
-  return JoinTexts(texts, "or");
+  return JoinWithLast(texts, "or");
 }
 
 Schema AllOptions(const std::vector<MethodSchema>& methods) {
@@ -67,7 +67,7 @@ Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& method
   if (chosen.size() > 1) {
     return Fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("{} are different restore methods; use only one", JoinTexts(texts, "and")));
+        fmt::format("{} are different restore methods; use only one", JoinWithLast(texts, "and")));
   }
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("no restore method; expected {}", SelectorOptionsText(methods, style)));
