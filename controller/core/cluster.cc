@@ -72,8 +72,7 @@ std::optional<AgentStatus> Cluster::Status(const std::string& node) const {
                      .connected = agent.is_connected() && !agent.is_away,
                      .conflict = agent.has_twin,
                      .boot_id = agent.boot_id,
-                     .tasks = static_cast<std::uint32_t>(agent.tasks.size()),
-                     .plans_unanswered = static_cast<std::uint32_t>(agent.unanswered.size())};
+                     .tasks = static_cast<std::uint32_t>(agent.tasks.size())};
 }
 
 void Cluster::Send(const Agent& agent, const v1::ControllerMessage& message) {

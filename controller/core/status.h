@@ -35,7 +35,6 @@ struct AgentStatus {
   bool conflict = false;  // two boots use its key
   std::string boot_id;
   std::uint32_t tasks = 0;  // that it works on
-  std::uint32_t plans_unanswered = 0;
 };
 
 }  // namespace holdfast::controller

@@ -55,7 +55,6 @@ Result<Status> ParseStatus(std::string_view text) {
   Status status;
   status.version = version;
   const Json& cluster = ObjectIn(json, "cluster");
-  status.cluster_name = TextIn(cluster, "name");
   status.cluster_status = TextIn(cluster, "status");
   const auto peers = cluster.find("peers");
   if (peers != cluster.end() && peers->is_array())

@@ -17,7 +17,6 @@ namespace holdfast::alertmanager {
 // The relevant part of GET /api/v2/status.
 struct Status {
   std::string version;
-  std::string cluster_name;    // of this member; empty if not clustered
   std::string cluster_status;  // "ready", "settling" or "disabled"
   struct Peer {
     std::string name;

@@ -113,7 +113,6 @@ std::uint64_t StoredTopic::records() const { return Total(*this, &StoredPartitio
 std::uint64_t StoredTopic::content_bytes() const {
   return Total(*this, &StoredPartition::content_bytes);
 }
-std::uint64_t StoredTopic::file_bytes() const { return Total(*this, &StoredPartition::file_bytes); }
 
 std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partition) {
   const StoredPartition& stored = topic.partitions[static_cast<std::size_t>(partition)];

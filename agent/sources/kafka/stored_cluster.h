@@ -34,7 +34,6 @@ struct StoredTopic {
   const std::string& name() const { return document.name; }
   std::uint64_t records() const;
   std::uint64_t content_bytes() const;
-  std::uint64_t file_bytes() const;
 };
 
 // Each reads a document; errors name its path. nullopt: the snapshot does not have it.
