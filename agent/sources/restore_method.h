@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/config/method.h"
 #include "common/config/schema.h"
 #include "common/stream/progress.h"
 #include "common/stream/snapshot_view.h"

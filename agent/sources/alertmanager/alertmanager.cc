@@ -1,7 +1,6 @@
 #include "agent/sources/alertmanager/alertmanager.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "agent/sources/alertmanager/backup.h"

@@ -1,7 +1,6 @@
 // Inspects Alertmanagers that are, or should be, one cluster.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>

@@ -1,7 +1,6 @@
 // A connection to one member of an etcd cluster, over gRPC.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <stop_token>

@@ -1,7 +1,6 @@
 #include "agent/sources/etcd/etcd.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "agent/sources/etcd/backup.h"

@@ -1,6 +1,5 @@
 #include "agent/sources/files/files.h"
 
-#include <memory>
 #include <utility>
 
 #include "agent/sources/files/backup.h"

@@ -16,7 +16,6 @@
 
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/tokenizer.h"
-#include "common/base/result.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::haproxy {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <memory>
 #include <utility>
 
 #include "agent/sources/haproxy/backup.h"

@@ -6,7 +6,6 @@
 // order of the line.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>

@@ -9,7 +9,6 @@
 // then. Maps, lists and tables are set after the reload, because it empties them.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>

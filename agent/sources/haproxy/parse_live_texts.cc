@@ -1,7 +1,6 @@
 #include "agent/sources/haproxy/parse_live_texts.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <utility>
 

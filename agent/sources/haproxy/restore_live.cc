@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
-#include <span>
 #include <utility>
 
 #include "agent/sources/haproxy/line_splitter.h"

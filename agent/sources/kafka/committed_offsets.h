@@ -5,8 +5,6 @@
 
 #include <cstdint>
 #include <map>
-#include <utility>
-#include <vector>
 
 #include "common/kafka/client.h"
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
-#include <tuple>
 #include <utility>
 
 #include "agent/sources/host/untrusted_file.h"

@@ -5,7 +5,6 @@
 // newer Kafka wrote it.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>

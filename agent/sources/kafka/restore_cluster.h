@@ -14,7 +14,6 @@
 
 #include "agent/sources/kafka/restore_request.h"
 #include "agent/sources/source.h"
-#include "common/kafka/client.h"
 
 namespace holdfast::kafka {
 

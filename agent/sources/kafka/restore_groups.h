@@ -11,8 +11,6 @@
 #include <vector>
 
 #include "agent/sources/kafka/committed_offsets.h"
-#include "agent/sources/kafka/documents.h"
-#include "agent/sources/kafka/restore_request.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "common/base/result.h"
 #include "common/kafka/client.h"

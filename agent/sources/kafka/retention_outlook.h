@@ -2,8 +2,6 @@
 // retention to timestamps, not to the time of writing.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,7 +1,6 @@
 #include "agent/sources/kafka/stored_cluster.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "agent/sources/kafka/parse_broker_texts.h"

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>

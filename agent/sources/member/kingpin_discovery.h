@@ -6,7 +6,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "agent/sources/discovered_source.h"
 #include "agent/sources/host/process.h"

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "agent/sources/prometheus/block_files.h"

@@ -7,10 +7,8 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "agent/sources/member/http_api.h"
-#include "agent/sources/member/kingpin_process.h"
 #include "agent/sources/prometheus/settings.h"
 #include "common/base/result.h"
 

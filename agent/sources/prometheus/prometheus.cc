@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <memory>
 #include <utility>
 
 #include "agent/sources/member/basic_source.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "agent/sources/member/http_access.h"
 #include "agent/sources/member/kingpin_files.h"

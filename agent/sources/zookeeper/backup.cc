@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <utility>
-#include <variant>
 
 #include "agent/sources/zookeeper/member_files.h"
 #include "agent/sources/zookeeper/pinned_files.h"

@@ -12,7 +12,6 @@
 #include <memory>
 #include <string_view>
 
-#include "common/base/result.h"
 #include "common/stream/item.h"
 
 namespace holdfast::zookeeper {

@@ -1,7 +1,6 @@
 #include "agent/sources/zookeeper/discover.h"
 
 #include <span>
-#include <utility>
 
 #include "agent/sources/zookeeper/server_config.h"
 #include "agent/sources/zookeeper/server_process.h"

@@ -8,7 +8,6 @@
 
 #include <span>
 #include <string>
-#include <vector>
 
 #include "agent/sources/host/process.h"
 #include "agent/sources/member/member_process.h"

@@ -18,9 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <span>
 #include <stop_token>
-#include <string>
 #include <string_view>
 #include <vector>
 

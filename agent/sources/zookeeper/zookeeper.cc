@@ -1,8 +1,5 @@
 #include "agent/sources/zookeeper/zookeeper.h"
 
-#include <memory>
-#include <utility>
-
 #include "agent/sources/member/basic_source.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
