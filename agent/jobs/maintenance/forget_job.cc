@@ -15,7 +15,7 @@ namespace {
 using repository::RetentionVerdict;
 using repository::SnapshotInfo;
 
-std::string Describe(const SnapshotInfo& snapshot) {
+std::string OriginOf(const SnapshotInfo& snapshot) {
   return snapshot.kind.empty() ? snapshot.host : snapshot.kind + "/" + snapshot.name;
 }
 
@@ -62,7 +62,7 @@ Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options,
       return Fail(ErrorCode::kDenied,
                   fmt::format("snapshot {} is one of the newest {} good snapshots of {}",
                               verdict.snapshot->id.Hex().substr(0, 8), min_keep,
-                              Quote(Describe(*verdict.snapshot))),
+                              Quote(OriginOf(*verdict.snapshot))),
                   "--allow-below-floor forgets it anyway; --min-keep, or min_keep of the "
                   "repository in agent.yaml, sets how many stay");
     }
@@ -83,7 +83,7 @@ Result<void> RequireKept(const ForgetReport& report) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the policy would leave nothing of a group of {}, {} of {} the newest",
                             FormatCount(group.verdicts.size(), "snapshot"),
-                            newest.id.Hex().substr(0, 8), Quote(Describe(newest))),
+                            newest.id.Hex().substr(0, 8), Quote(OriginOf(newest))),
                 "add a --keep option that keeps one of them, or forget them by their ids");
   }
   return {};

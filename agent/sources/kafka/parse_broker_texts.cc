@@ -50,6 +50,7 @@ Result<MetaProperties> ParseMetaProperties(std::string_view text) {
   MetaProperties meta;
   meta.is_kraft = *number == 1;
   meta.cluster_id = PropertyOf(properties, "cluster.id");
+  meta.directory_id = PropertyOf(properties, "directory.id");
   for (const char* name : {"broker.id", "node.id"}) {
     const auto found = properties.find(name);
     if (found == properties.end()) continue;

@@ -22,6 +22,7 @@ struct MetaProperties {
   bool is_kraft = false;                  // false: the cluster uses ZooKeeper
   std::string cluster_id;                 // empty: unknown
   std::optional<std::int32_t> broker_id;  // broker.id, or KRaft's node.id
+  std::string directory_id;               // empty before Kafka 3.7
   bool operator==(const MetaProperties&) const = default;
 };
 Result<MetaProperties> ParseMetaProperties(std::string_view text);

@@ -169,8 +169,7 @@ TEST_CASE("catalog: it belongs to one cluster") {
 
   REQUIRE_FAILS(catalog.Apply(Changes{later}), ErrorCode::kInvalidArgument, "and not to");
   REQUIRE_OK(catalog.Apply(Changes{SomeEntry()}));
-  Connection reader =
-      Unwrap(Connection::Open(CatalogOptions(PathIn(directory)), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(CatalogOptions(PathIn(directory)), DatabaseMode::kRead));
   Statement row = Unwrap(reader.Query("SELECT bytes, leaf FROM audit"));
   Bytes bytes;
   crypto::Digest leaf{};
