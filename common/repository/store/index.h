@@ -62,6 +62,8 @@ class Index {
   std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const {
     return Reading(*this)->NumberOf(type, id);
   }
+  // Memory use in bytes.
+  std::size_t Memory() const { return Reading(*this)->memory(); }
   // Visits every entry, in no particular order; a blob in two packs has two. The visitor must not
   // call Load() or Save().
   void ForEachBlob(const VisitBlob& visit) const { Reading(*this)->ForEach(visit); }

@@ -22,7 +22,7 @@ std::string ConfigOfServer() {
   return text;
 }
 
-std::string NamesIn(const std::string& path) {
+std::string EntriesOf(const std::string& path) {
   std::set<std::string> names;
   DIR* directory = opendir(path.c_str());
   REQUIRE(directory != nullptr);
@@ -58,7 +58,7 @@ TEST_CASE("zookeeper: the contract of every source") {
   test.fingerprint = [&] {
     return fmt::format("zxid {}, descriptors {}, files {}",
                        Unwrap(zookeeper::QueryServer(*server.client)).zxid,
-                       NamesIn("/proc/self/fd"), NamesIn(server.data_dir + "/version-2"));
+                       EntriesOf("/proc/self/fd"), EntriesOf(server.data_dir + "/version-2"));
   };
   test.reuses_unchanged = true;
   test.topology = ZooKeeperKind().topology;
