@@ -85,8 +85,9 @@ class HAProxy:
         wait_until("a new worker", lambda: set(self.workers()) - set(before))
 
     def master(self, command: str) -> str:
-        """The master's answer to a command, e.g. "show proc"."""
-        return self._ask(self.master_socket, command)
+        """The master's answer to a command, e.g. "show proc". After a reload, the master refuses connections for a
+        moment, even when the new worker serves already."""
+        return wait_until("the master's answer", lambda: [self._ask(self.master_socket, command)], seconds=5)[0]
 
     def admin(self, command: str) -> str:
         return self._ask(self.admin_socket, command)
