@@ -15,8 +15,10 @@ namespace {
 
 Result<std::vector<std::string>> ReadNames(DIR* stream, const std::string& shown) {
   std::vector<std::string> names;
-  errno = 0;
-  for (const dirent* entry = readdir(stream); entry != nullptr; entry = readdir(stream)) {
+  for (;;) {
+    errno = 0;  // readdir() does not change it at the end
+    const dirent* entry = readdir(stream);
+    if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
