@@ -37,23 +37,48 @@ std::string_view ErrorCodeName(ErrorCode code) {
   return "internal";
 }
 
+struct Error::Texts {
+  std::string message;
+  std::string hint;
+};
+
+void Error::DeleteTexts::operator()(Texts* texts) const { std::default_delete<Texts>()(texts); }
+
+Error::Error(ErrorCode code, std::string_view message, std::string_view hint)
+    : code_(code),
+      texts_(std::make_unique<Texts>(std::string(message), std::string(hint)).release()) {}
+
+Error::Error(const Error& other)
+    : code_(other.code_), texts_(std::make_unique<Texts>(*other.texts_).release()) {}
+
+Error& Error::operator=(const Error& other) { return *this = Error(other); }
+
+const std::string& Error::message() const { return texts_->message; }
+
+const std::string& Error::hint() const { return texts_->hint; }
+
 std::string Error::Text() const {
-  if (hint_.empty()) return message_;
-  return message_ + " (hint: " + hint_ + ")";
+  if (hint().empty()) return message();
+  return message() + " (hint: " + hint() + ")";
 }
 
 Error Error::While(std::string_view what) && {
   // Callee and caller may name the same object.
   const std::string prefix = std::string(what) + ":";
-  if (!message_.starts_with(prefix)) message_ = prefix + " " + message_;
+  std::string& message = texts_->message;
+  if (!message.starts_with(prefix)) message = prefix + " " + message;
   return std::move(*this);
 }
 
 Error Error::While(std::string_view what) const& { return Error(*this).While(what); }
 
-Error Error::WithHint(std::string hint) && {
-  if (hint_.empty()) hint_ = std::move(hint);
+Error Error::WithHint(std::string_view hint) && {
+  if (texts_->hint.empty()) texts_->hint = hint;
   return std::move(*this);
+}
+
+std::unexpected<Error> Fail(ErrorCode code, std::string_view message, std::string_view hint) {
+  return std::unexpected<Error>(std::in_place, code, message, hint);
 }
 
 Error ErrnoError(int number, std::string_view what) {

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,15 +43,21 @@ enum class ErrorCode : std::uint8_t {
 // The code's name in JSON and docs/errors.md, e.g. "not_found".
 std::string_view ErrorCodeName(ErrorCode code);
 
+// A failure. Small and cheap to move, because almost every function returns a Result.
 class [[nodiscard]] Error {
  public:
-  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(ErrorCode code, std::string_view message, std::string_view hint = {});
+  Error(const Error& other);
+  Error(Error&& other) noexcept = default;
+  Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept = default;
+  ~Error() = default;
 
   ErrorCode code() const { return code_; }
   // What went wrong, outermost context first, without the hint.
-  const std::string& message() const { return message_; }
+  const std::string& message() const;
   // What the operator can do about it; empty if nothing is known to help.
-  const std::string& hint() const { return hint_; }
+  const std::string& hint() const;
   // Message and hint in one text: "open x: not there (hint: run y)".
   std::string Text() const;
   // Whether a plain retry may help.
@@ -62,23 +69,21 @@ class [[nodiscard]] Error {
   Error While(std::string_view what) &&;
   Error While(std::string_view what) const&;
   // The innermost hint wins, because it was given closest to the cause.
-  Error WithHint(std::string hint) &&;
+  Error WithHint(std::string_view hint) &&;
 
  private:
+  struct Texts;
+  struct DeleteTexts {
+    void operator()(Texts* texts) const;
+  };
   ErrorCode code_;
-  std::string message_;
-  std::string hint_;
+  std::unique_ptr<Texts, DeleteTexts> texts_;
 };
 
 template <typename T>
 using Result = std::expected<T, Error>;
 
-inline std::unexpected<Error> Fail(ErrorCode code, std::string message) {
-  return std::unexpected<Error>(Error(code, std::move(message)));
-}
-inline std::unexpected<Error> Fail(ErrorCode code, std::string message, std::string hint) {
-  return std::unexpected<Error>(Error(code, std::move(message)).WithHint(std::move(hint)));
-}
+std::unexpected<Error> Fail(ErrorCode code, std::string_view message, std::string_view hint = {});
 inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(std::move(error)); }
 
 // Converts the `errno` value `number` of the call `what`, e.g. ErrnoError(errno, "open \"x\"").
