@@ -16,47 +16,53 @@ constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
 
 }  // namespace
 
-Result<BrokerFiles> BrokerFiles::Prepare(const SourceContext& context, BrokerFilesOptions options,
+Result<BrokerFiles> BrokerFiles::Prepare(const SourceContext& context,
+                                         const BrokerFilesOptions& options,
                                          const LogDirectories& directories,
                                          SnapshotView* previous) {
   BrokerFiles files;
-  files.options_ = std::move(options);
   files.metadata_prefix_ = fmt::format("members/{}/cluster_metadata", context.node);
-  if (!files.options_.log_dirs.empty()) {
-    files.FindProcess(context.places);
-    files.OpenMetadataLog(directories);
+  MemberFilesSpec spec;
+  if (!options.log_dirs.empty()) {
+    files.FindProcess(options, context.places, spec);
+    files.OpenMetadataLog(options, directories, spec);
   }
-  HF_TRY(files.OpenFiles(context, previous));
+  files.FindFiles(options, spec);
+  HF_ASSIGN(files.files_, MemberFiles::Open(context, std::move(spec), previous));
   return files;
 }
 
-void BrokerFiles::FindProcess(const host::Places& places) {
-  auto process = FindBrokerProcess(options_.log_dirs, places);
-  if (process)
+void BrokerFiles::FindProcess(const BrokerFilesOptions& options, const host::Places& places,
+                              MemberFilesSpec& spec) {
+  auto process = FindBrokerProcess(options.log_dirs, places);
+  if (process) {
     process_ = *std::move(process);
-  else
-    warnings_.push_back("the broker's command line is not saved: " + process.error().Text());
+    spec.Add(*process_);
+  } else {
+    spec.warnings.push_back("the broker's command line is not saved: " + process.error().Text());
+  }
 }
 
-void BrokerFiles::OpenMetadataLog(const LogDirectories& directories) {
+void BrokerFiles::OpenMetadataLog(const BrokerFilesOptions& options,
+                                  const LogDirectories& directories, MemberFilesSpec& spec) {
   std::vector<std::string> places;
   if (process_) {
     const auto found = process_->properties.find("metadata.log.dir");
     if (found != process_->properties.end() && !found->second.empty())
       places.push_back(found->second);
   }
-  places.insert(places.end(), options_.log_dirs.begin(), options_.log_dirs.end());
-  places.insert(places.end(), options_.files.begin(), options_.files.end());
+  places.insert(places.end(), options.log_dirs.begin(), options.log_dirs.end());
+  places.insert(places.end(), options.files.begin(), options.files.end());
   for (std::string directory : places) {
     directory = WithoutSlashes(std::move(directory));
     if (!directory.ends_with(kMetadataLog)) directory += fmt::format("/{}", kMetadataLog);
     if (!host::Exists(directory)) continue;
     auto log = MetadataLog::Open(directory);
     if (!log) {
-      missing_.push_back({directory, log.error().message(), "let the agent read it"});
+      spec.missing.push_back({directory, log.error().message(), "let the agent read it"});
     } else {
       if (const std::string doubt = log->Doubt(); !doubt.empty())
-        missing_.push_back(
+        spec.missing.push_back(
             {directory, doubt, "back up again; if that fails too, check the broker"});
       metadata_log_ = *std::move(log);
     }
@@ -64,36 +70,30 @@ void BrokerFiles::OpenMetadataLog(const LogDirectories& directories) {
     return;
   }
   if (directories.is_kraft())
-    missing_.push_back({std::string(kMetadataLog),
-                        "not found: KRaft's metadata log, the only place of the hashes of SCRAM "
-                        "passwords, quotas and secret settings",
-                        "let the agent read the directories, and name the broker's "
-                        "metadata.log.dir in \"files\""});
+    spec.missing.push_back(
+        {std::string(kMetadataLog),
+         "not found: KRaft's metadata log, the only place of the hashes of SCRAM "
+         "passwords, quotas and secret settings",
+         "let the agent read the directories, and name the broker's "
+         "metadata.log.dir in \"files\""});
 }
 
-Result<void> BrokerFiles::OpenFiles(const SourceContext& context, SnapshotView* previous) {
-  MemberFilesSpec spec;
-  spec.roots = options_.files;
-  if (!options_.files.empty()) spec.details["files"] = options_.files;
-  if (!options_.log_dirs.empty()) spec.details["log_dirs"] = options_.log_dirs;
-  spec.missing = std::move(missing_);
-  spec.warnings = std::move(warnings_);
-  if (process_) spec.Add(*process_);
-  std::vector<std::string> directories = options_.log_dirs;
+void BrokerFiles::FindFiles(const BrokerFilesOptions& options, MemberFilesSpec& spec) const {
+  spec.roots.insert(spec.roots.begin(), options.files.begin(), options.files.end());
+  if (!options.files.empty()) spec.details["files"] = options.files;
+  if (!options.log_dirs.empty()) spec.details["log_dirs"] = options.log_dirs;
+  std::vector<std::string> directories = options.log_dirs;
   if (!metadata_directory_.empty())
     directories.push_back(metadata_directory_.substr(0, metadata_directory_.rfind('/')));
   for (const std::string& directory : directories)
     for (const char* name : {"/meta.properties", "/bootstrap.checkpoint"})
       if (host::Exists(directory + name)) spec.roots.push_back(directory + name);
+  if (metadata_directory_.empty()) return;
   // MetadataLog saves that directory.
-  if (!metadata_directory_.empty())
-    spec.exclude.push_back(filetree::LiteralPattern(metadata_directory_));
+  spec.exclude.push_back(filetree::LiteralPattern(metadata_directory_));
   std::erase_if(spec.roots, [&](const std::string& root) {
-    return !metadata_directory_.empty() &&
-           (root == metadata_directory_ || root == metadata_directory_ + "/");
+    return root == metadata_directory_ || root == metadata_directory_ + "/";
   });
-  HF_ASSIGN(files_, MemberFiles::Open(context, std::move(spec), previous));
-  return {};
 }
 
 Result<std::optional<Item>> BrokerFiles::Next() {

@@ -25,7 +25,8 @@ struct BrokerFilesOptions {
 class BrokerFiles {
  public:
   // `directories` belongs to `log_dirs`. `previous` may be null.
-  static Result<BrokerFiles> Prepare(const SourceContext& context, BrokerFilesOptions options,
+  static Result<BrokerFiles> Prepare(const SourceContext& context,
+                                     const BrokerFilesOptions& options,
                                      const LogDirectories& directories, SnapshotView* previous);
   // As BackupSession::Next().
   Result<std::optional<Item>> Next();
@@ -44,17 +45,17 @@ class BrokerFiles {
   void Describe(Manifest& manifest, std::vector<std::string>& warnings) const;
 
  private:
-  void FindProcess(const host::Places& places);
-  void OpenMetadataLog(const LogDirectories& directories);
-  Result<void> OpenFiles(const SourceContext& context, SnapshotView* previous);
+  // Each adds to `spec` what it finds, or fails to find.
+  void FindProcess(const BrokerFilesOptions& options, const host::Places& places,
+                   MemberFilesSpec& spec);
+  void OpenMetadataLog(const BrokerFilesOptions& options, const LogDirectories& directories,
+                       MemberFilesSpec& spec);
+  void FindFiles(const BrokerFilesOptions& options, MemberFilesSpec& spec) const;
 
-  BrokerFilesOptions options_;
   std::optional<BrokerProcess> process_;
   std::optional<MetadataLog> metadata_log_;
   std::string metadata_directory_;  // of metadata_log_; empty: not found
   std::string metadata_prefix_;     // in the snapshot
-  std::vector<Missing> missing_;    // found before files_ is opened
-  std::vector<std::string> warnings_;
   MemberFiles files_;
 };
 
