@@ -10,9 +10,11 @@
 
 namespace holdfast::host {
 
-// Both follow symlinks.
+// The first three follow symlinks.
 bool Exists(const std::string& path);
 bool IsRegularFile(const std::string& path);
+// Whether both paths lead to one existing file or directory.
+bool IsSameFile(const std::string& one, const std::string& other);
 // Whether a directory entry with this name exists. Does not follow symlinks.
 bool HasEntry(const std::string& path);
 // `path` for a process that runs in `directory`.

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/base/text.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -32,8 +32,7 @@ constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpat
 class FileList {
  public:
   void Add(std::string_view path) {
-    std::string text(path);
-    if (text.starts_with("file:")) text = text.substr(text.starts_with("file://") ? 7 : 5);
+    std::string text(WithoutFileScheme(path));
     if (text.starts_with('/') && host::IsRegularFile(text)) paths_.push_back(std::move(text));
   }
   std::vector<std::string> Take() { return std::move(paths_); }

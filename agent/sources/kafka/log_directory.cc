@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <utility>
 
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
+#include "common/io/fd.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -73,7 +73,7 @@ void LogDirectories::ReadMeta(const std::string& directory) {
 }
 
 void LogDirectories::List(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
+  const DirectoryStream stream(::opendir(directory.c_str()));
   if (!stream) {
     missing_.push_back(
         {directory, ErrnoError(errno, "list " + Quote(directory)).message(), kLetRead});

@@ -1,6 +1,5 @@
 #include "agent/sources/member/kingpin_process.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,10 +17,7 @@ namespace {
 
 // Whether both paths are the same file or, if either does not exist, are lexically equal.
 bool IsSamePlace(const std::string& one, const std::string& other) {
-  struct stat a {};
-  struct stat b {};
-  if (::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0)
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+  if (host::Exists(one) && host::Exists(other)) return host::IsSameFile(one, other);
   return WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
          WithoutSlashes(std::filesystem::path(other).lexically_normal());
 }

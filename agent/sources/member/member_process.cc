@@ -1,12 +1,11 @@
 #include "agent/sources/member/member_process.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <utility>
 
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast {
 
@@ -49,7 +48,7 @@ std::string MemberProcess::Encode() const {
   json["user"] = user;
   json["unit"] = unit;
   if (!config.empty()) json["config"] = config;
-  return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return DumpJson(json, 1) + "\n";
 }
 
 std::string_view FileInJavaArgument(std::string_view argument) {
@@ -60,6 +59,11 @@ std::string_view FileInJavaArgument(std::string_view argument) {
   if (!is_property) at = std::max(at, argument.rfind(':'));
   const std::string_view value = argument.substr(at + 1);
   return value.ends_with(".jar") ? std::string_view() : value;
+}
+
+std::string_view WithoutFileScheme(std::string_view path) {
+  if (path.starts_with("file:")) path.remove_prefix(path.starts_with("file://") ? 7 : 5);
+  return path;
 }
 
 }  // namespace holdfast

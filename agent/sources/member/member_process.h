@@ -40,5 +40,7 @@ struct MemberProcess {
 // "/a/file" of "-Dname=/a/file" and "-javaagent:/a/program.jar=7071:/a/file", perhaps with "file:"
 // before it. Empty for other arguments and for jars, which packages install.
 std::string_view FileInJavaArgument(std::string_view argument);
+// `path` without "file:" or "file://" before it.
+std::string_view WithoutFileScheme(std::string_view path);
 
 }  // namespace holdfast

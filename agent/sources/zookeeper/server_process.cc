@@ -1,7 +1,5 @@
 #include "agent/sources/zookeeper/server_process.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -9,9 +7,9 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/zookeeper/server_config.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 
 namespace holdfast::zookeeper {
 namespace {
@@ -40,20 +38,11 @@ std::string VersionIn(const std::vector<std::string>& command) {
   return "";
 }
 
-bool IsSameFile(const std::string& one, const std::string& other) {
-  struct stat a {};
-  struct stat b {};
-  if (one == other) return true;
-  return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
-}
-
 // The files that the command line names.
 std::vector<std::string> FilesInCommand(const host::LocalProcess& server) {
   std::vector<std::string> files;
   for (const std::string& argument : server.command) {
-    std::string_view named = FileInJavaArgument(argument);
-    if (named.starts_with("file:")) named.remove_prefix(named.starts_with("file://") ? 7 : 5);
+    const std::string_view named = WithoutFileScheme(FileInJavaArgument(argument));
     if (named.empty()) continue;
     std::string path = server.Absolute(named);
     const std::string_view property = std::string_view(argument).substr(0, argument.find('='));
@@ -78,7 +67,8 @@ Result<ServerProcess> FindServerProcess(const std::string& config, const std::st
     if (arguments.empty()) return true;
     ServerProcess process;
     process.config = server.Absolute(arguments.front());
-    if (!IsSameFile(process.config, config) || !server.MayWrite(data_dir)) return true;
+    const bool is_wanted = process.config == config || host::IsSameFile(process.config, config);
+    if (!is_wanted || !server.MayWrite(data_dir)) return true;
     process.CopyStart(server);
     process.CopyEnvironment(server, kVariables, "server");
     process.version = VersionIn(server.command);
