@@ -239,12 +239,11 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
   if (described) {
     bindings = *std::move(described);
     auto doubt = bindings.empty() ? CheckEmptyAclList(evidence) : std::nullopt;
-    AclList list = ReadAcls(bindings);
-    Append(state.missing, std::move(list.missing));
+    Append(state.missing, UnknownAcls(bindings));
     if (doubt)
       state.missing.push_back(*std::move(doubt));
     else
-      state.acls = std::move(list.acls);
+      state.acls = bindings;
   } else if (described.error().code() == ErrorCode::kCancelled) {
     return Fail(std::move(described).error());
   } else if (described.error().code() != ErrorCode::kUnsupported) {
@@ -371,24 +370,22 @@ BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
   return result;
 }
 
-AclList ReadAcls(const std::vector<rdkafka::AclBinding>& bindings) {
-  AclList list;
-  for (const rdkafka::AclBinding& binding : bindings) {
+std::vector<Missing> UnknownAcls(const std::vector<rdkafka::AclBinding>& acls) {
+  std::vector<Missing> missing;
+  for (const rdkafka::AclBinding& binding : acls) {
     const bool is_known = binding.resource_type != "UNKNOWN" && binding.operation != "UNKNOWN" &&
                           binding.pattern_type != "UNKNOWN" && binding.permission != "UNKNOWN";
     if (!is_known)
-      list.missing.push_back(
+      missing.push_back(
           {fmt::format("ACL {} {} {} on {} {}", binding.permission, binding.principal,
                        binding.operation, binding.resource_type, Quote(binding.resource_name)),
            fmt::format("librdkafka {} does not support its type",
                        rdkafka::LibraryCapabilities().version),
            "build with librdkafka 2.6 or later, which supports ACLs on transactional ids, and keep "
            "the output of \"kafka-acls --list\""});
-    list.acls.push_back({binding.resource_type, binding.resource_name, binding.pattern_type,
-                         binding.principal, binding.host, binding.operation, binding.permission});
   }
-  Shorten(list.missing, "ACLs");
-  return list;
+  Shorten(missing, "ACLs");
+  return missing;
 }
 
 Result<ClusterState> ReadClusterState(rdkafka::Client& client, const rdkafka::Cluster& cluster,

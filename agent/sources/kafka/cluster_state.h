@@ -59,8 +59,8 @@ Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& director
 struct ClusterState {
   explicit ClusterState(std::string state_dir) : groups(std::move(state_dir)) {}
   ClusterDocument cluster;
-  std::optional<std::vector<AclFacts>> acls;         // nullopt: unknown
-  std::optional<std::vector<ScramUserFacts>> users;  // nullopt: unknown
+  std::optional<std::vector<rdkafka::AclBinding>> acls;  // nullopt: unknown
+  std::optional<std::vector<ScramUserFacts>> users;      // nullopt: unknown
   GroupSpool groups;
   std::vector<Missing> missing;
   // Missing unless KRaft's metadata log is saved.
@@ -99,10 +99,7 @@ struct BrokerConfigs {
 BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
                                 const std::vector<rdkafka::OwnerConfigs>& configs);
 
-struct AclList {
-  std::vector<AclFacts> acls;
-  std::vector<Missing> missing;  // of types that librdkafka does not know
-};
-AclList ReadAcls(const std::vector<rdkafka::AclBinding>& bindings);
+// The ACLs of types that librdkafka does not know.
+std::vector<Missing> UnknownAcls(const std::vector<rdkafka::AclBinding>& acls);
 
 }  // namespace holdfast::kafka

@@ -1,18 +1,18 @@
 #include "agent/sources/kafka/documents.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <limits>
 
 #include "agent/sources/kafka/segment_writer.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::kafka {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using rdkafka::AclBinding;
 
 constexpr std::int64_t kFormatVersion = 1;
 constexpr std::size_t kNameBytesMax = 200;  // leaves room for ".json" in a file name of 255 bytes
@@ -75,12 +75,12 @@ Result<Configs> ConfigsOf(const Json& json) {
 
 Json Versioned() { return {{"format_version", kFormatVersion}}; }
 
-std::string Dump(const Json& json) { return json.dump(1) + "\n"; }
+std::string Dump(const Json& json) { return DumpJson(json, 1) + "\n"; }
 
 // Parses, checks the version, and turns the library's exceptions into errors.
 template <typename T>
 Result<T> Decode(std::string_view text, Result<T> (*read)(const Json&)) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseOrderedJson(text);
   if (!json.is_object()) return Malformed("it is not a JSON object");
   try {
     HF_ASSIGN(const auto version, NumberOf<std::int64_t>(json, "format_version"));
@@ -145,20 +145,20 @@ Result<ClusterDocument> ReadCluster(const Json& json) {
 
 struct AclField {
   const char* name;
-  std::string AclFacts::*field;
+  std::string AclBinding::*field;
 };
-constexpr AclField kAclFields[] = {{"resource_type", &AclFacts::resource_type},
-                                   {"resource_name", &AclFacts::resource_name},
-                                   {"pattern_type", &AclFacts::pattern_type},
-                                   {"principal", &AclFacts::principal},
-                                   {"host", &AclFacts::host},
-                                   {"operation", &AclFacts::operation},
-                                   {"permission", &AclFacts::permission}};
+constexpr AclField kAclFields[] = {{"resource_type", &AclBinding::resource_type},
+                                   {"resource_name", &AclBinding::resource_name},
+                                   {"pattern_type", &AclBinding::pattern_type},
+                                   {"principal", &AclBinding::principal},
+                                   {"host", &AclBinding::host},
+                                   {"operation", &AclBinding::operation},
+                                   {"permission", &AclBinding::permission}};
 
-Result<std::vector<AclFacts>> ReadAcls(const Json& json) {
-  std::vector<AclFacts> acls;
+Result<std::vector<AclBinding>> ReadAcls(const Json& json) {
+  std::vector<AclBinding> acls;
   for (const Json& entry : json.at("acls")) {
-    AclFacts& acl = acls.emplace_back();
+    AclBinding& acl = acls.emplace_back();
     for (const AclField& field : kAclFields) {
       HF_ASSIGN(acl.*field.field, TextOf(entry.at(field.name)));
     }
@@ -316,10 +316,10 @@ std::string EncodeCluster(const ClusterDocument& document) {
 
 Result<ClusterDocument> DecodeCluster(std::string_view json) { return Decode(json, ReadCluster); }
 
-std::string EncodeAcls(const std::vector<AclFacts>& acls) {
+std::string EncodeAcls(const std::vector<AclBinding>& acls) {
   Json json = Versioned();
   json["acls"] = Json::array();
-  for (const AclFacts& acl : acls) {
+  for (const AclBinding& acl : acls) {
     Json entry = Json::object();
     for (const AclField& field : kAclFields) entry[field.name] = TextJson(acl.*field.field);
     json["acls"].push_back(std::move(entry));
@@ -327,7 +327,7 @@ std::string EncodeAcls(const std::vector<AclFacts>& acls) {
   return Dump(json);
 }
 
-Result<std::vector<AclFacts>> DecodeAcls(std::string_view json) { return Decode(json, ReadAcls); }
+Result<std::vector<AclBinding>> DecodeAcls(std::string_view json) { return Decode(json, ReadAcls); }
 
 std::string EncodeUsers(const std::vector<ScramUserFacts>& users) {
   Json json = Versioned();

@@ -23,6 +23,7 @@
 #include "agent/sources/kafka/record_run.h"
 #include "common/base/result.h"
 #include "common/crypto/sha256.h"
+#include "common/kafka/acls.h"
 
 namespace holdfast::kafka {
 
@@ -61,18 +62,6 @@ struct ClusterDocument {
   Configs default_configs;                        // dynamic configuration of all brokers
   std::map<std::string, Configs> client_metrics;  // by subscription name
   bool operator==(const ClusterDocument&) const = default;
-};
-
-// In the terms of kafka-acls, e.g. TOPIC, "orders", LITERAL, "User:anna", "*", READ, ALLOW.
-struct AclFacts {
-  std::string resource_type;
-  std::string resource_name;
-  std::string pattern_type;
-  std::string principal;
-  std::string host;
-  std::string operation;
-  std::string permission;
-  auto operator<=>(const AclFacts&) const = default;
 };
 
 struct ScramUserFacts {
@@ -156,8 +145,8 @@ struct PartitionDocument {
 
 std::string EncodeCluster(const ClusterDocument& document);
 Result<ClusterDocument> DecodeCluster(std::string_view json);
-std::string EncodeAcls(const std::vector<AclFacts>& acls);
-Result<std::vector<AclFacts>> DecodeAcls(std::string_view json);
+std::string EncodeAcls(const std::vector<rdkafka::AclBinding>& acls);
+Result<std::vector<rdkafka::AclBinding>> DecodeAcls(std::string_view json);
 std::string EncodeUsers(const std::vector<ScramUserFacts>& users);
 Result<std::vector<ScramUserFacts>> DecodeUsers(std::string_view json);
 std::string EncodeGroup(const GroupDocument& document);

@@ -18,7 +18,7 @@ struct ChosenAcls {
 
 // Chooses all stored ACLs. If the request names topics, chooses only the ACLs of exactly these
 // topics, so that no other rights are granted. An ACL of a renamed topic gets the new name.
-ChosenAcls ChooseAcls(const std::vector<AclFacts>& stored, const std::vector<StoredTopic>& topics,
-                      const RestoreRequest& request);
+ChosenAcls ChooseAcls(std::vector<rdkafka::AclBinding> stored,
+                      const std::vector<StoredTopic>& topics, const RestoreRequest& request);
 
 }  // namespace holdfast::kafka

@@ -140,9 +140,9 @@ Result<std::optional<ClusterDocument>> ReadStoredCluster(SnapshotView& snapshot)
   return ReadDocument(snapshot, std::string(kClusterPath), DecodeCluster);
 }
 
-Result<std::vector<AclFacts>> ReadStoredAcls(SnapshotView& snapshot) {
+Result<std::vector<rdkafka::AclBinding>> ReadStoredAcls(SnapshotView& snapshot) {
   HF_ASSIGN(auto acls, ReadDocument(snapshot, std::string(kAclsPath), DecodeAcls));
-  return acls.value_or(std::vector<AclFacts>());
+  return acls.value_or(std::vector<rdkafka::AclBinding>());
 }
 
 Result<std::vector<ScramUserFacts>> ReadStoredUsers(SnapshotView& snapshot) {

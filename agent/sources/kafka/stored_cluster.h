@@ -40,7 +40,7 @@ Result<std::optional<PartitionDocument>> ReadStoredPartition(SnapshotView& snaps
                                                              const std::string& topic,
                                                              std::int32_t partition);
 Result<std::optional<ClusterDocument>> ReadStoredCluster(SnapshotView& snapshot);
-Result<std::vector<AclFacts>> ReadStoredAcls(SnapshotView& snapshot);
+Result<std::vector<rdkafka::AclBinding>> ReadStoredAcls(SnapshotView& snapshot);
 Result<std::vector<ScramUserFacts>> ReadStoredUsers(SnapshotView& snapshot);
 Result<void> ForEachStoredGroup(SnapshotView& snapshot,
                                 const std::function<Result<void>(const GroupDocument&)>& visit);

@@ -262,7 +262,7 @@ Result<void> Store(const std::string& top) {
             {offset.at(0), offset.at(1), offset.at(2), -1, offset.at(3).get<std::string>()});
       HF_TRY(StoreText(top + "/" + GroupPath(document.name), EncodeGroup(document)));
     } else {
-      std::vector<AclFacts> acls;
+      std::vector<rdkafka::AclBinding> acls;
       for (const Json& acl : line.at("acls"))
         acls.push_back(
             {acl.at(0), acl.at(1), acl.at(2), acl.at(3), acl.at(4), acl.at(5), acl.at(6)});

@@ -53,7 +53,7 @@ TEST_CASE("documents: each decodes unchanged") {
       .default_configs = {{"min.insync.replicas", "2"}},
       .client_metrics = {{"m", {{"interval.ms", "1"}}}}};
   REQUIRE(Unwrap(DecodeCluster(EncodeCluster(cluster))) == cluster);
-  const std::vector<AclFacts> acls = {
+  const std::vector<rdkafka::AclBinding> acls = {
       {"TOPIC", "orders", "LITERAL", "User:anna", "*", "READ", "ALLOW"}};
   REQUIRE(Unwrap(DecodeAcls(EncodeAcls(acls))) == acls);
   const std::vector<ScramUserFacts> users = {{"anna", {{"SCRAM-SHA-512", 4096}}}};

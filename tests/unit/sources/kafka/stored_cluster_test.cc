@@ -195,7 +195,7 @@ TEST_CASE("kafka committed offsets: are translated to the next record, or to the
   CHECK(committed.PlaceOf(100) == 3);
 }
 
-AclFacts StoredAcl(std::string type, std::string name, std::string pattern = "LITERAL") {
+rdkafka::AclBinding StoredAcl(std::string type, std::string name, std::string pattern = "LITERAL") {
   return {std::move(type), std::move(name), std::move(pattern), "User:anna", "*", "READ", "ALLOW"};
 }
 
@@ -203,9 +203,9 @@ TEST_CASE("kafka restore of rights: ACLs of selected topics are restored, with t
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
   snapshot.AddTopic("events", 1);
-  const std::vector<AclFacts> stored = {StoredAcl("TOPIC", "orders"), StoredAcl("TOPIC", "events"),
-                                        StoredAcl("TOPIC", "ord", "PREFIXED"),
-                                        StoredAcl("GROUP", "orders")};
+  const std::vector<rdkafka::AclBinding> stored = {
+      StoredAcl("TOPIC", "orders"), StoredAcl("TOPIC", "events"),
+      StoredAcl("TOPIC", "ord", "PREFIXED"), StoredAcl("GROUP", "orders")};
   RestoreRequest request;
   request.renames = {{"orders", "old"}};
 
