@@ -22,7 +22,6 @@ namespace holdfast::agent {
 
 class Jobs {
  public:
-  // The arguments must outlive it.
   Jobs(StepContext& step, const IdentityState& identity, Session& session, Parts& parts,
        ProgressSender& progress, Tasks& tasks);
 

@@ -21,7 +21,6 @@ namespace holdfast::agent {
 
 class Orders {
  public:
-  // The arguments must outlive it.
   Orders(StepContext& step, IdentityState& identity, Plans& plans, Session& session,
          Reports& reports, Parts& parts, Tasks& tasks);
 

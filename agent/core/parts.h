@@ -18,7 +18,6 @@ namespace holdfast::agent {
 
 class Parts {
  public:
-  // `step` must outlive it.
   Parts(const Loaded& loaded, StepContext& step);
 
   void Start();

@@ -34,7 +34,6 @@ v1::Report ReportOf(const Plan& plan, std::uint32_t task);
 
 class Plans final : public trust::ReplayGuard {
  public:
-  // `step` must outlive it.
   Plans(const Loaded& loaded, StepContext& step);
 
   trust::ReplayVerdict Judge(const crypto::KeyId& key_id, ByteView plan_id, std::uint64_t sequence,

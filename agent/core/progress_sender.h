@@ -14,7 +14,6 @@ namespace holdfast::agent {
 
 class ProgressSender {
  public:
-  // The arguments must outlive it.
   ProgressSender(StepContext& step, Session& session) : step_(step), session_(session) {}
 
   void MarkChanged(const TaskKey& key) { changed_.insert(key); }

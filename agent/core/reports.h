@@ -19,7 +19,6 @@ namespace holdfast::agent {
 
 class Reports {
  public:
-  // The other arguments must outlive it.
   Reports(const Loaded& loaded, StepContext& step, IdentityState& identity, Session& session);
 
   void Start();

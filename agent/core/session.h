@@ -20,7 +20,6 @@ namespace holdfast::agent {
 
 class Session {
  public:
-  // The arguments must outlive it.
   Session(StepContext& step, IdentityState& identity, const Plans& plans);
 
   // Whether the controller has answered the last Hello.

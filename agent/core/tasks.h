@@ -21,7 +21,6 @@ namespace holdfast::agent {
 
 class Tasks {
  public:
-  // The other arguments must outlive it.
   Tasks(const Loaded& loaded, StepContext& step, Plans& plans, Reports& reports, Parts& parts,
         ProgressSender& progress);
 

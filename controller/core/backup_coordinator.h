@@ -17,7 +17,6 @@ namespace holdfast::controller {
 
 class BackupCoordinator {
  public:
-  // All must outlive it.
   BackupCoordinator(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs)
       : step_(step), cluster_(cluster), plans_(plans), runs_(runs) {}
 

@@ -16,7 +16,6 @@ namespace holdfast::controller {
 
 class Drafts {
  public:
-  // All but `loaded` must outlive it.
   Drafts(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, const Loaded& loaded);
 
   // Schedules the expiry of the loaded drafts. REQUIRES: the first step has begun.

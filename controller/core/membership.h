@@ -14,7 +14,6 @@ namespace holdfast::controller {
 
 class Membership {
  public:
-  // All but `loaded` must outlive it.
   Membership(StepContext& step, Cluster& cluster, Runs& runs, const Loaded& loaded);
 
   // Schedules the expiry of the loaded tokens. REQUIRES: the first step has begun.

@@ -25,7 +25,6 @@ struct Plan {
 
 class Plans {
  public:
-  // `step` and `cluster` must outlive it.
   Plans(StepContext& step, Cluster& cluster) : step_(step), cluster_(cluster) {}
 
   // Adds a stored plan. An unanswered one is resumed with Resume().

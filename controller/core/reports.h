@@ -19,7 +19,6 @@ namespace holdfast::controller {
 
 class Reports {
  public:
-  // All must outlive it.
   Reports(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs)
       : step_(step), cluster_(cluster), plans_(plans), runs_(runs) {}
 

@@ -15,7 +15,6 @@ namespace holdfast::controller {
 
 class RunRequests {
  public:
-  // All must outlive it.
   RunRequests(StepContext& step, Cluster& cluster, Runs& runs)
       : step_(step), cluster_(cluster), runs_(runs) {}
 

@@ -23,7 +23,6 @@ namespace holdfast::controller {
 
 class Runs {
  public:
-  // `step`, `cluster` and `plans` must outlive it.
   Runs(StepContext& step, Cluster& cluster, Plans& plans, const Loaded& loaded);
   // Continues the loaded runs. REQUIRES: the first step has begun, and nothing else was called.
   void Resume();

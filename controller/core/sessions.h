@@ -22,7 +22,6 @@ namespace holdfast::controller {
 
 class Sessions {
  public:
-  // All must outlive it.
   Sessions(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, Reports& reports)
       : step_(step), cluster_(cluster), plans_(plans), runs_(runs), reports_(reports) {}
 
