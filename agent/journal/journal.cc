@@ -12,15 +12,6 @@ namespace {
 
 constexpr char kTakenSql[] = "SELECT coalesce((SELECT sequence FROM reports_taken), 0)";
 
-template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
-                                 const Values&... values) {
-  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
-  return ReadRecords<Record>(std::move(statement));
-}
-
-std::int64_t Stored(std::uint64_t value) { return ColumnOf<std::uint64_t>::Encode(value); }
-
 }  // namespace
 
 Result<Journal> Journal::Open(const std::string& path, DatabaseMode mode) {
@@ -40,7 +31,7 @@ Result<void> Journal::Apply(std::span<const Change> changes) {
 
 Result<Loaded> Journal::Load() {
   Loaded loaded;
-  HF_ASSIGN(std::vector<IdentityRecord> identities, Read<IdentityRecord>(connection_, ""));
+  HF_ASSIGN(std::vector<IdentityRecord> identities, ReadRecords<IdentityRecord>(connection_, ""));
   if (identities.empty()) {
     return Fail(ErrorCode::kNotFound,
                 fmt::format("journal {}: this node has joined no cluster",
@@ -48,17 +39,19 @@ Result<Loaded> Journal::Load() {
                 "create a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
   }
   loaded.identity = std::move(identities.front());
-  HF_ASSIGN(loaded.floors, Read<FloorRecord>(connection_, "ORDER BY key_id"));
-  HF_ASSIGN(loaded.plans, Read<PlanRecord>(connection_, "ORDER BY plan_id"));
-  HF_ASSIGN(loaded.tasks, Read<TaskRecord>(connection_, "ORDER BY plan_id, task"));
-  HF_ASSIGN(loaded.parts, Read<UncomposedPartRecord>(connection_, "ORDER BY plan_id, task"));
-  HF_ASSIGN(loaded.sealed, Read<SealedRecord>(connection_, "ORDER BY run, source, repository"));
-  HF_ASSIGN(loaded.ended_runs, Read<EndedRunRecord>(connection_, "ORDER BY run"));
+  HF_ASSIGN(loaded.floors, ReadRecords<FloorRecord>(connection_, "ORDER BY key_id"));
+  HF_ASSIGN(loaded.plans, ReadRecords<PlanRecord>(connection_, "ORDER BY plan_id"));
+  HF_ASSIGN(loaded.tasks, ReadRecords<TaskRecord>(connection_, "ORDER BY plan_id, task"));
+  HF_ASSIGN(loaded.parts, ReadRecords<UncomposedPartRecord>(connection_, "ORDER BY plan_id, task"));
+  HF_ASSIGN(loaded.sealed,
+            ReadRecords<SealedRecord>(connection_, "ORDER BY run, source, repository"));
+  HF_ASSIGN(loaded.ended_runs, ReadRecords<EndedRunRecord>(connection_, "ORDER BY run"));
   HF_ASSIGN(loaded.reports_taken, connection_.Value<std::uint64_t>(kTakenSql));
   HF_ASSIGN(loaded.reports_oldest,
             connection_.Value<std::uint64_t>("SELECT coalesce(min(sequence), 0) FROM report"));
-  HF_ASSIGN(loaded.reports, Read<ReportRecord>(connection_, "WHERE sequence > ? ORDER BY sequence",
-                                               Stored(loaded.reports_taken)));
+  HF_ASSIGN(loaded.reports,
+            ReadRecords<ReportRecord>(connection_, "WHERE sequence > ? ORDER BY sequence",
+                                      StoredInteger(loaded.reports_taken)));
   return loaded;
 }
 
@@ -67,7 +60,7 @@ Result<std::vector<ReportRecord>> Journal::Reports(std::uint64_t first, std::uin
   HF_ASSIGN(
       Statement row,
       connection_.Query(SelectText<ReportRecord>("WHERE sequence >= ? ORDER BY sequence LIMIT ?"),
-                        Stored(first), limit));
+                        StoredInteger(first), limit));
   std::vector<ReportRecord> reports;
   std::uint64_t bytes = 0;
   for (;;) {
@@ -129,7 +122,7 @@ Result<void> Journal::Take(const ReportsTaken& change) {
   return connection_.Run(
       "INSERT INTO reports_taken(sequence) VALUES (?) ON CONFLICT(id) DO UPDATE "
       "SET sequence = excluded.sequence",
-      Stored(change.sequence));
+      StoredInteger(change.sequence));
 }
 
 Result<void> Journal::Take(const ForgetReports& change) {

@@ -14,7 +14,7 @@
 
 #include "agent/core/records.h"
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "common/database/schema.h"
 
 namespace holdfast::agent {

@@ -39,9 +39,9 @@ struct TableOf<agent::PlanRow> {
 namespace agent {
 namespace {
 
-constexpr std::uint32_t kApplicationId = 0x4846506c;  // "HFPl"
+constexpr std::uint32_t kPlanLogApplicationId = 0x4846506c;  // "HFPl"
 
-constexpr std::string_view kVersion1 = R"sql(
+constexpr std::string_view kPlanLogVersion1 = R"sql(
 CREATE TABLE plan(
   plan_id        BLOB    NOT NULL PRIMARY KEY CHECK (length(plan_id) = 16),
   controller_key BLOB    NOT NULL CHECK (length(controller_key) = 32),
@@ -57,27 +57,25 @@ CREATE TABLE floor(
 ) STRICT;
 )sql";
 
-constexpr std::array kMigrations = {
-    Migration{"first tables", kVersion1},
+constexpr std::array kPlanLogMigrations = {
+    Migration{"first tables", kPlanLogVersion1},
 };
 
 DatabaseOptions Options(const std::string& path) {
   return {.path = path,
           .what = "log of restore plans",
-          .application_id = kApplicationId,
+          .application_id = kPlanLogApplicationId,
           .corrupt_hint =
               "move it away and join the cluster again with a new token: the node then refuses all "
               "plans made so far, and no plan can run twice",
           .holder = "holdfast-agent restore-helper"};
 }
 
-std::int64_t Stored(std::uint64_t value) { return ColumnOf<std::uint64_t>::Encode(value); }
-
 }  // namespace
 
 Result<PlanLog> PlanLog::Open(const std::string& path) {
   HF_ASSIGN(Database connection, Database::Open(Options(path), DatabaseMode::kCreate));
-  HF_TRY(Migrate(connection, kMigrations));
+  HF_TRY(Migrate(connection, kPlanLogMigrations));
   PlanLog log(std::move(connection));
   HF_TRY(log.Load());
   return log;
@@ -85,8 +83,7 @@ Result<PlanLog> PlanLog::Open(const std::string& path) {
 
 Result<void> PlanLog::Load() {
   // Plans before floors, because a kept plan may be below the floor.
-  HF_ASSIGN(Statement plans, connection_.Query(SelectText<PlanRow>("")));
-  HF_ASSIGN(std::vector<PlanRow> rows, ReadRecords<PlanRow>(std::move(plans)));
+  HF_ASSIGN(std::vector<PlanRow> rows, ReadRecords<PlanRow>(connection_, ""));
   for (const PlanRow& row : rows) {
     known_.Add({.controller_key = row.controller_key,
                 .plan_id = std::string(AsText(row.plan_id)),
@@ -151,7 +148,7 @@ Result<void> PlanLog::Forget(WallTime now) {
     HF_TRY(
         connection_.Run("INSERT INTO floor(controller_key, sequence) VALUES (?, ?) ON "
                         "CONFLICT(controller_key) DO UPDATE SET sequence = excluded.sequence",
-                        key, Stored(sequence)));
+                        key, StoredInteger(sequence)));
   }
   for (const auto& [plan_id, record] : known_.records()) {
     if (later.records().contains(plan_id)) continue;

@@ -9,7 +9,7 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "common/trust/replay_guard.h"
 
 namespace holdfast::agent {

@@ -1,7 +1,6 @@
 #include "agent/journal/restore_journal.h"
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 
@@ -53,7 +53,7 @@ Result<void> RestoreJournal::Record(std::string_view state) {
       {"begin", FormatTime(facts_.begin)},
       {"state", Base64Encode(AsBytes(state))},
   };
-  std::string text = document.dump(2) + "\n";
+  std::string text = DumpJson(document, 2) + "\n";
   HF_TRY(WriteFileAtomic(path_, AsBytes(text), 0600));
   is_recorded_ = true;
   return {};
@@ -77,7 +77,7 @@ Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& s
     if (bytes.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(bytes).error());
   }
-  nlohmann::json document = nlohmann::json::parse(AsText(*bytes), nullptr, false);
+  nlohmann::json document = ParseJson(AsText(*bytes));
   if (!document.is_object()) return Unreadable(path, "not a JSON object");
   auto text = [&](const char* field) -> std::string {
     auto found = document.find(field);

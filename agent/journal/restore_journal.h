@@ -35,7 +35,6 @@ class RestoreJournal final : public SwapJournal {
   // Removes the file, durably, because nothing is left to finish or undo. No error if it is
   // missing.
   Result<void> Remove();
-  bool is_recorded() const { return is_recorded_; }
 
  private:
   std::string path_;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <optional>
 
@@ -151,9 +150,8 @@ Result<void> CopyDatabase(Database& from, const std::string& to, const std::stop
     return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(to)),
                 "name a new file");
   }
-  std::array<std::uint8_t, 8> random;
-  SystemRandom().Fill(random);
-  UnfinishedCopy copy(fmt::format("{}.tmp-{}", to, HexEncode(random)));
+  SystemRandom random;
+  UnfinishedCopy copy(fmt::format("{}.tmp-{}", to, RandomHex(random, 8)));
   { HF_ASSIGN(Fd file, OpenFile(copy.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)); }
   HF_TRY(FillCopy(from, copy.path(), stop));
   HF_TRY(CheckCopy(from.options(), copy.path()));

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 namespace holdfast {
 

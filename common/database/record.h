@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 namespace holdfast {
 
@@ -41,6 +41,9 @@ struct ColumnOf<std::uint64_t> {
   static Stored Encode(std::uint64_t value) { return static_cast<Stored>(value); }
   static Result<std::uint64_t> Decode(Stored stored) { return static_cast<std::uint64_t>(stored); }
 };
+inline std::int64_t StoredInteger(std::uint64_t value) {
+  return ColumnOf<std::uint64_t>::Encode(value);
+}
 // Stored as numbers; the table's CHECK refuses other values.
 template <typename T>
   requires std::is_enum_v<T>
@@ -159,6 +162,14 @@ Result<std::vector<Record>> ReadRecords(Statement statement) {
     HF_ASSIGN(Record record, ReadRecord<Record>(statement));
     records.push_back(std::move(record));
   }
+}
+
+// The rows of SelectText<Record>(rest), with `values` for its parameters.
+template <typename Record, typename... Values>
+Result<std::vector<Record>> ReadRecords(Database& connection, std::string_view rest,
+                                        const Values&... values) {
+  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
+  return ReadRecords<Record>(std::move(statement));
 }
 
 }  // namespace holdfast

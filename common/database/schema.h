@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 namespace holdfast {
 

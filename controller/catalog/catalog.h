@@ -14,7 +14,7 @@
 #include <string>
 
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "common/database/schema.h"
 #include "controller/core/records.h"
 

@@ -13,19 +13,12 @@
 namespace holdfast::controller {
 namespace {
 
-std::uint32_t Rows(std::uint32_t limit) { return std::clamp(limit, 1U, kPageRowsMax); }
-
-template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
-                                 const Values&... values) {
-  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
-  return ReadRecords<Record>(std::move(statement));
-}
+std::uint32_t PageRows(std::uint32_t limit) { return std::clamp(limit, 1U, kPageRowsMax); }
 
 template <typename Record>
 Result<std::optional<Record>> ReadOne(Database& connection, std::string_view rest,
                                       std::string_view key) {
-  HF_ASSIGN(std::vector<Record> records, Read<Record>(connection, rest, key));
+  HF_ASSIGN(std::vector<Record> records, ReadRecords<Record>(connection, rest, key));
   if (records.empty()) return std::nullopt;
   return std::move(records.front());
 }
@@ -46,19 +39,19 @@ Result<std::vector<Record>> ReadNamed(Database& connection, std::string_view tex
                                       std::string_view condition, std::uint32_t limit) {
   // 0x7f sorts after all characters of a ULID.
   HF_ASSIGN(std::vector<Record> found,
-            Read<Record>(
+            ReadRecords<Record>(
                 connection,
                 fmt::format("WHERE run >= ? AND run < ? {} ORDER BY run DESC LIMIT ?", condition),
-                text, std::string(text) + "\x7f", Rows(limit)));
+                text, std::string(text) + "\x7f", PageRows(limit)));
   static const std::string kEnding = fmt::format(
       "WHERE run IN (SELECT run FROM (SELECT run FROM {} ORDER BY run DESC LIMIT {}) "
       "WHERE substr(run, ?) = ?) AND NOT (run >= ? AND run < ?)",
       TableOf<Record>::kName, kEndsSearched);
-  HF_ASSIGN(
-      std::vector<Record> ending,
-      Read<Record>(connection, fmt::format("{} {} ORDER BY run DESC LIMIT ?", kEnding, condition),
-                   -static_cast<std::int64_t>(text.size()), text, text, std::string(text) + "\x7f",
-                   Rows(limit)));
+  HF_ASSIGN(std::vector<Record> ending,
+            ReadRecords<Record>(connection,
+                                fmt::format("{} {} ORDER BY run DESC LIMIT ?", kEnding, condition),
+                                -static_cast<std::int64_t>(text.size()), text, text,
+                                std::string(text) + "\x7f", PageRows(limit)));
   found.insert(found.end(), std::make_move_iterator(ending.begin()),
                std::make_move_iterator(ending.end()));
   if (found.size() > limit) found.resize(limit);
@@ -132,7 +125,7 @@ Result<CatalogReader> CatalogReader::Open(const std::string& path) {
 }
 
 Result<std::optional<ClusterRecord>> CatalogReader::Cluster() {
-  HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection_, ""));
+  HF_ASSIGN(std::vector<ClusterRecord> clusters, ReadRecords<ClusterRecord>(connection_, ""));
   if (clusters.empty()) return std::nullopt;
   return std::move(clusters.front());
 }
@@ -140,9 +133,9 @@ Result<std::optional<ClusterRecord>> CatalogReader::Cluster() {
 Result<std::vector<AgentRecord>> CatalogReader::Agents(std::string_view after,
                                                        std::uint32_t limit) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
-  HF_ASSIGN(
-      std::vector<AgentRecord> agents,
-      Read<AgentRecord>(connection_, "WHERE node > ? ORDER BY node LIMIT ?", after, Rows(limit)));
+  HF_ASSIGN(std::vector<AgentRecord> agents,
+            ReadRecords<AgentRecord>(connection_, "WHERE node > ? ORDER BY node LIMIT ?", after,
+                                     PageRows(limit)));
   HF_TRY(CompleteAgents(connection_, agents));
   return agents;
 }
@@ -150,7 +143,7 @@ Result<std::vector<AgentRecord>> CatalogReader::Agents(std::string_view after,
 Result<std::optional<AgentRecord>> CatalogReader::Agent(std::string_view node) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
   HF_ASSIGN(std::vector<AgentRecord> agents,
-            Read<AgentRecord>(connection_, "WHERE node = ?", node));
+            ReadRecords<AgentRecord>(connection_, "WHERE node = ?", node));
   HF_TRY(CompleteAgents(connection_, agents));
   if (agents.empty()) return std::nullopt;
   return std::move(agents.front());
@@ -251,9 +244,10 @@ Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
                  "(EXISTS (SELECT 1 FROM task WHERE task.run = run.run AND task.source GLOB ?2 "
                  "AND task.node GLOB ?3) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
                  "run.run AND snapshot.source GLOB ?2 AND snapshot.host GLOB ?3))");
-  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?4"), query.before,
-                         is_pattern ? GlobOf(query.source) : query.source,
-                         query.node.empty() ? "*" : GlobOf(query.node), Rows(query.limit));
+  return ReadRecords<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?4"),
+                                query.before, is_pattern ? GlobOf(query.source) : query.source,
+                                query.node.empty() ? "*" : GlobOf(query.node),
+                                PageRows(query.limit));
 }
 
 namespace {
@@ -271,7 +265,7 @@ Result<std::vector<TaskRecord>> CatalogReader::Tasks(std::string_view run, std::
                                                      std::uint32_t limit) {
   static const std::string kSql =
       SelectTasks("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
-  HF_ASSIGN(Statement statement, connection_.Query(kSql, run, first, Rows(limit)));
+  HF_ASSIGN(Statement statement, connection_.Query(kSql, run, first, PageRows(limit)));
   return ReadTasks(std::move(statement));
 }
 
@@ -353,11 +347,12 @@ Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
 
 Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery& query) {
   HF_ASSIGN(const SnapshotConditions asked, ConditionsOf(query));
-  return Read<SnapshotRecord>(
+  return ReadRecords<SnapshotRecord>(
       connection_,
       asked.conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
       query.repository, asked.source, asked.host, query.run, asked.range.first, asked.range.last,
-      asked.follows.time_ms, asked.follows.snapshot, asked.follows.repository, Rows(query.limit));
+      asked.follows.time_ms, asked.follows.snapshot, asked.follows.repository,
+      PageRows(query.limit));
 }
 
 Result<std::vector<SnapshotRecord>> CatalogReader::SnapshotsBeginning(
@@ -366,8 +361,8 @@ Result<std::vector<SnapshotRecord>> CatalogReader::SnapshotsBeginning(
   for (const std::string& prefix : prefixes) {
     HF_ASSIGN(const IdRange range, RangeOf(prefix));
     HF_ASSIGN(std::vector<SnapshotRecord> some,
-              Read<SnapshotRecord>(connection_, "WHERE snapshot BETWEEN ? AND ? LIMIT ?",
-                                   range.first, range.last, limit));
+              ReadRecords<SnapshotRecord>(connection_, "WHERE snapshot BETWEEN ? AND ? LIMIT ?",
+                                          range.first, range.last, limit));
     for (SnapshotRecord& snapshot : some) {
       if (found.size() < limit) found.emplace(snapshot.snapshot, std::move(snapshot));
     }
@@ -387,7 +382,7 @@ Result<std::vector<std::string>> CatalogReader::Distinct(std::string_view column
                                     column, asked.conditions.With("")),
                         query.repository, asked.source, asked.host, query.run, asked.range.first,
                         asked.range.last, asked.follows.time_ms, asked.follows.snapshot,
-                        asked.follows.repository, Rows(kPageRowsMax)));
+                        asked.follows.repository, PageRows(kPageRowsMax)));
   return ReadTexts(std::move(rows));
 }
 
@@ -401,7 +396,8 @@ Result<std::vector<std::string>> CatalogReader::SnapshotRepositories(const Snaps
 
 Result<std::optional<DraftRecord>> CatalogReader::Draft(std::string_view run) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
-  HF_ASSIGN(std::vector<DraftRecord> drafts, Read<DraftRecord>(connection_, "WHERE run = ?", run));
+  HF_ASSIGN(std::vector<DraftRecord> drafts,
+            ReadRecords<DraftRecord>(connection_, "WHERE run = ?", run));
   HF_TRY(CompleteDrafts(connection_, drafts));
   if (drafts.empty()) return std::nullopt;
   return std::move(drafts.front());
@@ -431,7 +427,7 @@ Result<std::vector<DraftRecord>> CatalogReader::Drafts(bool open_only, std::stri
   HF_ASSIGN(
       Statement row,
       connection_.Query(SelectText<DraftRecord>(conditions.With("ORDER BY run DESC LIMIT ?2")),
-                        before, Rows(limit)));
+                        before, PageRows(limit)));
   std::vector<DraftRecord> drafts;
   for (std::uint64_t bytes = 0; bytes < kPageBytesMax; bytes += drafts.back().payload.size()) {
     HF_ASSIGN(bool has_row, row.Next());

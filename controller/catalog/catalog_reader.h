@@ -12,7 +12,7 @@
 
 #include "common/base/result.h"
 #include "common/database/backup.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "controller/core/records.h"
 
 namespace holdfast::controller {

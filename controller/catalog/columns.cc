@@ -1,15 +1,10 @@
 // Lists, maps and errors as JSON text in a column.
-#include <nlohmann/json.hpp>
-
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "controller/catalog/tables.h"
 
 namespace holdfast {
 namespace {
-
-std::string TextOf(const nlohmann::json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 std::unexpected<Error> NoSuchJson(std::string_view what, std::string_view text) {
   return Fail(ErrorCode::kCorrupt, fmt::format("the catalog is damaged: {} is not a {}",
@@ -29,11 +24,11 @@ bool BoolField(const nlohmann::json& json, const char* name) {
 }  // namespace
 
 std::string ColumnOf<std::vector<std::string>>::Encode(const std::vector<std::string>& list) {
-  return TextOf(nlohmann::json(list));
+  return DumpJson(nlohmann::json(list));
 }
 
 Result<std::vector<std::string>> ColumnOf<std::vector<std::string>>::Decode(const Stored& stored) {
-  nlohmann::json json = nlohmann::json::parse(stored, nullptr, false);
+  nlohmann::json json = ParseJson(stored);
   if (!json.is_array()) return NoSuchJson("list", stored);
   std::vector<std::string> list;
   for (const nlohmann::json& item : json) {
@@ -45,12 +40,12 @@ Result<std::vector<std::string>> ColumnOf<std::vector<std::string>>::Decode(cons
 
 std::string ColumnOf<std::map<std::string, std::string>>::Encode(
     const std::map<std::string, std::string>& map) {
-  return TextOf(nlohmann::json(map));
+  return DumpJson(nlohmann::json(map));
 }
 
 Result<std::map<std::string, std::string>> ColumnOf<std::map<std::string, std::string>>::Decode(
     const Stored& stored) {
-  nlohmann::json json = nlohmann::json::parse(stored, nullptr, false);
+  nlohmann::json json = ParseJson(stored);
   if (!json.is_object()) return NoSuchJson("map", stored);
   std::map<std::string, std::string> map;
   for (const auto& [name, value] : json.items()) {
@@ -63,17 +58,17 @@ Result<std::map<std::string, std::string>> ColumnOf<std::map<std::string, std::s
 std::optional<std::string> ColumnOf<std::optional<TaskError>>::Encode(
     const std::optional<TaskError>& error) {
   if (!error) return std::nullopt;
-  return TextOf({{"code", error->code},
-                 {"message", error->message},
-                 {"hint", error->hint},
-                 {"retryable", error->retryable},
-                 {"began", error->began},
-                 {"rolled_back", error->rolled_back}});
+  return DumpJson(nlohmann::json{{"code", error->code},
+                                 {"message", error->message},
+                                 {"hint", error->hint},
+                                 {"retryable", error->retryable},
+                                 {"began", error->began},
+                                 {"rolled_back", error->rolled_back}});
 }
 
 Result<std::optional<TaskError>> ColumnOf<std::optional<TaskError>>::Decode(const Stored& stored) {
   if (!stored) return std::nullopt;
-  nlohmann::json json = nlohmann::json::parse(*stored, nullptr, false);
+  nlohmann::json json = ParseJson(*stored);
   if (!json.is_object()) return NoSuchJson("error", *stored);
   return TaskError{.code = TextField(json, "code"),
                    .message = TextField(json, "message"),

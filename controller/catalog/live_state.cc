@@ -5,27 +5,16 @@
 #include "controller/catalog/tables.h"
 
 namespace holdfast::controller {
-namespace {
-
-template <typename Record, typename... Values>
-Result<std::vector<Record>> Read(Database& connection, std::string_view rest,
-                                 const Values&... values) {
-  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
-  return ReadRecords<Record>(std::move(statement));
-}
-
-}  // namespace
-
 Result<void> CompleteAgents(Database& connection, std::vector<AgentRecord>& agents) {
   for (AgentRecord& agent : agents) {
     HF_ASSIGN(std::vector<SourceRow> sources,
-              Read<SourceRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
+              ReadRecords<SourceRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
     for (SourceRow& row : sources) agent.sources.push_back(std::move(row.source));
     HF_ASSIGN(std::vector<RepositoryRow> repositories,
-              Read<RepositoryRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
+              ReadRecords<RepositoryRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
     for (RepositoryRow& row : repositories) agent.repositories.push_back(std::move(row.repository));
     HF_ASSIGN(std::vector<HealthRow> health,
-              Read<HealthRow>(connection, "WHERE node = ? ORDER BY source", agent.node));
+              ReadRecords<HealthRow>(connection, "WHERE node = ? ORDER BY source", agent.node));
     for (HealthRow& row : health) agent.healthy[std::move(row.source)] = row.healthy;
   }
   return {};
@@ -34,7 +23,7 @@ Result<void> CompleteAgents(Database& connection, std::vector<AgentRecord>& agen
 Result<void> CompleteDrafts(Database& connection, std::vector<DraftRecord>& drafts) {
   for (DraftRecord& draft : drafts) {
     HF_ASSIGN(std::vector<ApprovalRow> approvals,
-              Read<ApprovalRow>(connection, "WHERE run = ? ORDER BY number", draft.run));
+              ReadRecords<ApprovalRow>(connection, "WHERE run = ? ORDER BY number", draft.run));
     for (ApprovalRow& row : approvals) draft.approvals.push_back(std::move(row.approval));
   }
   return {};
@@ -54,22 +43,23 @@ Result<std::vector<TaskRecord>> ReadTasks(Statement statement) {
 Result<Loaded> LoadLiveState(Database& connection) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection));
   Loaded loaded;
-  HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection, ""));
+  HF_ASSIGN(std::vector<ClusterRecord> clusters, ReadRecords<ClusterRecord>(connection, ""));
   if (!clusters.empty()) loaded.cluster = std::move(clusters.front());
-  HF_ASSIGN(loaded.roots, Read<RootRecord>(connection, "ORDER BY version"));
-  HF_ASSIGN(loaded.agents, Read<AgentRecord>(connection, "ORDER BY node"));
+  HF_ASSIGN(loaded.roots, ReadRecords<RootRecord>(connection, "ORDER BY version"));
+  HF_ASSIGN(loaded.agents, ReadRecords<AgentRecord>(connection, "ORDER BY node"));
   HF_TRY(CompleteAgents(connection, loaded.agents));
-  HF_ASSIGN(loaded.runs, Read<RunRecord>(connection, "WHERE closed = 0 ORDER BY run"));
+  HF_ASSIGN(loaded.runs, ReadRecords<RunRecord>(connection, "WHERE closed = 0 ORDER BY run"));
   HF_ASSIGN(Statement tasks, connection.Query(SelectText<TaskRow>(
                                  "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
                                  "ORDER BY run, number")));
   HF_ASSIGN(loaded.tasks, ReadTasks(std::move(tasks)));
-  HF_ASSIGN(loaded.plans, Read<PlanRecord>(connection,
-                                           "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
-                                           "ORDER BY run, plan_id"));
-  HF_ASSIGN(loaded.drafts, Read<DraftRecord>(connection, "WHERE state = 1 ORDER BY run"));
+  HF_ASSIGN(loaded.plans,
+            ReadRecords<PlanRecord>(connection,
+                                    "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
+                                    "ORDER BY run, plan_id"));
+  HF_ASSIGN(loaded.drafts, ReadRecords<DraftRecord>(connection, "WHERE state = 1 ORDER BY run"));
   HF_TRY(CompleteDrafts(connection, loaded.drafts));
-  HF_ASSIGN(loaded.tokens, Read<TokenRecord>(connection, "ORDER BY node"));
+  HF_ASSIGN(loaded.tokens, ReadRecords<TokenRecord>(connection, "ORDER BY node"));
   return loaded;
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "controller/core/records.h"
 
 namespace holdfast::controller {

@@ -16,7 +16,7 @@
 #include "agent/sources/zookeeper/tree_facts.h"
 #include "common/base/bytes.h"
 #include "common/base/result.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 namespace holdfast::zookeeper {
 

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "common/database/backup.h"
-#include "common/database/connection.h"
+#include "common/database/database.h"
 #include "common/database/schema.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"

@@ -1,4 +1,4 @@
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "common/database/connection.h"
+#include "common/database/database.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ std::int64_t Count(Database& connection) {
   return Unwrap(connection.Value<std::int64_t>("SELECT count(*) FROM item"));
 }
 
-TEST_CASE("connection: values are read back unchanged") {
+TEST_CASE("database: values are read back unchanged") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   std::string name("a\0b", 3);
@@ -61,7 +61,7 @@ TEST_CASE("connection: values are read back unchanged") {
   REQUIRE_FALSE(Unwrap(rows.Next()));
 }
 
-TEST_CASE("connection: a value out of range or of another type is refused, written or read") {
+TEST_CASE("database: a value out of range or of another type is refused, written or read") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", ~std::uint64_t{0}, "x"),
@@ -81,7 +81,7 @@ TEST_CASE("connection: a value out of range or of another type is refused, writt
   REQUIRE_FAILS(row.Read(number, text, hash), ErrorCode::kCorrupt, "has null, not bytes");
 }
 
-TEST_CASE("connection: a statement is reused, and two with the same text are independent") {
+TEST_CASE("database: a statement is reused, and two with the same text are independent") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   for (int i = 0; i < 3; ++i) {
@@ -98,7 +98,7 @@ TEST_CASE("connection: a statement is reused, and two with the same text are ind
   REQUIRE(rows == 9);
 }
 
-TEST_CASE("connection: a duplicate key is distinguished from a bug") {
+TEST_CASE("database: a duplicate key is distinguished from a bug") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
@@ -140,7 +140,7 @@ TEST_CASE("transaction: a reader sees one snapshot until it ends") {
   REQUIRE(Count(reader) == 1);
 }
 
-TEST_CASE("connection: a reader cannot write") {
+TEST_CASE("database: a reader cannot write") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
@@ -152,7 +152,7 @@ TEST_CASE("connection: a reader cannot write") {
                 "cannot be written:");
 }
 
-TEST_CASE("connection: there is one writer, and a second one learns who it is") {
+TEST_CASE("database: there is one writer, and a second one learns who it is") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
     Database writer = Writer(directory);
@@ -162,7 +162,7 @@ TEST_CASE("connection: there is one writer, and a second one learns who it is") 
   REQUIRE_OK(Database::Open(Options(directory), DatabaseMode::kWrite));
 }
 
-TEST_CASE("connection: durability settings are enabled") {
+TEST_CASE("database: durability settings are enabled") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   for (auto [pragma, value] : {std::pair("synchronous", 2), std::pair("foreign_keys", 1),
@@ -177,7 +177,7 @@ TEST_CASE("connection: durability settings are enabled") {
                 ErrorCode::kInternal, "may not be modified");
 }
 
-TEST_CASE("connection: the files are accessible only to their owner") {
+TEST_CASE("database: the files are accessible only to their owner") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
   for (const char* suffix : {"", "-wal", "-shm"}) {
@@ -187,7 +187,7 @@ TEST_CASE("connection: the files are accessible only to their owner") {
   }
 }
 
-TEST_CASE("connection: a writer leaves one file when it closes") {
+TEST_CASE("database: a writer leaves one file when it closes") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
     Database writer = Writer(directory);
@@ -199,7 +199,7 @@ TEST_CASE("connection: a writer leaves one file when it closes") {
   REQUIRE(Count(reader) == 1);
 }
 
-TEST_CASE("connection: a scratch database works without its file, and leaves nothing") {
+TEST_CASE("database: a scratch database works without its file, and leaves nothing") {
   std::optional<TempDir> directory = Unwrap(TempDir::Create("database"));
   const std::string path = directory->path();
   Database scratch = Unwrap(Database::Open(Options(*directory), DatabaseMode::kScratch));
