@@ -29,4 +29,5 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/base/result.h"

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/random.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::agent {
@@ -220,8 +221,8 @@ void Jobs::Handle(const event::TaskCut& event) {
   if (task == nullptr || task->phase != Phase::kCutting) return;
   task->phase = Phase::kCut;
   task->cut_time_ms = event.cut_time_ms;
-  const std::int64_t delay_ms =
-      task->start_after_ms + static_cast<std::int64_t>(step_.Below(task->plan->splay_ms));
+  const std::int64_t delay_ms = task->start_after_ms + static_cast<std::int64_t>(RandomBelow(
+                                                           step_.random, task->plan->splay_ms));
   task->start_at_ms = step_.now.boot_ms + delay_ms;
   tasks_.SetState(*task, TaskState::kCut);
   step_.SetTimer(TimerKind::kStart, delay_ms, TimerName(task->key));

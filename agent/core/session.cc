@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/base/format.h"
+#include "common/base/random.h"
 #include "common/base/result.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
@@ -35,8 +36,8 @@ void Session::SayHello() {
                         ? step_.options.hello_retry_ms
                         : std::min(2 * hello_retry_ms_, step_.options.hello_retry_max_ms);
   // Jitter, so that 10,000 agents that lost their controller do not all retry at once.
-  const auto jitter =
-      static_cast<std::int64_t>(step_.Below(static_cast<std::uint64_t>(hello_retry_ms_ / 2)));
+  const auto jitter = static_cast<std::int64_t>(
+      RandomBelow(step_.random, static_cast<std::uint64_t>(hello_retry_ms_ / 2)));
   step_.SetTimer(TimerKind::kHello, hello_retry_ms_ + jitter);
 
   v1::AgentMessage message;
@@ -81,8 +82,9 @@ void Session::Heartbeat() {
   message.mutable_heartbeat()->set_process_id(std::string(AsText(process_id_)));
   Send(message);
   const auto spread = static_cast<std::uint64_t>(heartbeat_ms_ * 2 / 5);
-  step_.SetTimer(TimerKind::kHeartbeat,
-                 heartbeat_ms_ * 4 / 5 + static_cast<std::int64_t>(step_.Below(spread + 1)));
+  step_.SetTimer(
+      TimerKind::kHeartbeat,
+      heartbeat_ms_ * 4 / 5 + static_cast<std::int64_t>(RandomBelow(step_.random, spread + 1)));
 }
 
 void Session::CheckLease() {

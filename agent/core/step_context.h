@@ -51,7 +51,6 @@ struct StepContext {
     deadlines.Cancel({kind, std::move(name)});
   }
   bool HasBug(PlantedBug bug) const { return options.planted_bug == bug; }
-  std::uint64_t Below(std::uint64_t limit);  // random, less than `limit`; 0 if that is 0
 };
 
 }  // namespace holdfast::agent

@@ -15,6 +15,7 @@
 #include "agent/journal/journal.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
+#include "common/base/text.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
@@ -77,14 +78,6 @@ Result<void> GiveToOwnerOf(const std::string& state_dir, const std::string& dire
     return Fail(ErrnoError(errno, "give away " + Quote(directory)));
   }
   return {};
-}
-
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos) return std::exchange(text, {});
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end + 1);
-  return line;
 }
 
 struct Facts {

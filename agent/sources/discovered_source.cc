@@ -1,11 +1,10 @@
 #include "agent/sources/discovered_source.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <variant>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast {
 namespace {
@@ -14,7 +13,7 @@ using Json = nlohmann::json;
 
 std::string Scalar(const std::string& text) {
   // YAML reads JSON strings, except surrogate pairs. So non-ASCII characters are not escaped.
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return DumpJson(Json(text));
 }
 
 std::string List(const std::vector<std::string>& values) {

@@ -1,8 +1,10 @@
 // Injectable randomness: keys, IVs and ids come from a Random; tests pass a seeded one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace holdfast {
 
@@ -18,5 +20,10 @@ class SystemRandom final : public Random {
  public:
   void Fill(std::span<std::uint8_t> bytes) override;
 };
+
+// Uniformly distributed in [0, limit); 0 if `limit` is 0.
+std::uint64_t RandomBelow(Random& random, std::uint64_t limit);
+// `bytes` random bytes as lower-case hexadecimal.
+std::string RandomHex(Random& random, std::size_t bytes);
 
 }  // namespace holdfast

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <deque>
 
 #include "common/base/format.h"
@@ -14,14 +13,10 @@ namespace {
 using std::chrono::milliseconds;
 using Kind = BusEvent::Kind;
 
-// A controller that is starting or stopping also aborts handshakes; a wrong key always does.
-constexpr int kBrokenHandshakesMax = 3;
 constexpr int kReceiveQueue = 256;
 constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                         ZMQ_EVENT_DISCONNECTED;
-// Messages and events that one Receive() may drop before it returns.
-constexpr int kDroppedMax = 64;
 
 class DealerBusClient final : public BusClient {
  public:
@@ -111,10 +106,8 @@ class DealerBusClient final : public BusClient {
   }
 
   milliseconds Between(milliseconds least, milliseconds most) {
-    std::uint64_t chance = 0;
-    random_.Fill({reinterpret_cast<std::uint8_t*>(&chance), sizeof(chance)});
     auto span = static_cast<std::uint64_t>(std::max<std::int64_t>((most - least).count(), 0)) + 1;
-    return least + milliseconds(static_cast<std::int64_t>(chance % span));
+    return least + milliseconds(static_cast<std::int64_t>(RandomBelow(random_, span)));
   }
 
   Result<void> TakeEvents() {

@@ -15,11 +15,8 @@
 namespace holdfast::bus {
 namespace {
 
-constexpr std::size_t kNodeBytesMax = 253;  // maximum length of a host name
 // A routing id that libzmq chose: a zero byte and a number.
 constexpr std::size_t kMadeIdBytes = 5;
-// Messages that one Receive() may drop before it returns.
-constexpr int kDroppedMax = 64;
 
 // Decides on handshakes. Runs on the listener's thread and shares the session counter with the
 // owner.

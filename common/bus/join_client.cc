@@ -7,14 +7,13 @@
 
 #include "common/base/format.h"
 #include "common/bus/socket.h"
+#include "common/crypto/ed25519.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
 namespace {
 
-constexpr std::size_t kKeyBytes = 32;
 constexpr int kReconnectMs = 500;
-constexpr int kBrokenHandshakesMax = 3;
 constexpr std::string_view kNewToken = "create a new token with `holdfast agent token NODE`";
 
 class JoinCaller {
@@ -141,7 +140,7 @@ Bytes RequestOf(const JoinToken& token, ByteView signing_key, const CurveKeys& k
 
 Result<JoinAnswer> Join(const JoinToken& token, ByteView signing_key, const CurveKeys& keys,
                         Instant deadline) {
-  HF_CHECK(signing_key.size() == kKeyBytes);
+  HF_CHECK(signing_key.size() == crypto::kPublicKeyBytes);
   HF_ASSIGN(Context context, Context::Create());
   HF_ASSIGN(Socket socket, Socket::Open(context, ZMQ_DEALER));
   HF_TRY(SetCurveClient(socket, keys, token.server_key));

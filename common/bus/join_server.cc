@@ -6,16 +6,14 @@
 
 #include "common/bus/listener.h"
 #include "common/bus/token_bucket.h"
+#include "common/crypto/ed25519.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
 namespace {
 
-constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMacBytes = 32;
-constexpr std::size_t kNodeBytesMax = 253;
 constexpr int kQueue = 4;
-constexpr int kDroppedMax = 64;
 
 TokenBucket Rate(int per_second) {
   return {per_second, std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second, SteadyNow()};
@@ -27,7 +25,8 @@ std::optional<std::string> NodeOf(ByteView bytes, std::string_view key_text) {
   bool is_request = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
                     request.GetReflection()->GetUnknownFields(request).empty() &&
                     !request.node().empty() && request.node().size() <= kNodeBytesMax &&
-                    request.signing_key().size() == kKeyBytes && request.mac().size() == kMacBytes;
+                    request.signing_key().size() == crypto::kPublicKeyBytes &&
+                    request.mac().size() == kMacBytes;
   CurvePublicKey key{};
   if (!is_request || request.curve_key().size() != key.size()) return std::nullopt;
   std::ranges::copy(AsBytes(request.curve_key()), key.begin());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/text.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
@@ -13,13 +14,6 @@ constexpr std::string_view kPrefix = "hf1.";
 constexpr std::string_view kTranscriptLabel = "holdfast join 1\n";
 constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kTextBytesMax = 4096;
-
-std::string_view WithoutSpaceAround(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 std::unexpected<Error> NoToken() {
   return Fail(
@@ -43,7 +37,7 @@ Secret EncodeJoinToken(const JoinToken& token) {
 }
 
 Result<JoinToken> DecodeJoinToken(std::string_view text) {
-  text = WithoutSpaceAround(text);
+  text = Trim(text, kWhitespace);
   if (text.size() > kTextBytesMax || !text.starts_with(kPrefix)) return NoToken();
   Result<Bytes> bytes = Base64Decode(text.substr(kPrefix.size()));
   v1::JoinToken message;

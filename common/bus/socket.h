@@ -21,6 +21,13 @@ namespace holdfast::bus {
 
 // CURVE wraps a message of n bytes in n + 33; ZMQ_MAXMSGSIZE counts the wrapped size.
 inline constexpr std::size_t kCurveOverheadBytes = 64;
+// Of a node's name: the maximum length of a host name.
+inline constexpr std::size_t kNodeBytesMax = 253;
+// Messages and events that one Receive() may drop before it returns.
+inline constexpr int kDroppedMax = 64;
+// Aborted handshakes before a client gives up. A server that is starting or stopping also aborts
+// handshakes; a wrong key always does.
+inline constexpr int kBrokenHandshakesMax = 3;
 
 // One I/O thread and its sockets. Must outlive them.
 class Context {

@@ -1,5 +1,7 @@
 #include "common/cli/json_document.h"
 
+#include "common/base/json.h"
+
 namespace holdfast::cli {
 namespace {
 
@@ -7,13 +9,9 @@ constexpr int kFormatVersion = 1;
 
 }  // namespace
 
-std::string Dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string Dump(const Json& document) { return DumpJson(document, 2) + "\n"; }
 
-std::string DumpLine(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string DumpLine(const Json& object) { return DumpJson(object); }
 
 Json Document(std::string_view verb, int exit_code) {
   return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};

@@ -2,13 +2,12 @@
 // (docs/json.md). Keys keep the order in which they are added.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/base/json.h"
 #include "common/base/result.h"
 
 namespace holdfast::cli {

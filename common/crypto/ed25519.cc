@@ -12,6 +12,7 @@
 
 #include "common/base/deleter.h"
 #include "common/base/format.h"
+#include "common/crypto/digest_context.h"
 #include "common/crypto/seal.h"
 
 namespace holdfast::crypto {
@@ -29,16 +30,9 @@ constexpr std::string_view kEncryptedMark = "-----BEGIN ENCRYPTED PRIVATE KEY---
 constexpr std::string_view kPlainMark = "-----BEGIN PRIVATE KEY-----";
 
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Context = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
 using KeyInfo = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Deleter<PKCS8_PRIV_KEY_INFO_free>>;
 using EncryptedKey = std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>>;
-
-Context NewContext() {
-  Context context(EVP_MD_CTX_new());
-  HF_CHECK(context != nullptr);
-  return context;
-}
 
 // The memory of this kind of BIO is wiped when it is freed.
 Bio NewMemory() {
@@ -130,7 +124,7 @@ bool Verify(ByteView message, ByteView signature, const PublicKey& key) {
   if (signature.size() != kSignatureBytes) return false;
   Key pkey(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()));
   if (pkey == nullptr) return false;
-  Context context = NewContext();
+  DigestContext context = NewDigestContext();
   HF_CHECK(EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1);
   bool is_valid = EVP_DigestVerify(context.get(), signature.data(), signature.size(),
                                    message.data(), message.size()) == 1;
@@ -192,7 +186,7 @@ Result<SigningKey> SigningKey::FromPem(const Secret& pem, const Secret& passphra
 }
 
 Signature SigningKey::Sign(ByteView message) const {
-  Context context = NewContext();
+  DigestContext context = NewDigestContext();
   Signature signature;
   std::size_t size = signature.size();
   HF_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, state_->key.get()) == 1);

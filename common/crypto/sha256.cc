@@ -4,25 +4,17 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "common/base/deleter.h"
 #include "common/base/result.h"
+#include "common/crypto/digest_context.h"
 
 namespace holdfast::crypto {
 namespace {
-
-using Context = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 
 // Fetching the algorithm by name costs more than hashing a small blob, so it is done once.
 const EVP_MD* Algorithm() {
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   HF_CHECK(algorithm != nullptr);
   return algorithm;
-}
-
-Context NewContext() {
-  Context context(EVP_MD_CTX_new());
-  HF_CHECK(context != nullptr);
-  return context;
 }
 
 void Begin(EVP_MD_CTX* context) { HF_CHECK(EVP_DigestInit_ex(context, Algorithm(), nullptr) == 1); }
@@ -37,7 +29,7 @@ Digest End(EVP_MD_CTX* context) {
 }  // namespace
 
 struct Sha256::State {
-  Context context = NewContext();
+  DigestContext context = NewDigestContext();
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) { Begin(state_->context.get()); }
@@ -56,7 +48,7 @@ Digest Sha256::Finish() {
 }
 
 Digest Sha256Of(ByteView bytes) {
-  thread_local const Context context = NewContext();
+  thread_local const DigestContext context = NewDigestContext();
   Begin(context.get());
   HF_CHECK(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1);
   return End(context.get());

@@ -10,7 +10,8 @@
 
 namespace holdfast::crypto {
 
-using Digest = std::array<std::uint8_t, 32>;
+inline constexpr std::size_t kDigestBytes = 32;
+using Digest = std::array<std::uint8_t, kDigestBytes>;
 
 // Digest of all `bytes`; the fastest way for data in memory. Thread-safe.
 Digest Sha256Of(ByteView bytes);

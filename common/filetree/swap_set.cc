@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <nlohmann/json.hpp>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "common/base/bytes.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/base/path.h"
 #include "common/filetree/mounts.h"
 #include "common/io/atomic_file.h"

@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <functional>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/deleter.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 
 namespace holdfast {
 namespace {
@@ -21,20 +21,6 @@ namespace {
 using MultiHandle = std::unique_ptr<CURLM, Deleter<curl_multi_cleanup>>;
 using EasyHandle = std::unique_ptr<CURL, Deleter<curl_easy_cleanup>>;
 using ListHandle = std::unique_ptr<curl_slist, Deleter<curl_slist_free_all>>;
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return lower;
-}
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())))
-    text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())))
-    text.remove_suffix(1);
-  return text;
-}
 
 // "https://host:2379" from "https://host:2379/path". Errors name only the server, because a path or
 // a query may contain secrets.
@@ -242,7 +228,7 @@ int Exchange::OnSeek(void* self, curl_off_t offset, int origin) {
 
 void Exchange::TakeHeader(std::string_view line) {
   Moved();
-  line = Trim(line);
+  line = Trim(line, kWhitespace);
   if (line.starts_with("HTTP/") && !headers_done_) {  // also after "100 continue"
     headers_.clear();
     return;
@@ -425,7 +411,7 @@ std::string_view Exchange::MissingStep() const {
 }
 
 Result<void> Exchange::FailureOf(CURLcode code) const {
-  std::string_view detail = ShortTlsText(Trim(error_text_));
+  std::string_view detail = ShortTlsText(Trim(error_text_, kWhitespace));
   if (detail.empty()) detail = curl_easy_strerror(code);
   std::string name = Quote(server_);
   if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)

@@ -6,6 +6,7 @@
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/secret.h"
+#include "common/base/text.h"
 #include "common/base/wait.h"
 #include "common/io/fd.h"
 
@@ -42,13 +43,6 @@ std::string Joined(const std::vector<std::string>& bootstrap) {
   return fmt::format("{}", fmt::join(bootstrap, ","));
 }
 
-std::string_view TrimText(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
 Result<Secret> ReadSecret(const std::string& name, const std::string& path) {
   auto content = ReadWholeFile(path, kSecretBytesMax);
   if (!content) {
@@ -56,7 +50,7 @@ Result<Secret> ReadSecret(const std::string& name, const std::string& path) {
                 fmt::format("{}: {}", Quote(name), content.error().message()),
                 content.error().hint());
   }
-  Secret secret{std::string(TrimText(AsText(*content)))};
+  Secret secret{std::string(Trim(AsText(*content), kWhitespace))};
   std::ranges::fill(*content, std::uint8_t{0});
   if (secret.empty()) {
     return Fail(ErrorCode::kInvalidArgument,

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <memory>
 #include <vector>
 
 #include "common/base/deleter.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/base/text.h"
 
 namespace holdfast::rdkafka {
 namespace {
@@ -104,11 +104,6 @@ Result<void> CheckSasl(const Properties& properties) {
 std::string ValueOf(const Properties& properties, const std::string& name) {
   const auto found = properties.find(name);
   return found == properties.end() ? std::string() : found->second;
-}
-
-std::string LowerCase(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
 }
 
 bool IsKnownProperty(const std::string& name) {

@@ -38,8 +38,6 @@ Result<void> CheckProperties(const Properties& properties);
 
 // The property's value; empty if it is not set.
 std::string ValueOf(const Properties& properties, const std::string& name);
-// Changes only ASCII letters.
-std::string LowerCase(std::string text);
 
 // Whether the loaded librdkafka knows the property.
 bool IsKnownProperty(const std::string& name);

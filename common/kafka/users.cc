@@ -20,7 +20,7 @@ std::string MechanismText(rd_kafka_ScramMechanism_t mechanism) {
   }
 }
 
-const Right kDescribe{"the cluster", "DESCRIBE"};
+const Right kDescribeUsers{"the cluster", "DESCRIBE"};
 
 ScramUser ReadUser(const rd_kafka_UserScramCredentialsDescription_t* found) {
   ScramUser user;
@@ -47,9 +47,9 @@ Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_toke
     // 2.12.1) and is freed with the event. So it can be neither read nor freed: leak it.
     if (const auto code = rd_kafka_event_error(event.get()); code > 0) {
       (void)event.release();
-      return Fail(handle.Failure(code, {}, kDescribe));
+      return Fail(handle.Failure(code, {}, kDescribeUsers));
     }
-    HF_TRY(handle.Check(event.get(), kDescribe));
+    HF_TRY(handle.Check(event.get(), kDescribeUsers));
     answer = std::move(event);
     return {};
   };

@@ -1,11 +1,11 @@
 #include "common/storage/credential_sources.h"
 
-#include <nlohmann/json.hpp>
-
 #include <utility>
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 #include "common/storage/xml.h"
 
@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::size_t kSecretFileBytesMax = 64U << 10;
 constexpr std::size_t kCredentialAnswerBytesMax = 256U << 10;
-
-std::string_view TrimText(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
 
 std::string VariableOf(const Variables& variables, std::string_view name) {
   const auto found = variables.find(name);
@@ -49,7 +42,7 @@ Result<void> CheckKeys(const Credentials& credentials) {
 // Reads a file with one secret; drops surrounding white space.
 Result<Secret> ReadSecretFile(const std::string& path) {
   HF_ASSIGN(Bytes bytes, ReadWholeFile(path, kSecretFileBytesMax));
-  Secret text{std::string(TrimText(AsText(bytes)))};
+  Secret text{std::string(Trim(AsText(bytes), kWhitespace))};
   std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
   if (text.empty()) return Fail(ErrorCode::kInvalidArgument, Quote(path) + " is empty");
   return text;
@@ -230,7 +223,7 @@ class InstanceMetadata final : public CredentialSource {
     const std::string path = "/latest/meta-data/iam/security-credentials/";
     const std::pair<std::string, std::string> header = {"X-aws-ec2-metadata-token", token};
     HF_ASSIGN(const std::string roles, Text("GET", path, header, stop));
-    const std::string role(TrimText(roles.substr(0, roles.find('\n'))));
+    const std::string role(Trim(roles.substr(0, roles.find('\n')), kWhitespace));
     if (role.empty()) {
       return Fail(ErrorCode::kDenied, "the machine has no role", "attach an instance profile");
     }
@@ -273,11 +266,11 @@ Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
   while (!text.empty()) {
     ++number;
     const std::size_t end = text.find('\n');
-    const std::string_view line = TrimText(text.substr(0, end));
+    const std::string_view line = Trim(text.substr(0, end), kWhitespace);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
-      is_ours = line.back() == ']' && TrimText(line.substr(1, line.size() - 2)) == profile;
+      is_ours = line.back() == ']' && Trim(line.substr(1, line.size() - 2)) == profile;
       was_there |= is_ours;
       continue;
     }
@@ -287,8 +280,8 @@ Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}:{}: expected \"name = value\"", shown, number));
     }
-    const std::string_view name = TrimText(line.substr(0, equals));
-    const std::string value(TrimText(line.substr(equals + 1)));
+    const std::string_view name = Trim(line.substr(0, equals));
+    const std::string value(Trim(line.substr(equals + 1)));
     if (name == "aws_access_key_id") credentials.access_key_id = value;
     if (name == "aws_secret_access_key") credentials.secret_access_key = Secret(value);
     if (name == "aws_session_token") credentials.session_token = Secret(value);
@@ -307,7 +300,7 @@ Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
 }
 
 Result<Credentials> ParseMetadataCredentials(std::string_view text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ParseJson(text);
   auto text_of = [&json](const char* name) -> std::string {
     const auto found = json.find(name);
     return found == json.end() || !found->is_string() ? "" : found->get<std::string>();

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -27,9 +26,8 @@ constexpr std::size_t kDirectBytesMin = 1U << 20;
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 std::string TemporaryPath(const std::string& path) {
-  std::array<std::uint8_t, 8> random;
-  SystemRandom().Fill(random);
-  return path + "-tmp-" + HexEncode(random);
+  SystemRandom random;
+  return path + "-tmp-" + RandomHex(random, 8);
 }
 
 // Adds hints to errors about a disk that is full or not writable. A full disk concerns the whole

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,12 +14,8 @@ namespace {
 
 // Uniformly distributed below `limit`.
 std::chrono::nanoseconds JitterBelow(std::chrono::nanoseconds limit, Random& random) {
-  std::array<std::uint8_t, 8> bytes{};
-  random.Fill(bytes);
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(limit.count(), 1));
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(number % span));
+  const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(limit.count(), 0));
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(RandomBelow(random, span)));
 }
 
 }  // namespace

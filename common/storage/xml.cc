@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/utf8.h"
 
 namespace holdfast::s3 {
 namespace {
@@ -23,23 +24,6 @@ bool IsNameStart(char c) { return IsNameByte(c) && c != '-' && c != '.' && (c < 
 bool IsCharacter(std::uint32_t point) {
   return point == 0x9 || point == 0xa || point == 0xd || (point >= 0x20 && point <= 0xd7ff) ||
          (point >= 0xe000 && point <= 0xfffd) || (point >= 0x10000 && point <= 0x10ffff);
-}
-
-void AppendUtf8(std::string& text, std::uint32_t point) {
-  auto add = [&text](std::uint32_t byte) { text += static_cast<char>(byte); };
-  if (point < 0x80) return add(point);
-  if (point < 0x800) {
-    add(0xc0 | (point >> 6));
-  } else {
-    if (point < 0x10000) {
-      add(0xe0 | (point >> 12));
-    } else {
-      add(0xf0 | (point >> 18));
-      add(0x80 | ((point >> 12) & 0x3f));
-    }
-    add(0x80 | ((point >> 6) & 0x3f));
-  }
-  add(0x80 | (point & 0x3f));
 }
 
 class XmlReader {

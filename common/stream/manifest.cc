@@ -1,8 +1,7 @@
 #include "common/stream/manifest.h"
 
-#include <nlohmann/json.hpp>
-
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast {
 namespace {
@@ -113,27 +112,6 @@ Result<void> CheckVersion(const Json& json) {
   return {};
 }
 
-// Guards the recursive parser. A valid manifest is four levels deep.
-bool IsTooDeep(std::string_view text) {
-  constexpr int kDepthMax = 64;
-  int depth = 0;
-  bool is_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (is_string) {
-      if (c == '\\') ++i;
-      if (c == '"') is_string = false;
-    } else if (c == '"') {
-      is_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDepthMax) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 WallTime Manifest::CutTimeOf(std::string_view node_name) const {
@@ -179,13 +157,12 @@ std::string EncodeManifest(const Manifest& manifest) {
   }
   json["warnings"] = manifest.warnings;
   if (!manifest.invalid.empty()) json["invalid"] = manifest.invalid;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return DumpJson(json, 2) + "\n";
 }
 
 Result<Manifest> DecodeManifest(std::string_view text) {
-  if (IsTooDeep(text)) return Fail(ErrorCode::kCorrupt, "manifest is nested too deeply");
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is not JSON");
+  const Json json = ParseOrderedJson(text);
+  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is not JSON, or nested too deeply");
   HF_TRY(CheckVersion(json));
   try {
     HF_ASSIGN(Manifest manifest, FromJson(json));

@@ -10,7 +10,7 @@
 namespace holdfast::trust {
 namespace {
 
-std::unexpected<Error> Refuse(std::string message, std::string hint = "") {
+std::unexpected<Error> RefuseFresh(std::string message, std::string hint = "") {
   return Fail(ErrorCode::kDenied, "freshness " + std::move(message), std::move(hint));
 }
 
@@ -19,10 +19,10 @@ Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
   if (fresh.now_ms() < 0 || fresh.now_ms() > kUnixMillisecondsMax ||
       fresh.expires_at_ms() < fresh.now_ms() ||
       fresh.expires_at_ms() - fresh.now_ms() > kFreshLife.count()) {
-    return Refuse("that is valid for more than an hour");
+    return RefuseFresh("that is valid for more than an hour");
   }
   if (now_ms - kClockAllowance.count() > fresh.expires_at_ms()) {
-    return Refuse("has expired", "compare the clocks of agent and controller");
+    return RefuseFresh("has expired", "compare the clocks of agent and controller");
   }
   return {};
 }
@@ -40,19 +40,19 @@ Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const Ag
             root.VerifyEnvelope(PayloadType::kFresh, bytes, v1::ROLE_CONTROLLER, now));
   v1::Fresh fresh;
   HF_TRY(DecodeMessage(envelope.payload, "freshness", fresh));
-  if (fresh.cluster_id() != root.cluster_id()) return Refuse("of another cluster");
+  if (fresh.cluster_id() != root.cluster_id()) return RefuseFresh("of another cluster");
   if (fresh.node() != agent.node || fresh.incarnation() != agent.incarnation) {
-    return Refuse(fmt::format("for incarnation {} of node {}; this is incarnation {} of {}",
-                              fresh.incarnation(), Quote(fresh.node()), agent.incarnation,
-                              Quote(agent.node)));
+    return RefuseFresh(fmt::format("for incarnation {} of node {}; this is incarnation {} of {}",
+                                   fresh.incarnation(), Quote(fresh.node()), agent.incarnation,
+                                   Quote(agent.node)));
   }
   if (!nonce.empty() && !std::ranges::equal(AsBytes(fresh.nonce()), nonce)) {
-    return Refuse("that answers another request");
+    return RefuseFresh("that answers another request");
   }
   if (fresh.root_version() != root.version()) {
-    return Refuse(fmt::format("of version {} of the root document; this agent has version {}",
-                              fresh.root_version(), root.version()),
-                  "the older side needs the newer document");
+    return RefuseFresh(fmt::format("of version {} of the root document; this agent has version {}",
+                                   fresh.root_version(), root.version()),
+                       "the older side needs the newer document");
   }
   HF_TRY(CheckTimes(fresh, now));
   return fresh;

@@ -10,47 +10,47 @@
 namespace holdfast::trust {
 namespace {
 
-constexpr std::size_t kDigestBytes = 32;
-
-std::unexpected<Error> Malformed(std::string message) {
+std::unexpected<Error> MalformedPlan(std::string message) {
   return Fail(ErrorCode::kCorrupt, "plan with " + std::move(message));
 }
 
 bool IsSnapshotId(std::string_view text) {
-  return text.size() == 2 * kDigestBytes && std::ranges::all_of(text, [](char c) {
+  return text.size() == 2 * crypto::kDigestBytes && std::ranges::all_of(text, [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
 }
 
 Result<void> CheckHead(const v1::Plan& plan) {
   if (plan.plan_id().size() != kPlanIdBytes) {
-    return Malformed(
+    return MalformedPlan(
         fmt::format("an id of {} bytes; expected {}", plan.plan_id().size(), kPlanIdBytes));
   }
-  if (plan.node().empty()) return Malformed("no node");
-  if (plan.sequence() == 0) return Malformed("no sequence");
+  if (plan.node().empty()) return MalformedPlan("no node");
+  if (plan.sequence() == 0) return MalformedPlan("no sequence");
   if (!IsUlid(plan.run())) {
-    return Malformed(fmt::format("the run {}; expected a ULID", Quote(plan.run())));
+    return MalformedPlan(fmt::format("the run {}; expected a ULID", Quote(plan.run())));
   }
   return {};
 }
 
 Result<void> CheckCompose(const v1::ComposeOrder& order) {
-  if (order.parts().empty()) return Malformed("no part to compose");
+  if (order.parts().empty()) return MalformedPlan("no part to compose");
   for (const v1::Part& part : order.parts()) {
-    if (part.tree_id().size() != kDigestBytes) return Malformed("a part without a tree's id");
+    if (part.tree_id().size() != crypto::kDigestBytes)
+      return MalformedPlan("a part without a tree's id");
   }
   return {};
 }
 
 Result<void> CheckBackup(const v1::BackupOrder& order) {
-  if (order.tasks().empty()) return Malformed("no task");
+  if (order.tasks().empty()) return MalformedPlan("no task");
   for (const v1::BackupTask& task : order.tasks()) {
     for (const v1::OtherPart& part : task.others()) {
-      if (part.tree_id().size() != kDigestBytes) return Malformed("a part without a tree's id");
+      if (part.tree_id().size() != crypto::kDigestBytes)
+        return MalformedPlan("a part without a tree's id");
     }
     if (!task.others().empty() && task.shards() != v1::SHARDS_REST) {
-      return Malformed("parts for a task that needs none");
+      return MalformedPlan("parts for a task that needs none");
     }
   }
   return {};
@@ -62,21 +62,21 @@ Result<void> CheckOrder(const v1::Plan& plan) {
       return CheckBackup(plan.backup());
     case v1::Plan::kCut:
       if (plan.cut().backup_plan_id().size() != kPlanIdBytes) {
-        return Malformed("the id of the plan to cut is missing");
+        return MalformedPlan("the id of the plan to cut is missing");
       }
       return {};
     case v1::Plan::kCompose:
       return CheckCompose(plan.compose());
     case v1::Plan::kInventory:
       if (!plan.inventory().after().empty() && !IsSnapshotId(plan.inventory().after())) {
-        return Malformed("an inventory that starts after an invalid snapshot id");
+        return MalformedPlan("an inventory that starts after an invalid snapshot id");
       }
       return {};
     case v1::Plan::kRestore:
-      if (plan.restore().snapshot().size() != kDigestBytes)
-        return Malformed("an invalid snapshot id");
+      if (plan.restore().snapshot().size() != crypto::kDigestBytes)
+        return MalformedPlan("an invalid snapshot id");
       if (plan.restore().target_case() == v1::RestoreOrder::TARGET_NOT_SET) {
-        return Malformed("a restore without a target");
+        return MalformedPlan("a restore without a target");
       }
       return {};
     case v1::Plan::kEnd:
@@ -86,7 +86,7 @@ Result<void> CheckOrder(const v1::Plan& plan) {
     case v1::Plan::ORDER_NOT_SET:
       break;
   }
-  return Malformed("no order");
+  return MalformedPlan("no order");
 }
 
 }  // namespace

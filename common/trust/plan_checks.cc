@@ -12,7 +12,7 @@ namespace holdfast::trust {
 namespace {
 
 constexpr std::size_t kPathBytesMax = 4096;
-constexpr std::size_t kNameBytesMax = 255;
+constexpr std::size_t kComponentBytesMax = 255;
 
 std::unexpected<Error> Refuse(std::string message, std::string hint = "") {
   return Fail(ErrorCode::kDenied, std::move(message), std::move(hint));
@@ -270,18 +270,8 @@ Result<void> CheckRestoreTarget(Examination& examination) {
 
 // One component of a path, which leads nowhere but down.
 bool IsComponent(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= kComponentBytesMax && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\0", 2)) == name.npos;
-}
-
-bool IsRelativePath(std::string_view path) {
-  if (path.size() > kPathBytesMax) return false;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    if (!IsComponent(path.substr(begin, end - begin))) return false;
-    begin = end + 1;
-  }
-  return true;
 }
 
 std::unexpected<Error> RefusePath(std::string_view what, std::string_view path) {
@@ -336,6 +326,16 @@ constexpr std::array<PlanCheck, 19> kChecks = {{
 }};
 
 }  // namespace
+
+bool IsRelativePath(std::string_view path) {
+  if (path.size() > kPathBytesMax) return false;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (!IsComponent(path.substr(begin, end - begin))) return false;
+    begin = end + 1;
+  }
+  return true;
+}
 
 const Envelope& Examination::envelope() {
   if (!envelope_) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -53,5 +54,9 @@ struct CheckedPlan {
 };
 
 CheckedPlan CheckPlan(ByteView envelope, const PlanContext& context);
+
+// Whether an order may name `path`, inside a snapshot or below a restore root: relative, not empty,
+// and without empty parts, "." and "..".
+bool IsRelativePath(std::string_view path);
 
 }  // namespace holdfast::trust

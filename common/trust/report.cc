@@ -11,27 +11,26 @@
 namespace holdfast::trust {
 namespace {
 
-constexpr std::size_t kDigestBytes = 32;
-
-std::unexpected<Error> Malformed(std::string message) {
+std::unexpected<Error> MalformedReport(std::string message) {
   return Fail(ErrorCode::kCorrupt, "report with " + std::move(message));
 }
 
 Result<void> CheckOutcome(const v1::Report& report) {
   switch (report.outcome_case()) {
     case v1::Report::OUTCOME_NOT_SET:
-      return Malformed("no outcome");
+      return MalformedReport("no outcome");
     case v1::Report::kSaved:
-      if (report.saved().tree_id().size() != kDigestBytes) return Malformed("an invalid tree id");
+      if (report.saved().tree_id().size() != crypto::kDigestBytes)
+        return MalformedReport("an invalid tree id");
       return {};
     case v1::Report::kComposed:
-      if (report.composed().snapshot().size() != kDigestBytes) {
-        return Malformed("an invalid snapshot id");
+      if (report.composed().snapshot().size() != crypto::kDigestBytes) {
+        return MalformedReport("an invalid snapshot id");
       }
       return {};
     case v1::Report::kRefused:
       if (report.refused().check().empty())
-        return Malformed("a refusal that does not name its check");
+        return MalformedReport("a refusal that does not name its check");
       return {};
     default:
       return {};
@@ -40,18 +39,19 @@ Result<void> CheckOutcome(const v1::Report& report) {
 
 Result<void> CheckReportForm(const v1::Report& report) {
   const bool may_lack_plan = report.has_refused();
-  if (report.node().empty()) return Malformed("no node");
-  if (report.report_sequence() == 0) return Malformed("no number");
-  const std::size_t previous_bytes = report.report_sequence() == 1 ? 0 : kDigestBytes;
+  if (report.node().empty()) return MalformedReport("no node");
+  if (report.report_sequence() == 0) return MalformedReport("no number");
+  const std::size_t previous_bytes = report.report_sequence() == 1 ? 0 : crypto::kDigestBytes;
   if (report.previous().size() != previous_bytes) {
-    return Malformed(fmt::format("a hash of the previous report with {} bytes; expected {}",
-                                 report.previous().size(), previous_bytes));
+    return MalformedReport(fmt::format("a hash of the previous report with {} bytes; expected {}",
+                                       report.previous().size(), previous_bytes));
   }
   if (report.plan_id().size() != kPlanIdBytes && !(may_lack_plan && report.plan_id().empty())) {
-    return Malformed("an invalid plan id");
+    return MalformedReport("an invalid plan id");
   }
-  if (report.plan_hash().size() != kDigestBytes && !(may_lack_plan && report.plan_hash().empty())) {
-    return Malformed("an invalid plan hash");
+  if (report.plan_hash().size() != crypto::kDigestBytes &&
+      !(may_lack_plan && report.plan_hash().empty())) {
+    return MalformedReport("an invalid plan hash");
   }
   return CheckOutcome(report);
 }

@@ -45,17 +45,6 @@ const MethodSchema& LikelyMethod(const config::SnapshotKind& kind,
 
 }  // namespace
 
-bool IsRelativePath(std::string_view path) {
-  if (path.empty() || path.size() > 4096 || path.front() == '/' || path.back() == '/') return false;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") return false;
-    begin = end + 1;
-  }
-  return true;
-}
-
 Result<void> CheckInPlace(const std::vector<config::SnapshotKind>& kinds,
                           const v1::SnapshotView& snapshot) {
   const config::SnapshotKind* kind = KindOf(kinds, snapshot);

@@ -11,10 +11,6 @@
 
 namespace holdfast::cli {
 
-// Whether it is relative, without "." and "..": a path inside a snapshot, or a directory below a
-// restore root.
-bool IsRelativePath(std::string_view path);
-
 // kUnsupported if snapshots of its kind cannot be restored in place.
 Result<void> CheckInPlace(const std::vector<config::SnapshotKind>& kinds,
                           const v1::SnapshotView& snapshot);

@@ -35,14 +35,6 @@ Bytes JoinTranscript(const v1::JoinRequest& request) {
   return transcript;
 }
 
-bool IsSame(ByteView left, ByteView right) {
-  if (left.size() != right.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < left.size(); ++i)
-    difference |= static_cast<unsigned>(left[i] ^ right[i]);
-  return difference == 0;
-}
-
 }  // namespace
 
 Membership::Membership(StepContext& step, Cluster& cluster, Runs& runs, const Loaded& loaded)
@@ -102,7 +94,7 @@ void Membership::Handle(const event::JoinReceived& event) {
   if (is_good) {
     const crypto::Digest mac =
         crypto::HmacSha256(token->second.secret_hash, JoinTranscript(request));
-    is_good = IsSame(mac, AsBytes(request.mac()));
+    is_good = crypto::EqualInConstantTime(mac, AsBytes(request.mac()));
   }
   if (!is_good) {
     reply.refused = "the token is unknown, used or expired";
@@ -111,8 +103,8 @@ void Membership::Handle(const event::JoinReceived& event) {
   }
   for (const auto& [node, other] : cluster_.agents()) {
     if (node != request.node() &&
-        (IsSame(other.record.signing_key, AsBytes(request.signing_key())) ||
-         IsSame(other.record.curve_key, AsBytes(request.curve_key())))) {
+        (crypto::EqualInConstantTime(other.record.signing_key, AsBytes(request.signing_key())) ||
+         crypto::EqualInConstantTime(other.record.curve_key, AsBytes(request.curve_key())))) {
       reply.refused = "another node has these keys";
       step_.Perform(std::move(reply));
       return;

@@ -176,7 +176,7 @@ class Lint(unittest.TestCase):
 
     def test_json_in_a_header_is_found_and_in_a_source_is_not(self):
         self.assertEqual(
-            layers.check_third_party(project(**{"common/io/fd.cc": "#include <nlohmann/json.hpp>\n"})), []
+            layers.check_third_party(project(**{"common/base/json.h": "#include <nlohmann/json.hpp>\n"})), []
         )
         tree = project(**{"common/io/fd.h": "#include <nlohmann/json.hpp>\n"})
         self.assert_found(layers.check_third_party(tree), "nlohmann-json")

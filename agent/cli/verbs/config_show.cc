@@ -7,6 +7,7 @@
 #include "agent/cli/report.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 
@@ -14,9 +15,7 @@ namespace holdfast::cli {
 namespace {
 
 // A YAML scalar. A JSON string is always valid YAML.
-std::string YamlText(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string YamlText(const std::string& text) { return DumpJson(nlohmann::json(text)); }
 
 std::string YamlList(const std::vector<std::string>& list) {
   return "[" + JoinTexts(list, YamlText) + "]";

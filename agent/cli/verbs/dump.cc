@@ -10,6 +10,7 @@
 #include "agent/cli/report.h"
 #include "agent/jobs/restore/browse_job.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 #include "common/io/fd.h"

@@ -1,11 +1,10 @@
 #include "agent/jobs/parts/part_record.h"
 
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/repository/snapshot/repository_view.h"
 
 namespace holdfast::jobs {
@@ -48,20 +47,20 @@ constexpr std::array kCounts = {
 
 std::string EncodePartRecord(const PartRecord& record) {
   // Readers of manifests ignore the added fields, so users can read the file as a manifest too.
-  Json json = Json::parse(EncodeManifest(record.manifest));
+  Json json = ParseOrderedJson(EncodeManifest(record.manifest));
   Json& part = json["part"];
   part["data"] = record.has_data;
   part["partial"] = record.is_partial;
   part["parent"] = record.parent ? Json(record.parent->Hex()) : Json();
   PartStatistics statistics = record.statistics;
   for (const NamedCount& count : kCounts) part["statistics"][count.name] = count.of(statistics);
-  return json.dump(2) + "\n";
+  return DumpJson(json, 2) + "\n";
 }
 
 Result<PartRecord> DecodePartRecord(std::string_view text) {
   PartRecord record;
   HF_ASSIGN(record.manifest, DecodeManifest(text));
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = ParseOrderedJson(text);
   try {
     const Json& part = json.at("part");
     record.has_data = part.at("data").get<bool>();

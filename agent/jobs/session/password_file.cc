@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -25,11 +24,7 @@ Result<void> WritePassword(int fd, const Secret& password, const std::string& pa
 
 }  // namespace
 
-Secret RandomPassword(Random& random) {
-  std::array<std::uint8_t, 32> password{};
-  random.Fill(password);
-  return Secret(HexEncode(password));
-}
+Secret RandomPassword(Random& random) { return Secret(RandomHex(random, 32)); }
 
 Result<bool> MakePasswordFile(const std::string& path, Random& random) {
   const std::string directory = std::filesystem::path(path).parent_path().string();

@@ -8,6 +8,7 @@
 #include "agent/jobs/session/bandwidth.h"
 #include "agent/jobs/session/mount_check.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 #include "common/io/secret_file.h"
 
@@ -67,17 +68,14 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
   if (Result<void> closed = CheckSecretMode(address.password_file, "password file"); !closed) {
     return Fail(closed.error().code(), place + closed.error().message(), closed.error().hint());
   }
-  std::string_view text = AsText(*bytes);
-  constexpr std::string_view kSpace = " \t\r\n\v\f";
-  std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) {
+  const std::string_view text = Trim(AsText(*bytes), " \t\r\n\v\f");
+  if (text.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}password file {} is empty; expected the repository's password",
                             place, Quote(address.password_file)),
                 "copy the password back into it");
   }
-  std::size_t end = text.find_last_not_of(kSpace);
-  return Secret(std::string(text.substr(begin, end - begin + 1)));
+  return Secret(std::string(text));
 }
 
 struct RepositoryPool::Opened {

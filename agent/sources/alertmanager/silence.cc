@@ -1,13 +1,11 @@
 #include "agent/sources/alertmanager/silence.h"
 
-#include <nlohmann/json.hpp>
-
 #include <optional>
 #include <utility>
 
-#include "agent/sources/member/json_depth.h"
 #include "agent/sources/member/proto_wire.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::alertmanager {
 namespace {
@@ -33,7 +31,7 @@ std::optional<std::string> ErrorIn(const Json& json) {
 }
 
 Result<Json> Decode(std::string_view text) {
-  Json json = IsTooDeep(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
+  Json json = ParseJson(text);
   if (json.is_discarded()) return NotSilences("no JSON: " + Quote(text.substr(0, kShownMax)));
   if (const auto error = ErrorIn(json))
     return Fail(ErrorCode::kUnavailable,
@@ -100,7 +98,7 @@ Result<Silence> ReadSilence(const Json& json) {
     if (fault.empty()) fault = matcher.fault();
   }
   if (!fault.empty()) return NotSilences(fmt::format("one has an invalid {}", Quote(fault)));
-  silence.json = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  silence.json = DumpJson(json);
   return silence;
 }
 
@@ -214,7 +212,7 @@ std::string JsonText(const Silence& silence) {
                      {"endsAt", time(silence.ends)},
                      {"matchers", std::move(matchers)},
                      {"startsAt", time(silence.starts)}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return DumpJson(json);
 }
 
 Result<Silence> DecodeSilence(ByteView message) {
@@ -293,13 +291,13 @@ std::string EncodeSilences(std::span<const Silence> silences) {
 }
 
 std::string EncodeNewSilence(const Silence& silence) {
-  Json json = Json::parse(silence.json, nullptr, false);
+  Json json = ParseJson(silence.json);
   if (!json.is_object()) json = Json::object();
   for (const char* name : {"id", "status", "updatedAt"}) json.erase(name);
   Json matchers = Json::array();
   for (const Matcher& matcher : silence.matchers) matchers.push_back(MatcherJson(matcher));
   json["matchers"] = std::move(matchers);
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return DumpJson(json);
 }
 
 Result<std::string> ParseSilenceId(std::string_view text) {

@@ -1,13 +1,11 @@
 #include "agent/sources/alertmanager/survey.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <map>
 #include <utility>
 
-#include "agent/sources/member/json_depth.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::alertmanager {
 namespace {
@@ -46,7 +44,7 @@ Result<void> AskOne(Member& member, const std::stop_token& stop) {
 }  // namespace
 
 Result<Status> ParseStatus(std::string_view text) {
-  const Json json = IsTooDeep(text) ? Json() : Json::parse(text, nullptr, false);
+  const Json json = ParseJson(text);
   const std::string version =
       json.is_object() ? TextIn(ObjectIn(json, "versionInfo"), "version") : std::string();
   if (version.empty())
@@ -61,7 +59,7 @@ Result<Status> ParseStatus(std::string_view text) {
     for (const Json& peer : *peers)
       status.peers.push_back({.name = TextIn(peer, "name"), .address = TextIn(peer, "address")});
   std::ranges::sort(status.peers, {}, &Status::Peer::name);
-  status.json = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  status.json = DumpJson(json, 1) + "\n";
   return status;
 }
 

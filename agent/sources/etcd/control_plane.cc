@@ -8,9 +8,9 @@
 #include <optional>
 #include <system_error>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 
 namespace holdfast::etcd {

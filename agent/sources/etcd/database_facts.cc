@@ -1,11 +1,10 @@
 #include "agent/sources/etcd/database_facts.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <charconv>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::etcd {
 namespace {
@@ -40,7 +39,7 @@ std::vector<std::string> TextList(const nlohmann::json& value, const char* name)
 }
 
 Result<MemberEntry> ParseMember(ByteView key, ByteView json) {
-  auto value = nlohmann::json::parse(json.begin(), json.end(), nullptr, false);
+  auto value = ParseJson(AsText(json));
   if (!value.is_object())
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("the database file is damaged: member {} is not described",

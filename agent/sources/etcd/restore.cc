@@ -12,10 +12,10 @@
 
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/member/new_directory.h"
 #include "agent/sources/restore_method.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"

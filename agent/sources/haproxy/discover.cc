@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "agent/sources/haproxy/tokenizer.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 
 namespace holdfast::haproxy {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/base/text.h"
 #include "common/io/host.h"
 
 namespace holdfast::haproxy {

@@ -13,8 +13,8 @@
 #include <optional>
 #include <set>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 
 namespace holdfast::haproxy {

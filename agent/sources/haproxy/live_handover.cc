@@ -1,7 +1,6 @@
 #include "agent/sources/haproxy/live_handover.h"
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <poll.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "agent/sources/host/paths.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/base/path.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -152,7 +152,7 @@ std::vector<StateFile> DecodeFiles(const json& object, const char* name) {
 }
 
 std::optional<DecodedRecord> Decode(std::string_view text) {
-  const json object = json::parse(text, nullptr, false);
+  const json object = ParseJson(text);
   if (!object.is_object()) return std::nullopt;
   DecodedRecord record;
   for (const auto& [name, value] :
@@ -295,12 +295,11 @@ Result<void> LiveHandover::Keep(std::stop_token stop) {
 
 std::string LiveHandover::Record() const {
   if (kept_.empty()) return "";
-  return json{{"socket", settings_.socket},
-              {"kept", kept_},
-              {"id", id_},
-              {"snapshot_files", EncodeFiles(snapshot_files_)},
-              {"former_files", EncodeFiles(former_files_)}}
-      .dump(-1, ' ', false, json::error_handler_t::replace);
+  return DumpJson(json{{"socket", settings_.socket},
+                       {"kept", kept_},
+                       {"id", id_},
+                       {"snapshot_files", EncodeFiles(snapshot_files_)},
+                       {"former_files", EncodeFiles(former_files_)}});
 }
 
 void LiveHandover::FindStateFiles() {

@@ -1,7 +1,6 @@
 #include "agent/sources/haproxy/live_state.h"
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::haproxy {
 
@@ -516,9 +516,7 @@ class LiveReader {
     return {};
   }
 
-  static std::string TextOf(const Json& json) {
-    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  }
+  static std::string TextOf(const Json& json) { return DumpJson(json, 1) + "\n"; }
 
   void Tell(std::string object, std::string name, std::string difference) {
     Drift drift{std::move(object), std::move(name), std::move(difference)};

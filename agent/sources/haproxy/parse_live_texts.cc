@@ -4,8 +4,8 @@
 #include <cctype>
 #include <utility>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/number.h"
+#include "common/base/text.h"
 #include "common/crypto/sha1.h"
 
 namespace holdfast::haproxy {

@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "agent/sources/haproxy/runtime_api.h"
-#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
 

@@ -3,7 +3,6 @@
 // with kInvalidArgument. Recovery needs only the recorded state. It leaves either the former files
 // or the new ones, and HAProxy running with them.
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,7 +22,9 @@
 #include "agent/sources/restore_method.h"
 #include "agent/sources/source.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/base/path.h"
+#include "common/base/random.h"
 #include "common/filetree/swap_set.h"
 #include "common/filetree/tree_writer.h"
 #include "common/filetree/walker.h"
@@ -45,7 +46,7 @@ std::string EncodeState(std::string_view step, std::string_view reload, bool was
                         std::string_view swap, std::string_view live) {
   nlohmann::json record = {{"format", kStateFormat},     {"step", step}, {"reload", reload},
                            {"was_running", was_running}, {"swap", swap}, {"live", live}};
-  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return DumpJson(record);
 }
 
 // All alerts in one line.
@@ -68,7 +69,7 @@ class InPlaceSession final : public RestoreSession {
         view_(*spec.snapshot),
         journal_(*spec.journal),
         process_(*settings_.reload, *context.clock),
-        id_(MakeId(*context.random)),
+        id_(RandomHex(*context.random, 6)),
         allow_invalid_(spec.allow_invalid),
         keep_others_(spec.keep_others),
         live_(context_, settings_, view_, scope_, id_),
@@ -259,12 +260,6 @@ class InPlaceSession final : public RestoreSession {
         EncodeState(step_, settings_.reload->Text(), before_.is_running, swap, live_.Record()));
   }
 
-  static std::string MakeId(Random& random) {
-    std::array<std::uint8_t, 6> bytes{};
-    random.Fill(bytes);
-    return HexEncode(bytes);
-  }
-
   void NoteVersion(const std::string& version) {
     const auto& identity = view_.manifest()->identity;
     auto saved = identity.find("server_version");
@@ -387,7 +382,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
 }
 
 Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
-  nlohmann::json record = nlohmann::json::parse(state, nullptr, false);
+  nlohmann::json record = ParseJson(state);
   bool is_state = record.is_object() && record.contains("swap") && record["swap"].is_string() &&
                   record.contains("step") && record["step"].is_string() &&
                   record.contains("reload") && record["reload"].is_string() &&

@@ -1,7 +1,5 @@
 #include "agent/sources/haproxy/restore_live.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -9,10 +7,11 @@
 #include "agent/sources/haproxy/line_splitter.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/pattern_sum.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/member/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
 
 namespace holdfast::haproxy {
 
@@ -429,7 +428,7 @@ Result<StoredWorker> DecodeWorker(const json& object) {
 }  // namespace
 
 Result<SavedRuntimeState> DecodeLive(std::string_view text) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = ParseJson(text);
   if (!document.is_object() || !document.contains("format_version")) return NoIndex("is malformed");
   if (document["format_version"] != kLiveFormatVersion) {
     return Fail(ErrorCode::kUnsupported, "HAProxy's live state has a newer format",

@@ -9,10 +9,10 @@
 
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/base/text.h"
 #include "common/filetree/swap_set.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/bytes.h"
 #include "common/base/format.h"
 
 namespace holdfast::haproxy {
@@ -12,13 +13,6 @@ namespace holdfast::haproxy {
 namespace {
 
 bool IsSpace(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
-
-std::optional<unsigned> HexDigit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
 
 bool IsNameStart(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.';
@@ -82,14 +76,12 @@ class WordSplitter {
         Append('\t');
         break;
       case 'x': {
-        std::optional<unsigned> high =
-            position_ + 2 < line_.size() ? HexDigit(line_[position_ + 2]) : std::nullopt;
-        std::optional<unsigned> low =
-            position_ + 3 < line_.size() ? HexDigit(line_[position_ + 3]) : std::nullopt;
-        if (!high || !low) {
+        const int high = position_ + 2 < line_.size() ? HexDigit(line_[position_ + 2]) : -1;
+        const int low = position_ + 3 < line_.size() ? HexDigit(line_[position_ + 3]) : -1;
+        if (high < 0 || low < 0) {
           return Fail(ErrorCode::kInvalidArgument, R"("\x" needs two hexadecimal digits)");
         }
-        Append(static_cast<char>(*high * 16 + *low));
+        Append(static_cast<char>(high * 16 + low));
         position_ += 2;
         break;
       }

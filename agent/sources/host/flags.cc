@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "agent/sources/host/text_lines.h"
+#include "common/base/text.h"
 
 namespace holdfast::host {
 

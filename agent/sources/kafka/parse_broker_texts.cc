@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
+#include "common/base/text.h"
 
 namespace holdfast::kafka {
 namespace {

@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/kafka/record_batch.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/segment_reader.h"
@@ -23,6 +22,7 @@
 #include "common/base/crash_point.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 

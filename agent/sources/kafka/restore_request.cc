@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/kafka/parse_broker_texts.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/config/reader.h"
 #include "common/io/fd.h"
 

@@ -1,9 +1,9 @@
 #include "agent/sources/kafka/restore_state.h"
 
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -38,11 +38,11 @@ std::string EncodeRestoreState(const RestoreState& state) {
     if (thing.end != 0) entry["end"] = thing.end;
     json["things"][name] = std::move(entry);
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return DumpJson(json, 1) + "\n";
 }
 
 Result<RestoreState> DecodeRestoreState(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseOrderedJson(text);
   try {
     if (json.at("format_version") != 1) return Malformed();
     RestoreState state;

@@ -1,13 +1,11 @@
 #include "agent/sources/kafka/visibility.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <utility>
 
-#include "agent/sources/host/text_lines.h"
-#include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/kafka/cluster.h"
 #include "common/kafka/groups.h"
 #include "common/kafka/properties.h"
@@ -96,11 +94,7 @@ void Shorten(std::vector<Missing>& missing, std::string_view of_what) {
   missing.push_back(std::move(rest));
 }
 
-std::string UnusedName(Random& random) {
-  std::array<std::uint8_t, 12> bytes{};
-  random.Fill(bytes);
-  return "holdfast-" + HexEncode(bytes);
-}
+std::string UnusedName(Random& random) { return "holdfast-" + RandomHex(random, 12); }
 
 std::vector<ProbeName> NamesToProbe(std::string_view resource_type,
                                     std::span<const rdkafka::AclBinding> acls,
@@ -166,8 +160,7 @@ Result<std::vector<Missing>> FindHiddenGroups(rdkafka::Client& client,
 }
 
 std::string PrincipalOf(const rdkafka::Properties& properties) {
-  const std::string protocol =
-      rdkafka::LowerCase(rdkafka::ValueOf(properties, "security.protocol"));
+  const std::string protocol = LowerCase(rdkafka::ValueOf(properties, "security.protocol"));
   if (protocol.starts_with("sasl")) return "User:" + rdkafka::ValueOf(properties, "sasl.username");
   const bool has_certificate = !rdkafka::ValueOf(properties, "ssl.certificate.location").empty() ||
                                !rdkafka::ValueOf(properties, "ssl.keystore.location").empty();

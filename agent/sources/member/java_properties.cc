@@ -4,7 +4,8 @@
 #include <charconv>
 #include <cstdint>
 
-#include "agent/sources/host/text_lines.h"
+#include "common/base/text.h"
+#include "common/base/utf8.h"
 
 namespace holdfast {
 namespace {
@@ -35,19 +36,6 @@ std::string TakeLogicalLine(std::string_view& text) {
   return "";
 }
 
-void AppendUtf8(std::uint32_t code, std::string& to) {
-  if (code < 0x80) {
-    to += static_cast<char>(code);
-  } else if (code < 0x800) {
-    to += static_cast<char>(0xc0 | (code >> 6));
-    to += static_cast<char>(0x80 | (code & 0x3f));
-  } else {
-    to += static_cast<char>(0xe0 | (code >> 12));
-    to += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
-    to += static_cast<char>(0x80 | (code & 0x3f));
-  }
-}
-
 Result<std::string> Unescape(std::string_view text) {
   std::string plain;
   while (!text.empty()) {
@@ -71,7 +59,7 @@ Result<std::string> Unescape(std::string_view text) {
           std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
       if (error != std::errc() || end != digits.data() + 4)
         return Fail(ErrorCode::kCorrupt, "a property has an escape \\u without four digits");
-      AppendUtf8(code, plain);
+      AppendUtf8(plain, code);
       text.remove_prefix(4);
     }
   }

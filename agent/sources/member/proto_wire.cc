@@ -63,7 +63,6 @@ Result<bool> ProtoReader::Next() {
   if (field == 0 || field > 0x1fffffff)
     return Fail(ErrorCode::kCorrupt, "protobuf field number is out of range");
   field_ = static_cast<std::uint32_t>(field);
-  is_bytes_ = false;
   number_ = 0;
   bytes_ = {};
   switch (tag & 7) {
@@ -82,7 +81,6 @@ Result<bool> ProtoReader::Next() {
     case kLengthDelimited: {
       HF_ASSIGN(std::uint64_t length, TakeVarint(rest_));
       if (length > rest_.size()) return Torn();
-      is_bytes_ = true;
       bytes_ = rest_.first(static_cast<std::size_t>(length));
       rest_ = rest_.subspan(static_cast<std::size_t>(length));
       return true;

@@ -36,7 +36,6 @@ class ProtoReader {
   // field, a varint of more than ten bytes, field number 0, an unknown wire type, or a group.
   Result<bool> Next();
   std::uint32_t field() const { return field_; }
-  bool is_bytes() const { return is_bytes_; }
   // 0 if the field is length-delimited.
   std::uint64_t number() const { return number_; }
   // Empty if the field is a number.
@@ -47,7 +46,6 @@ class ProtoReader {
   Result<std::uint64_t> TakeFixed(std::size_t width);
   ByteView rest_;
   std::uint32_t field_ = 0;
-  bool is_bytes_ = false;
   std::uint64_t number_ = 0;
   ByteView bytes_;
 };

@@ -1,12 +1,10 @@
 #include "agent/sources/prometheus/block_meta.h"
 
-#include <nlohmann/json.hpp>
-
 #include <utility>
 
-#include "agent/sources/member/json_depth.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
 #include "common/base/number.h"
 #include "common/base/ulid.h"
 
@@ -42,8 +40,7 @@ Number NumberIn(const Json& object, const char* name) {
 }  // namespace
 
 Result<BlockMeta> ParseBlockMeta(std::string_view text) {
-  const Json json =
-      IsTooDeep(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
+  const Json json = ParseJson(text);
   if (!json.is_object()) return NoMeta("not a JSON object");
   const auto version = NumberIn<std::int64_t>(json, "version");
   if (version > 1)

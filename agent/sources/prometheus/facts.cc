@@ -1,16 +1,14 @@
 #include "agent/sources/prometheus/facts.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <initializer_list>
 #include <utility>
 
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
-#include "agent/sources/member/json_depth.h"
 #include "common/base/format.h"
+#include "common/base/json.h"
+#include "common/base/text.h"
 #include "common/config/yaml.h"
 
 namespace holdfast::prometheus {
@@ -115,9 +113,7 @@ std::string RetentionText(const KingpinFlags& flags, const std::optional<ConfigF
 }
 
 Result<std::string> DataOf(std::string_view answer) {
-  using Json = nlohmann::json;
-  const Json json =
-      IsTooDeep(answer) ? Json(Json::value_t::discarded) : Json::parse(answer, nullptr, false);
+  const nlohmann::json json = ParseJson(answer);
   const auto text_in = [&](const char* name) {
     const auto found = json.find(name);
     return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -132,7 +128,7 @@ Result<std::string> DataOf(std::string_view answer) {
     return Fail(
         ErrorCode::kUnavailable,
         fmt::format("the answer is an error: {}", Quote(text_in("error").substr(0, kQuotedMax))));
-  return data->dump(-1, ' ', false, Json::error_handler_t::replace);
+  return DumpJson(*data);
 }
 
 Result<ServerFacts> QueryServer(const Settings& settings, const std::stop_token& stop) {
@@ -142,7 +138,7 @@ Result<ServerFacts> QueryServer(const Settings& settings, const std::stop_token&
     HF_ASSIGN(const std::string answer, api.Get(path, stop));
     auto data = DataOf(answer);
     if (!data) return Fail(std::move(data).error().While(Quote(settings.url)));
-    return nlohmann::json::parse(*data, nullptr, false);
+    return ParseJson(*data);
   };
   ServerFacts facts;
   HF_ASSIGN(const nlohmann::json build, ask("/api/v1/status/buildinfo"));

@@ -12,7 +12,6 @@
 #include <optional>
 #include <utility>
 
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/restore_method.h"
 #include "agent/sources/source.h"
 #include "agent/sources/zookeeper/client.h"
@@ -21,6 +20,7 @@
 #include "agent/sources/zookeeper/saved_tree.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 #include "common/io/fd.h"
 
 namespace holdfast::zookeeper {

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <optional>
 
-#include "agent/sources/host/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "common/base/text.h"
 
 namespace holdfast::zookeeper {
 namespace {

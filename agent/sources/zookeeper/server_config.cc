@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
-#include "agent/sources/host/text_lines.h"
 #include "agent/sources/host/untrusted_file.h"
 #include "common/base/format.h"
 #include "common/base/number.h"
 #include "common/base/path.h"
+#include "common/base/text.h"
 
 namespace holdfast::zookeeper {
 namespace {

@@ -1,10 +1,9 @@
 #include "common/repository/format/records.h"
 
-#include <nlohmann/json.hpp>
-
 #include <limits>
 
 #include "common/base/format.h"
+#include "common/base/json.h"
 
 namespace holdfast::repository {
 namespace {
@@ -13,12 +12,10 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 // User and host names need not be UTF-8; invalid bytes become U+FFFD.
-std::string Dump(const OrderedJson& json) {
-  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-}
+std::string Dump(const OrderedJson& json) { return DumpJson(json); }
 
 Result<Json> ParseObject(ByteView text) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  Json json = ParseJson(AsText(text));
   if (!json.is_object()) return Fail(ErrorCode::kCorrupt, "not a JSON object");
   return json;
 }

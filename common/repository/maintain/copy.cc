@@ -22,9 +22,9 @@ namespace holdfast::repository {
 namespace {
 
 // Packs are read once this many of their blobs are wanted.
-constexpr std::size_t kRoundBlobs = 256U << 10;
+constexpr std::size_t kWantedBlobsMax = 256U << 10;
 // Snapshots are written once this much was copied since the last ones.
-constexpr std::uint64_t kBatchBytes = 1ULL << 30;
+constexpr std::uint64_t kCopyBatchBytes = 1ULL << 30;
 
 // Blobs that cannot be copied: the error if they are out of reach, or unset if they are lost.
 using LostBlobs = std::unordered_map<Id, std::optional<Error>, IdHash>;
@@ -70,11 +70,12 @@ class Copy {
       needed_.Add(snapshot.snapshot.tree);
       for (;;) {
         HF_ASSIGN(const bool has_more, needed_.Step(stop_));
-        if (wanted_count_ >= kRoundBlobs || wanted_bytes_ >= kBatchBytes) HF_TRY(CopyWanted());
+        if (wanted_count_ >= kWantedBlobsMax || wanted_bytes_ >= kCopyBatchBytes)
+          HF_TRY(CopyWanted());
         if (!has_more) break;
       }
       batch_.push_back(&snapshot);
-      if (batch_bytes_ >= kBatchBytes) HF_TRY(EndBatch());
+      if (batch_bytes_ >= kCopyBatchBytes) HF_TRY(EndBatch());
     }
     return EndBatch();
   }

@@ -1,7 +1,6 @@
 #include "common/repository/maintain/pack_check.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <mutex>
@@ -11,13 +10,14 @@
 
 #include "common/base/format.h"
 #include "common/base/parallel.h"
+#include "common/base/random.h"
 #include "common/crypto/sha256.h"
 
 namespace holdfast::repository {
 namespace {
 
 // Size of one read. A larger blob is read in one piece.
-constexpr std::uint64_t kWindowBytes = 4U << 20;
+constexpr std::uint64_t kReadWindowBytes = 4U << 20;
 // How many bad blobs of one pack the report describes.
 constexpr std::size_t kBlobsShown = 10;
 constexpr std::string_view kBeyondEnd = "the file ends before it";
@@ -111,12 +111,12 @@ class PackReader {
     // Each window has as many whole blobs as fit. What follows the last blob is read, too.
     while (at < file_bytes) {
       if (stop_.stop_requested()) return Fail(Stopped());
-      std::uint64_t end = std::min(at + kWindowBytes, file_bytes);
+      std::uint64_t end = std::min(at + kReadWindowBytes, file_bytes);
       std::size_t last = next;
       if (next < blobs.size() && blobs[next].offset == at) {
         end = std::min(at + std::max<std::uint64_t>(blobs[next].length, 1), file_bytes);
         for (++last; last < blobs.size() && blobs[last].offset == end &&
-                     end + blobs[last].length <= std::min(at + kWindowBytes, file_bytes);
+                     end + blobs[last].length <= std::min(at + kReadWindowBytes, file_bytes);
              ++last) {
           end += blobs[last].length;
         }
@@ -347,13 +347,9 @@ std::vector<Id> PackCheck::Choose(const ReadSubset& subset) {
   if (subset.share >= 1 || chosen.empty()) return chosen;
   const auto wanted = static_cast<std::size_t>(static_cast<double>(chosen.size()) * subset.share);
   const std::size_t count = std::max<std::size_t>(wanted, 1);
-  // The start of a Fisher-Yates shuffle. The bias of the modulo is negligible.
+  // The start of a Fisher-Yates shuffle.
   for (std::size_t i = 0; i < count; ++i) {
-    std::array<std::uint8_t, 8> bytes;
-    repository_.random().Fill(bytes);
-    std::uint64_t draw = 0;
-    std::memcpy(&draw, bytes.data(), sizeof draw);
-    std::swap(chosen[i], chosen[i + draw % (chosen.size() - i)]);
+    std::swap(chosen[i], chosen[i + RandomBelow(repository_.random(), chosen.size() - i)]);
   }
   chosen.resize(count);
   std::ranges::sort(chosen);

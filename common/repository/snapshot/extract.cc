@@ -1,9 +1,9 @@
 // Extracts a snapshot, or some of its paths, to a directory.
-#include <array>
 #include <optional>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/random.h"
 #include "common/filetree/existing_tree.h"
 #include "common/filetree/file_writer.h"
 #include "common/filetree/tree_writer.h"
@@ -234,9 +234,7 @@ Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
   if (options.dry_run) {
     return DryRun(repository_.blobs(), tree, directory, options, progress, stop);
   }
-  std::array<std::uint8_t, 6> own_name;
-  repository_.random().Fill(own_name);
-  const std::string own = HexEncode(own_name);
+  const std::string own = RandomHex(repository_.random(), 6);
   HF_ASSIGN(const std::unique_ptr<filetree::TreeWriter> writer,
             filetree::TreeWriter::Open(
                 directory, {.restore_owner = options.restore_owner,

@@ -12,7 +12,7 @@
 namespace holdfast::repository {
 namespace {
 
-constexpr std::string_view kPrefix = "note:";
+constexpr std::string_view kNotePrefix = "note:";
 
 // restic splits tags at commas on its command line, and prints them unescaped.
 bool IsPlain(const CodePoint& point) {
@@ -23,7 +23,7 @@ bool IsPlain(const CodePoint& point) {
 
 std::string EncodeNoteTag(std::string_view note) {
   HF_CHECK(!note.empty());
-  std::string tag(kPrefix);
+  std::string tag(kNotePrefix);
   for (std::size_t at = 0; at < note.size();) {
     const CodePoint point = DecodeUtf8(note.substr(at));
     if (at + point.length > kNoteBytesMax) break;
@@ -41,8 +41,8 @@ std::string EncodeNoteTag(std::string_view note) {
 }
 
 std::optional<std::string> DecodeNoteTag(std::string_view tag) {
-  if (!tag.starts_with(kPrefix)) return std::nullopt;
-  return PercentDecode(tag.substr(kPrefix.size())).substr(0, kNoteBytesMax);
+  if (!tag.starts_with(kNotePrefix)) return std::nullopt;
+  return PercentDecode(tag.substr(kNotePrefix.size())).substr(0, kNoteBytesMax);
 }
 
 }  // namespace holdfast::repository

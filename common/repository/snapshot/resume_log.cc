@@ -23,7 +23,7 @@ constexpr std::size_t kFixedBytes = 8 + 8 + 2 * kTimeBytes + 4;
 // A file of terabytes has millions of blobs. It gets no record, and is read again.
 constexpr std::size_t kResumeRecordMax = 16U << 20;
 // Records are written at this size, or when their files have this much content.
-constexpr std::size_t kBufferBytes = 64U << 10;
+constexpr std::size_t kLogBufferBytes = 64U << 10;
 constexpr std::uint64_t kContentBytes = 16U << 20;
 
 template <typename Number>
@@ -164,7 +164,7 @@ class ResumeLog::Earlier {
       buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin_));
       begin_ = 0;
       std::size_t filled = buffer_.size();
-      buffer_.resize(std::max(count, kBufferBytes));
+      buffer_.resize(std::max(count, kLogBufferBytes));
       while (filled < buffer_.size()) {
         const ssize_t got = ::pread(file_.get(), buffer_.data() + filled, buffer_.size() - filled,
                                     static_cast<off_t>(offset_));
@@ -280,7 +280,7 @@ void ResumeLog::Record(std::string_view path, const Attributes& attributes,
   buffer_.resize(begin + length);
   sealer_.SealInPlace(std::span(buffer_).subspan(begin));
   unsaid_bytes_ += attributes.size;
-  if (buffer_.size() < kBufferBytes && unsaid_bytes_ < kContentBytes) return;
+  if (buffer_.size() < kLogBufferBytes && unsaid_bytes_ < kContentBytes) return;
   if (Result<void> flushed = Flush(); !flushed) {
     failure_ = std::move(flushed).error();
     file_.Reset();

@@ -26,7 +26,7 @@ namespace {
 constexpr std::string_view kMagic = "holdfast index 1";
 constexpr const char* kShown = "the index cache";
 constexpr std::string_view kKeyLabel = "holdfast index cache v1";
-constexpr std::string_view kPrefix = "index-";
+constexpr std::string_view kCacheFilePrefix = "index-";
 // Detects files from machines with another byte order.
 constexpr std::uint64_t kByteOrder = 0x0102030405060708;
 constexpr std::chrono::hours kUnusedMax{24 * 30};
@@ -242,7 +242,7 @@ class IndexCache::Writer {
 IndexCache::IndexCache(std::string directory, const std::string& repository,
                        const crypto::SealKey& master, Random& random)
     : directory_(std::move(directory)),
-      name_(std::string(kPrefix) + IdOfRepository(repository).Hex()),
+      name_(std::string(kCacheFilePrefix) + IdOfRepository(repository).Hex()),
       repository_(IdOfRepository(repository)),
       key_(master.Derive(kKeyLabel)),
       random_(random) {}
@@ -317,7 +317,7 @@ void RemoveUnused(int directory, WallTime now) {
   if (!names) return;
   for (const std::string& name : *names) {
     struct stat status {};
-    if (!name.starts_with(kPrefix) ||
+    if (!name.starts_with(kCacheFilePrefix) ||
         ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;
     }

@@ -14,7 +14,7 @@ namespace {
 // Larger files are split into parts of about this size.
 constexpr std::uint64_t kSmallFileBytes = 4U << 20;
 // Limits of a batch of small files, which one thread writes.
-constexpr std::uint64_t kBatchBytes = 1U << 20;
+constexpr std::uint64_t kFileBatchBytes = 1U << 20;
 constexpr std::size_t kBatchFiles = 128;
 // Limit for queued batches, per thread.
 constexpr std::size_t kWaitingPerThread = 2;
@@ -128,7 +128,7 @@ Result<void> FileRestorer::Add(FileToRestore file) {
   if (file.attributes.size > kSmallFileBytes) return AddLarge(std::move(file));
   next_.bytes += file.attributes.size;
   next_.files.push_back(std::move(file));
-  if (next_.bytes < kBatchBytes && next_.files.size() < kBatchFiles) return {};
+  if (next_.bytes < kFileBatchBytes && next_.files.size() < kBatchFiles) return {};
   return Push(std::exchange(next_, {}));
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/base/format.h"
 #include "common/cli/method_options.h"
+#include "common/trust/plan_verifier.h"
 #include "controller/cli/draft_check.h"
 #include "controller/cli/kind_table.h"
 #include "controller/cli/operator_verb.h"
@@ -170,7 +171,7 @@ class RestoreVerb final : public OperatorVerb {
       return WrongUsage("--no-safety-snapshot requires --in-place or --to-target");
     }
     const std::size_t slash = into_.find('/');
-    if (!IsRelativePath(into_) || slash == std::string::npos) {
+    if (!trust::IsRelativePath(into_) || slash == std::string::npos) {
       return WrongUsage(
           fmt::format("--into {}; expected ROOT/DIR: a restore root of the node's policy "
                       "and a directory below it, without \".\" and \"..\"",
@@ -195,7 +196,8 @@ class RestoreVerb final : public OperatorVerb {
   }
 
   static Result<void> CheckPath(const std::string& path) {
-    if (path.empty() || IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0))) return {};
+    if (path.empty() || trust::IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0)))
+      return {};
     return WrongUsage(
         fmt::format("--path {}; expected a path inside the snapshot, e.g. data/etc/hosts, or the "
                     "absolute path that was backed up, e.g. /etc/hosts, without \".\" and "

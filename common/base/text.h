@@ -1,8 +1,9 @@
-// Splits untrusted text into parts and lines.
+// Splits and trims untrusted text.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace holdfast {
@@ -23,11 +24,21 @@ inline std::string_view TakeLine(std::string_view& text) {
   return line;
 }
 
+inline constexpr std::string_view kWhitespace = " \t\r\n";
+
 // `text` without leading and trailing characters from `blanks`.
 inline std::string_view Trim(std::string_view text, std::string_view blanks = " \t") {
   const std::size_t begin = text.find_first_not_of(blanks);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
+// With A to Z as small letters, in every locale.
+inline std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
 }
 
 }  // namespace holdfast
