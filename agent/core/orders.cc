@@ -60,7 +60,7 @@ CheckResult Orders::Check(const Bytes& envelope) const {
 }
 
 bool Orders::IsKnown(const CheckResult& checked) const {
-  return checked.authentic && plans_.Judge(checked) == trust::ReplayVerdict::kKnown;
+  return checked.is_authentic && plans_.Judge(checked) == trust::ReplayVerdict::kKnown;
 }
 
 void Orders::Take(const Bytes& envelope) {
@@ -130,7 +130,7 @@ void Orders::Refuse(const Bytes& envelope, const CheckResult& checked) {
     refusals_ = 0;
   }
   // Unsigned plans must not fill the journal.
-  if (!checked.authentic && ++refusals_ > step_.options.refusals_per_minute) return;
+  if (!checked.is_authentic && ++refusals_ > step_.options.refusals_per_minute) return;
   if (refused_.size() >= kRefusedMax) refused_.clear();
   refused_.insert(std::move(hash));
 
@@ -143,7 +143,7 @@ void Orders::Refuse(const Bytes& envelope, const CheckResult& checked) {
   report.mutable_refused()->set_message(refusal.message);
   report.mutable_refused()->set_hint(refusal.hint);
   // Recorded as refused, so that it is never executed, whatever changes later.
-  if (checked.authentic && plans_.Judge(checked) == trust::ReplayVerdict::kNew)
+  if (checked.is_authentic && plans_.Judge(checked) == trust::ReplayVerdict::kNew)
     plans_.Add(checked, PlanState::kRefused, {});
   reports_.Add(std::move(report));
   step_.Warn(fmt::format("refused a plan by the check \"{}\": {}", refusal.check, refusal.message));

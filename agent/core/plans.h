@@ -38,7 +38,7 @@ class Plans final : public trust::ReplayGuard {
 
   trust::ReplayVerdict Judge(const crypto::KeyId& key_id, ByteView plan_id, std::uint64_t sequence,
                              const crypto::Digest& hash) const override;
-  // REQUIRES: checked.authentic, like Add().
+  // REQUIRES: checked.is_authentic, like Add().
   trust::ReplayVerdict Judge(const CheckResult& checked) const;
 
   // By id. A plan stays in place until Forget().

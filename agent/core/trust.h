@@ -37,7 +37,7 @@ struct CheckResult {
   std::optional<trust::Refusal> refusal;
   // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
   // below are authentic. Otherwise only decodable fields are set, and must not be trusted.
-  bool authentic = false;
+  bool is_authentic = false;
   Bytes plan_id;
   crypto::KeyId key_id{};  // of the controller's key
   std::uint64_t sequence = 0;

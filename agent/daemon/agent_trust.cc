@@ -17,7 +17,7 @@ WallTime WallTimeOf(std::int64_t unix_ms) { return WallTime(std::chrono::millise
 Instant InstantOf(std::int64_t ms) { return Instant(std::chrono::milliseconds(ms)); }
 
 trust::Freshness FreshnessOf(const CheckContext& context) {
-  std::optional<trust::OwnAnswer> answer;
+  std::optional<trust::RequestedAnswer> answer;
   if (context.freshness) {
     answer = {.asked_boot = InstantOf(context.freshness->asked_boot_ms),
               .asked = WallTimeOf(context.freshness->asked_wall_ms),
@@ -51,7 +51,7 @@ CheckResult AgentTrust::Check(ByteView envelope, const CheckContext& context) co
 
   CheckResult plan;
   plan.refusal = std::move(checked.refusal);
-  plan.authentic = checked.is_authentic;
+  plan.is_authentic = checked.is_authentic;
   plan.plan_id = ToBytes(checked.plan.plan_id());
   plan.key_id = checked.controller_key;
   plan.sequence = checked.plan.sequence();

@@ -158,7 +158,7 @@ class Helper {
       return Failed(Error(ErrorCode::kDenied, "the ticket has the name of another plan"));
     }
     const LogRun scope(checked.plan.run());
-    if (checked.known_already) return Again(plan_id, checked.plan);
+    if (checked.is_known) return Again(plan_id, checked.plan);
     if (Result<void> accepted = Accept(checked); !accepted) return Failed(accepted.error());
     (void)::unlink(path.c_str());  // from now on it cannot be withdrawn
     return Finished(plan_id, Restore(checked.plan));

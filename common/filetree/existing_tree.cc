@@ -52,8 +52,8 @@ Result<Fd> ExistingTree::OpenFile(const std::string& path) {
   return file;
 }
 
-Result<bool> ExistingTree::IsLike(const std::string& path, const struct stat& status,
-                                  const Attributes& wanted, bool with_owner) {
+Result<bool> ExistingTree::HasAttributes(const std::string& path, const struct stat& status,
+                                         const Attributes& wanted, bool with_owner) {
   HF_ASSIGN(const std::optional<Place> place, Find(path));
   if (!place || TypeOf(status.st_mode) != wanted.type) return false;
   const bool is_link = wanted.type == NodeType::kSymlink;

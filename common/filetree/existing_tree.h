@@ -29,8 +29,8 @@ class ExistingTree {
   Result<Fd> OpenFile(const std::string& path);
   // Whether the existing object with `status` matches `wanted`. Does not compare the content of
   // files and directories; of the times, compares only mtime.
-  Result<bool> IsLike(const std::string& path, const struct stat& status, const Attributes& wanted,
-                      bool with_owner);
+  Result<bool> HasAttributes(const std::string& path, const struct stat& status,
+                             const Attributes& wanted, bool with_owner);
   // Sets the attributes of a regular file; those that cannot be set are reported in `warnings`.
   // Does nothing and returns false if `file`, open, has other names: they must not change with it.
   // REQUIRES: `path` was a file.

@@ -36,7 +36,7 @@ Result<Credentials> CredentialCache::Get(std::stop_token stop) {
   return *current_;
 }
 
-void CredentialCache::Distrust(const Credentials& refused) {
+void CredentialCache::Invalidate(const Credentials& refused) {
   std::lock_guard lock(mutex_);
   if (current_ && IsSame(*current_, refused)) is_refused_ = true;
 }

@@ -27,7 +27,7 @@ class CredentialCache {
   // kInvalidArgument if no source has credentials; otherwise errors of CredentialSource::Load().
   Result<Credentials> Get(std::stop_token stop);
   // The server refused these: the next Get() loads new ones, unless they were replaced already.
-  void Distrust(const Credentials& refused);
+  void Invalidate(const Credentials& refused);
 
  private:
   Result<Credentials> Load(std::stop_token stop);

@@ -228,7 +228,7 @@ Result<bool> S3Storage::Correct(const Request& request, const Answer& answer,
                                                      "TokenRefreshRequired"};
   const bool may_be_over = is_unnamed || std::ranges::find(kOver, answer.error.code) != kOver.end();
   if (may_be_over && !std::exchange(done.credentials, true)) {
-    credentials_.Distrust(credentials);
+    credentials_.Invalidate(credentials);
     HF_ASSIGN(const Credentials renewed, credentials_.Get(options_.stop));
     if (!IsSame(renewed, credentials)) return true;
   }

@@ -64,7 +64,7 @@ Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now) {
           .is_clock_suspect = age < -std::chrono::nanoseconds(kClockAllowance)};
 }
 
-Freshness FreshnessOf(const std::optional<OwnAnswer>& answer, WallTime latest, Instant boot,
+Freshness FreshnessOf(const std::optional<RequestedAnswer>& answer, WallTime latest, Instant boot,
                       WallTime now) {
   Freshness freshness;
   freshness.is_clock_suspect = now < latest - kClockAllowance;

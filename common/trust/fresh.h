@@ -48,7 +48,7 @@ struct Freshness {
 Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now);
 
 // The newest answer to this agent's own request.
-struct OwnAnswer {
+struct RequestedAnswer {
   Instant asked_boot;        // when it was requested, by the clock since boot
   WallTime asked;            // the same by the calendar
   WallTime controller_time;  // now_ms of the answer
@@ -57,7 +57,7 @@ struct OwnAnswer {
 // The clock is suspect if it is earlier, by more than the allowance, than `latest`, the latest time
 // that it ever showed, or than the answer's time. `latest` never includes a time from the
 // controller: a time signed with a stolen key would outlast the key.
-Freshness FreshnessOf(const std::optional<OwnAnswer>& answer, WallTime latest, Instant boot,
+Freshness FreshnessOf(const std::optional<RequestedAnswer>& answer, WallTime latest, Instant boot,
                       WallTime now);
 
 }  // namespace holdfast::trust

@@ -409,7 +409,7 @@ CheckedPlan RunPlanChecks(std::span<const PlanCheck> checks, ByteView envelope,
   const bool is_known = is_read && examination.Replay() == ReplayVerdict::kKnown;
   CheckedPlan checked = examination.Describe();
   checked.is_authentic = is_authentic;
-  checked.known_already = is_known;
+  checked.is_known = is_known;
   // A known plan is answered with its outcome, however old it is.
   if (!is_known) checked.refusal = std::move(refusal);
   return checked;

@@ -37,11 +37,11 @@ struct PlanContext {
 
 // What is known of a plan, as far as the checks got.
 struct CheckedPlan {
-  // nullopt: obey the plan, unless known_already.
+  // nullopt: obey the plan, unless is_known.
   std::optional<Refusal> refusal;
   // The same bytes were judged before: send the reports again and start nothing. Such a plan is not
   // refused, even if it has expired or the epoch has changed.
-  bool known_already = false;
+  bool is_known = false;
   // The checks `size` to `node` passed: a controller made the plan for this node. Otherwise `plan`
   // may be empty, and nothing in it can be trusted.
   bool is_authentic = false;

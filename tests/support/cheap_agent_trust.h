@@ -79,7 +79,7 @@ class CheapAgentTrust final : public agent::Trust {
     checked.kind = KindOf(plan);
     if (plan.cluster_id() != cluster_id_) return "cluster";
     if (plan.node() != node_) return "node";
-    checked.authentic = true;
+    checked.is_authentic = true;
     if (plan.incarnation() != context.incarnation) return "incarnation";
     if (plan.controller_epoch() < context.epoch) return "epoch";
     if (context.now.wall_ms < plan.not_before_ms() - 120'000 ||

@@ -211,7 +211,7 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
                                                                      LockUse lock_use,
                                                                      LockWait wait) {
   repository::LockOptions options = context.OwnLockOptions();
-  options.second_look_by_thread =
+  options.second_check_by_thread =
       wait == LockWait::kLater && options.refresh_by_thread && context.retry_lock.count() == 0;
   const Instant until = context.clock->Monotonic() + context.retry_lock;
   std::string last_message;

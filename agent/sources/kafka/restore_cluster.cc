@@ -281,7 +281,7 @@ class ClusterRestore {
     if (!written && records.modified().empty())
       return Fail(WithResumeHint(std::move(written).error()));
     if (!written) {
-      state_.things[records.modified()].stage = RestoreState::Stage::kModified;
+      state_.targets[records.modified()].stage = RestoreState::Stage::kModified;
       HF_TRY(file_->Save(state_));
       return Fail(std::move(written).error());
     }
@@ -290,7 +290,7 @@ class ClusterRestore {
     for (const auto& [partition, one] : *written) {
       total += one.records;
       were_there += one.were_there;
-      state_.things[partition.topic].end += one.begin + static_cast<std::int64_t>(one.records);
+      state_.targets[partition.topic].end += one.begin + static_cast<std::int64_t>(one.records);
     }
     Say("wrote {} to {} of {}{}, and read them back", FormatCount(total - were_there, "record"),
         FormatCount(written->size(), "partition"), FormatCount(targets_.size(), "topic"),

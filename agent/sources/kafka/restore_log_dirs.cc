@@ -322,7 +322,7 @@ class LogDirsRestore {
 
   Result<void> Stage() {
     for (const TargetDirectory& directory : directories_)
-      state_.things[directory.path].stage = RestoreState::Stage::kOurs;
+      state_.targets[directory.path].stage = RestoreState::Stage::kOurs;
     HF_TRY(file_->Save(state_));
     for (const TargetDirectory& directory : directories_) {
       HF_TRY(RemoveStagedIn(directory));

@@ -32,10 +32,10 @@ std::string EncodeRestoreState(const RestoreState& state) {
   for (const auto& [partition, offsets] : state.offsets)
     json["offsets"].push_back(
         {partition.topic, partition.partition, std::vector(offsets.begin(), offsets.end())});
-  for (const auto& [name, thing] : state.things) {
-    Json entry = {{"stage", kStages[static_cast<std::size_t>(thing.stage)]}};
-    if (thing.was_there) entry["had"] = thing.had;
-    if (thing.end != 0) entry["end"] = thing.end;
+  for (const auto& [name, target] : state.targets) {
+    Json entry = {{"stage", kStages[static_cast<std::size_t>(target.stage)]}};
+    if (target.existed) entry["had"] = target.previous_configs;
+    if (target.end != 0) entry["end"] = target.end;
     json["things"][name] = std::move(entry);
   }
   return DumpJson(json, 1) + "\n";
@@ -58,13 +58,13 @@ Result<RestoreState> DecodeRestoreState(std::string_view text) {
         offsets.emplace(pair.at(0).get<std::int64_t>(), pair.at(1).get<std::int64_t>());
     }
     for (const auto& [name, entry] : json.at("things").items()) {
-      RestoreState::Thing& thing = state.things[name];
+      RestoreState::Target& target = state.targets[name];
       const auto stage = std::ranges::find(kStages, entry.at("stage").get<std::string>());
       if (stage == std::end(kStages)) return Malformed();
-      thing.stage = static_cast<Stage>(stage - std::begin(kStages));
-      thing.was_there = entry.contains("had");
-      if (thing.was_there) thing.had = entry.at("had").get<Configs>();
-      thing.end = entry.value("end", std::int64_t{0});
+      target.stage = static_cast<Stage>(stage - std::begin(kStages));
+      target.existed = entry.contains("had");
+      if (target.existed) target.previous_configs = entry.at("had").get<Configs>();
+      target.end = entry.value("end", std::int64_t{0});
     }
     return state;
   } catch (const Json::exception&) {

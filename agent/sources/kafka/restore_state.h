@@ -21,15 +21,15 @@ struct RestoreState {
     kOurs,      // what exists is exactly what we wrote
     kModified,  // was ours, and now has other content
   };
-  struct Thing {
+  struct Target {
     Stage stage = Stage::kPlanned;
-    bool was_there = false;  // existed, empty and with its own configuration
-    Configs had;             // that configuration
-    std::int64_t end = 0;    // sum of its partitions' end offsets after all records were written
-    bool operator==(const Thing&) const = default;
+    bool existed = false;      // it was empty, with its own configuration
+    Configs previous_configs;  // that configuration
+    std::int64_t end = 0;      // sum of its partitions' end offsets after all records were written
+    bool operator==(const Target&) const = default;
   };
   // By a topic's name in the target, or by the path of a partition directory.
-  std::map<std::string, Thing> things;
+  std::map<std::string, Target> targets;
   // All records are written and clients may use them. Only groups, ACLs and configuration are left.
   bool is_written = false;
   bool is_configured = false;
@@ -38,9 +38,9 @@ struct RestoreState {
   std::map<rdkafka::TopicPartition, std::map<std::int64_t, std::int64_t>> offsets;
   bool operator==(const RestoreState&) const = default;
 
-  bool IsOurs(const std::string& thing) const {
-    const auto found = things.find(thing);
-    return found != things.end() && found->second.stage == Stage::kOurs;
+  bool IsOurs(const std::string& target) const {
+    const auto found = targets.find(target);
+    return found != targets.end() && found->second.stage == Stage::kOurs;
   }
 };
 

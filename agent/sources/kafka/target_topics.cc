@@ -146,9 +146,9 @@ Result<std::vector<TargetTopic>> TargetTopics::Look(const rdkafka::Cluster& clus
   for (const StoredTopic& one : stored) {
     HF_ASSIGN(TargetTopic topic, LookAt(cluster, one));
     topics.push_back(topic);
-    const auto known = state.things.find(topic.name());
+    const auto known = state.targets.find(topic.name());
     // Records that were written no longer exist, so forget the state.
-    if (state.is_written && (known == state.things.end() || topic.end < known->second.end))
+    if (state.is_written && (known == state.targets.end() || topic.end < known->second.end))
       state = {};
   }
   std::vector<std::string> full;
@@ -193,13 +193,13 @@ Result<void> TargetTopics::Make(std::vector<TargetTopic>& topics, std::size_t br
   std::vector<std::string> to_fill;
   for (const TargetTopic& topic : topics) {
     if (topic.action == Action::kLeave) continue;
-    const bool is_new = state.things.try_emplace(topic.name()).second;
+    const bool is_new = state.targets.try_emplace(topic.name()).second;
     // After an interruption, existing topics may be our own.
     if (is_new && topic.action == Action::kFill) to_fill.push_back(topic.name());
   }
   HF_ASSIGN(auto had, OwnConfigs(to_fill));
   for (auto& [name, configs] : had)
-    state.things[name] = {.was_there = true, .had = std::move(configs)};
+    state.targets[name] = {.existed = true, .previous_configs = std::move(configs)};
   // Record the replacement before deleting, so that an empty topic afterwards is known to be ours.
   HF_TRY(save());
   HF_TRY(Remove(topics));
@@ -210,9 +210,9 @@ Result<void> TargetTopics::Make(std::vector<TargetTopic>& topics, std::size_t br
   }
   for (const TargetTopic& topic : topics) {
     if (topic.action == Action::kLeave) continue;
-    RestoreState::Thing& thing = state.things[topic.name()];
-    thing.stage = Stage::kOurs;
-    if (topic.action == Action::kReplace) thing = {.stage = Stage::kOurs, .had = {}};
+    RestoreState::Target& target = state.targets[topic.name()];
+    target.stage = Stage::kOurs;
+    if (topic.action == Action::kReplace) target = {.stage = Stage::kOurs, .previous_configs = {}};
   }
   return save();
 }
@@ -377,8 +377,8 @@ Configs TargetTopics::FinalConfigs(const TargetTopic& topic, const RestoreState&
   Configs configs;
   if (request_.configs) {
     configs = topic.stored->document.configs;
-  } else if (const auto found = state.things.find(topic.name()); found != state.things.end()) {
-    configs = found->second.had;
+  } else if (const auto found = state.targets.find(topic.name()); found != state.targets.end()) {
+    configs = found->second.previous_configs;
   }
   if (request_.hold_retention) {
     configs["retention.ms"] = "-1";
@@ -391,7 +391,7 @@ Result<void> TargetTopics::SetConfigs(const std::vector<TargetTopic>& topics,
                                       const RestoreState& state, std::vector<std::string>& warnings,
                                       std::vector<Error>& failed) {
   const auto all = Select(topics, [&](const TargetTopic& topic) {
-    return request_.configs || state.things.contains(topic.name());
+    return request_.configs || state.targets.contains(topic.name());
   });
   if (all.empty()) return {};
   // All topics support the same configurations.

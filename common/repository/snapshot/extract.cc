@@ -81,8 +81,8 @@ Result<std::optional<bool>> Extraction::Directory(SelectedTree::Found found) {
     if (options_.delete_extraneous || options_.resumes) {
       there_.push_back({found.path, found.target, *found.node.subtree, found.is_outside});
     }
-    HF_ASSIGN(is_like, existing_.IsLike(found.target, *there, found.node.attributes,
-                                        options_.restore_owner));
+    HF_ASSIGN(is_like, existing_.HasAttributes(found.target, *there, found.node.attributes,
+                                               options_.restore_owner));
   } else if (there && !MayReplace(options_.overwrite, found.node.attributes, *there)) {
     ++outcome_.skipped;
     return std::nullopt;
@@ -142,7 +142,7 @@ Result<void> Extraction::AddFile(SelectedTree::Found found,
 Result<bool> Extraction::TrustFile(const SelectedTree::Found& found, const struct stat& there) {
   const Attributes& saved = found.node.attributes;
   HF_ASSIGN(const bool is_like,
-            existing_.IsLike(found.target, there, saved, options_.restore_owner));
+            existing_.HasAttributes(found.target, there, saved, options_.restore_owner));
   if (!is_like) {
     HF_ASSIGN(const Fd file, existing_.OpenFile(found.target));
     if (!file.is_open()) return false;
@@ -162,7 +162,8 @@ Result<void> Extraction::AddSpecial(const SelectedTree::Found& found,
   const Attributes& saved = found.node.attributes;
   bool is_like = false;
   if (there && !writer_.HasEarlier(saved)) {
-    HF_ASSIGN(is_like, existing_.IsLike(found.target, *there, saved, options_.restore_owner));
+    HF_ASSIGN(is_like,
+              existing_.HasAttributes(found.target, *there, saved, options_.restore_owner));
   }
   if (is_like) {
     writer_.RememberLink(found.target, saved);

@@ -145,7 +145,7 @@ class DryRunner final : public SelectedTree::Visitor {
     if (S_ISDIR(there->st_mode)) {
       there_.push_back({found.path, found.target, *found.node.subtree, found.is_outside});
       HF_ASSIGN(const bool is_like,
-                existing_.IsLike(found.target, *there, saved, options_.restore_owner));
+                existing_.HasAttributes(found.target, *there, saved, options_.restore_owner));
       if (!is_like) HF_TRY(Tell(found.target, true, 'U'));
       if (is_like && !found.is_passed) ++outcome_.unchanged;
       return false;
@@ -225,7 +225,7 @@ class DryRunner final : public SelectedTree::Visitor {
     const Attributes& saved = found.node.attributes;
     if (saved.type == NodeType::kSymlink) {
       HF_ASSIGN(const bool is_like,
-                existing_.IsLike(found.target, there, saved, options_.restore_owner));
+                existing_.HasAttributes(found.target, there, saved, options_.restore_owner));
       if (!is_like) return Tell(found.target, false, 'M');
       ++outcome_.unchanged;
       return {};
@@ -238,7 +238,7 @@ class DryRunner final : public SelectedTree::Visitor {
       }
     }
     HF_ASSIGN(const bool is_like,
-              existing_.IsLike(found.target, there, saved, options_.restore_owner));
+              existing_.HasAttributes(found.target, there, saved, options_.restore_owner));
     if (!is_like) return Tell(found.target, false, 'U');
     ++outcome_.unchanged;
     return {};

@@ -23,8 +23,8 @@
 namespace holdfast::repository {
 namespace {
 
-// Delay before the second look, so that a process locking at the same moment sees our lock.
-constexpr std::chrono::milliseconds kSecondLook{200};
+// Delay before the second check, so that a process locking at the same moment sees our lock.
+constexpr std::chrono::milliseconds kSecondCheckDelay{200};
 // How often the thread checks whether a refresh is due, or retries a failed one.
 constexpr std::chrono::seconds kTickInterval{10};
 
@@ -128,23 +128,23 @@ class HeldLock final : public Lock {
   }
 
   Result<void> Acquire() {
-    HF_CHECK(options_.refresh_by_thread || !options_.second_look_by_thread);
+    HF_CHECK(options_.refresh_by_thread || !options_.second_check_by_thread);
     SurviveProbes();
     const Instant begin = repository_.clock().Monotonic();
     HF_TRY(RefuseConflict(repository_, options_, exclusive_, {}));
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
-    // If this took long, another process may have locked after our first look, and looked again
+    // If this took long, another process may have locked after our first look, and checked again
     // before our lock existed. It may be changing the repository now, so nothing may be read before
-    // our second look.
-    const bool is_slow = repository_.clock().Monotonic() - begin >= kSecondLook / 2;
-    is_looking_again_ = options_.second_look_by_thread && !is_slow;
-    if (!is_looking_again_) HF_TRY(LookAgain(written.id));
+    // our second check.
+    const bool is_slow = repository_.clock().Monotonic() - begin >= kSecondCheckDelay / 2;
+    is_checking_again_ = options_.second_check_by_thread && !is_slow;
+    if (!is_checking_again_) HF_TRY(CheckAgain(written.id));
     if (options_.refresh_by_thread) {
-      thread_ = std::jthread([this, begins_looking = is_looking_again_,
+      thread_ = std::jthread([this, begins_checking = is_checking_again_,
                               own = written.id](const std::stop_token& stop) {
-        if (!begins_looking || LookAgainBeside(own)) TickUntil(stop);
+        if (!begins_checking || CheckAgainOnThread(own)) TickUntil(stop);
       });
     }
     return {};
@@ -152,7 +152,7 @@ class HeldLock final : public Lock {
 
   Result<void> Settle() const override {
     std::unique_lock state(state_mutex_);
-    looked_again_.wait(state, [this] { return !is_looking_again_; });
+    checked_again_.wait(state, [this] { return !is_checking_again_; });
     return refusal_ ? Fail(*refusal_) : Result<void>();
   }
 
@@ -192,25 +192,25 @@ class HeldLock final : public Lock {
  private:
   // If two processes take locks at the same moment, at least one now sees the other's. The
   // destructor removes our own file.
-  Result<void> LookAgain(const Id& own) {
-    Wait(options_, kSecondLook);
+  Result<void> CheckAgain(const Id& own) {
+    Wait(options_, kSecondCheckDelay);
     return RefuseConflict(repository_, options_, exclusive_, own);
   }
 
-  // The second look on the thread. Returns whether the lock is held.
-  bool LookAgainBeside(const Id& own) {
-    Result<void> looked = LookAgain(own);
-    const bool is_held = looked.has_value();
+  // The second check on the thread. Returns whether the lock is held.
+  bool CheckAgainOnThread(const Id& own) {
+    Result<void> checked = CheckAgain(own);
+    const bool is_held = checked.has_value();
     std::lock_guard tick(tick_mutex_);
     {
       std::lock_guard state(state_mutex_);
-      is_looking_again_ = false;
+      is_checking_again_ = false;
       if (!is_held) {
-        refusal_ = std::move(looked).error().While("lock the repository");
+        refusal_ = std::move(checked).error().While("lock the repository");
         forgotten_.push_back(std::exchange(current_.id, {}));
       }
     }
-    looked_again_.notify_all();
+    checked_again_.notify_all();
     RemoveForgotten();  // blocks others no longer than necessary
     return is_held;
   }
@@ -328,9 +328,9 @@ class HeldLock final : public Lock {
   Written current_;                  // its id is zero before the first lock file
   mutable bool is_removed_ = false;  // by another process, permanently
   std::optional<Error> last_error_;
-  bool is_looking_again_ = false;  // on the thread
-  mutable std::condition_variable looked_again_;
-  std::optional<Error> refusal_;  // the error of the second look
+  bool is_checking_again_ = false;  // on the thread
+  mutable std::condition_variable checked_again_;
+  std::optional<Error> refusal_;  // the error of the second check
   std::jthread thread_;
 };
 

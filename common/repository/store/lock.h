@@ -22,9 +22,9 @@ struct LockOptions {
   std::function<void(std::chrono::milliseconds)> wait;
   // False: no thread; the holder must call Tick() regularly.
   bool refresh_by_thread = true;
-  // The thread also does the second look at other locks, while the caller begins to read, unless
+  // The thread also does the second check at other locks, while the caller begins to read, unless
   // taking the lock was slow. Settle() returns its result. REQUIRES: refresh_by_thread.
-  bool second_look_by_thread = false;
+  bool second_check_by_thread = false;
   // Local directory that records which locks are held (own_locks.h); empty: none.
   std::string own_locks;
 };
@@ -48,8 +48,8 @@ class Lock {
   // The same for an exclusive lock, which excludes all others: kBusy names the holder of any.
   static Result<std::unique_ptr<Lock>> AcquireExclusive(Repository& repository,
                                                         const LockOptions& options = {});
-  // With second_look_by_thread: waits for the second look, and fails as AcquireShared() would have;
-  // the lock is then released. StillHeld() and Confirm() do this first.
+  // With second_check_by_thread: waits for the second check, and fails as AcquireShared() would
+  // have; the lock is then released. StillHeld() and Confirm() do this first.
   virtual Result<void> Settle() const = 0;
   // kTimedOut if the lock is lost: it was not refreshed for kLockLostAge, or is known to have been
   // removed. The holder must then stop writing. Cheap once the lock is settled; writers call this

@@ -255,8 +255,8 @@ Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle&
 // which may be anywhere: the file that they name must not change.
 Result<bool> FileRestorer::KeepIfLike(Worker& worker, const FileToRestore& file, int there,
                                       const struct stat& status) {
-  HF_ASSIGN(const bool is_like,
-            worker.existing.IsLike(file.target, status, file.attributes, options_.restore_owner));
+  HF_ASSIGN(const bool is_like, worker.existing.HasAttributes(file.target, status, file.attributes,
+                                                              options_.restore_owner));
   if (!is_like) {
     HF_ASSIGN(const bool is_set,
               worker.existing.SetAttributes(there, file.target, file.attributes,

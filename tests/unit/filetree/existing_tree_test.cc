@@ -27,8 +27,8 @@ struct TreeFixture {
     top = Unwrap(OpenFile(out, O_RDONLY | O_DIRECTORY));
     tree.emplace(top.get(), out);
   }
-  bool IsLike(const std::string& path, const Attributes& wanted) {
-    return Unwrap(tree->IsLike(path, *Unwrap(tree->Stat(path)), wanted, true));
+  bool HasAttributes(const std::string& path, const Attributes& wanted) {
+    return Unwrap(tree->HasAttributes(path, *Unwrap(tree->Stat(path)), wanted, true));
   }
   Fd top;
   std::optional<ExistingTree> tree;
@@ -59,30 +59,30 @@ TEST_CASE_METHOD(TreeFixture, "existing tree: looks up without following symlink
 
 TEST_CASE_METHOD(TreeFixture, "existing tree: says whether an entry has the wanted attributes") {
   const Attributes as_it_is = Unwrap(ReadAttributes(out + "/d/f"));
-  REQUIRE(IsLike("d/f", as_it_is));
+  REQUIRE(HasAttributes("d/f", as_it_is));
   Attributes other = as_it_is;
   other.mode = 0600;
-  REQUIRE_FALSE(IsLike("d/f", other));
+  REQUIRE_FALSE(HasAttributes("d/f", other));
   other = as_it_is;
   ++other.mtime.nanoseconds;
-  REQUIRE_FALSE(IsLike("d/f", other));
+  REQUIRE_FALSE(HasAttributes("d/f", other));
   other = as_it_is;
   ++other.uid;
-  REQUIRE_FALSE(IsLike("d/f", other));
-  REQUIRE(Unwrap(tree->IsLike("d/f", *Unwrap(tree->Stat("d/f")), other, false)));
+  REQUIRE_FALSE(HasAttributes("d/f", other));
+  REQUIRE(Unwrap(tree->HasAttributes("d/f", *Unwrap(tree->Stat("d/f")), other, false)));
   other = as_it_is;
   other.type = NodeType::kFifo;
-  REQUIRE_FALSE(IsLike("d/f", other));
+  REQUIRE_FALSE(HasAttributes("d/f", other));
   REQUIRE(setxattr((out + "/d/f").c_str(), "user.a", "b", 1, 0) == 0);
-  REQUIRE_FALSE(IsLike("d/f", as_it_is));
+  REQUIRE_FALSE(HasAttributes("d/f", as_it_is));
   const Attributes with_it = Unwrap(ReadAttributes(out + "/d/f"));
-  REQUIRE(IsLike("d/f", with_it));
+  REQUIRE(HasAttributes("d/f", with_it));
   REQUIRE(setxattr((out + "/d/f").c_str(), "user.a", "c", 1, 0) == 0);
-  REQUIRE_FALSE(IsLike("d/f", with_it));
+  REQUIRE_FALSE(HasAttributes("d/f", with_it));
   Attributes link = Unwrap(ReadAttributes(out + "/link"));
-  REQUIRE(IsLike("link", link));
+  REQUIRE(HasAttributes("link", link));
   link.link_target += "x";
-  REQUIRE_FALSE(IsLike("link", link));
+  REQUIRE_FALSE(HasAttributes("link", link));
 }
 
 TEST_CASE_METHOD(TreeFixture, "existing tree: sets attributes only on the entry itself") {
@@ -94,7 +94,7 @@ TEST_CASE_METHOD(TreeFixture, "existing tree: sets attributes only on the entry 
 
   REQUIRE(Unwrap(tree->SetAttributes(file.get(), "d/f", wanted, true, warnings)));
 
-  REQUIRE(IsLike("d/f", wanted));
+  REQUIRE(HasAttributes("d/f", wanted));
   REQUIRE(warnings.empty());
   REQUIRE(link((out + "/d/f").c_str(), (victim + "/other").c_str()) == 0);
   wanted.mode = 0600;

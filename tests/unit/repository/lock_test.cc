@@ -151,7 +151,7 @@ TEST_CASE("lock: a second check in the background must pass before anything is w
   LockFixture fixture;
   std::promise<void> may_look;
   LockOptions options = fixture.lock_options();
-  options.refresh_by_thread = options.second_look_by_thread = true;
+  options.refresh_by_thread = options.second_check_by_thread = true;
   options.wait = [&](std::chrono::milliseconds time) {
     if (time == std::chrono::milliseconds(200)) may_look.get_future().wait();
   };
@@ -197,7 +197,7 @@ TEST_CASE("lock: with a slow storage the second check comes before everything el
   LockFixture fixture;
   const auto slow = fixture.OpenOn(std::make_unique<SlowStorage>(fixture.storage, fixture.clock));
   LockOptions options = fixture.lock_options();
-  options.refresh_by_thread = options.second_look_by_thread = true;
+  options.refresh_by_thread = options.second_check_by_thread = true;
   options.wait = [&](std::chrono::milliseconds) { fixture.PutLock(true, Stranger()); };
 
   REQUIRE_FAILS(Lock::AcquireShared(*slow, options), ErrorCode::kBusy, "eve");

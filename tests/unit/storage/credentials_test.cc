@@ -97,9 +97,9 @@ TEST_CASE("credentials: credentials that the server rejected are loaded again") 
   const Credentials one = Unwrap(cached.cache.Get({}));
   cached.Offer("two", 60min);
 
-  cached.cache.Distrust(one);
+  cached.cache.Invalidate(one);
   REQUIRE(cached.Id() == "two");
-  cached.cache.Distrust(one);  // another thread's rejection arrives late
+  cached.cache.Invalidate(one);  // another thread's rejection arrives late
   REQUIRE(cached.Id() == "two");
   REQUIRE(cached.script.loads == 2);
 }

@@ -38,10 +38,10 @@ struct Scene {
     return VerifyFresh(SignFresh(fresh, fixture.controller), root, kAgent, nonce, clock.Now());
   }
   // An answer to a request sent now, from a controller whose clock is `ahead` of this one.
-  OwnAnswer Asked(std::chrono::nanoseconds ahead = 0s) const {
+  RequestedAnswer Asked(std::chrono::nanoseconds ahead = 0s) const {
     return {clock.Monotonic(), clock.Now(), clock.Now() + ahead};
   }
-  Freshness Look(const std::optional<OwnAnswer>& answer, WallTime latest = {}) const {
+  Freshness Look(const std::optional<RequestedAnswer>& answer, WallTime latest = {}) const {
     return FreshnessOf(answer, latest, clock.Monotonic(), clock.Now());
   }
 };
@@ -49,7 +49,7 @@ struct Scene {
 TEST_CASE("fresh: the age of an answer counts from its request") {
   Scene scene;
   REQUIRE_FALSE(scene.Look(std::nullopt).age);
-  const OwnAnswer answer = scene.Asked();
+  const RequestedAnswer answer = scene.Asked();
 
   scene.clock.Advance(5s);
 
@@ -59,7 +59,7 @@ TEST_CASE("fresh: the age of an answer counts from its request") {
 
 TEST_CASE("fresh: the age of an answer follows whichever clock advanced more") {
   Scene scene;
-  const OwnAnswer answer = scene.Asked();
+  const RequestedAnswer answer = scene.Asked();
 
   scene.clock.Advance(2s);
   scene.clock.Jump(1h);

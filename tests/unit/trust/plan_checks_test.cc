@@ -39,7 +39,7 @@ TEST_CASE("plan checks: each forged plan is refused by the intended check") {
     REQUIRE(checked.refusal);
     REQUIRE(checked.refusal->check == forged.check);
     REQUIRE_FALSE(checked.refusal->message.empty());
-    REQUIRE_FALSE(checked.known_already);
+    REQUIRE_FALSE(checked.is_known);
   }
 }
 
@@ -182,19 +182,19 @@ TEST_CASE("plan checks: an accepted plan stays known, also when it would now be 
   PlanScene scene;
   Bytes envelope = scene.ByController(scene.Backup());
   CheckedPlan first = scene.Check(envelope);
-  REQUIRE_FALSE(first.known_already);
+  REQUIRE_FALSE(first.is_known);
   scene.Remember(first);
 
-  REQUIRE(scene.Check(envelope).known_already);
+  REQUIRE(scene.Check(envelope).is_known);
   scene.now_ms += kDayMs;
   scene.epoch_highest = 9;
   CheckedPlan later = scene.Check(envelope);
-  REQUIRE(later.known_already);
+  REQUIRE(later.is_known);
   REQUIRE_FALSE(later.refusal);
   REQUIRE(later.plan.plan_id() == first.plan.plan_id());
 
   // Another signature does not change the payload, so the plan is the same.
-  REQUIRE(scene.Check(scene.WithAnna(scene.Backup())).known_already);
+  REQUIRE(scene.Check(scene.WithAnna(scene.Backup())).is_known);
 }
 
 TEST_CASE("plan checks: a second verifier has a separate record of plans") {
@@ -206,7 +206,7 @@ TEST_CASE("plan checks: a second verifier has a separate record of plans") {
   CheckedPlan checked = scene.CheckWith(PlanChecks(), envelope, &helper);
 
   REQUIRE_FALSE(checked.refusal);
-  REQUIRE_FALSE(checked.known_already);
+  REQUIRE_FALSE(checked.is_known);
 }
 
 TEST_CASE("plan checks: a plan without a trusted signature is not decoded, only hashed") {

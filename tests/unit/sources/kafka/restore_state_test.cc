@@ -13,10 +13,11 @@ using Use = RestoreStateFile::Use;
 
 RestoreState Example() {
   RestoreState state;
-  state.things["orders"] = {.stage = Stage::kOurs, .was_there = true, .had = {{"a", "1"}}};
-  state.things["events"] = {.stage = Stage::kModified, .was_there = true, .had = {}};
-  state.things["new"] = {};
-  state.things["new"].end = 77;
+  state.targets["orders"] = {
+      .stage = Stage::kOurs, .existed = true, .previous_configs = {{"a", "1"}}};
+  state.targets["events"] = {.stage = Stage::kModified, .existed = true, .previous_configs = {}};
+  state.targets["new"] = {};
+  state.targets["new"].end = 77;
   state.is_written = true;
   state.groups = {"a", "\xff"};
   state.offsets[{"orders", 3}] = {{5, 1}, {7, 2}};
