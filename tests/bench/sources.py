@@ -128,8 +128,8 @@ class LargeEnsemble:
             return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file)
 
 
-class Meanwhile:
-    """What runs during the writes. Each method returns when it began and ended."""
+class Workloads:
+    """What runs during the writes. Each method returns its begin and end."""
 
     def __init__(self, ensemble: LargeEnsemble, program: Saving):
         self.ensemble = ensemble
@@ -198,7 +198,7 @@ def zookeeper(directory: Path, _rounds: int) -> None:
         writers = ensemble.writers(output)
         try:
             time.sleep(WARM_UP_SECONDS)
-            rounds = Meanwhile(ensemble, program).rounds(ROUNDS)
+            rounds = Workloads(ensemble, program).rounds(ROUNDS)
             if writers.poll() is not None:
                 sys.exit("bench: the writers ended too early")
         finally:

@@ -11,7 +11,7 @@ from lib.places import ROOT, service_program
 SCRIPTS = ROOT / "scripts" / "exit"
 
 
-class WaysOut(Case):
+class ExitScripts(Case):
     def test_source_without_a_snapshot_is_named(self) -> None:
         agent = Agent(write_config(self.directory, [{"kind": "files", "name": "app", "paths": [str(self.directory)]}]))
         agent.run("repository", "init")

@@ -447,7 +447,7 @@ class Browsing(Verbs):
         self.alone("repository", "ls", self.ours)
 
 
-class Mending(Verbs):
+class Repair(Verbs):
     def test_missing_and_damaged_index_files_are_rebuilt(self) -> None:
         made = [self.backup(str(number)) for number in range(3)]
         indexes = sorted((self.repository / "index").iterdir())

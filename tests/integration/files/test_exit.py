@@ -10,7 +10,7 @@ from lib import Agent, Case, ExitPage, Tree, main, run, scan, write_config
 from lib.places import ROOT, service_program
 
 
-class WithoutUs(Case):
+class WithoutHoldfast(Case):
     def setUp(self) -> None:
         super().setUp()
         self.tree = self.directory / "the tree"

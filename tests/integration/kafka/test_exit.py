@@ -27,7 +27,7 @@ GROUPS = ("readers", 'odd, "one"')
 BROKERS = {1, 2, 3}
 
 
-class WithoutUs(Case):
+class WithoutHoldfast(Case):
     """Saves one cluster, and starts another one of three brokers with its files. The steps are a single test, because
     each continues where the previous one ended."""
 

@@ -68,7 +68,7 @@ class Place(Case):
         return write_config(directory or self.directory, sources, repositories={"main": repository}, node=node)
 
 
-class OneAlone(ExclusiveLocks, Place):
+class ExclusiveOnMinIO(ExclusiveLocks, Place):
     def setUp(self) -> None:
         super().setUp()
         self.slow_agent = Agent(self.config(self.directory / "slow", read_mib_s=1))

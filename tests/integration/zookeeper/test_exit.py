@@ -16,7 +16,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as one:
 """
 
 
-class WithoutUs(Case):
+class WithoutHoldfast(Case):
     def setUp(self) -> None:
         super().setUp()
         self.old = self.ensemble("old")
