@@ -13,33 +13,9 @@
 
 #include "common/filetree/tree_writer.h"
 #include "common/stream/snapshot_view.h"
+#include "tests/support/byte_readers.h"
 
 namespace holdfast::testing {
-
-class BytesReader final : public ByteReader {
- public:
-  explicit BytesReader(Bytes bytes) : bytes_(std::move(bytes)) {}
-  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
-    std::size_t count = std::min(buffer.size(), bytes_.size() - at_);
-    if (count > 0) std::memcpy(buffer.data(), bytes_.data() + at_, count);
-    at_ += count;
-    return count;
-  }
-
- private:
-  Bytes bytes_;
-  std::size_t at_ = 0;
-};
-
-inline Result<Bytes> ReadAll(ByteReader& reader) {
-  Bytes all;
-  Bytes buffer(64U << 10);
-  for (;;) {
-    HF_ASSIGN(std::size_t count, reader.Read(buffer));
-    if (count == 0) return all;
-    all.insert(all.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
-  }
-}
 
 class FakeSnapshotView final : public SnapshotView {
  public:

@@ -9,32 +9,10 @@
 #include "common/repository/snapshot/composer.h"
 #include "common/repository/snapshot/part_writer.h"
 #include "common/repository/snapshot/snapshot_info.h"
+#include "tests/support/byte_readers.h"
 #include "tests/support/results.h"
 
 namespace holdfast::testing {
-
-// Returns `content` in pieces, then fails if `error` is set.
-class BytesReader final : public ByteReader {
- public:
-  explicit BytesReader(Bytes content, std::size_t piece = 65536)
-      : content_(std::move(content)), piece_(piece) {}
-  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
-    std::size_t count = std::min({buffer.size(), piece_, content_.size() - at_});
-    if (count == 0 && error) return Fail(*error);
-    std::copy_n(content_.begin() + static_cast<std::ptrdiff_t>(at_), count, buffer.begin());
-    at_ += count;
-    return count;
-  }
-  Result<Outcome> Finish() override { return outcome; }
-
-  std::optional<Error> error;
-  Outcome outcome;
-
- private:
-  Bytes content_;
-  std::size_t piece_;
-  std::size_t at_ = 0;
-};
 
 inline Attributes AttributesOf(NodeType type, std::uint32_t mode = 0644) {
   Attributes attributes;
@@ -125,16 +103,6 @@ inline std::unique_ptr<SnapshotView> OpenView(repository::Repository& repository
   auto snapshot = Unwrap(repository::FindSnapshot(snapshots, id.Hex()));
   Unwrap(repository.index().Load({}));
   return Unwrap(repository::OpenSnapshot(repository, snapshot));
-}
-
-inline Result<Bytes> ReadAll(ByteReader& reader) {
-  Bytes all;
-  Bytes buffer(100'000);
-  for (;;) {
-    HF_ASSIGN(std::size_t count, reader.Read(buffer));
-    if (count == 0) return all;
-    all.insert(all.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
-  }
 }
 
 inline Result<Bytes> ReadPath(SnapshotView& view, std::string_view path) {
