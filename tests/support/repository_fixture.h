@@ -16,6 +16,7 @@
 #include "tests/support/memory_storage.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
+#include "tests/support/storage_files.h"
 
 namespace holdfast::testing {
 
@@ -46,14 +47,7 @@ struct RepositoryFixture {
     return {.wait = [](std::chrono::milliseconds) {}, .refresh_by_thread = false};
   }
 
-  std::size_t CountFiles(FileKind kind) {
-    std::size_t count = 0;
-    Unwrap(storage.List(kind, [&](const FileInfo&) -> Result<void> {
-      ++count;
-      return {};
-    }));
-    return count;
-  }
+  std::size_t CountFiles(FileKind kind) { return FileNames(storage, kind).size(); }
 
   // The index's content for each pack.
   std::vector<repository::PackContents> IndexedPacks() {
@@ -70,11 +64,7 @@ struct RepositoryFixture {
   }
   // Replaces all index files by one that has the packs in this order.
   void ReplaceIndex(const std::vector<repository::PackContents>& packs) {
-    std::vector<FileName> old;
-    Unwrap(storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-      old.push_back(file.name);
-      return {};
-    }));
+    const std::vector<FileName> old = FileNames(storage, FileKind::kIndex);
     Unwrap(Open()->index().Save(packs));
     for (const FileName& file : old) Unwrap(storage.Remove(file));
   }

@@ -179,13 +179,7 @@ TEST_CASE("backup job: a busy source is refused, and its holder named") {
 
 TEST_CASE("backup job: an interrupted restore is recovered before anything else") {
   JobsFixture fixture;
-  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
-                                                      .kind = "fake",
-                                                      .name = "one",
-                                                      .snapshot = "abcdef0123",
-                                                      .begin = fixture.clock.Now(),
-                                                      .state = ""});
-  REQUIRE_OK(journal.Record("swapping"));
+  fixture.InterruptRestore("swapping");
 
   BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
 
@@ -198,13 +192,7 @@ TEST_CASE("backup job: an interrupted restore is recovered before anything else"
 TEST_CASE("backup job: a source that cannot be recovered is not saved") {
   JobsFixture fixture;
   fixture.world.failures.emplace("recover s", Broken(ErrorCode::kDenied));
-  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
-                                                      .kind = "fake",
-                                                      .name = "one",
-                                                      .snapshot = "abcdef0123",
-                                                      .begin = fixture.clock.Now(),
-                                                      .state = ""});
-  REQUIRE_OK(journal.Record("s"));
+  fixture.InterruptRestore("s");
 
   BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
 

@@ -42,17 +42,8 @@ struct ComposeFixture : Cluster {
     return report.snapshot;
   }
   testing::MemoryStorage& storage() { return fixture.storages["memory:main"]; }
-  std::vector<FileName> FilesOf(FileKind kind) {
-    std::vector<FileName> names;
-    Unwrap(storage().List(kind, [&](const FileInfo& file) -> Result<void> {
-      names.push_back(file.name);
-      return {};
-    }));
-    return names;
-  }
-  void RemoveSnapshots() {
-    for (const FileName& name : FilesOf(FileKind::kSnapshot)) Unwrap(storage().Remove(name));
-  }
+  std::vector<FileName> FilesOf(FileKind kind) { return testing::FileNames(storage(), kind); }
+  void RemoveSnapshots() { testing::RemoveFiles(storage(), FileKind::kSnapshot); }
   // All files except locks.
   std::size_t CountAll() {
     return Count(FileKind::kPack) + Count(FileKind::kIndex) + Count(FileKind::kSnapshot);
@@ -92,10 +83,10 @@ TEST_CASE("compose: parts of three nodes become one snapshot") {
       Unwrap(RepositorySession::Open(compose.On("n1"), compose.Address(), LockUse::kRequired));
   REQUIRE_OK(session->repository().index().Load({}));
   auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshot));
-  REQUIRE(PathsOf(*view) == std::vector<std::string>{"data/", "data/a", "data/b", "manifest.json",
-                                                     "members/", "members/n1/", "members/n1/conf",
-                                                     "members/n2/", "members/n2/conf",
-                                                     "members/n3/", "members/n3/conf"});
+  REQUIRE(testing::PathsOf(*view) ==
+          std::vector<std::string>{"data/", "data/a", "data/b", "manifest.json", "members/",
+                                   "members/n1/", "members/n1/conf", "members/n2/",
+                                   "members/n2/conf", "members/n3/", "members/n3/conf"});
   const Manifest& manifest = *view->manifest();
   REQUIRE(manifest == composed.manifest);
   REQUIRE(manifest.position.at("revision") == "7");

@@ -10,12 +10,14 @@
 #include "agent/jobs/backup/backup_task.h"
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
+#include "agent/journal/restore_journal.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/repository/format/records.h"
 #include "tests/support/fake_source.h"
+#include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::jobs {
@@ -70,6 +72,17 @@ struct JobsFixture {
     return context;
   }
 
+  // A restore of fake/one that was interrupted in this state.
+  void InterruptRestore(std::string_view state) {
+    RestoreJournal journal(settings.state_dir, {.run = "R",
+                                                .kind = "fake",
+                                                .name = "one",
+                                                .snapshot = "abcdef0123",
+                                                .begin = clock.Now(),
+                                                .state = ""});
+    testing::Unwrap(journal.Record(state));
+  }
+
   std::vector<const SourceSettings*> AllSources() {
     return testing::Unwrap(SelectSources(settings, {}));
   }
@@ -96,12 +109,7 @@ struct JobsFixture {
     return name;
   }
   std::size_t CountFiles(const std::string& url, FileKind kind) {
-    std::size_t count = 0;
-    testing::Unwrap(storages[url].List(kind, [&](const FileInfo&) -> Result<void> {
-      ++count;
-      return {};
-    }));
-    return count;
+    return testing::FileNames(storages[url], kind).size();
   }
 
   TempDir directory = testing::Unwrap(TempDir::Create("jobs"));
@@ -113,22 +121,6 @@ struct JobsFixture {
   std::map<std::string, testing::MemoryStorage> storages;
   AgentSettings settings;
 };
-
-// All paths below `directory`, sorted; directories end in "/".
-inline std::vector<std::string> PathsOf(SnapshotView& view, const std::string& directory = "") {
-  std::vector<std::string> paths;
-  testing::Unwrap(view.List(directory, [&](const ViewEntry& entry) -> Result<void> {
-    std::string path = directory.empty() ? entry.name : directory + "/" + entry.name;
-    if (entry.attributes.type != NodeType::kDirectory) {
-      paths.push_back(path);
-      return {};
-    }
-    paths.push_back(path + "/");
-    for (std::string& below : PathsOf(view, path)) paths.push_back(std::move(below));
-    return {};
-  }));
-  return paths;
-}
 
 // The journal's entry for one order, in memory.
 class MemorySealedJournal final : public SealedJournal {

@@ -30,12 +30,8 @@ RepositoryAddress NewAddress(JobsFixture& fixture, const std::string& password_f
 // The key file of the repository at NewAddress().
 std::string KeyFile(JobsFixture& fixture) {
   testing::MemoryStorage& storage = fixture.storages["memory:new"];
-  std::string content;
-  Unwrap(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
-    content = AsText(Unwrap(storage.Get(file.name, {})));
-    return {};
-  }));
-  return content;
+  const FileName key = testing::FileNames(storage, FileKind::kKey).back();
+  return std::string(AsText(Unwrap(storage.Get(key, {}))));
 }
 
 TEST_CASE("init job: a missing password is generated, and opens the repository") {
@@ -89,13 +85,7 @@ TEST_CASE("init job: an empty password file is refused") {
 
 TEST_CASE("probe job: reports state and an interrupted restore, and changes nothing") {
   JobsFixture fixture;
-  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
-                                                      .kind = "fake",
-                                                      .name = "one",
-                                                      .snapshot = "abcdef0123",
-                                                      .begin = fixture.clock.Now(),
-                                                      .state = ""});
-  REQUIRE_OK(journal.Record("state"));
+  fixture.InterruptRestore("state");
 
   std::vector<ProbeReport> reports = RunProbe(fixture.Context(), fixture.AllSources());
 
@@ -342,13 +332,8 @@ TEST_CASE("check job: sound repositories are reported as sound, damaged ones are
   REQUIRE(reports.at(0).check.snapshots == 2);
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
 
-  std::vector<FileName> packs;
-  Unwrap(fixture.storages["memory:main"].List(FileKind::kPack,
-                                              [&](const FileInfo& file) -> Result<void> {
-                                                packs.push_back(file.name);
-                                                return {};
-                                              }));
-  Unwrap(fixture.storages["memory:main"].Remove(packs.at(0)));
+  testing::MemoryStorage& storage = fixture.storages["memory:main"];
+  Unwrap(storage.Remove(testing::FileNames(storage, FileKind::kPack).at(0)));
 
   reports = RunCheck(fixture.Context(), fixture.AllRepositories(), {});
   REQUIRE_FALSE(reports.at(0).is_sound());
@@ -418,21 +403,17 @@ TEST_CASE("inventory job: an unreadable snapshot does not hide the others") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
   testing::MemoryStorage& storage = fixture.storages["memory:main"];
-  std::vector<FileName> names;
-  Unwrap(storage.List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
-    names.push_back(file.name);
-    return {};
-  }));
-  Bytes damaged = Unwrap(storage.Get(names.at(0), {}));
+  const FileName name = testing::FileNames(storage, FileKind::kSnapshot).at(0);
+  Bytes damaged = Unwrap(storage.Get(name, {}));
   damaged.back() ^= 1;
-  REQUIRE_OK(storage.Put(names[0], damaged, PutMode::kReplace));
+  REQUIRE_OK(storage.Put(name, damaged, PutMode::kReplace));
 
   InventoryPage page =
       Unwrap(RunInventory(fixture.Context(), fixture.AllRepositories().at(0), std::nullopt));
 
   REQUIRE(page.snapshots.size() == 2);
   for (const InventoriedSnapshot& snapshot : page.snapshots) {
-    bool is_damaged = snapshot.id.Hex() == names[0].name;
+    bool is_damaged = snapshot.id.Hex() == name.name;
     REQUIRE(snapshot.error.has_value() == is_damaged);
     REQUIRE(snapshot.source.empty() == is_damaged);
   }

@@ -81,12 +81,7 @@ TEST_CASE("repository pool: a recreated repository is not mistaken for the old o
   Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
   testing::MemoryStorage& storage = cluster.fixture.storages["memory:main"];
   for (FileKind kind : {FileKind::kConfig, FileKind::kKey}) {
-    std::vector<FileName> names;
-    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
-      names.push_back(file.name);
-      return {};
-    }));
-    for (const FileName& name : names) Unwrap(storage.Remove(name));
+    testing::RemoveFiles(storage, kind);
   }
   Unwrap(repository::Repository::Init(storage, Secret("secret word"),
                                       {.scrypt = testing::kCheapScrypt}, cluster.fixture.random,

@@ -76,7 +76,7 @@ struct Shop {
     const auto snapshots = Unwrap(repository::ListSnapshots(session->repository()));
     auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshots.back()));
     std::map<std::string, std::string> files;
-    for (const std::string& path : PathsOf(*view)) {
+    for (const std::string& path : testing::PathsOf(*view)) {
       if (path.ends_with('/') || path == "manifest.json") continue;
       auto reader = Unwrap(view->Open(path));
       files[path] = std::string(AsText(Unwrap(testing::ReadAll(*reader))));

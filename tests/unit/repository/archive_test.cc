@@ -4,12 +4,12 @@
 #include "common/base/format.h"
 #include "common/repository/archive/archive_entry.h"
 #include "common/repository/archive/frame_stream.h"
-#include "common/repository/maintain/check.h"
 #include "common/repository/snapshot/tree_walk.h"
 #include "common/stream/tar_reader.h"
 #include "common/stream/tar_writer.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
+#include "tests/support/repository_check.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -96,14 +96,7 @@ struct Archives : RepositoryFixture {
         },
         present, {}, progress, {});
   }
-  void RequireSound(std::uint64_t snapshots) {
-    auto repository = Open();
-    Progress progress;
-    const CheckReport report =
-        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
-    CHECK(report.errors == std::vector<std::string>{});
-    CHECK(report.snapshots == snapshots);
-  }
+  void RequireSound(std::uint64_t snapshots) { testing::RequireSound(*Open(), snapshots); }
 };
 
 Bytes Unpacked(ByteView archive) {

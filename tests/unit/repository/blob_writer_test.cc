@@ -9,11 +9,12 @@
 #include "common/repository/format/pack_format.h"
 #include "common/repository/store/index_schedule.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/faulty_repository.h"
 
 namespace holdfast::repository {
 namespace {
+using testing::FaultyRepository;
+using testing::FileNames;
 using testing::RandomBytes;
 using testing::RepositoryFixture;
 using testing::Unwrap;
@@ -76,24 +77,23 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
 
   std::uint64_t bytes = 0;
   auto sealer = repository->keys().NewSealer();
-  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    const Bytes pack = Unwrap(fixture.storage.Get(file.name, {}));
+  for (const FileName& file : FileNames(fixture.storage, FileKind::kPack)) {
+    const Bytes pack = Unwrap(fixture.storage.Get(file, {}));
     bytes += pack.size();
     REQUIRE(pack.size() < 18U << 20);
-    REQUIRE(HexEncode(crypto::Sha256Of(pack)) == file.name.name);
-    const auto blobs = Unwrap(
-        LoadPackHeader(fixture.storage, sealer, Unwrap(ParseId(file.name.name)), pack.size()));
+    REQUIRE(HexEncode(crypto::Sha256Of(pack)) == file.name);
+    const auto blobs =
+        Unwrap(LoadPackHeader(fixture.storage, sealer, Unwrap(ParseId(file.name)), pack.size()));
     REQUIRE(ExpectedPackSize(blobs) == pack.size());
     for (const PackContents::Blob& blob : blobs) {
       const auto location = repository->index().Find(blob.type, blob.id);
       REQUIRE(location);
-      REQUIRE(location->pack.Hex() == file.name.name);
+      REQUIRE(location->pack.Hex() == file.name);
       REQUIRE(location->offset == blob.offset);
       Unwrap(repository->blobs().Open(blob.id, *location,
                                       ByteView(pack).subspan(blob.offset, blob.length)));
     }
-    return {};
-  }));
+  }
   REQUIRE(bytes == statistics.bytes_packed);
 }
 
@@ -235,22 +235,16 @@ TEST_CASE("blob writer: several threads process the given chunks, each once") {
     REQUIRE(Unwrap(other->blobs().Load(BlobType::kData, ids[i])) == expected);
   }
   std::uint64_t bytes = 0;
-  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    bytes += file.size;
-    return {};
-  }));
+  for (const FileInfo& pack : Unwrap(ListFiles(fixture.storage, FileKind::kPack)))
+    bytes += pack.size;
   REQUIRE(bytes == statistics.bytes_packed);
 }
 
 TEST_CASE("blob writer: an error of a thread ends the part without waiting") {
-  using testing::FaultyStorage;
   RepositoryFixture fixture;
-  auto storage =
-      std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *storage;
-  auto repository = fixture.OpenOn(std::move(storage));
-  faults.Set({.code = ErrorCode::kNoSpace, .first = 1, .last = 1'000'000});
-  auto writer = BlobWriter::Begin(*repository, nullptr);
+  FaultyRepository faulty(fixture);
+  faulty.faults.Set({.code = ErrorCode::kNoSpace, .first = 1, .last = 1'000'000});
+  auto writer = BlobWriter::Begin(*faulty.repository, nullptr);
   auto ids = std::make_shared<BlobIds>();
 
   bool has_failed = false;
@@ -280,7 +274,6 @@ TEST_CASE("blob writer: a dropped writer ends its threads and makes nothing visi
 
 // Whichever call fails, before, during or after its work: indexed blobs can be loaded.
 TEST_CASE("blob writer: a fault in any call leaves nothing broken") {
-  using testing::FaultyStorage;
   const bool is_torn = GENERATE(false, true);
   const bool after_the_work = GENERATE(false, true);
   RepositoryFixture fixture;
@@ -290,16 +283,13 @@ TEST_CASE("blob writer: a fault in any call leaves nothing broken") {
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {
     REQUIRE(k < 50);
-    auto storage = std::make_unique<FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(fixture.storage));
-    FaultyStorage& faults = *storage;
-    auto repository = fixture.OpenOn(std::move(storage));
-    faults.Set({.code = ErrorCode::kNoSpace,
-                .first = k,
-                .last = k,
-                .is_torn = is_torn && !after_the_work,
-                .after_the_work = after_the_work});
-    auto writer = BlobWriter::Begin(*repository, nullptr);
+    FaultyRepository faulty(fixture);
+    faulty.faults.Set({.code = ErrorCode::kNoSpace,
+                       .first = k,
+                       .last = k,
+                       .is_torn = is_torn && !after_the_work,
+                       .after_the_work = after_the_work});
+    auto writer = BlobWriter::Begin(*faulty.repository, nullptr);
     auto ids = std::make_shared<BlobIds>();
     const bool is_saved = writer->Save(BlobType::kData, large) &&
                           writer->SaveLater(Shared(another), ids) &&
@@ -308,12 +298,11 @@ TEST_CASE("blob writer: a fault in any call leaves nothing broken") {
     REQUIRE(is_saved >= !has_failed);
 
     // A torn index file would stop every reader. A real storage never shows one under its name.
-    if (is_torn && !after_the_work && faults.matching() > 0) {
-      Unwrap(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-        const Bytes content = Unwrap(fixture.storage.Get(file.name, {}));
-        if (HexEncode(crypto::Sha256Of(content)) == file.name.name) return {};
-        return fixture.storage.Remove(file.name);
-      }));
+    if (is_torn && !after_the_work && faulty.faults.matching() > 0) {
+      for (const FileName& file : FileNames(fixture.storage, FileKind::kIndex)) {
+        const Bytes content = Unwrap(fixture.storage.Get(file, {}));
+        if (HexEncode(crypto::Sha256Of(content)) != file.name) Unwrap(fixture.storage.Remove(file));
+      }
     }
     auto reader = fixture.Open();
     reader->index().ForEachBlob([&](BlobType type, const Id& id, const BlobLocation&) {

@@ -5,10 +5,10 @@
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/repository_check.h"
 
 namespace holdfast::repository {
 namespace {
@@ -53,14 +53,7 @@ struct CheckFixture : RepositoryFixture {
     return findings;
   }
 
-  std::vector<FileInfo> Files(FileKind kind) {
-    std::vector<FileInfo> files;
-    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
-      files.push_back(file);
-      return {};
-    }));
-    return files;
-  }
+  std::vector<FileName> Files(FileKind kind) { return FileNames(storage, kind); }
   // The pack that holds the blob of `text`.
   BlobLocation LocationOf(BlobType type, std::string_view text) {
     auto repository = Open();
@@ -107,7 +100,8 @@ TEST_CASE("check: a sound repository has no errors") {
     CHECK(report.trees == 9);
     CHECK(report.packs_unreferenced == 0);
     std::uint64_t bytes = 0;
-    for (const FileInfo& file : fixture.Files(FileKind::kPack)) bytes += file.size;
+    for (const FileInfo& pack : Unwrap(ListFiles(fixture.storage, FileKind::kPack)))
+      bytes += pack.size;
     CHECK(report.bytes_read == (read_data ? bytes : 0));
   }
   RepositoryFixture empty;
@@ -233,16 +227,13 @@ TEST_CASE("check: a snapshot removed during the check is ignored, one still list
 
 TEST_CASE("check: unreadable files are named, but not reported as damaged") {
   CheckFixture fixture;
-  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *faulty;
-  auto repository = fixture.OpenOn(std::move(faulty));
+  FaultyRepository faulty(fixture);
   const auto check = [&](FileKind kind, std::uint64_t last) {
-    faults.Set({.code = ErrorCode::kUnsupported,
-                .calls = {StorageCall::kGet},
-                .kind = kind,
-                .last = last});
-    Progress progress;
-    CheckReport report = Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    faulty.faults.Set({.code = ErrorCode::kUnsupported,
+                       .calls = {StorageCall::kGet},
+                       .kind = kind,
+                       .last = last});
+    CheckReport report = CheckAll(*faulty.repository);
     CHECK_FALSE(Mentions(report.errors, "damage"));
     CHECK(report.hints.empty());
     return report;
@@ -279,10 +270,10 @@ TEST_CASE("check: an index that disagrees with the pack's header is an error") {
       contents.blobs.push_back({id, type, at.offset, at.length, at.plain_length, at.compressed});
     }
   });
-  std::vector<FileInfo> old = fixture.Files(FileKind::kIndex);
+  const std::vector<FileName> old = fixture.Files(FileKind::kIndex);
   contents.blobs.at(0).id.bytes[5] ^= 1;
   Unwrap(repository->index().Save({&contents, 1}));
-  for (const FileInfo& file : old) Unwrap(fixture.storage.Remove(file.name));
+  for (const FileName& file : old) Unwrap(fixture.storage.Remove(file));
 
   CHECK(Mentions(fixture.Check(true).errors, "its header and the index list different blobs"));
 }
@@ -296,7 +287,7 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
   CHECK(Mentions(report.errors, "snapshot " + fixture.first.Hex()));
   CHECK(report.snapshots == 1);
 
-  FileName index = fixture.Files(FileKind::kIndex).at(0).name;
+  FileName index = fixture.Files(FileKind::kIndex).at(0);
   auto repository = fixture.Open();
   Bytes content = Unwrap(fixture.storage.Get(index, {}));
   content[20] ^= 1;
@@ -533,7 +524,7 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
     return all;
   };
   SECTION("a key") {
-    const Id key = Unwrap(ParseId(fixture.Files(FileKind::kKey).at(0).name.name));
+    const Id key = Unwrap(ParseId(fixture.Files(FileKind::kKey).at(0).name));
     spoil(FileKind::kKey, key);
     const std::vector<CheckFinding> all = findings();
     REQUIRE(all.size() == 1);
@@ -555,8 +546,8 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
   }
   SECTION("index files") {
     std::set<Id> expected;
-    for (const FileInfo& file : fixture.Files(FileKind::kIndex)) {
-      const Id id = Unwrap(ParseId(file.name.name));
+    for (const FileName& file : fixture.Files(FileKind::kIndex)) {
+      const Id id = Unwrap(ParseId(file.name));
       expected.insert(id);
       spoil(FileKind::kIndex, id);
     }
@@ -596,7 +587,7 @@ TEST_CASE("check: the subsets of packs cover all packs") {
                                   progress, {}))
         .packs_read;
   };
-  const std::size_t packs = fixture.Files(FileKind::kPack).size();
+  const std::size_t packs = fixture.CountFiles(FileKind::kPack);
   REQUIRE(packs > 8);
 
   CHECK(read("1/3") + read("2/3") + read("3/3") == packs);
@@ -615,9 +606,9 @@ TEST_CASE("check: a blob with an intact copy in another pack is not lost") {
   Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
   // A writer without the index stores a second copy.
   std::vector<std::pair<FileName, Bytes>> indexes;
-  for (const FileInfo& file : fixture.Files(FileKind::kIndex)) {
-    indexes.emplace_back(file.name, Unwrap(fixture.storage.Get(file.name, {})));
-    Unwrap(fixture.storage.Remove(file.name));
+  for (const FileName& file : fixture.Files(FileKind::kIndex)) {
+    indexes.emplace_back(file, Unwrap(fixture.storage.Get(file, {})));
+    Unwrap(fixture.storage.Remove(file));
   }
   auto blind = fixture.Open();
   auto writer = BlobWriter::Begin(*blind, nullptr);
@@ -656,15 +647,12 @@ TEST_CASE("check: packs that a prune removed during the check are not damage") {
   const auto prune = [&] {
     Unwrap(fixture.storage.Remove({FileKind::kSnapshot, fixture.first.Hex()}));
     Unwrap(fixture.storage.Remove({FileKind::kSnapshot, fixture.second.Hex()}));
-    for (const FileInfo& file : fixture.Files(FileKind::kIndex))
-      Unwrap(fixture.storage.Remove(file.name));
-    for (const FileInfo& file : fixture.Files(FileKind::kPack))
-      Unwrap(fixture.storage.Remove(file.name));
+    RemoveFiles(fixture.storage, FileKind::kIndex);
+    RemoveFiles(fixture.storage, FileKind::kPack);
   };
   auto pruned = fixture.OpenOn(std::make_unique<Pruning>(fixture.storage, prune));
-  Progress progress;
 
-  CheckReport report = Unwrap(CheckRepository(*pruned, {.read_data = true}, progress, {}));
+  CheckReport report = CheckAll(*pruned);
 
   CHECK(report.errors.empty());
   CHECK(report.packs == 0);
@@ -673,28 +661,23 @@ TEST_CASE("check: packs that a prune removed during the check are not damage") {
 
 TEST_CASE("check: a storage error is not damage, and a stop ends the check") {
   CheckFixture fixture;
-  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& storage = *faulty;
-  auto repository = fixture.OpenOn(std::move(faulty));
+  FaultyRepository faulty(fixture);
+  Repository& repository = *faulty.repository;
   Progress progress;
-  Fault none;
-  none.last = 0;
-  storage.Set(none);
-  REQUIRE(Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {})).errors.empty());
-  std::uint64_t calls = storage.matching();
+  faulty.faults.Set({.last = 0});  // counts, and fails nothing
+  REQUIRE(CheckAll(repository).errors.empty());
+  const std::uint64_t calls = faulty.faults.matching();
   REQUIRE(calls > 10);
   for (std::uint64_t k = 1; k <= calls; ++k) {
-    Fault fault;
-    fault.first = fault.last = k;
-    storage.Set(fault);
+    faulty.faults.Set({.first = k, .last = k});
     INFO(k);
-    REQUIRE_FAILS(CheckRepository(*repository, {.read_data = true}, progress, {}),
+    REQUIRE_FAILS(CheckRepository(repository, {.read_data = true}, progress, {}),
                   ErrorCode::kUnavailable, "injected fault");
   }
-  storage.Clear();
+  faulty.faults.Clear();
   std::stop_source stop;
   stop.request_stop();
-  REQUIRE_FAILS(CheckRepository(*repository, {}, progress, stop.get_token()), ErrorCode::kCancelled,
+  REQUIRE_FAILS(CheckRepository(repository, {}, progress, stop.get_token()), ErrorCode::kCancelled,
                 "stop");
 }
 

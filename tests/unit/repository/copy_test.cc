@@ -3,17 +3,15 @@
 #include <set>
 
 #include "common/base/format.h"
-#include "common/repository/maintain/check.h"
 #include "common/repository/snapshot/snapshot_codec.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/repository_check.h"
 
 namespace holdfast::repository {
 namespace {
-using testing::FaultyStorage;
 using testing::FileItem;
 using testing::Items;
 using testing::RandomBytes;
@@ -47,13 +45,7 @@ struct Places {
     auto target = to.Open();
     return Run(*target, options);
   }
-  void RequireSound(std::uint64_t snapshots) {
-    auto target = to.Open();
-    Progress progress;
-    const CheckReport report = Unwrap(CheckRepository(*target, {.read_data = true}, progress, {}));
-    CHECK(report.errors == std::vector<std::string>{});
-    CHECK(report.snapshots == snapshots);
-  }
+  void RequireSound(std::uint64_t snapshots) { testing::RequireSound(*to.Open(), snapshots); }
   // Flips a byte in the pack that holds the first blob of a file.
   void Damage(const Id& snapshot, std::string_view path) {
     auto source = from.Open();
@@ -284,16 +276,13 @@ TEST_CASE("copy: a fault in any call leaves nothing incomplete, and the next cop
       places.Save(*source, "a", 1);
       places.Save(*source, "b", 2);
     }
-    auto storage = std::make_unique<FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(places.to.storage));
-    FaultyStorage& faults = *storage;
-    auto target = places.to.OpenOn(std::move(storage));
-    faults.Set({.code = ErrorCode::kUnavailable,
-                .calls = {testing::StorageCall::kPut},
-                .first = k,
-                .last = k,
-                .after_the_work = after_the_work});
-    has_failed = places.Run(*target).error.has_value();
+    testing::FaultyRepository target(places.to);
+    target.faults.Set({.code = ErrorCode::kUnavailable,
+                       .calls = {testing::StorageCall::kPut},
+                       .first = k,
+                       .last = k,
+                       .after_the_work = after_the_work});
+    has_failed = places.Run(*target.repository).error.has_value();
 
     places.RequireSound(places.to.CountFiles(FileKind::kSnapshot));
     const CopyReport report = places.Run();

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "common/repository/format/index_file.h"
-#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
+#include "tests/support/repository_check.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -20,26 +20,22 @@ struct RepairFixture : RepositoryFixture {
       Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/a", text))));
     }
   }
-  std::vector<FileName> Files(FileKind kind) {
-    std::vector<FileName> files;
-    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
-      files.push_back(file.name);
-      return {};
-    }));
-    std::ranges::sort(files, {}, &FileName::name);
-    return files;
-  }
-  std::unique_ptr<Repository> Bare() {
+  std::vector<FileName> Files(FileKind kind) { return FileNames(storage, kind); }
+  // A repository that has not read the index.
+  std::unique_ptr<Repository> Bare() { return BareOn(storage); }
+  std::unique_ptr<Repository> BareOn(Storage& other) {
     return Unwrap(
-        Repository::Open(std::make_unique<BorrowedStorage>(storage), password, {}, random, clock));
+        Repository::Open(std::make_unique<BorrowedStorage>(other), password, {}, random, clock));
   }
   IndexRepairReport Repair(const IndexRepairOptions& options = {}) {
     Progress progress;
     return Unwrap(RepairIndex(*Bare(), options, progress, {}));
   }
-  CheckReport Check() {
-    Progress progress;
-    return Unwrap(CheckRepository(*Bare(), {.read_data = true}, progress, {}));
+  CheckReport Check() { return CheckAll(*Bare()); }
+  void Damage(const FileName& name, std::size_t at) {
+    Bytes content = Unwrap(storage.Get(name, {}));
+    content.at(at) ^= 1;
+    Unwrap(storage.Put(name, content, PutMode::kReplace));
   }
   std::vector<PackContents> Decoded(const FileName& index) {
     std::vector<PackContents> packs;
@@ -86,9 +82,7 @@ TEST_CASE("index repair: packs without an index are read") {
 TEST_CASE("index repair: a damaged index file is replaced") {
   RepairFixture fixture;
   const FileName file = fixture.Files(FileKind::kIndex)[0];
-  Bytes content = Unwrap(fixture.storage.Get(file, {}));
-  content[20] ^= 1;
-  Unwrap(fixture.storage.Put(file, content, PutMode::kReplace));
+  fixture.Damage(file, 20);
 
   const IndexRepairReport report = fixture.Repair();
 
@@ -143,16 +137,15 @@ TEST_CASE("index repair: a wrong entry is found when all packs are read") {
 TEST_CASE("index repair: an unreadable pack is named and dropped, or left unchanged") {
   RepairFixture fixture;
   const FileName pack = fixture.Files(FileKind::kPack)[0];
-  Bytes content = Unwrap(fixture.storage.Get(pack, {}));
-  content[content.size() - 8] ^= 1;  // of the header
-  Unwrap(fixture.storage.Put(pack, content, PutMode::kReplace));
+  const std::uint64_t size = Unwrap(fixture.storage.Stat(pack)).size;
+  fixture.Damage(pack, size - 8);  // in the header
 
   const IndexRepairReport kept = fixture.Repair({.read_all_packs = true});
   REQUIRE(kept.damage.size() == 1);
   CHECK_THAT(kept.damage[0], Catch::Contains(pack.name));
   CHECK_FALSE(kept.changed_anything());
 
-  for (const FileName& file : fixture.Files(FileKind::kIndex)) Unwrap(fixture.storage.Remove(file));
+  RemoveFiles(fixture.storage, FileKind::kIndex);
   const IndexRepairReport left_out = fixture.Repair();
   REQUIRE(left_out.damage.size() == 1);
   CHECK_THAT(left_out.damage[0], Catch::Contains("left out"));
@@ -164,11 +157,8 @@ TEST_CASE("index repair: a pack that the storage cannot return is not dropped") 
   const bool has_index = GENERATE(false, true);
   if (!has_index) Unwrap(fixture.storage.Remove(fixture.Files(FileKind::kIndex)[0]));
   const auto before = fixture.Files(FileKind::kIndex);
-  auto storage =
-      std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *storage;
-  auto repository = Unwrap(
-      Repository::Open(std::move(storage), fixture.password, {}, fixture.random, fixture.clock));
+  FaultyStorage faults(std::make_unique<BorrowedStorage>(fixture.storage));
+  auto repository = fixture.BareOn(faults);
   faults.Set(
       {.code = ErrorCode::kUnsupported, .calls = {StorageCall::kGet}, .kind = FileKind::kPack});
   Progress progress;
@@ -184,14 +174,9 @@ TEST_CASE("index repair: whichever call fails, the next repair finishes") {
     RepairFixture fixture;
     const auto files = fixture.Files(FileKind::kIndex);
     Unwrap(fixture.storage.Remove(files[0]));
-    Bytes content = Unwrap(fixture.storage.Get(files[1], {}));
-    content[20] ^= 1;
-    Unwrap(fixture.storage.Put(files[1], content, PutMode::kReplace));
-    auto storage =
-        std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-    FaultyStorage& faulty = *storage;
-    auto repository = Unwrap(
-        Repository::Open(std::move(storage), fixture.password, {}, fixture.random, fixture.clock));
+    fixture.Damage(files[1], 20);
+    FaultyStorage faulty(std::make_unique<BorrowedStorage>(fixture.storage));
+    auto repository = fixture.BareOn(faulty);
     faulty.Set({.code = ErrorCode::kUnavailable,
                 .first = call,
                 .last = call,

@@ -15,6 +15,7 @@
 #include "common/repository/tree/tree_blobs.h"
 #include "tests/support/catch.h"
 #include "tests/support/items.h"
+#include "tests/support/repository_check.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -277,8 +278,7 @@ TEST_CASE("large tree: a rehash stores a damaged tree again, and repairs its sna
   PruneOptions options;
   options.max_unused_percent = 0;
   Unwrap(PruneRepository(*large.fixture.Open(), options, progress, {}));
-  CHECK(Unwrap(CheckRepository(*large.fixture.Open(), {.read_data = true}, progress, {})).errors ==
-        std::vector<std::string>{});
+  CHECK(CheckAll(*large.fixture.Open()).errors == std::vector<std::string>{});
 }
 
 TEST_CASE("large tree: the statistics of the next part count unchanged entries") {
@@ -297,9 +297,7 @@ TEST_CASE("large tree: the statistics of the next part count unchanged entries")
   REQUIRE(part.statistics.files_unmodified == 1);
   REQUIRE(part.statistics.directories_unmodified == 1);
   REQUIRE(Unwrap(ReadPath(*view, "d/zz-last")) == ToBytes("content"));
-  Progress progress;
-  const CheckReport report =
-      Unwrap(CheckRepository(*large.repository, {.read_data = true}, progress, {}));
+  const CheckReport report = CheckAll(*large.repository);
   REQUIRE(report.errors.empty());
   REQUIRE(report.hints.empty());
 }

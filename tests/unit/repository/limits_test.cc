@@ -2,8 +2,8 @@
 
 #include "common/crypto/sha256.h"
 #include "common/repository/format/pack_format.h"
-#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
+#include "tests/support/repository_check.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -86,8 +86,7 @@ TEST_CASE("limits: a pack of 128 MiB with blobs of 8 MiB is read and checked") {
   const Bytes last = Unwrap(other->blobs().Load(BlobType::kData, pack.blobs.back().id));
   CHECK(last.size() == 8U << 20);
   CHECK(last[kBlobs - 1] == 1);
-  Progress progress;
-  const CheckReport report = Unwrap(CheckRepository(*other, {.read_data = true}, progress, {}));
+  const CheckReport report = testing::CheckAll(*other);
   CHECK(report.errors == std::vector<std::string>{});
   CHECK(report.blobs == kBlobs);
 }

@@ -12,14 +12,14 @@
 #include "common/repository/store/own_locks.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
-#include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
 namespace {
 using testing::Fault;
+using testing::FaultyRepository;
 using testing::FaultyStorage;
 using testing::RepositoryFixture;
 using testing::StorageCall;
@@ -34,21 +34,15 @@ std::uint32_t DeadPid() {
 }
 
 struct LockFixture : RepositoryFixture {
-  // Opens a repository on a storage that can fail; `faults` is valid as long as the repository.
-  LockFixture() {
-    auto storage_with_faults =
-        std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(storage));
-    faults = storage_with_faults.get();
-    repository = OpenOn(std::move(storage_with_faults));
-  }
   Id PutLock(bool exclusive, LockHolder holder, std::chrono::minutes age = {}) {
     const LockRecord record{clock.Now() - age, exclusive, std::move(holder)};
     return Unwrap(repository->files().Save(FileKind::kLock, AsBytes(EncodeLock(record))));
   }
   bool Exists(const Id& id) { return storage.Stat({FileKind::kLock, id.Hex()}).has_value(); }
 
-  FaultyStorage* faults = nullptr;
-  std::unique_ptr<Repository> repository;
+  FaultyRepository faulty{*this};
+  FaultyStorage& faults = faulty.faults;
+  std::unique_ptr<Repository>& repository = faulty.repository;
 };
 
 // With a local directory in which locks are recorded.
@@ -254,7 +248,7 @@ TEST_CASE("lock: is refreshed every five minutes by a new file") {
 TEST_CASE("lock: is lost after too long without a refresh") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
-  fixture.faults->Set({.calls = {StorageCall::kPut}});
+  fixture.faults.Set({.calls = {StorageCall::kPut}});
 
   fixture.clock.Advance(std::chrono::minutes(22));
   REQUIRE_FAILS(lock->Tick(), ErrorCode::kUnavailable, "injected");
@@ -300,11 +294,11 @@ TEST_CASE("lock: a file that could not be removed is removed later") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   fixture.clock.Advance(std::chrono::minutes(5));
-  fixture.faults->Set({.calls = {StorageCall::kRemove}});
+  fixture.faults.Set({.calls = {StorageCall::kRemove}});
   REQUIRE_OK(lock->Tick());
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 2);
 
-  fixture.faults->Clear();
+  fixture.faults.Clear();
   REQUIRE_OK(lock->Tick());
 
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
@@ -364,9 +358,9 @@ TEST_CASE("lock: a lock that could not be released is removed with those of dead
   RememberingFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));
-    fixture.faults->Set({.calls = {StorageCall::kRemove}});
+    fixture.faults.Set({.calls = {StorageCall::kRemove}});
   }
-  fixture.faults->Clear();
+  fixture.faults.Clear();
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 
   REQUIRE(fixture.RemoveDead() == 1);
@@ -377,10 +371,10 @@ TEST_CASE("lock: a lock that could not be released is removed with those of dead
 TEST_CASE(
     "lock: a lock whose write failed after its work is removed with those of dead processes") {
   RememberingFixture fixture;
-  fixture.faults->Set({.calls = {StorageCall::kPut}, .after_the_work = true});
+  fixture.faults.Set({.calls = {StorageCall::kPut}, .after_the_work = true});
   REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.Remembering()),
                 ErrorCode::kUnavailable, "injected");
-  fixture.faults->Clear();
+  fixture.faults.Clear();
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 
   REQUIRE(fixture.RemoveDead() == 1);
@@ -390,7 +384,7 @@ TEST_CASE(
 
 TEST_CASE("lock: a lock that was certainly not written is not recorded") {
   RememberingFixture fixture;
-  fixture.faults->Set({.code = ErrorCode::kDenied, .calls = {StorageCall::kPut}});
+  fixture.faults.Set({.code = ErrorCode::kDenied, .calls = {StorageCall::kPut}});
 
   REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.Remembering()), ErrorCode::kDenied,
                 "injected");
@@ -424,9 +418,9 @@ TEST_CASE("lock: Confirm notices at once that it was removed") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
   REQUIRE_OK(lock->Confirm());
-  fixture.faults->Set({.calls = {StorageCall::kStat}});
+  fixture.faults.Set({.calls = {StorageCall::kStat}});
   REQUIRE_FAILS(lock->Confirm(), ErrorCode::kUnavailable, "injected");
-  fixture.faults->Clear();
+  fixture.faults.Clear();
   REQUIRE_OK(lock->Confirm());
   Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
   REQUIRE_OK(lock->StillHeld());

@@ -13,15 +13,6 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-std::vector<FileName> PacksIn(RepositoryFixture& fixture) {
-  std::vector<FileName> names;
-  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    names.push_back(file.name);
-    return {};
-  }));
-  return names;
-}
-
 Result<void> Check(Repository& repository, const Id& tree, std::stop_token stop = {}) {
   const NamedTree named{"part of node \"n1\"", tree};
   return CheckPacksOf(repository, {&named, 1}, std::move(stop));
@@ -40,7 +31,7 @@ TEST_CASE("pack presence: a missing or short pack is named, with the part that n
   for (bool is_gone : {true, false}) {
     RepositoryFixture fixture;
     Part part = WritePart(*fixture.Open(), Items(FileItem("data/f", "content")));
-    for (const FileName& name : PacksIn(fixture)) {
+    for (const FileName& name : FileNames(fixture.storage, FileKind::kPack)) {
       Bytes whole = Unwrap(fixture.storage.Get(name, {}));
       if (is_gone) {
         REQUIRE_OK(fixture.storage.Remove(name));
@@ -64,18 +55,17 @@ TEST_CASE("pack presence: of two copies in different packs one is enough") {
   RepositoryFixture fixture;
   const auto items = [] { return Items(FileItem("data/f", "content"), FileItem("g", "x")); };
   const Id tree = WritePart(*fixture.Open(), items()).tree;
-  const std::vector<FileName> first = PacksIn(fixture);
+  const std::vector<FileName> first = FileNames(fixture.storage, FileKind::kPack);
   std::vector<std::pair<FileName, Bytes>> indexes;
-  Unwrap(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-    indexes.emplace_back(file.name, Unwrap(fixture.storage.Get(file.name, {})));
-    return {};
-  }));
-  for (const auto& [name, content] : indexes) Unwrap(fixture.storage.Remove(name));
+  for (const FileName& name : FileNames(fixture.storage, FileKind::kIndex)) {
+    indexes.emplace_back(name, Unwrap(fixture.storage.Get(name, {})));
+    Unwrap(fixture.storage.Remove(name));
+  }
   REQUIRE(WritePart(*fixture.Open(), items()).tree == tree);
   for (const auto& [name, content] : indexes) {
     Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
   }
-  const std::vector<FileName> all = PacksIn(fixture);
+  const std::vector<FileName> all = FileNames(fixture.storage, FileKind::kPack);
   REQUIRE(all.size() == 2 * first.size());
 
   // Whichever the index finds first.
@@ -139,7 +129,7 @@ TEST_CASE("pack presence: very many packs are checked with a list") {
   for (const Id& tree : trees) named.push_back({"tree " + tree.Hex(), tree});
   REQUIRE_OK(CheckPacksOf(*repository, named, {}));
 
-  std::vector<FileName> packs = PacksIn(fixture);
+  std::vector<FileName> packs = FileNames(fixture.storage, FileKind::kPack);
   REQUIRE(packs.size() == 210);
   REQUIRE_OK(fixture.storage.Remove(packs.at(100)));
   REQUIRE_FAILS(CheckPacksOf(*repository, named, {}), ErrorCode::kCorrupt, packs[100].name);

@@ -264,13 +264,7 @@ TEST_CASE("part writer: reuse requires every blob to exist") {
           {at.pack, {{each, type, at.offset, at.length, at.plain_length, at.compressed}}});
     }
   });
-  std::vector<FileName> old;
-  REQUIRE_OK(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-    old.push_back(file.name);
-    return {};
-  }));
-  Unwrap(repository->index().Save(trees));
-  for (const FileName& name : old) REQUIRE_OK(fixture.storage.Remove(name));
+  fixture.ReplaceIndex(trees);
   auto damaged = fixture.Open();
   auto previous = Unwrap(OpenSnapshot(*damaged, [&] {
     SnapshotInfo info = Unwrap(ListSnapshots(*damaged)).at(0);

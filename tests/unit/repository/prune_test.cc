@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <set>
 
-#include "common/repository/maintain/check.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/repository_check.h"
 
 namespace holdfast::repository {
 namespace {
+using testing::FaultyRepository;
 using testing::FileItem;
-using testing::Items;
+using testing::FileNames;
 using testing::RandomBytes;
 using testing::RepositoryFixture;
 using testing::Unwrap;
@@ -30,6 +30,13 @@ struct Place : RepositoryFixture {
     return Unwrap(testing::TryWriteSnapshot(repository, std::move(items)));
   }
   void Forget(const Id& snapshot) { Unwrap(storage.Remove({FileKind::kSnapshot, snapshot.Hex()})); }
+  // Saves two snapshots, and forgets the first.
+  void SaveTwoForgetOne(const std::vector<int>& forgotten, const std::vector<int>& kept) {
+    auto repository = Open();
+    const Id first = Save(*repository, forgotten);
+    Save(*repository, kept);
+    Forget(first);
+  }
   PruneReport Run(const PruneOptions& options = {}) {
     auto repository = Open();
     Progress progress;
@@ -37,20 +44,11 @@ struct Place : RepositoryFixture {
   }
   // The repository is sound, and has no unindexed packs.
   void RequireSound(std::uint64_t snapshots) {
-    auto repository = Open();
-    Progress progress;
-    const CheckReport report =
-        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
-    CHECK(report.errors == std::vector<std::string>{});
-    CHECK(report.snapshots == snapshots);
-    CHECK(report.packs_unreferenced == 0);
+    CHECK(testing::RequireSound(*Open(), snapshots).packs_unreferenced == 0);
   }
   std::uint64_t PackBytes() {
     std::uint64_t bytes = 0;
-    Unwrap(storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-      bytes += file.size;
-      return {};
-    }));
+    for (const FileInfo& pack : Unwrap(ListFiles(storage, FileKind::kPack))) bytes += pack.size;
     return bytes;
   }
 };
@@ -141,18 +139,10 @@ TEST_CASE("prune: old leftovers of dead writers are removed too") {
 
 TEST_CASE("prune: limits of unneeded and copied bytes are respected") {
   Place place;
-  std::vector<Id> snapshots;
-  {
-    auto repository = place.Open();
-    // Every pack of the second snapshot also has blobs of the first.
-    snapshots.push_back(place.Save(*repository, Range(0, 150)));
-    std::vector<int> most;
-    for (int i = 0; i < 150; ++i) {
-      if (i % 10 != 0) most.push_back(i);
-    }
-    snapshots.push_back(place.Save(*repository, most));
-  }
-  place.Forget(snapshots[0]);
+  // Every pack of the second snapshot also has blobs of the first.
+  std::vector<int> most = Range(0, 150);
+  std::erase_if(most, [](int file) { return file % 10 == 0; });
+  place.SaveTwoForgetOne(Range(0, 150), most);
   PruneOptions options;
 
   SECTION("any amount may stay") {
@@ -218,17 +208,9 @@ TEST_CASE(
 
 TEST_CASE("prune: if a needed blob is missing, nothing is changed") {
   Place place;
-  auto repository = place.Open();
-  const Id first = place.Save(*repository, Range(0, 10));
-  place.Save(*repository, Range(5, 15));
-  place.Forget(first);
+  place.SaveTwoForgetOne(Range(0, 10), Range(5, 15));
   const std::string changed = GENERATE(std::string("a missing pack"), std::string("a short pack"));
-  std::vector<FileName> packs;
-  Unwrap(place.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    packs.push_back(file.name);
-    return {};
-  }));
-  for (const FileName& pack : packs) {
+  for (const FileName& pack : FileNames(place.storage, FileKind::kPack)) {
     Bytes content = Unwrap(place.storage.Get(pack, {}));
     Unwrap(place.storage.Remove(pack));
     content.pop_back();
@@ -251,18 +233,15 @@ TEST_CASE("prune: a listed snapshot that cannot be found does not count as forgo
     place.Save(*repository, Range(20, 40));
   }
   const std::uint64_t before = place.PackBytes();
-  auto storage = std::make_unique<testing::FaultyStorage>(
-      std::make_unique<testing::BorrowedStorage>(place.storage));
-  testing::FaultyStorage& faults = *storage;
-  auto repository = place.OpenOn(std::move(storage));
-  faults.Set({.code = ErrorCode::kNotFound,
-              .calls = {testing::StorageCall::kGet},
-              .kind = FileKind::kSnapshot,
-              .first = 2,
-              .last = 2});
+  FaultyRepository faulty(place);
+  faulty.faults.Set({.code = ErrorCode::kNotFound,
+                     .calls = {testing::StorageCall::kGet},
+                     .kind = FileKind::kSnapshot,
+                     .first = 2,
+                     .last = 2});
 
   Progress progress;
-  REQUIRE_FAILS(PruneRepository(*repository, {}, progress, {}), ErrorCode::kUnavailable,
+  REQUIRE_FAILS(PruneRepository(*faulty.repository, {}, progress, {}), ErrorCode::kUnavailable,
                 "was listed but does not exist");
   CHECK(place.PackBytes() == before);
   place.RequireSound(2);
@@ -270,16 +249,13 @@ TEST_CASE("prune: a listed snapshot that cannot be found does not count as forgo
 
 TEST_CASE("prune: a damaged blob is not copied, and nothing is removed") {
   Place place;
-  auto repository = place.Open();
-  const Id first = place.Save(*repository, Range(0, 40));
-  place.Save(*repository, Range(20, 40));
-  place.Forget(first);
-  Unwrap(place.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    if (file.size < 1'000'000) return {};  // the directories
-    Bytes content = Unwrap(place.storage.Get(file.name, {}));
+  place.SaveTwoForgetOne(Range(0, 40), Range(20, 40));
+  for (const FileName& pack : FileNames(place.storage, FileKind::kPack)) {
+    Bytes content = Unwrap(place.storage.Get(pack, {}));
+    if (content.size() < 1'000'000) continue;  // the directories
     for (std::size_t i = 100; i < content.size(); i += 10'000) content[i] ^= 1;
-    return place.storage.Put(file.name, content, PutMode::kReplace);
-  }));
+    Unwrap(place.storage.Put(pack, content, PutMode::kReplace));
+  }
   const std::uint64_t before = place.PackBytes();
   PruneOptions options;
   options.max_unused_percent = 0;
@@ -321,10 +297,7 @@ struct TwoWriters : Place {
   std::set<std::string> Files() {
     std::set<std::string> files;
     for (const FileKind kind : {FileKind::kPack, FileKind::kIndex}) {
-      Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
-        files.insert(FilePath(file.name));
-        return {};
-      }));
+      for (const FileName& name : FileNames(storage, kind)) files.insert(FilePath(name));
     }
     return files;
   }
@@ -418,28 +391,19 @@ TEST_CASE("prune: copies are not read if none is removed") {
 // Whichever call fails, before or after its work: everything can be restored, and the next prune
 // finishes.
 TEST_CASE("prune: a fault in any call loses nothing") {
-  using testing::FaultyStorage;
   const bool after_the_work = GENERATE(false, true);
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {
     REQUIRE(k < 200);
     Place place;
-    {
-      auto repository = place.Open();
-      const Id first = place.Save(*repository, Range(0, 6));
-      place.Save(*repository, Range(4, 8));
-      place.Forget(first);
-    }
-    auto storage =
-        std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(place.storage));
-    FaultyStorage& faults = *storage;
-    auto repository = place.OpenOn(std::move(storage));
-    faults.Set(
+    place.SaveTwoForgetOne(Range(0, 6), Range(4, 8));
+    FaultyRepository faulty(place);
+    faulty.faults.Set(
         {.code = ErrorCode::kUnavailable, .first = k, .last = k, .after_the_work = after_the_work});
     PruneOptions options;
     options.max_unused_percent = 0;
     Progress progress;
-    has_failed = !PruneRepository(*repository, options, progress, {});
+    has_failed = !PruneRepository(*faulty.repository, options, progress, {});
 
     Unwrap(place.Open()->index().Load({}));
     const PruneReport report = place.Run(options);

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 
-#include "common/repository/maintain/check.h"
 #include "common/repository/maintain/index_repair.h"
 #include "common/repository/maintain/pack_repair.h"
 #include "common/repository/maintain/prune.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/items.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/repository_check.h"
 
 namespace holdfast::repository {
 namespace {
-using testing::FaultyStorage;
 using testing::FileItem;
 using testing::Items;
 using testing::RandomBytes;
@@ -22,11 +20,13 @@ using testing::Unwrap;
 
 enum class Harm : std::uint8_t { kFlipped, kShort, kGone };
 
-struct Mending : RepositoryFixture {
+struct DamagedRepository : RepositoryFixture {
+  static constexpr int kFiles = 6;
+
   std::vector<Item> Files() {
     testing::SeededRandom content(5);
     std::vector<Item> items;
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < kFiles; ++i) {
       items.push_back(FileItem(fmt::format("data/f{}", i), RandomBytes(content, 200'000)));
     }
     return items;
@@ -50,10 +50,20 @@ struct Mending : RepositoryFixture {
     if (how != Harm::kGone) Unwrap(storage.Put(name, content, PutMode::kReplace));
     return *pack;
   }
-  CheckReport Check() {
-    auto repository = Open();
+  CheckReport Check() { return testing::CheckAll(*Open()); }
+  PackRepairReport Repair(const Id& pack) {
     Progress progress;
-    return Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    return Unwrap(RepairPacks(*Open(), std::vector<Id>{pack}, {}, progress, {}));
+  }
+  // How many of the files can be read from the snapshot.
+  int CountReadable(const Id& snapshot) {
+    auto repository = Open();
+    const auto view = testing::OpenView(*repository, snapshot);
+    int readable = 0;
+    for (int i = 0; i < kFiles; ++i) {
+      if (testing::ReadPath(*view, fmt::format("data/f{}", i))) ++readable;
+    }
+    return readable;
   }
   BlobStatistics Rehash() {
     auto repository = Open();
@@ -63,124 +73,113 @@ struct Mending : RepositoryFixture {
 };
 
 TEST_CASE("rehash: indexed blobs without an intact copy are stored again, and no others") {
-  Mending mending;
-  const Id snapshot = mending.Save();
-  CHECK(mending.Rehash().data_blobs == 0);
+  DamagedRepository damaged;
+  const Id snapshot = damaged.Save();
+  CHECK(damaged.Rehash().data_blobs == 0);
   const auto how = GENERATE(Harm::kFlipped, Harm::kShort, Harm::kGone);
-  mending.Damage(how);
-  REQUIRE_FALSE(mending.Check().errors.empty());
+  damaged.Damage(how);
+  REQUIRE_FALSE(damaged.Check().errors.empty());
 
-  const BlobStatistics stored = mending.Rehash();
+  const BlobStatistics stored = damaged.Rehash();
 
   CHECK(stored.blobs_repaired >= 1);
   CHECK(stored.blobs_repaired == stored.data_blobs);
   if (how == Harm::kFlipped) CHECK(stored.data_blobs == 1);
-  auto repository = mending.Open();
-  const auto view = testing::OpenView(*repository, snapshot);
-  for (int i = 0; i < 6; ++i) CHECK(testing::ReadPath(*view, fmt::format("data/f{}", i)));
-  CHECK(mending.Rehash().data_blobs == 0);
+  CHECK(damaged.CountReadable(snapshot) == DamagedRepository::kFiles);
+  CHECK(damaged.Rehash().data_blobs == 0);
 }
 
 TEST_CASE("rehash: a new copy stays when prune removes the damaged copy or its pack") {
-  Mending mending;
-  const Id snapshot = mending.Save();
+  DamagedRepository damaged;
+  const Id snapshot = damaged.Save();
   const auto how = GENERATE(Harm::kFlipped, Harm::kGone);
-  const Id damaged = mending.Damage(how);
-  mending.Rehash();
+  const Id pack = damaged.Damage(how);
+  damaged.Rehash();
   const bool damaged_is_first = GENERATE(true, false);
-  std::vector<PackContents> packs = mending.IndexedPacks();
+  std::vector<PackContents> packs = damaged.IndexedPacks();
   std::ranges::stable_partition(
-      packs, [&](const PackContents& pack) { return (pack.id == damaged) == damaged_is_first; });
-  mending.ReplaceIndex(packs);
+      packs, [&](const PackContents& each) { return (each.id == pack) == damaged_is_first; });
+  damaged.ReplaceIndex(packs);
   PruneOptions options;
   if (GENERATE(true, false)) options.max_unused_percent = 0;
   Progress progress;
 
-  Unwrap(PruneRepository(*mending.Open(), options, progress, {}));
+  Unwrap(PruneRepository(*damaged.Open(), options, progress, {}));
 
-  auto repository = mending.Open();
-  const auto view = testing::OpenView(*repository, snapshot);
-  for (int i = 0; i < 6; ++i) CHECK(testing::ReadPath(*view, fmt::format("data/f{}", i)));
-  CHECK(mending.Check().errors == std::vector<std::string>{});
+  CHECK(damaged.CountReadable(snapshot) == DamagedRepository::kFiles);
+  CHECK(damaged.Check().errors == std::vector<std::string>{});
 }
 
 TEST_CASE("repair packs: intact blobs are saved, and after a rehash the repository is sound") {
-  Mending mending;
-  mending.Save();
+  DamagedRepository damaged;
+  damaged.Save();
   const auto how = GENERATE(Harm::kFlipped, Harm::kShort, Harm::kGone);
-  const Id pack = mending.Damage(how);
-  const CheckReport before = mending.Check();
+  const Id pack = damaged.Damage(how);
+  const CheckReport before = damaged.Check();
   CHECK_FALSE(before.errors.empty());
   std::string hints;
   for (const std::string& hint : before.hints) hints += hint + "\n";
   CHECK_THAT(hints,
              Catch::Contains(how == Harm::kGone ? "repair index" : "repair packs " + pack.Hex()));
   CHECK_THAT(hints, Catch::Contains("backup --rehash"));
-  Progress progress;
 
-  const PackRepairReport report =
-      Unwrap(RepairPacks(*mending.Open(), std::vector<Id>{pack}, {}, progress, {}));
+  const PackRepairReport report = damaged.Repair(pack);
 
   CHECK(report.packs_removed == (how == Harm::kGone ? 0 : 1));
   CHECK((report.blobs_saved > 0) == (how != Harm::kGone));
   CHECK(report.blobs_lost > 0);
   if (how == Harm::kFlipped) CHECK(report.blobs_lost == 1);
-  mending.Rehash();
-  const CheckReport after = mending.Check();
+  damaged.Rehash();
+  const CheckReport after = damaged.Check();
   CHECK(after.errors == std::vector<std::string>{});
   CHECK(after.packs_unreferenced == 0);
 }
 
 TEST_CASE("repair packs: blobs stored again by a rehash are not lost") {
-  Mending mending;
-  mending.Save();
-  const Id pack = mending.Damage(GENERATE(Harm::kFlipped, Harm::kGone));
-  mending.Rehash();
-  Progress progress;
+  DamagedRepository damaged;
+  damaged.Save();
+  const Id pack = damaged.Damage(GENERATE(Harm::kFlipped, Harm::kGone));
+  damaged.Rehash();
 
-  const PackRepairReport report =
-      Unwrap(RepairPacks(*mending.Open(), std::vector<Id>{pack}, {}, progress, {}));
+  const PackRepairReport report = damaged.Repair(pack);
 
   CHECK(report.blobs_lost == 0);
-  CHECK(mending.Check().errors.empty());
+  CHECK(damaged.Check().errors.empty());
 }
 
 TEST_CASE("repair packs: repair index drops a missing pack") {
-  Mending mending;
-  mending.Save();
-  mending.Damage(Harm::kGone);
+  DamagedRepository damaged;
+  damaged.Save();
+  damaged.Damage(Harm::kGone);
   Progress progress;
-  Unwrap(RepairIndex(*mending.Open(), {}, progress, {}));
-  mending.Rehash();
-  CHECK(mending.Check().errors == std::vector<std::string>{});
+  Unwrap(RepairIndex(*damaged.Open(), {}, progress, {}));
+  damaged.Rehash();
+  CHECK(damaged.Check().errors == std::vector<std::string>{});
 }
 
 TEST_CASE("repair packs: an unknown pack is named, and nothing is changed") {
-  Mending mending;
-  mending.Save();
-  const std::size_t packs = mending.CountFiles(FileKind::kPack);
+  DamagedRepository damaged;
+  damaged.Save();
+  const std::size_t packs = damaged.CountFiles(FileKind::kPack);
   Progress progress;
-  REQUIRE_FAILS(RepairPacks(*mending.Open(), std::vector<Id>{Id{{9}}}, {}, progress, {}),
+  REQUIRE_FAILS(RepairPacks(*damaged.Open(), std::vector<Id>{Id{{9}}}, {}, progress, {}),
                 ErrorCode::kNotFound, "neither in the index nor");
-  CHECK(mending.CountFiles(FileKind::kPack) == packs);
+  CHECK(damaged.CountFiles(FileKind::kPack) == packs);
 }
 
 TEST_CASE("repair packs: a pack that the storage cannot return is left alone") {
-  Mending mending;
-  mending.Save();
-  const Id pack = mending.Damage(Harm::kFlipped);
-  const std::size_t packs = mending.CountFiles(FileKind::kPack);
-  auto storage =
-      std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(mending.storage));
-  FaultyStorage& faults = *storage;
-  auto repository = mending.OpenOn(std::move(storage));
-  faults.Set({.code = ErrorCode::kUnsupported,
-              .calls = {testing::StorageCall::kGet},
-              .kind = FileKind::kPack});
+  DamagedRepository damaged;
+  damaged.Save();
+  const Id pack = damaged.Damage(Harm::kFlipped);
+  const std::size_t packs = damaged.CountFiles(FileKind::kPack);
+  testing::FaultyRepository faulty(damaged);
+  faulty.faults.Set({.code = ErrorCode::kUnsupported,
+                     .calls = {testing::StorageCall::kGet},
+                     .kind = FileKind::kPack});
   Progress progress;
-  REQUIRE_FAILS(RepairPacks(*repository, std::vector<Id>{pack}, {}, progress, {}),
+  REQUIRE_FAILS(RepairPacks(*faulty.repository, std::vector<Id>{pack}, {}, progress, {}),
                 ErrorCode::kUnsupported, pack.Hex());
-  CHECK(mending.CountFiles(FileKind::kPack) == packs);
+  CHECK(damaged.CountFiles(FileKind::kPack) == packs);
 }
 
 TEST_CASE("repair packs: a fault in any call loses no intact blob") {
@@ -188,25 +187,16 @@ TEST_CASE("repair packs: a fault in any call loses no intact blob") {
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {
     REQUIRE(k < 200);
-    Mending mending;
-    const Id snapshot = mending.Save();
-    const Id pack = mending.Damage(Harm::kFlipped);
-    auto storage = std::make_unique<FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(mending.storage));
-    FaultyStorage& faults = *storage;
-    auto repository = mending.OpenOn(std::move(storage));
-    faults.Set(
+    DamagedRepository damaged;
+    const Id snapshot = damaged.Save();
+    const Id pack = damaged.Damage(Harm::kFlipped);
+    testing::FaultyRepository faulty(damaged);
+    faulty.faults.Set(
         {.code = ErrorCode::kUnavailable, .first = k, .last = k, .after_the_work = after_the_work});
     Progress progress;
-    has_failed = !RepairPacks(*repository, std::vector<Id>{pack}, {}, progress, {});
+    has_failed = !RepairPacks(*faulty.repository, std::vector<Id>{pack}, {}, progress, {});
 
-    auto again = mending.Open();
-    const auto view = testing::OpenView(*again, snapshot);
-    int whole = 0;
-    for (int i = 0; i < 6; ++i) {
-      if (testing::ReadPath(*view, fmt::format("data/f{}", i))) ++whole;
-    }
-    CHECK(whole == 5);
+    CHECK(damaged.CountReadable(snapshot) == DamagedRepository::kFiles - 1);
   }
 }
 

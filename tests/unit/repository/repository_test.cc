@@ -4,8 +4,7 @@
 #include "common/repository/store/key_cache.h"
 #include "common/repository/store/key_file.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/faulty_repository.h"
 
 namespace holdfast::repository {
 namespace {
@@ -35,12 +34,7 @@ void Overwrite(RepositoryFixture& fixture, const FileName& name, ByteView conten
 }
 
 FileName OnlyFile(RepositoryFixture& fixture, FileKind kind) {
-  FileName name;
-  Unwrap(fixture.storage.List(kind, [&](const FileInfo& info) -> Result<void> {
-    name = info.name;
-    return {};
-  }));
-  return name;
+  return testing::FileNames(fixture.storage, kind).back();
 }
 
 // Replaces the key file by one with this content and a matching name.
@@ -365,24 +359,21 @@ TEST_CASE("repository: damage in a pack is detected, and another copy of the blo
 
 TEST_CASE("repository: a blob with a copy that is currently unreadable is not lost") {
   TwoCopies fixture;
-  auto storage =
-      std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *storage;
-  auto reader = fixture.OpenOn(std::move(storage));
+  testing::FaultyRepository faulty(fixture);
   const auto refuse = [&](std::uint64_t call) {
-    faults.Set({.code = ErrorCode::kUnsupported,
-                .calls = {testing::StorageCall::kGet},
-                .first = call,
-                .last = call});
+    faulty.faults.Set({.code = ErrorCode::kUnsupported,
+                       .calls = {StorageCall::kGet},
+                       .first = call,
+                       .last = call});
   };
+  auto& blobs = faulty.repository->blobs();
   refuse(1);
-  REQUIRE_OK(reader->blobs().Load(BlobType::kData, fixture.id));
+  REQUIRE_OK(blobs.Load(BlobType::kData, fixture.id));
 
   for (const FileName& pack : fixture.packs) fixture.Damage(pack);
   for (std::uint64_t call : {1, 2}) {
     refuse(call);
-    REQUIRE_FAILS(reader->blobs().Load(BlobType::kData, fixture.id), ErrorCode::kUnsupported,
-                  "data/");
+    REQUIRE_FAILS(blobs.Load(BlobType::kData, fixture.id), ErrorCode::kUnsupported, "data/");
   }
 }
 

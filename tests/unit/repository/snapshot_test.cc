@@ -3,14 +3,12 @@
 #include "common/repository/snapshot/snapshot_codec.h"
 #include "common/repository/snapshot/snapshot_info.h"
 #include "tests/support/catch.h"
-#include "tests/support/faulty_storage.h"
-#include "tests/support/repository_fixture.h"
+#include "tests/support/faulty_repository.h"
 #include "tests/support/results.h"
 
 namespace holdfast::repository {
 namespace {
-using holdfast::testing::BorrowedStorage;
-using holdfast::testing::FaultyStorage;
+using holdfast::testing::FaultyRepository;
 using holdfast::testing::RepositoryFixture;
 using holdfast::testing::StorageCall;
 using holdfast::testing::Unwrap;
@@ -29,6 +27,12 @@ SnapshotInfo SnapshotOf(const Id& id, std::int64_t time, const std::string& kind
                    "kind:" + kind};
   if (is_partial) snapshot.tags.emplace_back("partial");
   return Unwrap(DecodeSnapshot(id, EncodeSnapshot(snapshot, {})));
+}
+
+// Saves a snapshot "files/app@n1" whose tree does not exist.
+Id SaveSnapshot(Repository& repository, std::int64_t time) {
+  const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
+  return Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
 }
 
 TEST_CASE("snapshot codec: writes restic's fields") {
@@ -141,10 +145,7 @@ TEST_CASE("snapshots: are listed by time, and unreadable ones are named") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   CHECK(Unwrap(ListSnapshots(*repository)).empty());
-  for (std::int64_t time : {30, 10, 20}) {
-    std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-    Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
-  }
+  for (const std::int64_t time : {30, 10, 20}) SaveSnapshot(*repository, time);
 
   std::vector<SnapshotInfo> snapshots = Unwrap(ListSnapshots(*repository));
   REQUIRE(snapshots.size() == 3);
@@ -162,8 +163,7 @@ TEST_CASE("snapshots: are listed by time, and unreadable ones are named") {
 TEST_CASE("snapshots: a damaged snapshot does not hide the others") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), 10, "files", "app", "n1"), {});
-  const Id good = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
+  const Id good = SaveSnapshot(*repository, 10);
   const Id bad{crypto::Sha256Of(AsBytes("bad"))};
   REQUIRE_OK(
       fixture.storage.Put({FileKind::kSnapshot, bad.Hex()}, AsBytes("x"), PutMode::kReplace));
@@ -181,29 +181,25 @@ TEST_CASE("snapshots: a damaged snapshot does not hide the others") {
 // Two snapshots in a storage that can withhold one of them.
 struct TwoSnapshots : RepositoryFixture {
   TwoSnapshots() {
-    for (std::int64_t time : {10, 20}) {
-      const std::string json =
-          EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-      Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
-    }
+    for (const std::int64_t time : {10, 20}) SaveSnapshot(repository, time);
   }
   // Fails the next read of a snapshot.
   void GiveOneAs(ErrorCode code) {
-    faults.Set({.code = code,
-                .calls = {StorageCall::kGet},
-                .kind = FileKind::kSnapshot,
-                .first = 1,
-                .last = 1});
+    faulty.faults.Set({.code = code,
+                       .calls = {StorageCall::kGet},
+                       .kind = FileKind::kSnapshot,
+                       .first = 1,
+                       .last = 1});
   }
-  FaultyStorage faults{std::make_unique<BorrowedStorage>(storage)};
-  std::unique_ptr<Repository> repository = OpenOn(std::make_unique<BorrowedStorage>(faults));
+  FaultyRepository faulty{*this};
+  Repository& repository = *faulty.repository;
 };
 
 TEST_CASE("snapshots: an unreadable one hides no other, and does not count as forgotten") {
   TwoSnapshots fixture;
 
   fixture.GiveOneAs(ErrorCode::kUnsupported);
-  const SnapshotListing listing = Unwrap(ListReadableSnapshots(*fixture.repository));
+  const SnapshotListing listing = Unwrap(ListReadableSnapshots(fixture.repository));
   CHECK(listing.snapshots.size() == 1);
   REQUIRE(listing.unreadable.size() == 1);
   const Error& error = listing.unreadable[0].error;
@@ -211,21 +207,21 @@ TEST_CASE("snapshots: an unreadable one hides no other, and does not count as fo
   CHECK_THAT(error.Text(), Catch::Contains(listing.unreadable[0].id.Hex()));
   CHECK_THAT(error.Text(), !Catch::Contains("forget"));
   fixture.GiveOneAs(ErrorCode::kUnsupported);
-  REQUIRE_FAILS(ListSnapshots(*fixture.repository), ErrorCode::kUnsupported, "injected");
+  REQUIRE_FAILS(ListSnapshots(fixture.repository), ErrorCode::kUnsupported, "injected");
 }
 
 TEST_CASE("snapshots: one that disappears during the list was forgotten, or is an error") {
   TwoSnapshots fixture;
 
   fixture.GiveOneAs(ErrorCode::kNotFound);
-  REQUIRE_FAILS(ListSnapshots(*fixture.repository, Vanished::kError), ErrorCode::kUnavailable,
+  REQUIRE_FAILS(ListSnapshots(fixture.repository, Vanished::kError), ErrorCode::kUnavailable,
                 "was listed but does not exist");
   fixture.GiveOneAs(ErrorCode::kNotFound);
-  REQUIRE_FAILS(ListReadableSnapshots(*fixture.repository, Vanished::kError),
+  REQUIRE_FAILS(ListReadableSnapshots(fixture.repository, Vanished::kError),
                 ErrorCode::kUnavailable, "");
   fixture.GiveOneAs(ErrorCode::kNotFound);
-  CHECK(Unwrap(ListSnapshots(*fixture.repository)).size() == 1);
-  CHECK(Unwrap(ListSnapshots(*fixture.repository, Vanished::kError)).size() == 2);
+  CHECK(Unwrap(ListSnapshots(fixture.repository)).size() == 1);
+  CHECK(Unwrap(ListSnapshots(fixture.repository, Vanished::kError)).size() == 2);
 }
 
 TEST_CASE("snapshots: a selector names one snapshot") {

@@ -80,12 +80,7 @@ TEST_CASE("tree walk: a missing directory is named") {
   WalkFixture fixture;
   const SnapshotInfo snapshot = fixture.Save(FileItem("data/a/b", "1"));
   const TreeNode top = Unwrap(FindNode(*fixture.repository, snapshot, "data"));
-  std::vector<FileName> packs;
-  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
-    packs.push_back(file.name);
-    return {};
-  }));
-  for (const FileName& pack : packs) Unwrap(fixture.storage.Remove(pack));
+  RemoveFiles(fixture.storage, FileKind::kPack);
   Collect all;
   REQUIRE_FAILS(WalkTree(fixture.repository->blobs(), *top.subtree, "data", all, {}),
                 ErrorCode::kCorrupt, "read directory \"data\"");

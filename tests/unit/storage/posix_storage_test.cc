@@ -29,15 +29,6 @@ unsigned ModeOf(const std::string& path) {
   return status.st_mode & 07777;
 }
 
-std::size_t CountVisits(Storage& storage, FileKind kind) {
-  std::size_t count = 0;
-  Unwrap(storage.List(kind, [&](const FileInfo&) -> Result<void> {
-    ++count;
-    return {};
-  }));
-  return count;
-}
-
 struct Directory {
   TempDir temporary = Unwrap(TempDir::Create("posix-storage"));
   std::string root = temporary.path() + "/repo";
@@ -103,7 +94,7 @@ TEST_CASE("posix storage: creates a missing subdirectory but not a missing root"
 
   REQUIRE_OK(MakeDirectories(directory.root));
   REQUIRE_OK(directory.storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
-  REQUIRE(CountVisits(directory.storage, FileKind::kLock) == 1);
+  REQUIRE(Unwrap(ListFiles(directory.storage, FileKind::kLock)).size() == 1);
 }
 
 TEST_CASE("posix storage: files with other names are not listed") {
@@ -117,8 +108,8 @@ TEST_CASE("posix storage: files with other names are not listed") {
   }
   REQUIRE_OK(MakeDirectories(directory.root + "/index/" + std::string(64, 'b')));
 
-  REQUIRE(CountVisits(directory.storage, FileKind::kIndex) == 0);
-  REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
+  REQUIRE(Unwrap(ListFiles(directory.storage, FileKind::kIndex)).empty());
+  REQUIRE(Unwrap(ListFiles(directory.storage, FileKind::kPack)).empty());
 }
 
 TEST_CASE("posix storage: removes the temporary files of dead writers and nothing else") {
@@ -208,7 +199,7 @@ TEST_CASE("posix storage: a write without enough space leaves no file and says w
   // The name of the temporary file is no help to an operator.
   REQUIRE_THAT(put.error().message(),
                Catch::StartsWith("write to \"") && !Catch::Contains("-tmp-"));
-  REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
+  REQUIRE(Unwrap(ListFiles(directory.storage, FileKind::kPack)).empty());
   REQUIRE(std::filesystem::is_empty(directory.root + "/data/aa"));
 }
 
