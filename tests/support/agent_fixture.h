@@ -1,4 +1,4 @@
-// An agent core with an in-memory journal, and a controller that sends what a test tells it to.
+// An agent core with an in-memory journal, and a controller that sends what a test makes it send.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/cheap_agent_trust.h"
 #include "tests/support/memory_journal.h"
+#include "tests/support/messages.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::agent {
@@ -47,9 +48,7 @@ class Fixture {
     for (const Action& action : last.actions) {
       actions.push_back(action);
       if (const auto* send = std::get_if<action::Send>(&action)) {
-        v1::AgentMessage message;
-        REQUIRE(
-            message.ParseFromArray(send->message.data(), static_cast<int>(send->message.size())));
+        auto message = testing::Parsed<v1::AgentMessage>(send->message);
         if (message.has_hello()) nonce = message.hello().nonce();
         sent.push_back(std::move(message));
       }
@@ -119,6 +118,18 @@ class Fixture {
     }
     return plan;
   }
+  // An order to compose etcd/main, without parts.
+  v1::Plan ComposePlan(char id) {
+    v1::Plan plan = NewPlan(id);
+    plan.mutable_compose()->set_source("etcd/main");
+    plan.mutable_compose()->set_repository("main");
+    return plan;
+  }
+  v1::Plan RestorePlan(char id) {
+    v1::Plan plan = NewPlan(id);
+    plan.mutable_restore()->mutable_staging()->set_root("staging");
+    return plan;
+  }
   void Order(const v1::Plan& plan, const std::vector<std::string>& operators = {}) {
     std::vector<Bytes> keys = {testing::CheapKey("controller")};
     for (const std::string& person : operators) keys.push_back(testing::CheapKey(person));
@@ -151,6 +162,17 @@ class Fixture {
     Step(event::TaskSaved{Key(id, task), ToBytes(part.SerializeAsString())});
   }
 
+  // The bytes of a Composed message.
+  static Bytes ComposedBytes() {
+    v1::Composed composed;
+    composed.set_snapshot(std::string(32, 's'));
+    return ToBytes(composed.SerializeAsString());
+  }
+  // Seals the snapshot of the task.
+  void Seal(char id) {
+    Step(event::SnapshotSealed{Key(id), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  }
+
   template <typename Wanted>
   std::size_t Count() const {
     return static_cast<std::size_t>(std::ranges::count_if(
@@ -170,9 +192,7 @@ class Fixture {
     for (const auto& [number, record] : journal.reports) {
       const std::optional<testing::CheapOpened> opened = testing::OpenCheap(record.envelope);
       REQUIRE(opened.has_value());
-      v1::Report& report = all.emplace_back();
-      REQUIRE(
-          report.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())));
+      all.push_back(testing::Parsed<v1::Report>(opened->payload));
     }
     return all;
   }

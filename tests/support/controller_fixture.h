@@ -1,4 +1,4 @@
-// A controller core with an in-memory catalog, and agents that send what a test tells them to.
+// A controller core with an in-memory catalog, and agents that send what a test makes them send.
 #pragma once
 
 #include <map>
@@ -12,6 +12,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/cheap_trust.h"
 #include "tests/support/memory_catalog.h"
+#include "tests/support/messages.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::controller {
@@ -181,12 +182,24 @@ class Fixture {
     report.mutable_failed()->set_began(began);
     Report(node, report);
   }
+  // Sends an operator's request, and returns its answer. Fails the test if it is refused.
+  Answer Granted(const Event& request) {
+    Step(request);
+    REQUIRE(replies.back().answer.has_value());
+    return *replies.back().answer;
+  }
+  // Sends an operator's request, and returns its error. Fails the test if it is granted.
+  Error Refused(const Event& request) {
+    Step(request);
+    REQUIRE_FALSE(replies.back().answer.has_value());
+    return replies.back().answer.error();
+  }
   std::string Backup(std::vector<std::string> selectors, bool queue = false) {
-    Step(event::RunRequested{
-        .request = 1, .selectors = std::move(selectors), .queue_if_busy = queue, .actor = "uid:0"});
-    const Result<Answer>& answer = replies.back().answer;
-    REQUIRE(answer.has_value());
-    return answer->runs.front();
+    return Granted(event::RunRequested{.request = 1,
+                                       .selectors = std::move(selectors),
+                                       .queue_if_busy = queue,
+                                       .actor = "uid:0"})
+        .runs.front();
   }
 
   const v1::Plan& PlanOf(const std::string& node, OrderKind kind) {
@@ -218,16 +231,13 @@ class Fixture {
 
  private:
   void TakeSent(const action::Send& send) {
-    v1::ControllerMessage message;
-    REQUIRE(message.ParseFromArray(send.message.data(), static_cast<int>(send.message.size())));
+    const auto message = testing::Parsed<v1::ControllerMessage>(send.message);
     if (message.has_hello_answer()) hello_answers[send.node] = message.hello_answer();
     if (message.has_reports_taken()) taken[send.node] = message.reports_taken().report_sequence();
     for (const std::string& envelope : message.plans().envelopes()) {
       std::optional<testing::CheapOpened> opened = testing::OpenCheap(AsBytes(envelope));
       REQUIRE(opened.has_value());
-      v1::Plan plan;
-      REQUIRE(
-          plan.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())));
+      const auto plan = testing::Parsed<v1::Plan>(opened->payload);
       const Bytes id = ToBytes(plan.plan_id());
       // A plan must be recorded before it is sent.
       REQUIRE(catalog.plans.contains(id));
@@ -248,5 +258,27 @@ inline ConfiguredSource Replicated(const std::string& source) {
 inline ConfiguredSource Sharded(const std::string& source) {
   return {source, "main", Topology::kSharded};
 }
+
+// Agent "a" with one source, connected.
+struct OneAgent : Fixture {
+  explicit OneAgent(const ConfiguredSource& source = Local("files/app")) {
+    AddAgent("a", {source});
+    StartWithAgents();
+  }
+};
+
+// Agents "a", "b" and "c" with the same source, connected.
+struct ThreeAgents : Fixture {
+  explicit ThreeAgents(const ConfiguredSource& source, Options options = {}) : Fixture(options) {
+    for (const char* node : {"a", "b", "c"}) AddAgent(node, {source});
+    StartWithAgents();
+  }
+  void PrepareAll() {
+    for (const char* node : {"a", "b", "c"}) {
+      Accept(node, OrderKind::kBackup);
+      Progress(node, v1::TASK_STATE_PREPARED);
+    }
+  }
+};
 
 }  // namespace holdfast::controller

@@ -3,12 +3,6 @@
 namespace holdfast::agent {
 namespace {
 
-Bytes ComposedBytes() {
-  v1::Composed composed;
-  composed.set_snapshot(std::string(32, 's'));
-  return ToBytes(composed.SerializeAsString());
-}
-
 TEST_CASE("agent: a plan is durable and reported before its first job begins") {
   Fixture fixture;
   fixture.Answer();
@@ -47,11 +41,11 @@ TEST_CASE("agent: a local source is saved and composed, and its lock released") 
   CHECK(fixture.Last<action::StartCompose>().cut_barrier_met);
   CHECK(fixture.Count<action::WriteSnapshot>() == 0);
 
-  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Seal('p');
   CHECK(fixture.journal.sealed.size() == 1);
   CHECK(fixture.Count<action::WriteSnapshot>() == 1);
   CHECK(fixture.Count<action::ReleasePart>() == 0);
-  fixture.Step(event::TaskComposed{fixture.Key('p'), ComposedBytes()});
+  fixture.Step(event::TaskComposed{fixture.Key('p'), Fixture::ComposedBytes()});
 
   CHECK(fixture.Reports().back().has_composed());
   CHECK(fixture.Reports().back().composed().has_part());
@@ -100,10 +94,8 @@ TEST_CASE("agent: the order for a sharded source names the shards, and so does t
 TEST_CASE("agent: the composer of a sharded source learns which parts are missing") {
   Fixture fixture;
   fixture.Answer();
-  v1::Plan plan = fixture.NewPlan('k');
+  v1::Plan plan = fixture.ComposePlan('k');
   v1::ComposeOrder& order = *plan.mutable_compose();
-  order.set_source("etcd/main");
-  order.set_repository("main");
   order.add_parts()->set_tree_id(std::string(32, 't'));
   order.add_lacking()->set_node("b");
   order.add_lacking()->set_rest(true);
@@ -214,7 +206,7 @@ TEST_CASE("agent: after a crash a task starts again, but a sealed snapshot is no
   fixture.Start();
   CHECK(fixture.Count<action::StartPrepare>() == 2);
   fixture.Save('p');
-  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Seal('p');
 
   fixture.Start();
 
@@ -226,9 +218,7 @@ TEST_CASE("agent: after a crash a task starts again, but a sealed snapshot is no
 TEST_CASE("agent: nothing is composed after the order expires by the controller's clock") {
   Fixture fixture;
   fixture.Answer();
-  v1::Plan plan = fixture.NewPlan('p');
-  plan.mutable_compose()->set_source("etcd/main");
-  plan.mutable_compose()->set_repository("main");
+  v1::Plan plan = fixture.ComposePlan('p');
   plan.set_expires_at_ms(fixture.wall_ms + 600'000);
   fixture.Order(plan);
   REQUIRE(fixture.Count<action::StartCompose>() == 1);
@@ -237,7 +227,7 @@ TEST_CASE("agent: nothing is composed after the order expires by the controller'
   // The agent's own clock is set back an hour, which must not matter.
   fixture.wall_ms -= 3'600'000;
   fixture.Pass(600'000);
-  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Seal('p');
   CHECK(fixture.Count<action::WriteSnapshot>() == 0);
   CHECK(fixture.Count<action::StopTask>() >= 1);
   fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "cancelled"}});
@@ -295,12 +285,10 @@ TEST_CASE("agent: a part released while its lock is being taken leaves no lock")
 TEST_CASE("agent: after a crash during a write, locks are held while the write may still land") {
   Fixture fixture;
   fixture.Answer();
-  v1::Plan plan = fixture.NewPlan('p');
-  plan.mutable_compose()->set_source("etcd/main");
-  plan.mutable_compose()->set_repository("main");
+  v1::Plan plan = fixture.ComposePlan('p');
   plan.set_expires_at_ms(fixture.wall_ms + 600'000);
   fixture.Order(plan);
-  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Seal('p');
   fixture.Start();
   CHECK(fixture.Last<action::HoldParts>().parts.size() == 1);
   fixture.Answer();
@@ -321,14 +309,11 @@ TEST_CASE("agent: after a crash during a write, a snapshot known to be written r
   fixture.Answer();
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Save('p');
-  v1::Plan plan = fixture.NewPlan('c');
-  plan.mutable_compose()->set_source("etcd/main");
-  plan.mutable_compose()->set_repository("main");
-  fixture.Order(plan);
-  fixture.Step(event::SnapshotSealed{fixture.Key('c'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Order(fixture.ComposePlan('c'));
+  fixture.Seal('c');
   fixture.Start();
   fixture.Answer();
-  fixture.Step(event::TaskComposed{fixture.Key('c'), ComposedBytes()});
+  fixture.Step(event::TaskComposed{fixture.Key('c'), Fixture::ComposedBytes()});
   const std::size_t before = fixture.Count<action::ReleasePart>();
 
   fixture.OrderEnd('e');
@@ -340,8 +325,7 @@ TEST_CASE("agent: after a crash during a write, a snapshot known to be written r
 TEST_CASE("agent: a refused plan stays refused, also after a crash") {
   Fixture fixture;
   fixture.Answer();
-  v1::Plan plan = fixture.NewPlan('p');
-  plan.mutable_restore()->mutable_staging()->set_root("staging");
+  const v1::Plan plan = fixture.RestorePlan('p');
   fixture.Order(plan);
   REQUIRE(fixture.Reports().back().has_refused());
   CHECK(fixture.Reports().back().refused().check() == "operators");
@@ -357,9 +341,8 @@ TEST_CASE("agent: time that passed only on the wall clock makes an answer too ol
   Fixture fixture;
   fixture.Answer();
   fixture.wall_ms += 6 * 60'000;  // the clock was set
-  v1::Plan plan = fixture.NewPlan('r');
+  v1::Plan plan = fixture.RestorePlan('r');
   plan.mutable_restore()->set_source("files/app");
-  plan.mutable_restore()->mutable_staging()->set_root("staging");
   const std::string asked = fixture.nonce;
 
   fixture.Order(plan, {"anna"});
@@ -374,8 +357,7 @@ TEST_CASE("agent: a restore waits for a fresh answer") {
   Fixture fixture;
   fixture.Answer();
   fixture.Pass(301'000);
-  v1::Plan plan = fixture.NewPlan('p');
-  plan.mutable_restore()->mutable_staging()->set_root("staging");
+  const v1::Plan plan = fixture.RestorePlan('p');
   const bool is_answered = GENERATE(false, true);
 
   fixture.Order(plan, {"anna"});

@@ -14,6 +14,7 @@
 #include "proto/holdfast/v1/plan.pb.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_source.h"
+#include "tests/support/messages.h"
 #include "tests/support/repository_fixture.h"
 #include "tests/support/sharded_source.h"
 
@@ -128,15 +129,28 @@ struct Nodes {
             .repository = "main",
             .requester = "uid:0"};
   }
+  // The event as an `Expected`; fails the test with the task's error if it is another one.
+  template <typename Expected>
+  static const Expected& As(const Event& event) {
+    const auto* failed = std::get_if<event::TaskFailed>(&event);
+    INFO((failed != nullptr ? failed->error.message : ""));
+    REQUIRE(std::holds_alternative<Expected>(event));
+    return std::get<Expected>(event);
+  }
   static v1::Part PartOf(const Event& event) {
-    INFO((std::holds_alternative<event::TaskFailed>(event)
-              ? std::get<event::TaskFailed>(event).error.message
-              : ""));
-    REQUIRE(std::holds_alternative<event::TaskSaved>(event));
-    v1::Part part;
-    const Bytes& bytes = std::get<event::TaskSaved>(event).part;
-    REQUIRE(part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-    return part;
+    return testing::Parsed<v1::Part>(As<event::TaskSaved>(event).part);
+  }
+  static v1::Composed ComposedOf(const Event& event) {
+    return testing::Parsed<v1::Composed>(As<event::TaskComposed>(event).composed);
+  }
+  action::StartCompose ComposeOrder(TaskKey key, const std::string& source,
+                                    const std::string& host) {
+    return {.key = std::move(key),
+            .run = run,
+            .source = source,
+            .repository = "main",
+            .host = host,
+            .write_until_boot_ms = first.boot_ms() + 600'000};
   }
 
   TempDir directory = Unwrap(TempDir::Create("runner"));
@@ -171,24 +185,15 @@ TEST_CASE("task runner: the shards of two nodes and the rest become one complete
   CHECK_FALSE(rest.data());
   CHECK(rest.items() == 2);
 
-  action::StartCompose compose{.key = {Bytes(16, 99), 0},
-                               .run = nodes.run,
-                               .source = "shop/s",
-                               .repository = "main",
-                               .host = "prod",
-                               .write_until_boot_ms = nodes.first.boot_ms() + 600'000};
+  action::StartCompose compose = nodes.ComposeOrder({Bytes(16, 99), 0}, "shop/s", "prod");
   for (const auto& [scope, part] : {std::pair(BackupScope::kLead, &lead),
                                     {BackupScope::kShards, &shards},
                                     {BackupScope::kRest, &rest}})
     compose.parts.push_back({scope, ToBytes(part->SerializeAsString())});
-  const Event composed = nodes.first.Compose(compose);
+  const v1::Composed composed = Nodes::ComposedOf(nodes.first.Compose(compose));
 
-  REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
-  v1::Composed message;
-  const Bytes& bytes = std::get<event::TaskComposed>(composed).composed;
-  REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-  CHECK_FALSE(message.partial());
-  CHECK(message.missing_count() == 0);
+  CHECK_FALSE(composed.partial());
+  CHECK(composed.missing_count() == 0);
 }
 
 // A snapshot of "fake/one", and orders to restore it to "dr".
@@ -196,19 +201,9 @@ struct SavedNodes : Nodes {
   SavedNodes() {
     const action::StartPrepare order = Order("fake/one");
     const v1::Part part = PartOf(first.Save(order));
-    action::StartCompose compose{.key = order.key,
-                                 .run = run,
-                                 .source = "fake/one",
-                                 .repository = "main",
-                                 .host = "n1",
-                                 .write_until_boot_ms = first.boot_ms() + 600'000};
+    action::StartCompose compose = ComposeOrder(order.key, "fake/one", "n1");
     compose.parts.push_back({order.scope, ToBytes(part.SerializeAsString())});
-    const Event composed = first.Compose(compose);
-    REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
-    v1::Composed message;
-    const Bytes& bytes = std::get<event::TaskComposed>(composed).composed;
-    REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-    snapshot = message.snapshot();
+    snapshot = ComposedOf(first.Compose(compose)).snapshot();
     world.steps.clear();
   }
   v1::Plan ToTarget() {
@@ -232,15 +227,7 @@ struct SavedNodes : Nodes {
             .envelope = trust::Sign(trust::PayloadType::kPlan, payload, key)};
   }
   v1::Restored Restored(const v1::Plan& plan) {
-    const Event event = first.Restore(Start(plan));
-    INFO((std::holds_alternative<event::TaskFailed>(event)
-              ? std::get<event::TaskFailed>(event).error.message
-              : ""));
-    REQUIRE(std::holds_alternative<event::TaskDone>(event));
-    v1::Restored message;
-    const Bytes& bytes = std::get<event::TaskDone>(event).result;
-    REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-    return message;
+    return testing::Parsed<v1::Restored>(As<event::TaskDone>(first.Restore(Start(plan))).result);
   }
 
   std::string snapshot;

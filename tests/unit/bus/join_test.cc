@@ -7,6 +7,7 @@
 #include "common/bus/join_token.h"
 #include "common/bus/socket.h"
 #include "proto/holdfast/v1/agent.pb.h"
+#include "tests/support/messages.h"
 #include "tests/support/test_bus.h"
 
 namespace holdfast::bus {
@@ -118,9 +119,7 @@ TEST_CASE("join token: truncated, changed or other text is refused") {
   nameless.node.clear();
   REQUIRE_FAILS(DecodeJoinToken(EncodeJoinToken(nameless).Reveal()), ErrorCode::kInvalidArgument,
                 "not a join token");
-  v1::JoinToken with_more;
-  Bytes bytes = Unwrap(Base64Decode(text.substr(4)));
-  REQUIRE(with_more.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  auto with_more = holdfast::testing::Parsed<v1::JoinToken>(Unwrap(Base64Decode(text.substr(4))));
   with_more.GetReflection()->MutableUnknownFields(&with_more)->AddVarint(99, 1);
   REQUIRE_FAILS(DecodeJoinToken("hf1." + Base64Encode(AsBytes(with_more.SerializeAsString()))),
                 ErrorCode::kInvalidArgument, "not a join token");
@@ -152,9 +151,7 @@ TEST_CASE("join: a node asks, and receives what it needs") {
   join.Stop();
   REQUIRE(join.calls().size() == 1);
   REQUIRE(join.calls()[0].node == "db-1");
-  v1::JoinRequest request;
-  const Bytes& message = join.calls()[0].message;
-  REQUIRE(request.ParseFromArray(message.data(), static_cast<int>(message.size())));
+  const auto request = holdfast::testing::Parsed<v1::JoinRequest>(join.calls()[0].message);
   Bytes transcript = JoinTranscript("db-1", kSigningKey, keys.public_key);
   crypto::Digest mac = JoinMac(JoinSecretHash(join.token().secret), transcript);
   REQUIRE(request.mac() == AsText(mac));

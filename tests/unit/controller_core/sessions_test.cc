@@ -3,15 +3,38 @@
 namespace holdfast::controller {
 namespace {
 
-struct One : Fixture {
-  explicit One(Options options = {}) : Fixture(options) {
-    AddAgent("a", {Local("files/app")});
-    StartWithAgents();
-  }
-};
+// A restore of the agent's snapshot; a test adds where to.
+event::RestoreRequested RestoreOfApp() {
+  return {.request = 5,
+          .node = "a",
+          .source = "files/app",
+          .repository = "main",
+          .snapshot = Bytes(32, 1),
+          .actor = "uid:0"};
+}
+
+event::RestoreRequested RestoreToStaging() {
+  event::RestoreRequested request = RestoreOfApp();
+  request.root = "staging";
+  request.directory = "x";
+  return request;
+}
+
+event::RestoreRequested RestoreInPlace() {
+  event::RestoreRequested request = RestoreOfApp();
+  request.in_place = true;
+  return request;
+}
+
+// Signs a draft in this person's name.
+event::ApprovalGiven ApprovalBy(const std::string& person, const Answer& draft) {
+  const Bytes key = testing::CheapKey(person);
+  return {6, draft.runs.front(), key,
+          testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"};
+}
 
 TEST_CASE("sessions: an unanswered plan is sent again with growing delays, and after Hello") {
-  One one;
+  OneAgent one;
   one.Backup({"*"});
   const Bytes id = ToBytes(one.PlanOf("a", OrderKind::kBackup).plan_id());
   CHECK(one.sent[id] == 1);
@@ -29,7 +52,7 @@ TEST_CASE("sessions: an unanswered plan is sent again with growing delays, and a
 }
 
 TEST_CASE("sessions: heartbeats only update last_seen, in batches") {
-  One one;
+  OneAgent one;
   one.Pass(10'000);
 
   for (int i = 0; i < 5; ++i) {
@@ -45,7 +68,7 @@ TEST_CASE("sessions: heartbeats only update last_seen, in batches") {
 }
 
 TEST_CASE("sessions: messages from unknown nodes and malformed ones change nothing") {
-  One one;
+  OneAgent one;
   one.Step(event::MessageReceived{"z", ToBytes("x")});
   CHECK(one.last.changes.empty());
   CHECK(one.last.actions.empty());
@@ -55,7 +78,7 @@ TEST_CASE("sessions: messages from unknown nodes and malformed ones change nothi
 }
 
 TEST_CASE("sessions: a Hello in another node's name is dropped") {
-  One one;
+  OneAgent one;
   v1::AgentMessage message;
   message.mutable_hello()->set_node("b");
   message.mutable_hello()->set_incarnation(1);
@@ -67,7 +90,7 @@ TEST_CASE("sessions: a Hello in another node's name is dropped") {
 }
 
 TEST_CASE("sessions: an agent with an old root document gets newer ones one by one") {
-  One one;
+  OneAgent one;
   for (std::uint64_t version : {2U, 3U, 4U}) {
     one.Step(event::RootChanged{1, version, 1, testing::CheapRoot(version), "uid:0"});
   }
@@ -85,16 +108,14 @@ TEST_CASE("sessions: an agent with an old root document gets newer ones one by o
 }
 
 TEST_CASE("sessions: an agent that missed a new root document learns of it from a heartbeat") {
-  One one;
+  OneAgent one;
   one.Step(event::RootChanged{1, 2, 1, testing::CheapRoot(2), "uid:0"});
   auto heartbeat = [&] {
     v1::AgentMessage message;
     message.mutable_heartbeat()->set_process_id("a");
     one.Say("a", message);
-    v1::ControllerMessage answer;
-    const Bytes& bytes = std::get<action::Send>(one.last.actions.at(0)).message;
-    REQUIRE(answer.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
-    return answer.heartbeat_answer().say_hello();
+    const Bytes& answer = std::get<action::Send>(one.last.actions.at(0)).message;
+    return testing::Parsed<v1::ControllerMessage>(answer).heartbeat_answer().say_hello();
   };
 
   CHECK(heartbeat());
@@ -121,7 +142,7 @@ TEST_CASE("sessions: a missing root document is logged once, and none is sent") 
 }
 
 TEST_CASE("sessions: an agent whose connection closes is away, and its tasks stay") {
-  One one;
+  OneAgent one;
   const std::string run = one.Backup({"*"});
   one.Accept("a", OrderKind::kBackup);
 
@@ -142,7 +163,7 @@ TEST_CASE("sessions: an agent whose connection closes is away, and its tasks sta
 }
 
 TEST_CASE("sessions: two alternating boots are a conflict, one late message is not") {
-  One one;
+  OneAgent one;
   one.Hello("a", "second");
   one.Hello("a", "boot");
   CHECK_FALSE(one.core->AgentOf("a")->conflict);
@@ -158,7 +179,7 @@ TEST_CASE("sessions: two alternating boots are a conflict, one late message is n
 }
 
 TEST_CASE("reports: each is taken once, in order, and only from its agent") {
-  One one;
+  OneAgent one;
   one.Backup({"*"});
   v1::Report report = one.ReportOf("a", OrderKind::kBackup);
   report.mutable_accepted();
@@ -201,7 +222,7 @@ TEST_CASE("reports: each is taken once, in order, and only from its agent") {
 }
 
 TEST_CASE("reports: a catalog that lost its runs learns a snapshot from an old report") {
-  One one;
+  OneAgent one;
   one.Backup({"*"});
   v1::Report report = one.ReportOf("a", OrderKind::kBackup);
   report.set_plan_id(std::string(16, 'x'));
@@ -215,23 +236,11 @@ TEST_CASE("reports: a catalog that lost its runs learns a snapshot from an old r
 }
 
 TEST_CASE("restore: nothing is sent before enough operators have signed") {
-  One one;
+  OneAgent one;
   one.trust.operators = 2;
-  one.Step(event::RestoreRequested{.request = 5,
-                                   .node = "a",
-                                   .source = "files/app",
-                                   .repository = "main",
-                                   .snapshot = Bytes(32, 1),
-                                   .root = "staging",
-                                   .directory = "x",
-                                   .actor = "uid:0"});
-  REQUIRE(one.replies.back().answer.has_value());
-  const Answer draft = *one.replies.back().answer;
+  const Answer draft = one.Granted(RestoreToStaging());
   auto approve = [&](const char* person) {
-    const Bytes key = testing::CheapKey(person);
-    one.Step(event::ApprovalGiven{6, draft.runs.front(), key,
-                                  testing::CheapSignature(key, testing::kPlanType, draft.payload),
-                                  "uid:0"});
+    one.Step(ApprovalBy(person, draft));
     return one.replies.back().answer.has_value();
   };
 
@@ -260,23 +269,16 @@ TEST_CASE("restore: nothing is sent before enough operators have signed") {
 }
 
 TEST_CASE("restore: a target's name and options reach the operators unchanged") {
-  One one;
-  one.Step(event::RestoreRequested{.request = 5,
-                                   .node = "a",
-                                   .source = "files/app",
-                                   .repository = "main",
-                                   .snapshot = Bytes(32, 1),
-                                   .safety_snapshot = false,
-                                   .target = "dr",
-                                   .options = {{"only", {"x", "y"}}},
-                                   .dry_run = true,
-                                   .actor = "uid:0"});
-  REQUIRE(one.replies.back().answer.has_value());
-  const Answer draft = *one.replies.back().answer;
+  OneAgent one;
+  event::RestoreRequested request = RestoreOfApp();
+  request.safety_snapshot = false;
+  request.target = "dr";
+  request.options = {{"only", {"x", "y"}}};
+  request.dry_run = true;
+  const Answer draft = one.Granted(request);
   const std::string& name = draft.runs.front();
   CHECK(one.catalog.drafts.at(name).kind == OrderKind::kRestoreInPlace);
-  v1::Plan plan;
-  REQUIRE(plan.ParseFromArray(draft.payload.data(), static_cast<int>(draft.payload.size())));
+  const auto plan = testing::Parsed<v1::Plan>(draft.payload);
   const v1::NamedTarget& target = plan.restore().named();
   CHECK(target.name() == "dr");
   REQUIRE(target.options_size() == 1);
@@ -284,10 +286,7 @@ TEST_CASE("restore: a target's name and options reach the operators unchanged") 
   CHECK(target.dry_run());
   CHECK_FALSE(target.safety_snapshot());
 
-  const Bytes key = testing::CheapKey("anna");
-  one.Step(event::ApprovalGiven{
-      6, name, key, testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"});
-  REQUIRE(one.replies.back().answer.has_value());
+  (void)one.Granted(ApprovalBy("anna", draft));
   // The source itself is not locked, so it can be saved during the restore, also after a restart.
   const bool is_restarted = GENERATE(false, true);
   if (is_restarted) one.StartWithAgents();
@@ -300,20 +299,10 @@ TEST_CASE("restore: a target's name and options reach the operators unchanged") 
 }
 
 TEST_CASE("restore: a lost restore waits for its agent, and its state says so") {
-  One one;
-  one.Step(event::RestoreRequested{.request = 5,
-                                   .node = "a",
-                                   .source = "files/app",
-                                   .repository = "main",
-                                   .snapshot = Bytes(32, 1),
-                                   .root = "staging",
-                                   .directory = "x",
-                                   .actor = "uid:0"});
-  const Answer draft = *one.replies.back().answer;
+  OneAgent one;
+  const Answer draft = one.Granted(RestoreToStaging());
   const std::string& run = draft.runs.front();
-  const Bytes key = testing::CheapKey("anna");
-  one.Step(event::ApprovalGiven{
-      6, run, key, testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"});
+  (void)one.Granted(ApprovalBy("anna", draft));
   one.Accept("a", OrderKind::kRestore);
 
   one.Pass(10 * kMinute);
@@ -331,16 +320,9 @@ TEST_CASE("restore: a lost restore waits for its agent, and its state says so") 
 }
 
 TEST_CASE("restore: an unsigned draft expires, a denied one is removed") {
-  One one;
+  OneAgent one;
   const bool is_denied = GENERATE(false, true);
-  one.Step(event::RestoreRequested{.request = 5,
-                                   .node = "a",
-                                   .source = "files/app",
-                                   .repository = "main",
-                                   .snapshot = Bytes(32, 1),
-                                   .in_place = true,
-                                   .actor = "uid:0"});
-  const std::string run = one.replies.back().answer->runs.front();
+  const std::string run = one.Granted(RestoreInPlace()).runs.front();
 
   if (is_denied) {
     one.Step(event::ApprovalDenied{6, run, "uid:1"});
@@ -353,28 +335,20 @@ TEST_CASE("restore: an unsigned draft expires, a denied one is removed") {
 }
 
 TEST_CASE("restore: a plan in place has its path and the dry run flag") {
-  One one;
-  one.Step(event::RestoreRequested{.request = 5,
-                                   .node = "a",
-                                   .source = "files/app",
-                                   .repository = "main",
-                                   .snapshot = Bytes(32, 1),
-                                   .in_place = true,
-                                   .path = "data/srv/app",
-                                   .dry_run = true,
-                                   .actor = "uid:0"});
-  const std::string run = one.replies.back().answer->runs.front();
+  OneAgent one;
+  event::RestoreRequested request = RestoreInPlace();
+  request.path = "data/srv/app";
+  request.dry_run = true;
+  const std::string run = one.Granted(request).runs.front();
 
-  const Bytes& payload = one.catalog.drafts.at(run).payload;
-  v1::Plan plan;
-  REQUIRE(plan.ParseFromArray(payload.data(), static_cast<int>(payload.size())));
+  const auto plan = testing::Parsed<v1::Plan>(one.catalog.drafts.at(run).payload);
   CHECK(plan.restore().in_place().path() == "data/srv/app");
   CHECK(plan.restore().in_place().dry_run());
   CHECK(one.catalog.drafts.at(run).kind == OrderKind::kRestoreInPlace);
 }
 
 TEST_CASE("join: a token is valid once, for its node and its lifetime") {
-  One one;
+  OneAgent one;
   const Bytes secret_hash = testing::Hash(AsBytes("secret"));
   one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
   auto join = [&](const std::string& node, const Bytes& hash, char key) {
@@ -406,7 +380,7 @@ TEST_CASE("join: a token is valid once, for its node and its lifetime") {
 }
 
 TEST_CASE("revoke: the agent is excluded, and its tasks fail") {
-  One one;
+  OneAgent one;
   const std::string run = one.Backup({"*"});
 
   one.Step(event::AgentRevoked{9, "a", "uid:0"});
@@ -417,7 +391,7 @@ TEST_CASE("revoke: the agent is excluded, and its tasks fail") {
 }
 
 TEST_CASE("reports: a catalog that lost its runs learns snapshots and health from old reports") {
-  One one;
+  OneAgent one;
   const std::string run = one.Backup({"*"});
   v1::Report composed = one.ReportOf("a", OrderKind::kBackup);
   composed.mutable_composed()->set_snapshot(std::string(32, 's'));
@@ -456,11 +430,11 @@ TEST_CASE("reports: a catalog that lost its runs learns snapshots and health fro
 }
 
 TEST_CASE("inventory: comes in pages, and snapshots it does not list are removed") {
-  One one;
+  OneAgent one;
   SnapshotRecord gone{.repository = "main", .snapshot = Bytes(32, 9), .recorded_ms = 1};
   one.catalog.snapshots[{"main", gone.snapshot}] = gone;
-  one.Step(event::RunRequested{.request = 1, .kind = OrderKind::kInventory, .actor = "uid:0"});
-  const std::string run = one.replies.back().answer->runs.front();
+  const event::RunRequested request{.request = 1, .kind = OrderKind::kInventory, .actor = "uid:0"};
+  const std::string run = one.Granted(request).runs.front();
   for (char id : {'\1', '\2'}) {
     v1::Report report = one.ReportOf("a", OrderKind::kInventory);
     report.mutable_inventory()->add_snapshots()->set_id(std::string(32, id));
@@ -477,21 +451,11 @@ TEST_CASE("sessions: an unknown node gets a suggestion") {
   Fixture fixture;
   fixture.AddAgent("web-1", {});
   fixture.StartWithAgents();
-  fixture.Step(event::AgentRevoked{9, "wbe-1", "uid:0"});
-  REQUIRE_FALSE(fixture.replies.back().answer.has_value());
-  CHECK(fixture.replies.back().answer.error().message() ==
+  CHECK(fixture.Refused(event::AgentRevoked{9, "wbe-1", "uid:0"}).message() ==
         "no node \"wbe-1\"; did you mean \"web-1\"?");
-  fixture.Step(event::RestoreRequested{.request = 5,
-                                       .node = "web-2",
-                                       .source = "files/app",
-                                       .repository = "main",
-                                       .snapshot = Bytes(32, 1),
-                                       .root = "staging",
-                                       .directory = "x",
-                                       .actor = "uid:0"});
-  REQUIRE_FALSE(fixture.replies.back().answer.has_value());
-  CHECK(fixture.replies.back().answer.error().message() ==
-        "no node \"web-2\"; did you mean \"web-1\"?");
+  event::RestoreRequested restore = RestoreToStaging();
+  restore.node = "web-2";
+  CHECK(fixture.Refused(restore).message() == "no node \"web-2\"; did you mean \"web-1\"?");
 }
 
 }  // namespace

@@ -5,16 +5,16 @@ namespace holdfast::controller {
 namespace {
 
 // shop/main on three nodes; the first by name is the lead.
-struct Shop : Fixture {
-  explicit Shop(Options options = {}) : Fixture(options) {
-    for (const char* node : {"a", "b", "c"}) AddAgent(node, {Sharded("shop/main")});
-    StartWithAgents();
-  }
-  void PrepareAll() {
-    for (const char* node : {"a", "b", "c"}) {
-      Accept(node, OrderKind::kBackup);
-      Progress(node, v1::TASK_STATE_PREPARED);
-    }
+struct Shop : ThreeAgents {
+  Shop() : ThreeAgents(Sharded("shop/main")) {}
+  // Starts a backup that is prepared on all nodes, and reports the parts of these nodes in this
+  // order, as parts '1' (of "a"), '2' (of "b") and '3' (of "c"). Returns the run.
+  std::string BackupSavedBy(std::string_view nodes) {
+    std::string run = Backup({"*"});
+    PrepareAll();
+    for (const char node : nodes)
+      SavedAs(std::string(1, node), static_cast<char>(node - 'a' + '1'));
+    return run;
   }
   const v1::BackupTask& TaskOf(const std::string& node) {
     return PlanOf(node, OrderKind::kBackup).backup().tasks(0);
@@ -75,10 +75,7 @@ TEST_CASE("sharded: every node saves its shards, one of them leads, and all cut 
 
 TEST_CASE("sharded: the lead saves the rest when all have saved their shards") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("b", '2');
-  shop.SavedAs("a", '1');
+  const std::string run = shop.BackupSavedBy("ba");
   CHECK(shop.RestNode().empty());
 
   shop.SavedAs("c", '3');
@@ -110,9 +107,7 @@ TEST_CASE("sharded: the lead saves the rest when all have saved their shards") {
 }
 
 TEST_CASE("sharded: a single node leads and saves the rest") {
-  Fixture fixture;
-  fixture.AddAgent("a", {Sharded("shop/main")});
-  fixture.StartWithAgents();
+  OneAgent fixture(Sharded("shop/main"));
   fixture.Backup({"*"});
   CHECK(fixture.PlanOf("a", OrderKind::kBackup).backup().tasks(0).data());
   fixture.Saved("a");
@@ -123,10 +118,7 @@ TEST_CASE("sharded: a single node leads and saves the rest") {
 
 TEST_CASE("sharded: a failed node is tried again, and then its shards are left to the rest") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("c", '3');
+  shop.BackupSavedBy("ac");
   for (std::uint32_t round = 0; round < 3; ++round) {
     CHECK(shop.RestNode().empty());
     CHECK(shop.TaskOf("b").round() == round);
@@ -147,10 +139,7 @@ TEST_CASE("sharded: a failed node is tried again, and then its shards are left t
 
 TEST_CASE("sharded: without the lead's part the rest includes the data") {
   Shop shop;
-  shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("b", '2');
-  shop.SavedAs("c", '3');
+  shop.BackupSavedBy("bc");
   const bool is_lost = GENERATE(false, true);
   if (is_lost) {
     shop.PassAlive(10 * kMinute, {"b", "c"});
@@ -168,10 +157,7 @@ TEST_CASE("sharded: without the lead's part the rest includes the data") {
 
 TEST_CASE("sharded: a lead that returns after the rest replaced it is left out") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("b", '2');
-  shop.SavedAs("c", '3');
+  const std::string run = shop.BackupSavedBy("bc");
   shop.PassAlive(10 * kMinute, {"b", "c"});
   REQUIRE(shop.RestNode() == "b");
 
@@ -187,10 +173,7 @@ TEST_CASE("sharded: a lead that returns after the rest replaced it is left out")
 
 TEST_CASE("sharded: a node that returns after the rest was ordered is in the snapshot") {
   Shop shop;
-  shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("b", '2');
+  shop.BackupSavedBy("ab");
   shop.PassAlive(10 * kMinute, {"a", "b"});
   REQUIRE(shop.RestNode() == "a");
 
@@ -203,11 +186,7 @@ TEST_CASE("sharded: a node that returns after the rest was ordered is in the sna
 
 TEST_CASE("sharded: another node takes over a failed rest, and one rest is ordered at a time") {
   Shop shop;
-  shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("b", '2');
-  shop.SavedAs("c", '3');
+  shop.BackupSavedBy("abc");
   REQUIRE(shop.RestNode() == "a");
   const bool is_lost = GENERATE(false, true);
 
@@ -228,11 +207,7 @@ TEST_CASE("sharded: another node takes over a failed rest, and one rest is order
 
 TEST_CASE("sharded: a rest that fails permanently is named as missing in the snapshot") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("b", '2');
-  shop.SavedAs("c", '3');
+  shop.BackupSavedBy("abc");
   for (const char* node : {"a", "b", "c"}) {
     REQUIRE(shop.TaskOf(node).shards() == v1::SHARDS_REST);
     CHECK_FALSE(shop.HasPlan("a", OrderKind::kCompose));
@@ -244,9 +219,7 @@ TEST_CASE("sharded: a rest that fails permanently is named as missing in the sna
 }
 
 TEST_CASE("sharded: the rest of a single node is tried three times") {
-  Fixture fixture;
-  fixture.AddAgent("a", {Sharded("shop/main")});
-  fixture.StartWithAgents();
+  OneAgent fixture(Sharded("shop/main"));
   fixture.Backup({"*"});
   fixture.Saved("a");
   for (std::uint32_t round = 1; round <= 3; ++round) {
@@ -263,8 +236,7 @@ TEST_CASE("sharded: the rest of a single node is tried three times") {
 
 TEST_CASE("sharded: without the lead's part and the rest there is no snapshot") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
+  const std::string run = shop.BackupSavedBy("");
   SECTION("no node has saved anything") {
     for (const char* node : {"a", "b", "c"}) shop.Failed(node, OrderKind::kBackup, false);
     CHECK(shop.RestNode().empty());
@@ -282,10 +254,7 @@ TEST_CASE("sharded: without the lead's part and the rest there is no snapshot") 
 
 TEST_CASE("sharded: the rest waits while no node is connected") {
   Shop shop;
-  shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("b", '2');
+  shop.BackupSavedBy("ab");
   shop.Pass(10 * kMinute);
   CHECK(shop.RestNode().empty());
 
@@ -297,10 +266,7 @@ TEST_CASE("sharded: the rest waits while no node is connected") {
 
 TEST_CASE("sharded: a restarted controller continues from its catalog") {
   Shop shop;
-  const std::string run = shop.Backup({"*"});
-  shop.PrepareAll();
-  shop.SavedAs("a", '1');
-  shop.SavedAs("b", '2');
+  const std::string run = shop.BackupSavedBy("ab");
   const auto restart = [&] {
     shop.Start();
     for (const char* node : {"a", "b", "c"}) shop.Hello(node);
@@ -325,8 +291,7 @@ TEST_CASE("sharded: a restarted controller continues from its catalog") {
 
 TEST_CASE("sharded: an agent that refuses an unknown order is left out") {
   Shop shop;
-  shop.Backup({"*"});
-  shop.PrepareAll();
+  shop.BackupSavedBy("");
   v1::Report report = shop.ReportOf("b", OrderKind::kBackup);
   report.mutable_refused()->set_check("decode");
   report.mutable_refused()->set_message("unknown field 7 in \"BackupTask\"");
@@ -343,11 +308,9 @@ TEST_CASE("sharded: nodes that disagree about the topology of a source are refus
   fixture.AddAgent("b", {Replicated("shop/main")});
   fixture.StartWithAgents();
 
-  fixture.Step(event::RunRequested{.request = 3, .selectors = {"*"}, .actor = "uid:0"});
-
-  const Result<Answer>& answer = fixture.replies.back().answer;
-  REQUIRE_FALSE(answer.has_value());
-  CHECK(answer.error().message() == "\"shop/main\" is sharded on \"a\" and replicated on \"b\"");
+  const event::RunRequested backup{.request = 3, .selectors = {"*"}, .actor = "uid:0"};
+  CHECK(fixture.Refused(backup).message() ==
+        "\"shop/main\" is sharded on \"a\" and replicated on \"b\"");
   CHECK(fixture.last.changes.empty());
 }
 

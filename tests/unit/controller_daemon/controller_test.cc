@@ -25,6 +25,7 @@
 #include "proto/holdfast/v1/admin.pb.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "tests/support/catch.h"
+#include "tests/support/messages.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;
@@ -120,9 +121,7 @@ class Running {
     return Next();
   }
   v1::AdminReply Next() {
-    const Bytes bytes = Unwrap(client_->Receive(30s, cluster_.clock));
-    v1::AdminReply reply;
-    REQUIRE(reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    auto reply = testing::Parsed<v1::AdminReply>(Unwrap(client_->Receive(30s, cluster_.clock)));
     CHECK(reply.id() == id_);
     return reply;
   }
@@ -190,10 +189,7 @@ struct Agent {
         auto event = Unwrap(client->Receive(deadline));
         if (event && event->kind == bus::BusEvent::Kind::kConnected) break;
         if (!event || event->kind != bus::BusEvent::Kind::kMessage) continue;
-        v1::ControllerMessage received;
-        REQUIRE(
-            received.ParseFromArray(event->bytes.data(), static_cast<int>(event->bytes.size())));
-        return received;
+        return testing::Parsed<v1::ControllerMessage>(event->bytes);
       }
     }
   }
