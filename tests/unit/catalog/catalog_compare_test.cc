@@ -31,6 +31,21 @@ RunRecord AsReported(const RunRecord& run) {
   return reported;
 }
 
+CatalogDifference Compare(const TempDir& before, const TempDir& after) {
+  CatalogReader old_catalog = ReaderOf(before);
+  CatalogReader new_catalog = ReaderOf(after);
+  return Unwrap(CompareCatalogs(old_catalog, new_catalog));
+}
+
+// Nothing is missing that another source still has.
+void RequireNothingToRestore(const CatalogDifference& difference) {
+  for (const Recovery source :
+       {Recovery::kRepositories, Recovery::kReports, Recovery::kAgents, Recovery::kFiles}) {
+    INFO(RecoveryName(source));
+    REQUIRE(difference.count(source) == 0);
+  }
+}
+
 TEST_CASE("catalog compare: catalogs with the same content do not differ") {
   TempDir one = Unwrap(TempDir::Create("catalog"));
   TempDir two = Unwrap(TempDir::Create("catalog"));
@@ -38,10 +53,8 @@ TEST_CASE("catalog compare: catalogs with the same content do not differ") {
                   SomeDraft(7),   SomeToken("x"),  SomeSnapshot(1), SomeSnapshot(2)};
   REQUIRE_OK(NewCatalog(one).Apply(changes));
   REQUIRE_OK(NewCatalog(two).Apply(changes));
-  CatalogReader left = ReaderOf(one);
-  CatalogReader right = ReaderOf(two);
 
-  CatalogDifference difference = Unwrap(CompareCatalogs(left, right));
+  const CatalogDifference difference = Compare(one, two);
 
   REQUIRE(difference.first.empty());
   REQUIRE(difference.counts == std::array<std::uint64_t, kRecoveries>{});
@@ -57,10 +70,8 @@ TEST_CASE(
   changed.position = {{"revision", "18"}};
   REQUIRE_OK(NewCatalog(one).Apply(Changes{SomeAgent("a"), SomeSnapshot(1), SomeSnapshot(2)}));
   REQUIRE_OK(NewCatalog(two).Apply(Changes{SomeAgent("a"), SomeAgent("aa"), changed}));
-  CatalogReader left = ReaderOf(one);
-  CatalogReader right = ReaderOf(two);
 
-  CatalogDifference difference = Unwrap(CompareCatalogs(left, right));
+  const CatalogDifference difference = Compare(one, two);
 
   std::string all;
   for (const Difference& row : difference.first) {
@@ -121,15 +132,10 @@ TEST_CASE("catalog compare: a rebuilt catalog misses only what never left the co
     changes.emplace_back(agent);
     REQUIRE_OK(catalog.Apply(changes));
   }
-  CatalogReader before = ReaderOf(lost);
-  CatalogReader after = ReaderOf(made);
 
-  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+  const CatalogDifference difference = Compare(lost, made);
 
-  REQUIRE(difference.count(Recovery::kRepositories) == 0);
-  REQUIRE(difference.count(Recovery::kReports) == 0);
-  REQUIRE(difference.count(Recovery::kAgents) == 0);
-  REQUIRE(difference.count(Recovery::kFiles) == 0);
+  RequireNothingToRestore(difference);
   REQUIRE(difference.count(Recovery::kNothing) > 30);
 }
 
@@ -139,10 +145,8 @@ TEST_CASE("catalog compare: repositories alone restore every snapshot") {
   REQUIRE_OK(NewCatalog(lost).Apply(Changes{SomeSnapshot(1), SomeSnapshot(2)}));
   REQUIRE_OK(NewCatalog(made).Apply(Changes{RecoverSnapshot{AsInventoried(SomeSnapshot(1))},
                                             RecoverSnapshot{AsInventoried(SomeSnapshot(2))}}));
-  CatalogReader before = ReaderOf(lost);
-  CatalogReader after = ReaderOf(made);
 
-  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+  const CatalogDifference difference = Compare(lost, made);
 
   REQUIRE(difference.count(Recovery::kRepositories) == 0);
   REQUIRE(difference.count(Recovery::kReports) == 8);
@@ -171,15 +175,10 @@ TEST_CASE("catalog compare: data without a living source is lost, newer data is 
   revoked.report_hash.clear();
   REQUIRE_OK(NewCatalog(made).Apply(
       Changes{received, revoked, RecoverSnapshot{AsInventoried(of_revoked)}, SomeRun(9)}));
-  CatalogReader before = ReaderOf(lost);
-  CatalogReader after = ReaderOf(made);
 
-  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+  const CatalogDifference difference = Compare(lost, made);
 
-  REQUIRE(difference.count(Recovery::kRepositories) == 0);
-  REQUIRE(difference.count(Recovery::kReports) == 0);
-  REQUIRE(difference.count(Recovery::kAgents) == 0);
-  REQUIRE(difference.count(Recovery::kFiles) == 0);
+  RequireNothingToRestore(difference);
   REQUIRE(difference.count(Recovery::kNewer) == 4);
   REQUIRE(difference.tallies.at({"run", "", Recovery::kNothing}) == 2);
   REQUIRE(difference.tallies.at({"run", "", Recovery::kNewer}) == 1);

@@ -1,7 +1,6 @@
 // Faults of the environment that a catalog meets, and the errors that the operator sees.
 #include <fcntl.h>
 #include <sched.h>
-#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -13,7 +12,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/results.h"
-#include "tests/unit/catalog/records.h"
+#include "tests/unit/catalog/edit.h"
 
 namespace holdfast::controller {
 namespace {
@@ -71,16 +70,22 @@ TEST_CASE("catalog: opening it twice names the controller that holds it") {
 TEST_CASE("catalog: tables of a newer release are refused") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   { (void)NewCatalog(directory); }
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database, "PRAGMA user_version = 99", nullptr, nullptr, nullptr) ==
-          SQLITE_OK);
-  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  Edit(directory, "PRAGMA user_version = 99");
 
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kUnsupported,
                 "has schema version 99, but this program supports 5");
   REQUIRE_FAILS(CatalogReader::Open(PathIn(directory)), ErrorCode::kUnsupported,
                 "use the program that wrote it");
+}
+
+// Removes what schema versions after `version`, one of 1 to 3, added.
+void Downgrade(const TempDir& directory, int version) {
+  std::string sql;
+  if (version < 3) sql += "DROP TABLE source_run; DROP INDEX task_by_source; ";
+  if (version < 2) sql += "ALTER TABLE task DROP COLUMN rest; ";
+  for (const char* column : {"invalid", "safety", "files"})
+    sql += fmt::format("ALTER TABLE snapshot DROP COLUMN {}; ", column);
+  Edit(directory, sql + fmt::format("PRAGMA user_version = {}", version));
 }
 
 TEST_CASE("catalog: tasks from before sharded sources have no rest") {
@@ -90,16 +95,7 @@ TEST_CASE("catalog: tasks from before sharded sources have no rest") {
     Catalog catalog = NewCatalog(directory);
     REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeRun(1), task}));
   }
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database,
-                       "DROP TABLE source_run; DROP INDEX task_by_source; "
-                       "ALTER TABLE task DROP COLUMN rest; "
-                       "ALTER TABLE snapshot DROP COLUMN invalid; "
-                       "ALTER TABLE snapshot DROP COLUMN safety; "
-                       "ALTER TABLE snapshot DROP COLUMN files; PRAGMA user_version = 1",
-                       nullptr, nullptr, nullptr) == SQLITE_OK);
-  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  Downgrade(directory, 1);
 
   Catalog catalog = Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite));
 
@@ -115,15 +111,7 @@ TEST_CASE("catalog: an older catalog gets the last run of each source from its r
                                                  SomeTask(2, 0), SomeRun(2, RunState::kFailed),
                                                  SomeTask(3, 0), SomeRun(3, RunState::kRunning)}));
   }
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database,
-                       "DROP TABLE source_run; DROP INDEX task_by_source; "
-                       "ALTER TABLE snapshot DROP COLUMN invalid; "
-                       "ALTER TABLE snapshot DROP COLUMN safety; "
-                       "ALTER TABLE snapshot DROP COLUMN files; PRAGMA user_version = 2",
-                       nullptr, nullptr, nullptr) == SQLITE_OK);
-  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  Downgrade(directory, 2);
   { (void)Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite)); }
 
   CatalogReader reader = Unwrap(CatalogReader::Open(PathIn(directory)));
@@ -137,14 +125,7 @@ TEST_CASE("catalog: snapshots of an older catalog count as valid backups") {
     Catalog catalog = NewCatalog(directory);
     REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeSnapshot(1)}));
   }
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database,
-                       "ALTER TABLE snapshot DROP COLUMN invalid; "
-                       "ALTER TABLE snapshot DROP COLUMN safety; "
-                       "ALTER TABLE snapshot DROP COLUMN files; PRAGMA user_version = 3",
-                       nullptr, nullptr, nullptr) == SQLITE_OK);
-  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  Downgrade(directory, 3);
   { (void)Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite)); }
 
   CatalogReader reader = Unwrap(CatalogReader::Open(PathIn(directory)));

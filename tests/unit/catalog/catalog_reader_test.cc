@@ -1,10 +1,8 @@
 #include "controller/catalog/catalog_reader.h"
 
-#include <sqlite3.h>
-
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
-#include "tests/unit/catalog/records.h"
+#include "tests/unit/catalog/edit.h"
 
 namespace holdfast::controller {
 namespace {
@@ -12,12 +10,11 @@ namespace {
 using testing::Unwrap;
 using Changes = std::vector<Change>;
 
-// With SQLite itself, like a user who edits the file by hand.
-void Edit(const TempDir& directory, const char* sql) {
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+// The last digits of the runs' names.
+std::string NamesOf(CatalogReader& reader, const RunQuery& query) {
+  std::string all;
+  for (const RunRecord& run : Unwrap(reader.Runs(query))) all += run.run.back();
+  return all;
 }
 
 TEST_CASE("catalog reader: runs are paged, newest first") {
@@ -29,11 +26,7 @@ TEST_CASE("catalog reader: runs are paged, newest first") {
   }
   REQUIRE_OK(catalog.Apply(changes));
   CatalogReader reader = ReaderOf(directory);
-  auto names = [&](const RunQuery& query) {
-    std::string all;
-    for (const RunRecord& run : Unwrap(reader.Runs(query))) all += run.run.back();
-    return all;
-  };
+  auto names = [&](const RunQuery& query) { return NamesOf(reader, query); };
   REQUIRE(names({}) == "9876543210");
   REQUIRE(names({.limit = 3}) == "987");
   REQUIRE(names({.before = RunName(7), .limit = 3}) == "654");
@@ -60,11 +53,7 @@ TEST_CASE("catalog reader: runs are filtered by source, node and state") {
   changes.emplace_back(reported);
   REQUIRE_OK(catalog.Apply(changes));
   CatalogReader reader = ReaderOf(directory);
-  auto names = [&](const RunQuery& query) {
-    std::string all;
-    for (const RunRecord& run : Unwrap(reader.Runs(query))) all += run.run.back();
-    return all;
-  };
+  auto names = [&](const RunQuery& query) { return NamesOf(reader, query); };
   REQUIRE(names({.source = "files/app"}) == "7");
   REQUIRE(names({.source = "files/*"}) == "97");
   REQUIRE(names({.source = "files/app", .node = "web-*"}) == "7");

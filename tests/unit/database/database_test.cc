@@ -10,23 +10,16 @@
 #include "common/io/atomic_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
+#include "tests/unit/database/ledger.h"
 
 namespace holdfast {
 namespace {
 
+using testing::LedgerIn;
 using testing::Unwrap;
 
-DatabaseOptions Options(const TempDir& directory) {
-  return {.path = directory.path() + "/some.db",
-          .what = "ledger",
-          .application_id = 0x48460001,
-          .corrupt_hint = "run the doctor",
-          .holder = "the test",
-          .busy_timeout = std::chrono::milliseconds(0)};
-}
-
 Database Writer(const TempDir& directory) {
-  Database writer = Unwrap(Database::Open(Options(directory), DatabaseMode::kCreate));
+  Database writer = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kCreate));
   REQUIRE_OK(
       writer.Execute("PRAGMA application_id = 0x48460001;"
                      "CREATE TABLE IF NOT EXISTS item(id INTEGER PRIMARY KEY, name TEXT NOT NULL "
@@ -131,7 +124,7 @@ TEST_CASE("transaction: uncommitted changes are discarded") {
 TEST_CASE("transaction: a reader sees one snapshot until it ends") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kRead));
   {
     Transaction moment = Unwrap(Transaction::Begin(reader));
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
@@ -143,7 +136,7 @@ TEST_CASE("transaction: a reader sees one snapshot until it ends") {
 TEST_CASE("database: a reader cannot write") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Writer(directory);
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kRead));
 
   REQUIRE(reader.is_read_only());
   REQUIRE_FAILS(reader.Run("INSERT INTO item(id, name) VALUES (1, 'x')"), ErrorCode::kDenied,
@@ -156,10 +149,11 @@ TEST_CASE("database: there is one writer, and a second one learns who it is") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   {
     Database writer = Writer(directory);
-    REQUIRE_FAILS(Database::Open(Options(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
+    REQUIRE_FAILS(Database::Open(LedgerIn(directory.path()), DatabaseMode::kWrite),
+                  ErrorCode::kBusy,
                   "held by the test (process " + std::to_string(::getpid()) + ")");
   }
-  REQUIRE_OK(Database::Open(Options(directory), DatabaseMode::kWrite));
+  REQUIRE_OK(Database::Open(LedgerIn(directory.path()), DatabaseMode::kWrite));
 }
 
 TEST_CASE("database: durability settings are enabled") {
@@ -182,7 +176,7 @@ TEST_CASE("database: the files are accessible only to their owner") {
   Database writer = Writer(directory);
   for (const char* suffix : {"", "-wal", "-shm"}) {
     struct stat status {};
-    REQUIRE(::stat((Options(directory).path + suffix).c_str(), &status) == 0);
+    REQUIRE(::stat((LedgerIn(directory.path()).path + suffix).c_str(), &status) == 0);
     REQUIRE((status.st_mode & 0777) == 0600);
   }
 }
@@ -194,16 +188,16 @@ TEST_CASE("database: a writer leaves one file when it closes") {
     REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
   }
   struct stat status {};
-  REQUIRE(::stat((Options(directory).path + "-wal").c_str(), &status) != 0);
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
+  REQUIRE(::stat((LedgerIn(directory.path()).path + "-wal").c_str(), &status) != 0);
+  Database reader = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kRead));
   REQUIRE(Count(reader) == 1);
 }
 
 TEST_CASE("database: a scratch database works without its file, and leaves nothing") {
   std::optional<TempDir> directory = Unwrap(TempDir::Create("database"));
   const std::string path = directory->path();
-  Database scratch = Unwrap(Database::Open(Options(*directory), DatabaseMode::kScratch));
-  REQUIRE_FAILS(Database::Open(Options(*directory), DatabaseMode::kScratch),
+  Database scratch = Unwrap(Database::Open(LedgerIn(directory->path()), DatabaseMode::kScratch));
+  REQUIRE_FAILS(Database::Open(LedgerIn(directory->path()), DatabaseMode::kScratch),
                 ErrorCode::kAlreadyExists, "ledger");
   directory.reset();
   REQUIRE(::access(path.c_str(), F_OK) != 0);

@@ -19,6 +19,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/crash_child.h"
 #include "tests/support/results.h"
+#include "tests/unit/database/ledger.h"
 
 namespace holdfast {
 namespace {
@@ -29,23 +30,15 @@ using testing::kKilled;
 using testing::RunCrashChild;
 #endif
 using testing::ChildOutcome;
+using testing::LedgerIn;
 using testing::RunInChild;
 using testing::Unwrap;
 
 const std::vector<Migration> kSchema = {
     {"items", "CREATE TABLE item(id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"}};
 
-DatabaseOptions Options(const std::string& directory) {
-  return {.path = directory + "/some.db",
-          .what = "ledger",
-          .application_id = 0x48460001,
-          .corrupt_hint = "run the doctor",
-          .holder = "the test",
-          .busy_timeout = std::chrono::milliseconds(0)};
-}
-
 Result<Database> Create(const std::string& directory) {
-  HF_ASSIGN(Database writer, Database::Open(Options(directory), DatabaseMode::kCreate));
+  HF_ASSIGN(Database writer, Database::Open(LedgerIn(directory), DatabaseMode::kCreate));
   HF_TRY(Migrate(writer, kSchema));
   return writer;
 }
@@ -59,7 +52,7 @@ Result<void> Add(Database& writer, int first, int count) {
 }
 
 int CountOf(const std::string& directory) {
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(LedgerIn(directory), DatabaseMode::kRead));
   REQUIRE(Unwrap(FindDamage(reader, CheckDepth::kFull)).empty());
   return Unwrap(reader.Value<int>("SELECT count(*) FROM item"));
 }
@@ -114,7 +107,7 @@ TEST_CASE("database: another writing program is waited for and named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Unwrap(Create(directory.path()));
   sqlite3* other = nullptr;
-  REQUIRE(sqlite3_open(Options(directory.path()).path.c_str(), &other) == SQLITE_OK);
+  REQUIRE(sqlite3_open(LedgerIn(directory.path()).path.c_str(), &other) == SQLITE_OK);
   REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
 
   REQUIRE_FAILS(Add(writer, 1, 1), ErrorCode::kBusy, "is locked by ");
@@ -127,7 +120,7 @@ TEST_CASE("database: another writing program is waited for and named") {
 
 TEST_CASE("database: a damaged page is found and named, and never repaired silently") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  std::string path = Options(directory.path()).path;
+  std::string path = LedgerIn(directory.path()).path;
   {
     Database writer = Unwrap(Create(directory.path()));
     REQUIRE_OK(Add(writer, 1, 100));
@@ -139,7 +132,7 @@ TEST_CASE("database: a damaged page is found and named, and never repaired silen
       REQUIRE(::pwrite(file.get(), noise.data(), noise.size(), page * 4096) == 4096);
     }
   }
-  Database writer = Unwrap(Database::Open(Options(directory.path()), DatabaseMode::kWrite));
+  Database writer = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kWrite));
 
   REQUIRE_FAILS(writer.Value<int>("SELECT sum(length(body)) FROM item"), ErrorCode::kCorrupt,
                 "is damaged: database disk image is malformed (hint: run the doctor)");
@@ -172,7 +165,7 @@ TEST_CASE("database: after a kill in a transaction it is as before") {
 
 #ifdef HOLDFAST_CRASH_POINTS
 TEST_CASE("database child: commits a row", "[.]") {
-  Database writer = Unwrap(Database::Open(Options(ChildDirectory()), DatabaseMode::kWrite));
+  Database writer = Unwrap(Database::Open(LedgerIn(ChildDirectory()), DatabaseMode::kWrite));
   REQUIRE_OK(Add(writer, 1, 2));
 }
 
@@ -190,42 +183,42 @@ TEST_CASE("database: after a kill at a commit the promised rows are stored, and 
 }
 #endif
 
-TEST_CASE("database: a read-only file is named") {
-  TempDir directory = Unwrap(TempDir::Create("database"));
-  { REQUIRE_OK(Create(directory.path())); }
-  std::string path = Options(directory.path()).path;
-  REQUIRE(::chmod(path.c_str(), 0444) == 0);
-  REQUIRE(::chmod((path + ".lock").c_str(), 0666) == 0);
-  REQUIRE(::chmod(directory.path().c_str(), 0777) == 0);
-  ChildOutcome outcome = RunInChild([&]() -> std::string {
+// The error that a user without rights gets who opens the file to write.
+std::string ErrorOfUnprivilegedWriter(const TempDir& directory) {
+  const ChildOutcome outcome = RunInChild([&]() -> std::string {
     if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";
-    Result<Database> writer = Database::Open(Options(directory.path()), DatabaseMode::kWrite);
+    Result<Database> writer = Database::Open(LedgerIn(directory.path()), DatabaseMode::kWrite);
     if (writer) return "opened";
     return std::string(ErrorCodeName(writer.error().code())) + ": " + writer.error().Text();
   });
-  REQUIRE_THAT(outcome.said,
-               Catch::StartsWith("denied: ledger \"" + path + "\" cannot be written:"));
-  REQUIRE_THAT(outcome.said, Catch::Contains("must be writable by this user"));
+  return outcome.said;
+}
+
+TEST_CASE("database: a read-only file is named") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  { REQUIRE_OK(Create(directory.path())); }
+  std::string path = LedgerIn(directory.path()).path;
+  REQUIRE(::chmod(path.c_str(), 0444) == 0);
+  REQUIRE(::chmod((path + ".lock").c_str(), 0666) == 0);
+  REQUIRE(::chmod(directory.path().c_str(), 0777) == 0);
+  const std::string error = ErrorOfUnprivilegedWriter(directory);
+  REQUIRE_THAT(error, Catch::StartsWith("denied: ledger \"" + path + "\" cannot be written:"));
+  REQUIRE_THAT(error, Catch::Contains("must be writable by this user"));
 }
 
 TEST_CASE("database: a read-only directory is named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   { REQUIRE_OK(Create(directory.path())); }
   REQUIRE(::chmod(directory.path().c_str(), 0555) == 0);
-  ChildOutcome outcome = RunInChild([&]() -> std::string {
-    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";
-    Result<Database> writer = Database::Open(Options(directory.path()), DatabaseMode::kWrite);
-    if (writer) return "opened";
-    return std::string(ErrorCodeName(writer.error().code())) + ": " + writer.error().Text();
-  });
+  const std::string error = ErrorOfUnprivilegedWriter(directory);
   REQUIRE(::chmod(directory.path().c_str(), 0700) == 0);
-  REQUIRE_THAT(outcome.said, Catch::StartsWith("denied: open ledger \""));
-  REQUIRE_THAT(outcome.said, Catch::Contains("hint: "));
+  REQUIRE_THAT(error, Catch::StartsWith("denied: open ledger \""));
+  REQUIRE_THAT(error, Catch::Contains("hint: "));
 }
 
 TEST_CASE("database: a foreign file or database is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  DatabaseOptions options = Options(directory.path());
+  DatabaseOptions options = LedgerIn(directory.path());
   REQUIRE_FAILS(Database::Open(options, DatabaseMode::kWrite), ErrorCode::kNotFound,
                 "open ledger \"" + options.path + "\"");
   REQUIRE_FAILS(Database::Open(options, DatabaseMode::kRead), ErrorCode::kNotFound, "some.db");

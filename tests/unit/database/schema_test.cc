@@ -8,10 +8,12 @@
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
+#include "tests/unit/database/ledger.h"
 
 namespace holdfast {
 namespace {
 
+using testing::LedgerIn;
 using testing::Unwrap;
 
 const std::vector<Migration> kThree = {
@@ -27,17 +29,8 @@ const std::vector<Migration> kThree = {
 
 std::span<const Migration> First(std::size_t count) { return std::span(kThree).first(count); }
 
-DatabaseOptions Options(const TempDir& directory) {
-  return {.path = directory.path() + "/some.db",
-          .what = "ledger",
-          .application_id = 0x48460001,
-          .corrupt_hint = "run the doctor",
-          .holder = "the test",
-          .busy_timeout = std::chrono::milliseconds(0)};
-}
-
 Database Open(const TempDir& directory) {
-  return Unwrap(Database::Open(Options(directory), DatabaseMode::kCreate));
+  return Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kCreate));
 }
 
 TEST_CASE("schema: an empty file gets every migration and no copy") {
@@ -63,9 +56,9 @@ TEST_CASE("schema: an older file is migrated, and a copy is kept") {
   REQUIRE((outcome.from == 2 && outcome.to == 3));
   REQUIRE(Unwrap(writer.Value<int>("SELECT person FROM pet")) == 1);
   REQUIRE(Unwrap(writer.Value<int>("PRAGMA foreign_keys")) == 1);
-  DatabaseOptions copy = Options(directory);
+  DatabaseOptions copy = LedgerIn(directory.path());
   copy.path = outcome.copy;
-  REQUIRE(copy.path == Options(directory).path + ".v2");
+  REQUIRE(copy.path == LedgerIn(directory.path()).path + ".v2");
   Database before = Unwrap(Database::Open(copy, DatabaseMode::kRead));
   REQUIRE_OK(CheckVersion(before, First(2)));
   REQUIRE(Unwrap(before.Value<std::string>("SELECT name FROM person")) == "anna");
@@ -115,7 +108,7 @@ TEST_CASE("schema: a reader refuses an older file, with a hint") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(1)));
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
+  Database reader = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kRead));
 
   REQUIRE_FAILS(CheckVersion(reader, First(2)), ErrorCode::kUnsupported,
                 "start this version of the test once");
@@ -126,8 +119,8 @@ TEST_CASE("copy: it is a snapshot of its start, in one file") {
   Database writer = Open(directory);
   REQUIRE_OK(Migrate(writer, First(2)));
   REQUIRE_OK(writer.Run("INSERT INTO person VALUES (1, 'anna')"));
-  Database reader = Unwrap(Database::Open(Options(directory), DatabaseMode::kRead));
-  DatabaseOptions copy = Options(directory);
+  Database reader = Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kRead));
+  DatabaseOptions copy = LedgerIn(directory.path());
   copy.path = directory.path() + "/copy.db";
 
   REQUIRE_OK(CopyDatabase(reader, copy.path));
