@@ -3,11 +3,13 @@
 #include <string>
 
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast::config {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 
 Schema TestSchema() {
@@ -27,6 +29,8 @@ Result<Values> Read(const std::string& text, const Environment& environment = {}
   HF_ASSIGN(Node node, ParseYaml(text, "f"));
   return ReadValues(node, TestSchema(), {.directory = "/etc/x", .environment = &environment});
 }
+
+Result<Values> ReadAlone(const std::string& text) { return Read(text); }
 
 TEST_CASE("reader: each type is read") {
   Values values =
@@ -57,39 +61,35 @@ TEST_CASE("reader: an option that is not given has its fallback") {
 }
 
 TEST_CASE("reader: the error for an unknown key has its location and suggestions") {
-  REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
-                "f:2:1: unknown key \"endpoint\"; expected one of \"ca\"");
-  REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
-                "did you mean \"endpoints\"?");
-  REQUIRE_FAILS(Read("endpoints: a\ntopics: {includes: b}\n"), ErrorCode::kInvalidArgument,
-                "f:2:10: unknown key \"includes\"; expected one of \"include\", \"exclude\"");
+  RequireRefused(
+      ReadAlone, ErrorCode::kInvalidArgument,
+      {{"endpoints: a\nendpoint: b\n", "f:2:1: unknown key \"endpoint\"; expected one of \"ca\""},
+       {"endpoints: a\nendpoint: b\n", "did you mean \"endpoints\"?"},
+       {"endpoints: a\ntopics: {includes: b}\n",
+        "f:2:10: unknown key \"includes\"; expected one of \"include\", \"exclude\""}});
 }
 
 TEST_CASE("reader: the error for a wrong type has its location and the expected type") {
-  REQUIRE_FAILS(Read("endpoints: {a: b}\n"), ErrorCode::kInvalidArgument,
-                "f:1:12: \"endpoints\" is a map; expected a list of strings");
-  REQUIRE_FAILS(Read("endpoints: [[a]]\n"), ErrorCode::kInvalidArgument, "is a list; expected");
-  REQUIRE_FAILS(Read("endpoints: a\nretries: many\n"), ErrorCode::kInvalidArgument,
-                "f:2:10: \"retries\" is \"many\"; expected a whole number");
-  REQUIRE_FAILS(Read("endpoints: a\nretries: 12\n"), ErrorCode::kInvalidArgument,
-                "expected a whole number of at least 1 and at most 9");
-  REQUIRE_FAILS(Read("endpoints: a\ntls: yes\n"), ErrorCode::kInvalidArgument,
-                "expected true or false");
-  REQUIRE_FAILS(Read("endpoints: a\nmode: slow\n"), ErrorCode::kInvalidArgument,
-                "expected one of \"fast\", \"safe\"");
-  REQUIRE_FAILS(Read("endpoints: a\nca:\n"), ErrorCode::kInvalidArgument,
-                "\"ca\" is nothing; expected a path");
-  REQUIRE_FAILS(Read("endpoints: a\nclient: {ca.file: [a]}\n"), ErrorCode::kInvalidArgument,
-                "f:2:19: \"ca.file\" is a list; expected a path");
-  REQUIRE_FAILS(Read("endpoints: a\ntopics: [a]\n"), ErrorCode::kInvalidArgument,
-                "\"topics\" is a list; expected a map of lists of strings");
-  REQUIRE_FAILS(Read("endpoints: a\ntopics: {include: {a: b}}\n"), ErrorCode::kInvalidArgument,
-                "\"include\" is a map; expected a list of strings");
+  RequireRefused(
+      ReadAlone, ErrorCode::kInvalidArgument,
+      {{"endpoints: {a: b}\n", "f:1:12: \"endpoints\" is a map; expected a list of strings"},
+       {"endpoints: [[a]]\n", "is a list; expected"},
+       {"endpoints: a\nretries: many\n",
+        "f:2:10: \"retries\" is \"many\"; expected a whole number"},
+       {"endpoints: a\nretries: 12\n", "expected a whole number of at least 1 and at most 9"},
+       {"endpoints: a\ntls: yes\n", "expected true or false"},
+       {"endpoints: a\nmode: slow\n", "expected one of \"fast\", \"safe\""},
+       {"endpoints: a\nca:\n", "\"ca\" is nothing; expected a path"},
+       {"endpoints: a\nclient: {ca.file: [a]}\n", "f:2:19: \"ca.file\" is a list; expected a path"},
+       {"endpoints: a\ntopics: [a]\n", "\"topics\" is a list; expected a map of lists of strings"},
+       {"endpoints: a\ntopics: {include: {a: b}}\n",
+        "\"include\" is a map; expected a list of strings"}});
 }
 
 TEST_CASE("reader: a required option that is missing or empty is refused") {
-  REQUIRE_FAILS(Read("tls: true\n"), ErrorCode::kInvalidArgument, "f:1:1: no \"endpoints\"");
-  REQUIRE_FAILS(Read("endpoints: []\n"), ErrorCode::kInvalidArgument, "expected at least one");
+  RequireRefused(
+      ReadAlone, ErrorCode::kInvalidArgument,
+      {{"tls: true\n", "f:1:1: no \"endpoints\""}, {"endpoints: []\n", "expected at least one"}});
 }
 
 TEST_CASE("reader: the credentials directory is the only variable") {

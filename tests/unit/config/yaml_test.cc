@@ -3,12 +3,16 @@
 #include <string>
 
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast::config {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
+
+Result<Node> Parse(const std::string& text) { return ParseYaml(text, "f"); }
 
 TEST_CASE("yaml: values and keys have locations") {
   Node root = Unwrap(ParseYaml("node: db-1\nsources:\n  - kind: files\n", "agent.yaml"));
@@ -22,30 +26,31 @@ TEST_CASE("yaml: values and keys have locations") {
 }
 
 TEST_CASE("yaml: an empty text is a null node") {
-  REQUIRE(Unwrap(ParseYaml("", "f")).kind == Node::Kind::kNull);
-  REQUIRE(Unwrap(ParseYaml("# only words\n", "f")).kind == Node::Kind::kNull);
+  REQUIRE(Unwrap(Parse("")).kind == Node::Kind::kNull);
+  REQUIRE(Unwrap(Parse("# only words\n")).kind == Node::Kind::kNull);
 }
 
 TEST_CASE("yaml: a duplicate key is refused with both locations") {
-  REQUIRE_FAILS(ParseYaml("a: 1\nb: 2\na: 3\n", "f"), ErrorCode::kInvalidArgument,
+  REQUIRE_FAILS(Parse("a: 1\nb: 2\na: 3\n"), ErrorCode::kInvalidArgument,
                 "f:3:1: duplicate key \"a\", first at f:1:1");
-  REQUIRE_FAILS(ParseYaml("x: {a: 1, a: 2}\n", "f"), ErrorCode::kInvalidArgument, "f:1:11");
+  REQUIRE_FAILS(Parse("x: {a: 1, a: 2}\n"), ErrorCode::kInvalidArgument, "f:1:11");
 }
 
 TEST_CASE("yaml: the same key in two maps is not a duplicate") {
-  REQUIRE_OK(ParseYaml("x: {a: 1}\ny: {a: 2}\n", "f"));
+  REQUIRE_OK(Parse("x: {a: 1}\ny: {a: 2}\n"));
 }
 
 TEST_CASE("yaml: anchors, aliases and tags are refused") {
-  REQUIRE_FAILS(ParseYaml("a: &x 1\n", "f"), ErrorCode::kInvalidArgument, "f:1:4: an anchor");
-  REQUIRE_FAILS(ParseYaml("a: &x 1\nb: *x\n", "f"), ErrorCode::kInvalidArgument, "an anchor");
-  REQUIRE_FAILS(ParseYaml("a: !!int 1\n", "f"), ErrorCode::kInvalidArgument, "a tag");
-  REQUIRE_OK(ParseYaml("a: \"&x\"\n", "f"));
+  RequireRefused(Parse, ErrorCode::kInvalidArgument,
+                 {{"a: &x 1\n", "f:1:4: an anchor"},
+                  {"a: &x 1\nb: *x\n", "an anchor"},
+                  {"a: !!int 1\n", "a tag"}});
+  REQUIRE_OK(Parse("a: \"&x\"\n"));
 }
 
 TEST_CASE("yaml: a syntax error names its location") {
-  REQUIRE_FAILS(ParseYaml("a: 1\n b: 2\n", "f"), ErrorCode::kInvalidArgument, "f:2:");
-  REQUIRE_FAILS(ParseYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "f:1:4: ");
+  REQUIRE_FAILS(Parse("a: 1\n b: 2\n"), ErrorCode::kInvalidArgument, "f:2:");
+  REQUIRE_FAILS(Parse("a: [1\n"), ErrorCode::kInvalidArgument, "f:1:4: ");
 }
 
 TEST_CASE("yaml: common mistakes are named, with a hint") {
@@ -94,7 +99,7 @@ TEST_CASE("yaml: common mistakes are named, with a hint") {
   };
   for (const Mistake& mistake : mistakes) {
     INFO(mistake.text);
-    const Result<Node> refused = ParseYaml(mistake.text, "f");
+    const Result<Node> refused = Parse(mistake.text);
     REQUIRE_FAILS(refused, ErrorCode::kInvalidArgument, mistake.message);
     REQUIRE_THAT(refused.error().hint(), Catch::Contains(mistake.hint));
   }
@@ -105,28 +110,27 @@ TEST_CASE("yaml: quotes, brackets and dashes inside values are accepted") {
        {"a: it's\n", "a: \"it's\"\n", "a: 'say \"x'\n", "a: x [y\n", "a: |\n  \"open\n  [x\nb: 1\n",
         "a: 'don''t'\nb: \"\\\"\"\n", "# it's \"open\na: 1\n", "a: \"two\n  lines\"\nb: 1\n"}) {
     INFO(text);
-    REQUIRE_OK(ParseYaml(text, "f"));
+    REQUIRE_OK(Parse(text));
   }
 }
 
 TEST_CASE("yaml: a second document is refused") {
-  REQUIRE_FAILS(ParseYaml("a: 1\n---\nb: 2\n", "f"), ErrorCode::kInvalidArgument,
-                "a second document");
-  REQUIRE_OK(ParseYaml("---\na: 1\n...\n", "f"));
+  REQUIRE_FAILS(Parse("a: 1\n---\nb: 2\n"), ErrorCode::kInvalidArgument, "a second document");
+  REQUIRE_OK(Parse("---\na: 1\n...\n"));
 }
 
 TEST_CASE("yaml: depth and size are bounded") {
-  REQUIRE_FAILS(ParseYaml(std::string(40, '[') + std::string(40, ']'), "f"),
-                ErrorCode::kInvalidArgument, "nested deeper than 16");
-  REQUIRE_FAILS(ParseYaml(std::string(5000, '['), "f"), ErrorCode::kInvalidArgument, "f:1:");
-  REQUIRE_FAILS(ParseYaml("a: " + std::string(kYamlBytesMax, 'x'), "f"),
-                ErrorCode::kInvalidArgument, "expected at most 1.00 MiB");
+  RequireRefused(Parse, ErrorCode::kInvalidArgument,
+                 {{std::string(40, '[') + std::string(40, ']'), "nested deeper than 16"},
+                  {std::string(5000, '['), "f:1:"},
+                  {"a: " + std::string(kYamlBytesMax, 'x'), "expected at most 1.00 MiB"}});
 }
 
 TEST_CASE("yaml: keys must be scalars, and texts must not contain NUL") {
-  REQUIRE_FAILS(ParseYaml("[a, b]: 1\n", "f"), ErrorCode::kInvalidArgument, "a list as a key");
-  REQUIRE_FAILS(ParseYaml("? \n: 1\n", "f"), ErrorCode::kInvalidArgument, "nothing as a key");
-  REQUIRE_FAILS(ParseYaml("a: \"x\\0y\"\n", "f"), ErrorCode::kInvalidArgument, "a NUL character");
+  RequireRefused(Parse, ErrorCode::kInvalidArgument,
+                 {{"[a, b]: 1\n", "a list as a key"},
+                  {"? \n: 1\n", "nothing as a key"},
+                  {"a: \"x\\0y\"\n", "a NUL character"}});
 }
 
 TEST_CASE("yaml: another program's configuration is read completely, whatever it contains") {

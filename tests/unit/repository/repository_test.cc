@@ -5,6 +5,7 @@
 #include "common/repository/store/key_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_repository.h"
+#include "tests/support/refusals.h"
 
 namespace holdfast::repository {
 namespace {
@@ -13,6 +14,7 @@ using testing::FaultyStorage;
 using testing::kCheapScrypt;
 using testing::RandomBytes;
 using testing::RepositoryFixture;
+using testing::RequireRefused;
 using testing::StorageCall;
 using testing::Unwrap;
 
@@ -219,9 +221,9 @@ TEST_CASE("repository: other format versions are refused with a hint") {
                 "restic migrate upgrade_repo_v2");
   REQUIRE_FAILS(open_with(R"({"version":3,"id":")" + id + R"("})"), ErrorCode::kUnsupported,
                 "newer");
-  REQUIRE_FAILS(open_with(R"({"version":"2"})"), ErrorCode::kCorrupt, "version");
-  REQUIRE_FAILS(open_with(R"({"version":2,"id":"x"})"), ErrorCode::kCorrupt, "id");
-  REQUIRE_FAILS(open_with("2"), ErrorCode::kCorrupt, "config");
+  RequireRefused(
+      open_with, ErrorCode::kCorrupt,
+      {{R"({"version":"2"})", "version"}, {R"({"version":2,"id":"x"})", "id"}, {"2", "config"}});
 }
 
 TEST_CASE("repository: sealed files are read back, and any damage is detected") {

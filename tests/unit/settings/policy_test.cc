@@ -5,11 +5,13 @@
 
 #include "common/io/atomic_file.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 using trust::RestoreRight;
 
@@ -56,25 +58,22 @@ TEST_CASE("policy: the default is to refuse") {
 }
 
 TEST_CASE("policy: mistakes are refused with their location") {
-  constexpr ErrorCode kInvalid = ErrorCode::kInvalidArgument;
-  REQUIRE_FAILS(Parse("restores: never\n"), kInvalid,
-                "/etc/holdfast/policy.yaml:1:1: unknown key \"restores\"");
-  REQUIRE_FAILS(Parse("restore_target: {}\n"), kInvalid, "unknown key \"restore_target\"");
-  REQUIRE_FAILS(Parse("restore: always\n"), kInvalid,
-                "policy.yaml:1:10: \"restore\" is \"always\"; expected one of \"never\", "
-                "\"staging\", \"in-place\"");
-  REQUIRE_FAILS(Parse("restore: never\nrestore: in-place\n"), kInvalid, "policy.yaml:2:1");
-  REQUIRE_FAILS(Parse("restore: staging\n"), kInvalid, "there are no \"restore_roots\"");
-  REQUIRE_FAILS(Parse("restore_roots: [/x]\n"), kInvalid, "expected a map");
-  REQUIRE_FAILS(Parse("restore_roots: {../x: /x}\n"), kInvalid, "a restore root called \"../x\"");
-  REQUIRE_FAILS(Parse("restore_roots: {x: /}\n"), kInvalid,
-                "policy.yaml:1:20: restore root \"x\" is \"/\"");
-  REQUIRE_FAILS(Parse("restore_roots: {x: \"/x/..\"}\n"), kInvalid, "a separate directory");
-  REQUIRE_FAILS(Parse("restore_roots: {x: \"\"}\n"), kInvalid, "policy.yaml:1:20");
-  REQUIRE_FAILS(Parse("restore_roots: {x: [/x]}\n"), kInvalid, "policy.yaml:1:20");
-  REQUIRE_FAILS(Parse("restore_roots: {x: \"${CREDENTIALS_DIRECTORY}/x\"}\n"), kInvalid,
-                "is used but not set");
-  REQUIRE_FAILS(Parse("restore_roots: {x: \"${HOME}/x\"}\n"), kInvalid, "a variable in");
+  RequireRefused(Parse, ErrorCode::kInvalidArgument,
+                 {{"restores: never\n", "/etc/holdfast/policy.yaml:1:1: unknown key \"restores\""},
+                  {"restore_target: {}\n", "unknown key \"restore_target\""},
+                  {"restore: always\n",
+                   "policy.yaml:1:10: \"restore\" is \"always\"; expected one of \"never\", "
+                   "\"staging\", \"in-place\""},
+                  {"restore: never\nrestore: in-place\n", "policy.yaml:2:1"},
+                  {"restore: staging\n", "there are no \"restore_roots\""},
+                  {"restore_roots: [/x]\n", "expected a map"},
+                  {"restore_roots: {../x: /x}\n", "a restore root called \"../x\""},
+                  {"restore_roots: {x: /}\n", "policy.yaml:1:20: restore root \"x\" is \"/\""},
+                  {"restore_roots: {x: \"/x/..\"}\n", "a separate directory"},
+                  {"restore_roots: {x: \"\"}\n", "policy.yaml:1:20"},
+                  {"restore_roots: {x: [/x]}\n", "policy.yaml:1:20"},
+                  {"restore_roots: {x: \"${CREDENTIALS_DIRECTORY}/x\"}\n", "is used but not set"},
+                  {"restore_roots: {x: \"${HOME}/x\"}\n", "a variable in"}});
 }
 
 TEST_CASE("policy: a target fixes some options of a restore method, and orders may set others") {

@@ -5,12 +5,14 @@
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
 namespace {
 
 using config::Environment;
+using testing::RequireRefused;
 using testing::Unwrap;
 
 const KindSchemas kKinds = {
@@ -33,6 +35,8 @@ sources:
 Result<AgentSettings> Parse(const std::string& text, const Environment& environment = {}) {
   return ParseSettings(text, "/etc/holdfast/agent.yaml", environment, kKinds);
 }
+
+Result<AgentSettings> ParseAlone(const std::string& text) { return Parse(text); }
 
 TEST_CASE("settings: a complete file is read, with paths relative to its directory") {
   AgentSettings settings = Unwrap(Parse(kGood));
@@ -109,19 +113,17 @@ TEST_CASE("settings: a repository directory is relative to the file") {
 }
 
 TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
-  REQUIRE_FAILS(Parse("nod: x\n"), ErrorCode::kInvalidArgument,
-                "/etc/holdfast/agent.yaml:1:1: unknown key \"nod\"");
-  REQUIRE_FAILS(Parse("repositorys: {}\n"), ErrorCode::kInvalidArgument,
-                "did you mean \"repositories\"?");
-  REQUIRE_FAILS(Parse("repositories: {main: {url: \"file:/x\", password: y}}\n"),
-                ErrorCode::kInvalidArgument, "agent.yaml:1:39: unknown key \"password\"");
-  REQUIRE_FAILS(Parse("limits: {reader: 2}\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:1:10: unknown key \"reader\"");
-  REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:1\", key_file: k, key: x}\n"),
-                ErrorCode::kInvalidArgument, "agent.yaml:1:50: unknown key \"key\"");
-  REQUIRE_FAILS(Parse("repositories: {m: {url: \"file:/x\", password_file: p}}\n"
-                      "sources:\n  - {kind: files, name: a, path: /x}\n"),
-                ErrorCode::kInvalidArgument, "agent.yaml:3:28: unknown key \"path\"");
+  RequireRefused(ParseAlone, ErrorCode::kInvalidArgument,
+                 {{"nod: x\n", "/etc/holdfast/agent.yaml:1:1: unknown key \"nod\""},
+                  {"repositorys: {}\n", "did you mean \"repositories\"?"},
+                  {"repositories: {main: {url: \"file:/x\", password: y}}\n",
+                   "agent.yaml:1:39: unknown key \"password\""},
+                  {"limits: {reader: 2}\n", "agent.yaml:1:10: unknown key \"reader\""},
+                  {"controller: {endpoint: \"tcp://c:1\", key_file: k, key: x}\n",
+                   "agent.yaml:1:50: unknown key \"key\""},
+                  {"repositories: {m: {url: \"file:/x\", password_file: p}}\n"
+                   "sources:\n  - {kind: files, name: a, path: /x}\n",
+                   "agent.yaml:3:28: unknown key \"path\""}});
 }
 
 TEST_CASE("settings: a controller needs both an endpoint and a key") {
@@ -182,31 +184,27 @@ TEST_CASE("settings: the environment alone can configure the controller") {
 }
 
 TEST_CASE("settings: sections of a wrong type are refused") {
-  REQUIRE_FAILS(Parse("[]\n"), ErrorCode::kInvalidArgument, "the file\" is a list");
-  REQUIRE_FAILS(Parse("sources: {}\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:1:10: \"sources\" is a map; expected a list");
-  REQUIRE_FAILS(Parse("repositories: [x]\n"), ErrorCode::kInvalidArgument, "expected a map");
-  REQUIRE_FAILS(Parse("repositories: {main: x}\n"), ErrorCode::kInvalidArgument, "expected a map");
-  REQUIRE_FAILS(Parse("sources: [x]\n"), ErrorCode::kInvalidArgument, "expected a map");
+  RequireRefused(ParseAlone, ErrorCode::kInvalidArgument,
+                 {{"[]\n", "the file\" is a list"},
+                  {"sources: {}\n", "agent.yaml:1:10: \"sources\" is a map; expected a list"},
+                  {"repositories: [x]\n", "expected a map"},
+                  {"repositories: {main: x}\n", "expected a map"},
+                  {"sources: [x]\n", "expected a map"}});
 }
 
 TEST_CASE("settings: a source needs a known kind, a valid name and a repository") {
   std::string repositories = "repositories: {m: {url: \"file:/x\", password_file: p}}\n";
-  REQUIRE_FAILS(
-      Parse(repositories + "sources: [{name: a}]\n"), ErrorCode::kInvalidArgument,
-      "agent.yaml:2:11: a source without a \"kind\"; expected one of \"etcd\", \"files\"");
-  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: file, name: a}]\n"),
-                ErrorCode::kInvalidArgument, "did you mean \"files\"?");
-  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd}]\n"), ErrorCode::kInvalidArgument,
-                "no \"name\"");
-  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: a/b}]\n"),
-                ErrorCode::kInvalidArgument, "expected lower-case letters");
-  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: ../x}]\n"),
-                ErrorCode::kInvalidArgument, "the first a letter or digit");
-  REQUIRE_FAILS(Parse("sources: [{kind: etcd, name: a}]\n"), ErrorCode::kInvalidArgument,
-                "no repository for source \"etcd/a\"");
-  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: a, repository: n}]\n"),
-                ErrorCode::kInvalidArgument, "unknown repository \"n\"; expected one of \"m\"");
+  RequireRefused(
+      ParseAlone, ErrorCode::kInvalidArgument,
+      {{repositories + "sources: [{name: a}]\n",
+        "agent.yaml:2:11: a source without a \"kind\"; expected one of \"etcd\", \"files\""},
+       {repositories + "sources: [{kind: file, name: a}]\n", "did you mean \"files\"?"},
+       {repositories + "sources: [{kind: etcd}]\n", "no \"name\""},
+       {repositories + "sources: [{kind: etcd, name: a/b}]\n", "expected lower-case letters"},
+       {repositories + "sources: [{kind: etcd, name: ../x}]\n", "the first a letter or digit"},
+       {"sources: [{kind: etcd, name: a}]\n", "no repository for source \"etcd/a\""},
+       {repositories + "sources: [{kind: etcd, name: a, repository: n}]\n",
+        "unknown repository \"n\"; expected one of \"m\""}});
 }
 
 TEST_CASE("settings: with several repositories a source must choose one") {

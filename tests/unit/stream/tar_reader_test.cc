@@ -7,10 +7,12 @@
 #include "common/base/format.h"
 #include "common/stream/tar_writer.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
 namespace {
+using testing::RequireRefused;
 using testing::Unwrap;
 
 struct Tar {
@@ -116,13 +118,12 @@ TEST_CASE("tar reader: other formats and damaged archives are refused") {
                 "another tar format");
   REQUIRE_FAILS(ReadTar(Changed(tar.text, 156, "S")), ErrorCode::kUnsupported,
                 "the archive has an entry of type");
-  REQUIRE_FAILS(ReadTar(Changed(tar.text, 156, "5")), ErrorCode::kCorrupt,
-                "in the archive has an impossible size");
-  REQUIRE_FAILS(ReadTar(Changed(tar.text, 124, "\x80zzzzzzzzzzz")), ErrorCode::kCorrupt,
-                "is malformed");
-  REQUIRE_FAILS(ReadTar(Changed(tar.text, 124, "77777777777")), ErrorCode::kCorrupt, "cut short");
-  REQUIRE_FAILS(ReadTar(Changed(tar.text, 156, "x")), ErrorCode::kCorrupt, "record");
-  REQUIRE_FAILS(ReadTar(tar.text + "x"), ErrorCode::kCorrupt, "data follow the end of the archive");
+  RequireRefused(ReadTar, ErrorCode::kCorrupt,
+                 {{Changed(tar.text, 156, "5"), "in the archive has an impossible size"},
+                  {Changed(tar.text, 124, "\x80zzzzzzzzzzz"), "is malformed"},
+                  {Changed(tar.text, 124, "77777777777"), "cut short"},
+                  {Changed(tar.text, 156, "x"), "record"},
+                  {tar.text + "x", "data follow the end of the archive"}});
   std::string short_end = tar.text.substr(0, 1024 + 512) + std::string(512, 'x');
   REQUIRE_FAILS(ReadTar(short_end), ErrorCode::kCorrupt, "the archive continues after its end");
 }

@@ -1,10 +1,12 @@
 #include "agent/sources/haproxy/tokenizer.h"
 
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;
 using namespace holdfast::haproxy;
+using holdfast::testing::RequireRefused;
 using holdfast::testing::Unwrap;
 
 namespace {
@@ -15,20 +17,20 @@ std::vector<std::string> Texts(std::string_view line, const Variables& variables
   return texts;
 }
 
-using Texts_ = std::vector<std::string>;
+using Words = std::vector<std::string>;
 
 }  // namespace
 
 TEST_CASE("haproxy tokenizer: blanks separate words, and # ends the line") {
-  CHECK(Texts("  bind :80\tssl # crt /x") == Texts_{"bind", ":80", "ssl"});
+  CHECK(Texts("  bind :80\tssl # crt /x") == Words{"bind", ":80", "ssl"});
   CHECK(Texts("# all comment").empty());
   CHECK(Texts("").empty());
-  CHECK(Texts("a#b c") == Texts_{"a"});
-  CHECK(Texts("a \r") == Texts_{"a"});
+  CHECK(Texts("a#b c") == Words{"a"});
+  CHECK(Texts("a \r") == Words{"a"});
 }
 
 TEST_CASE("haproxy tokenizer: the manual's equivalent log formats give equal words") {
-  Texts_ expected = {"log-format", "%{+Q}o %t %s %{-Q}r"};
+  Words expected = {"log-format", "%{+Q}o %t %s %{-Q}r"};
 
   CHECK(Texts(R"(log-format %{+Q}o\ %t\ %s\ %{-Q}r)") == expected);
   CHECK(Texts(R"(log-format "%{+Q}o %t %s %{-Q}r")") == expected);
@@ -39,23 +41,23 @@ TEST_CASE("haproxy tokenizer: the manual's equivalent log formats give equal wor
 
 TEST_CASE("haproxy tokenizer: escapes work only outside strong quotes") {
   CHECK(Texts(R"(a\#b \x41\x2f "\$x" $x '\n"' \"q\")") ==
-        Texts_{"a#b", "A/", "$x", "$x", "\\n\"", "\"q\""});
-  CHECK(Texts(R"(\d+ "\d")") == Texts_{"\\d+", "\\d"});
-  CHECK(Texts("\"\" ''") == Texts_{"", ""});
+        Words{"a#b", "A/", "$x", "$x", "\\n\"", "\"q\""});
+  CHECK(Texts(R"(\d+ "\d")") == Words{"\\d+", "\\d"});
+  CHECK(Texts("\"\" ''") == Words{"", ""});
 }
 
 TEST_CASE("haproxy tokenizer: variables are expanded between double quotes") {
   Variables variables = {{"DIR", "/etc/h"}, {"LIST", "a b"}, {"EMPTY", ""}};
 
   CHECK(Texts(R"("$DIR/x" "${DIR}y" $DIR '$DIR')", variables) ==
-        Texts_{"/etc/h/x", "/etc/hy", "$DIR", "$DIR"});
-  CHECK(Texts(R"("${NONE-fall}" "${EMPTY-fall}")", variables) == Texts_{"fall", ""});
-  CHECK(Texts(R"(x "${LIST[*]}" y)", variables) == Texts_{"x", "a", "b", "y"});
-  CHECK(Texts(R"(x "${EMPTY[*]}" y)", variables) == Texts_{"x", "y"});
+        Words{"/etc/h/x", "/etc/hy", "$DIR", "$DIR"});
+  CHECK(Texts(R"("${NONE-fall}" "${EMPTY-fall}")", variables) == Words{"fall", ""});
+  CHECK(Texts(R"(x "${LIST[*]}" y)", variables) == Words{"x", "a", "b", "y"});
+  CHECK(Texts(R"(x "${EMPTY[*]}" y)", variables) == Words{"x", "y"});
 
   std::vector<Word> words = Unwrap(SplitWords(R"(crt "${NONE}/x")", variables));
   CHECK(words[1].text == "/x");
-  CHECK(words[1].unset == Texts_{"NONE"});
+  CHECK(words[1].unset == Words{"NONE"});
 }
 
 TEST_CASE("haproxy tokenizer: words have their position") {
@@ -68,11 +70,13 @@ TEST_CASE("haproxy tokenizer: words have their position") {
 }
 
 TEST_CASE("haproxy tokenizer: lines that HAProxy refuses are errors") {
-  REQUIRE_FAILS(SplitWords("a \"b", {}), ErrorCode::kInvalidArgument, "not closed");
-  REQUIRE_FAILS(SplitWords("a 'b", {}), ErrorCode::kInvalidArgument, "not closed");
-  REQUIRE_FAILS(SplitWords("\"${A\"", {}), ErrorCode::kInvalidArgument, "brace");
-  REQUIRE_FAILS(SplitWords("\"$ \"", {}), ErrorCode::kInvalidArgument, "name of a variable");
-  REQUIRE_FAILS(SplitWords("\\xg1", {}), ErrorCode::kInvalidArgument, "hexadecimal");
+  const auto split = [](const std::string& line) { return SplitWords(line, {}); };
+  RequireRefused(split, ErrorCode::kInvalidArgument,
+                 {{"a \"b", "not closed"},
+                  {"a 'b", "not closed"},
+                  {"\"${A\"", "brace"},
+                  {"\"$ \"", "name of a variable"},
+                  {"\\xg1", "hexadecimal"}});
 }
 
 TEST_CASE("haproxy tokenizer: an encoded word is parsed unchanged, whatever its bytes") {
@@ -80,7 +84,7 @@ TEST_CASE("haproxy tokenizer: an encoded word is parsed unchanged, whatever its 
   for (int c = 1; c < 256; ++c) every += static_cast<char>(c);
   for (const std::string& text :
        {std::string("plain"), std::string(), std::string("a b#c\\d\"e'f$g\n\t"), every}) {
-    CHECK(Texts("x " + EncodeWord(text) + " y") == Texts_{"x", text, "y"});
+    CHECK(Texts("x " + EncodeWord(text) + " y") == Words{"x", text, "y"});
   }
 }
 

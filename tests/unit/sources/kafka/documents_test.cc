@@ -4,11 +4,13 @@
 
 #include "common/base/bytes.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 
 RecordRun RunOf(std::int64_t first, std::int64_t last, std::uint64_t records) {
@@ -106,21 +108,16 @@ TEST_CASE("documents: malformed documents are corrupt") {
   const std::string text = EncodePartition(SamplePartition());
   for (const char* broken : {"", "[]", "{}", "{\"format_version\": 0}", "{\"format_version\": -1}"})
     REQUIRE_FAILS(DecodePartition(broken), ErrorCode::kCorrupt, "malformed");
-  REQUIRE_FAILS(DecodePartition(text.substr(0, text.size() / 2)), ErrorCode::kCorrupt, "form");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"leader\": 2", "\"leader\": \"2\"")),
-                ErrorCode::kCorrupt, "\"leader\" is not a valid number");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"leader\": 2", "\"leader\": 4294967296")),
-                ErrorCode::kCorrupt, "\"leader\" is not a valid number");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"bytes\": 1000", "\"bytes\": -1000")),
-                ErrorCode::kCorrupt, "\"bytes\" is not a valid number");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"low\": 3", "\"low\": 91")), ErrorCode::kCorrupt,
-                "offsets are not in order");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"end\": 90", "\"end\": 88")), ErrorCode::kCorrupt,
-                "beyond the end");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"epoch\": 4", "\"epoch\": 0")), ErrorCode::kCorrupt,
-                "epochs are not in order");
-  REQUIRE_FAILS(DecodePartition(With(text, "\"records\": 20", "\"records\": 49")),
-                ErrorCode::kCorrupt, "records do not match their offsets");
+  RequireRefused(
+      DecodePartition, ErrorCode::kCorrupt,
+      {{text.substr(0, text.size() / 2), "form"},
+       {With(text, "\"leader\": 2", "\"leader\": \"2\""), "\"leader\" is not a valid number"},
+       {With(text, "\"leader\": 2", "\"leader\": 4294967296"), "\"leader\" is not a valid number"},
+       {With(text, "\"bytes\": 1000", "\"bytes\": -1000"), "\"bytes\" is not a valid number"},
+       {With(text, "\"low\": 3", "\"low\": 91"), "offsets are not in order"},
+       {With(text, "\"end\": 90", "\"end\": 88"), "beyond the end"},
+       {With(text, "\"epoch\": 4", "\"epoch\": 0"), "epochs are not in order"},
+       {With(text, "\"records\": 20", "\"records\": 49"), "records do not match their offsets"}});
 }
 
 TEST_CASE("documents: file names of groups are valid on any file system") {

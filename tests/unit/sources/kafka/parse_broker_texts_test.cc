@@ -2,11 +2,13 @@
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 
 constexpr std::string_view kId = "RbuwiR-FRg6IW9NkrCIH7w";
@@ -50,12 +52,11 @@ TEST_CASE("broker texts: meta.properties names the owner, for KRaft and ZooKeepe
   REQUIRE(Unwrap(ParseMetaProperties("version=0\n")) == MetaProperties{});
   REQUIRE_FAILS(ParseMetaProperties("version=2\nnode.id=1\n"), ErrorCode::kUnsupported,
                 "version 2, but this program supports 0 and 1");
-  REQUIRE_FAILS(ParseMetaProperties("node.id=1\n"), ErrorCode::kCorrupt, "its version is \"\"");
-  REQUIRE_FAILS(ParseMetaProperties("version=1\nnode.id=-1\n"), ErrorCode::kCorrupt, "node.id");
-  REQUIRE_FAILS(ParseMetaProperties("version=1\nnode.id=4294967297\n"), ErrorCode::kCorrupt,
-                "node.id");
-  REQUIRE_FAILS(ParseMetaProperties("version=1\nnode.id=1\nbroker.id=2\n"), ErrorCode::kCorrupt,
-                "node.id is \"1\"");
+  RequireRefused(ParseMetaProperties, ErrorCode::kCorrupt,
+                 {{"node.id=1\n", "its version is \"\""},
+                  {"version=1\nnode.id=-1\n", "node.id"},
+                  {"version=1\nnode.id=4294967297\n", "node.id"},
+                  {"version=1\nnode.id=1\nbroker.id=2\n", "node.id is \"1\""}});
 }
 
 TEST_CASE("broker texts: partition.metadata has the topic's id") {

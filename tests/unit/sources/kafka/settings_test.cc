@@ -5,11 +5,13 @@
 #include "common/config/reader.h"
 #include "common/config/yaml.h"
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 
 Result<Settings> Read(const std::string& text) {
@@ -56,16 +58,15 @@ TEST_CASE("kafka settings: a mistake has its location and the expected value") {
     REQUIRE_FAILS(Read("bootstrap: '" + std::string(server) + "'\n"), ErrorCode::kInvalidArgument,
                   "agent.yaml:1:12: ");
   const std::string head = "bootstrap: a:1\n";
-  REQUIRE_FAILS(Read(head + "topics: {include: []}\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:2:9: \"include\" is empty");
-  REQUIRE_FAILS(Read(head + "topics: {exclude: [\"\"]}\n"), ErrorCode::kInvalidArgument,
-                "an empty pattern");
-  REQUIRE_FAILS(Read(head + "client: {sasl.password: x}\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:2:9: property \"sasl.password\" is a secret");
-  REQUIRE_FAILS(Read(head + "client: {sasl.pasword_file: x}\n"), ErrorCode::kInvalidArgument,
-                "did you mean \"sasl.password_file\"?");
-  REQUIRE_FAILS(Read(head + "client: {security.protocol: sasl_ssl}\n"), ErrorCode::kInvalidArgument,
-                "\"security.protocol\" requires SASL, but no mechanism is set");
+  RequireRefused(
+      Read, ErrorCode::kInvalidArgument,
+      {{head + "topics: {include: []}\n", "agent.yaml:2:9: \"include\" is empty"},
+       {head + "topics: {exclude: [\"\"]}\n", "an empty pattern"},
+       {head + "client: {sasl.password: x}\n",
+        "agent.yaml:2:9: property \"sasl.password\" is a secret"},
+       {head + "client: {sasl.pasword_file: x}\n", "did you mean \"sasl.password_file\"?"},
+       {head + "client: {security.protocol: sasl_ssl}\n",
+        "\"security.protocol\" requires SASL, but no mechanism is set"}});
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 #include "agent/sources/prometheus/block_meta.h"
 
 #include "tests/support/catch.h"
+#include "tests/support/refusals.h"
 #include "tests/unit/sources/prometheus/data_directory.h"
 
 namespace holdfast::prometheus {
 namespace {
 
+using testing::RequireRefused;
 using testing::Unwrap;
 
 TEST_CASE("block meta: a real one is parsed") {
@@ -29,17 +31,17 @@ TEST_CASE("block meta: malformed ones are refused") {
     return text;
   };
   REQUIRE_OK(ParseBlockMeta(with("\"numSamples\":12", "\"numSamples\":-12")));
-  REQUIRE_FAILS(ParseBlockMeta(""), ErrorCode::kCorrupt, "not a JSON object");
-  REQUIRE_FAILS(ParseBlockMeta("[]"), ErrorCode::kCorrupt, "not a JSON object");
-  REQUIRE_FAILS(ParseBlockMeta(std::string(1000, '{')), ErrorCode::kCorrupt, "not a JSON object");
+  RequireRefused(ParseBlockMeta, ErrorCode::kCorrupt,
+                 {{"", "not a JSON object"},
+                  {"[]", "not a JSON object"},
+                  {std::string(1000, '{'), "not a JSON object"}});
   REQUIRE_FAILS(ParseBlockMeta(with("\"version\":1", "\"version\":2")), ErrorCode::kUnsupported,
                 "2");
-  REQUIRE_FAILS(ParseBlockMeta(with("\"version\":1", "\"v\":1")), ErrorCode::kCorrupt, "version");
-  REQUIRE_FAILS(ParseBlockMeta(with("01H", "../")), ErrorCode::kCorrupt, "ULID");
-  REQUIRE_FAILS(ParseBlockMeta(with("\"minTime\":5", "\"minTime\":\"5\"")), ErrorCode::kCorrupt,
-                "minTime");
-  REQUIRE_FAILS(ParseBlockMeta(with("\"minTime\":5", "\"minTime\":5000")), ErrorCode::kCorrupt,
-                "before it begins");
+  RequireRefused(ParseBlockMeta, ErrorCode::kCorrupt,
+                 {{with("\"version\":1", "\"v\":1"), "version"},
+                  {with("01H", "../"), "ULID"},
+                  {with("\"minTime\":5", "\"minTime\":\"5\""), "minTime"},
+                  {with("\"minTime\":5", "\"minTime\":5000"), "before it begins"}});
 }
 
 TEST_CASE("block meta: file names in a log are parsed") {
