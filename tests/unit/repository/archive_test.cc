@@ -244,18 +244,25 @@ TEST_CASE("archive: deeply nested directories are imported") {
   CHECK(Unwrap(LoadSnapshot(repository->files(), report.copy)).tree == snapshot.tree);
 }
 
+// No part of the archive is imported, nor a complete frame with a part of its tar file.
+void CheckTruncatedIsRefused(Archives& archives, const Bytes& archive, const Bytes& tar) {
+  for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
+    INFO(length);
+    CHECK_FALSE(archives.Import(ByteView(archive).first(length)));
+  }
+  for (std::size_t length = 0; length <= tar.size() - 10240; length += 512) {
+    INFO(length);
+    CHECK_FALSE(archives.Import(Packed(ByteView(tar).first(length))));
+  }
+}
+
 TEST_CASE("archive: a truncated archive never becomes a snapshot") {
   Archives archives;
   const Bytes archive = archives.Export(archives.Save(Items(
       FileItem("data/a", std::string_view("alpha")), FileItem("data/b", std::string(3000, 'b')))));
   Archives other(2);
-  for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
-    CHECK_FALSE(other.Import(ByteView(archive).first(length)));
-  }
   const Bytes tar = Unpacked(archive);
-  for (std::size_t length = 0; length <= tar.size() - 10240; length += 512) {
-    CHECK_FALSE(other.Import(Packed(ByteView(tar).first(length))));
-  }
+  CheckTruncatedIsRefused(other, archive, tar);
   CHECK(other.CountFiles(FileKind::kSnapshot) == 0);
   REQUIRE_OK(other.Import(Packed(tar)));
 }
@@ -265,13 +272,8 @@ TEST_CASE("archive: a truncated or altered archive is refused even if the snapsh
   const SnapshotInfo snapshot = archives.Save(Items(FileItem("data/a", std::string_view("alpha")),
                                                     FileItem("data/b", std::string(3000, 'b'))));
   const Bytes archive = archives.Export(snapshot);
-  for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
-    CHECK_FALSE(archives.Import(ByteView(archive).first(length)));
-  }
   const Bytes tar = Unpacked(archive);
-  for (std::size_t length = 0; length <= tar.size() - 10240; length += 512) {
-    CHECK_FALSE(archives.Import(Packed(ByteView(tar).first(length))));
-  }
+  CheckTruncatedIsRefused(archives, archive, tar);
   Bytes altered = tar;
   const std::size_t at = AsText(tar).find("alpha");
   REQUIRE(at != std::string_view::npos);
@@ -304,6 +306,16 @@ TEST_CASE("archive: a changed byte anywhere never makes another snapshot") {
   }
 }
 
+// One entry of a forged archive.
+struct ForgedEntry {
+  std::string path;
+  NodeType type;
+  std::string json;
+  std::string content = {};
+  std::optional<std::vector<BlobRun>> blobs = {};
+  std::string link_to = {};
+};
+
 // An archive with a valid meta.json and whatever a test adds.
 struct Forged {
   Forged() {
@@ -323,20 +335,21 @@ struct Forged {
         R"("ctime":"2020-01-01T00:00:00Z","uid":0,"gid":0{},{}}})",
         name, type, size == 0 ? "" : fmt::format(",\"size\":{}", size), rest);
   }
-  void Add(const std::string& path, NodeType type, const std::string& json,
-           const std::string& content = "", std::optional<std::vector<BlobRun>> blobs = {},
-           const std::string& link_to = "") {
-    Attributes attributes = AttributesOf(type);
-    attributes.size = content.size();
+  // Without blobs, the content is one.
+  void Add(const ForgedEntry& entry) {
+    Attributes attributes = AttributesOf(entry.type);
+    attributes.size = entry.content.size();
+    std::optional<std::vector<BlobRun>> blobs = entry.blobs;
     if (!blobs) {
       blobs.emplace();
-      if (!content.empty()) {
-        blobs->push_back({static_cast<std::uint32_t>(content.size()), 1});
+      if (!entry.content.empty()) {
+        blobs->push_back({static_cast<std::uint32_t>(entry.content.size()), 1});
       }
     }
-    const std::string comment = EncodeArchivedNode({.json = json, .blobs = blobs, .path = ""});
-    Unwrap(writer.Begin(path, attributes, {.link_to = link_to, .comment = comment}));
-    if (link_to.empty()) Unwrap(writer.Data(AsBytes(content)));
+    const std::string comment =
+        EncodeArchivedNode({.json = entry.json, .blobs = blobs, .path = ""});
+    Unwrap(writer.Begin(entry.path, attributes, {.link_to = entry.link_to, .comment = comment}));
+    if (entry.link_to.empty()) Unwrap(writer.Data(AsBytes(entry.content)));
   }
   Result<ImportReport> Import() {
     Unwrap(writer.Finish());
@@ -355,81 +368,65 @@ struct Forged {
 };
 
 TEST_CASE("archive: a forged archive is an error, and nothing becomes visible") {
-  Forged forged;
-  std::string expected;
-  SECTION("a path with ..") {
-    forged.Add("tree/../evil", NodeType::kFile, Forged::Node("evil", "file"));
-    expected = "in the archive does not come after its directory";
+  const auto file = [](const std::string& path, const std::string& name,
+                       const std::string& content = "", std::size_t size = 0) {
+    return ForgedEntry{path, NodeType::kFile,
+                       Forged::Node(name, "file", size == 0 ? content.size() : size), content};
+  };
+  const auto directory = [](const std::string& path, const std::string& name) {
+    return ForgedEntry{path, NodeType::kDirectory, Forged::Node(name, "dir")};
+  };
+  const auto with_blobs = [&](BlobRun run) {
+    ForgedEntry entry = file("tree/a", "a", "xy");
+    entry.blobs = {run};
+    return entry;
+  };
+  struct Forgery {
+    const char* what;
+    std::vector<ForgedEntry> entries;
+    const char* error;
+  };
+  const std::vector<Forgery> forgeries = {
+      {"a path with ..",
+       {file("tree/../evil", "evil")},
+       "in the archive does not come after its directory"},
+      {"a name with ..", {directory("tree/..", "..")}, "is not a valid file name"},
+      {"an absolute path", {file("/etc/evil", "evil")}, "is not below"},
+      {"an empty path component", {file("tree//evil", "evil")}, "is not a path"},
+      {"a name with a slash", {file("tree/a/b", "a/b")}, "is not a valid file name"},
+      {"a duplicate name", {file("tree/a", "a", "1"), file("tree/a", "a", "2")}, "twice"},
+      {"a duplicate directory",
+       {directory("tree/d", "d"),
+        {"tree/f", NodeType::kFifo, Forged::Node("f", "fifo")},
+        directory("tree/d", "d")},
+       "twice"},
+      {"no parent directory",
+       {file("tree/d/a", "a")},
+       "in the archive does not come after its directory"},
+      {"another name in the comment", {file("tree/a", "b")}, "has the metadata of an entry named"},
+      {"another type in the comment",
+       {{"tree/a", NodeType::kFifo, Forged::Node("a", "symlink")}},
+       "another type"},
+      {"another size in the comment", {file("tree/a", "a", "x", 77)}, "another size"},
+      {"more blobs than content", {with_blobs({1, UINT64_MAX / 2})}, "are longer than the file"},
+      {"fewer blobs than content", {with_blobs({1, 1})}, "are shorter than the file"},
+      {"a hard link to nothing",
+       {{"tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b"}},
+       "does not come before it"},
+      {"nothing", {}, "was altered"},
+      {"another tree", {file("tree/a", "a", "1")}, "was altered"},
+      {"a missing blob reference",
+       {{"tree/a", NodeType::kFile, R"({"name":"a","type":"file"})"}},
+       "an entry has no position for its content"},
+  };
+  for (const Forgery& forgery : forgeries) {
+    DYNAMIC_SECTION(forgery.what) {
+      Forged forged;
+      for (const ForgedEntry& entry : forgery.entries) forged.Add(entry);
+      REQUIRE_FAILS(forged.Import(), ErrorCode::kCorrupt, forgery.error);
+      CHECK(forged.other.CountFiles(FileKind::kSnapshot) == 0);
+    }
   }
-  SECTION("a name with ..") {
-    forged.Add("tree/..", NodeType::kDirectory, Forged::Node("..", "dir"));
-    expected = "is not a valid file name";
-  }
-  SECTION("an absolute path") {
-    forged.Add("/etc/evil", NodeType::kFile, Forged::Node("evil", "file"));
-    expected = "is not below";
-  }
-  SECTION("an empty path component") {
-    forged.Add("tree//evil", NodeType::kFile, Forged::Node("evil", "file"));
-    expected = "is not a path";
-  }
-  SECTION("a name with a slash") {
-    forged.Add("tree/a/b", NodeType::kFile, Forged::Node("a/b", "file"));
-    expected = "is not a valid file name";
-  }
-  SECTION("a duplicate name") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "2");
-    expected = "twice";
-  }
-  SECTION("a duplicate directory") {
-    forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
-    forged.Add("tree/f", NodeType::kFifo, Forged::Node("f", "fifo"));
-    forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
-    expected = "twice";
-  }
-  SECTION("no parent directory") {
-    forged.Add("tree/d/a", NodeType::kFile, Forged::Node("a", "file"));
-    expected = "in the archive does not come after its directory";
-  }
-  SECTION("another name in the comment") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("b", "file"));
-    expected = "has the metadata of an entry named";
-  }
-  SECTION("another type in the comment") {
-    forged.Add("tree/a", NodeType::kFifo, Forged::Node("a", "symlink"));
-    expected = "another type";
-  }
-  SECTION("another size in the comment") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 77), "x");
-    expected = "another size";
-  }
-  SECTION("more blobs than content") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
-               std::vector<BlobRun>{{1, UINT64_MAX / 2}});
-    expected = "are longer than the file";
-  }
-  SECTION("fewer blobs than content") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
-               std::vector<BlobRun>{{1, 1}});
-    expected = "are shorter than the file";
-  }
-  SECTION("a hard link to nothing") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b");
-    expected = "does not come before it";
-  }
-  SECTION("nothing") { expected = "was altered"; }
-  SECTION("another tree") {
-    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
-    expected = "was altered";
-  }
-  SECTION("a missing blob reference") {
-    forged.Add("tree/a", NodeType::kFile, R"({"name":"a","type":"file"})");
-    expected = "an entry has no position for its content";
-  }
-
-  REQUIRE_FAILS(forged.Import(), ErrorCode::kCorrupt, expected);
-  CHECK(forged.other.CountFiles(FileKind::kSnapshot) == 0);
 }
 
 TEST_CASE("archive: files of other programs are refused with a hint") {
