@@ -152,37 +152,21 @@ TEST_CASE("haproxy process: a starting master is signalled when it is ready") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("haproxy process: a master that keeps its old configuration is an error") {
+TEST_CASE("haproxy process: a reload that fails is an error") {
+  const auto [mode, reason] = GENERATE(table<const char*, const char*>({
+      {"refuse", "the old one"},   // keeps its old configuration
+      {"crash", "ended at once"},  // its new workers exit at once
+      {"quit", "ended"},
+  }));
+  INFO(mode);
   FakeMaster master;
-  master.SetMode("refuse");
+  master.SetMode(mode);
   Process process = master.process();
   ProcessState before = Unwrap(process.Look({}));
 
   REQUIRE_OK(process.Reload(before, {}));
 
-  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "the old one");
-}
-
-TEST_CASE("haproxy process: new workers that exit at once are an error") {
-  FakeMaster master;
-  master.SetMode("crash");
-  Process process = master.process();
-  ProcessState before = Unwrap(process.Look({}));
-
-  REQUIRE_OK(process.Reload(before, {}));
-
-  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended at once");
-}
-
-TEST_CASE("haproxy process: a master that exits is an error") {
-  FakeMaster master;
-  master.SetMode("quit");
-  Process process = master.process();
-  ProcessState before = Unwrap(process.Look({}));
-
-  REQUIRE_OK(process.Reload(before, {}));
-
-  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended");
+  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, reason);
 }
 
 TEST_CASE("haproxy process: a stopped process and one that is not a master are distinguished") {

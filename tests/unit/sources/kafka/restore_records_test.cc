@@ -1,5 +1,7 @@
 #include "agent/sources/kafka/restore_records.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <algorithm>
 #include <set>
 
@@ -296,7 +298,19 @@ TEST_CASE("kafka group restore: each group gets its offsets, translated") {
   CHECK(asked == std::vector<std::string>{"orders-0@5", "orders-1@6", "orders-1@9"});
 }
 
-TEST_CASE("kafka group restore: a group in use does not affect the others") {
+TEST_CASE("kafka group restore: a group in use or refused does not affect the others") {
+  struct Failure {
+    rdkafka::testing::Api api;
+    int error;
+    ErrorCode code;
+    const char* message;
+  };
+  const auto failure = GENERATE(
+      Failure{rdkafka::testing::Api::kOffsetCommit, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+              ErrorCode::kBusy, "group \"a\" has active members"},
+      Failure{rdkafka::testing::Api::kFindCoordinator, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+              ErrorCode::kDenied, "group \"a\""});
+  INFO(failure.message);
   MockCluster kafka;
   kafka.CreateTopic("orders", 1);
   StoredSnapshot snapshot;
@@ -306,8 +320,8 @@ TEST_CASE("kafka group restore: a group in use does not affect the others") {
   const auto topics = Unwrap(ReadStoredTopics(snapshot.view, {}));
   auto client = Unwrap(rdkafka::Client::Open(kafka.options()));
   snapshot.AddGroup("d", {{"orders", 0, 6, -1, ""}});
-  std::set<std::string> done = {"d"};                          // by an earlier attempt
-  kafka.FailNext(rdkafka::testing::Api::kOffsetCommit, {25});  // UNKNOWN_MEMBER_ID
+  std::set<std::string> done = {"d"};  // by an earlier attempt
+  kafka.FailNext(failure.api, {failure.error});
 
   const GroupOutcome outcome = Unwrap(CommitGroups(
       *client, snapshot.view, topics, false,
@@ -316,31 +330,8 @@ TEST_CASE("kafka group restore: a group in use does not affect the others") {
   CHECK(done == std::set<std::string>{"b", "d"});
   CHECK(outcome.offsets == 1);
   REQUIRE(outcome.failed.size() == 1);
-  CHECK(outcome.failed[0].code() == ErrorCode::kBusy);
-  CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\" has active members"));
-}
-
-TEST_CASE("kafka group restore: a refused group does not affect the others") {
-  MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  StoredSnapshot snapshot;
-  snapshot.AddTopic("orders", 1);
-  snapshot.AddGroup("a", {{"orders", 0, 5, -1, ""}});
-  snapshot.AddGroup("b", {{"orders", 0, 6, -1, ""}});
-  const auto topics = Unwrap(ReadStoredTopics(snapshot.view, {}));
-  auto client = Unwrap(rdkafka::Client::Open(kafka.options()));
-  std::set<std::string> done;
-  // GROUP_AUTHORIZATION_FAILED
-  kafka.FailNext(rdkafka::testing::Api::kFindCoordinator, {30});
-
-  const GroupOutcome outcome = Unwrap(CommitGroups(
-      *client, snapshot.view, topics, false,
-      [](const TopicPartition&, std::int64_t offset) { return std::optional(offset); }, done, {}));
-
-  CHECK(done == std::set<std::string>{"b"});
-  REQUIRE(outcome.failed.size() == 1);
-  CHECK(outcome.failed[0].code() == ErrorCode::kDenied);
-  CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\""));
+  CHECK(outcome.failed[0].code() == failure.code);
+  CHECK_THAT(outcome.failed[0].message(), Catch::Contains(failure.message));
 }
 
 TEST_CASE("kafka group restore: offsets are exact if the last record is at its old offset") {
