@@ -12,18 +12,10 @@
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/restore_steps.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::testing {
-
-class MemoryJournal final : public SwapJournal {
- public:
-  Result<void> Record(std::string_view state) override {
-    states.emplace_back(state);
-    return {};
-  }
-  std::vector<std::string> states;
-};
 
 // A journal on disk, which survives the process.
 class FileJournal final : public SwapJournal {
@@ -68,19 +60,10 @@ struct FilesFixture {
     TakeSnapshot(*Unwrap(source->OpenBackup(spec)), taken, previous);
     return std::make_unique<FakeSnapshotView>(std::move(taken.view));
   }
-  // All steps of a restore in place, as the job calls them.
-  static Result<void> Steps(RestoreSession& session) {
-    Progress progress;
-    HF_TRY(session.Preflight({}));
-    HF_TRY(session.Stage(progress, {}));
-    HF_TRY(session.Validate({}));
-    HF_TRY(session.Swap({}));
-    return session.Verify({});
-  }
   Result<void> Restore(FakeSnapshotView& view, const std::string& path = "") {
     HF_ASSIGN(std::unique_ptr<RestoreSession> session,
               OpenRestore({.snapshot = &view, .journal = &journal, .path = path}));
-    Result<void> done = Steps(*session);
+    Result<void> done = SwapRestore(*session);
     if (done) done = session->Commit();
     changes = session->Changes();
     if (!done) HF_TRY(session->Rollback());
@@ -99,7 +82,7 @@ struct FilesFixture {
   ManualClock clock{4'000'000'000};
   SeededRandom random;
   config::Values values;
-  MemoryJournal journal;
+  SwapRecorder journal;
   std::vector<std::string> changes;
 };
 

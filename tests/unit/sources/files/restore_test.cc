@@ -80,7 +80,7 @@ TEST_CASE_METHOD(Fixture, "files restore: entries excluded from the snapshot are
   WriteText(live + "/new/dropped", "x");
   Fd log = Unwrap(OpenFile(live + "/d/app.log", O_WRONLY | O_APPEND));
   auto session = Unwrap(OpenRestore({view.get(), &journal}));
-  REQUIRE_OK(Steps(*session));
+  REQUIRE_OK(SwapRestore(*session));
   REQUIRE_OK(WriteAll(log.get(), AsBytes(" goes on"), "log"));
   std::string old = live.substr(0, live.rfind('/')) + "/";
   for (const std::string& line : DescribeTree(top)) {
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(Fixture,
   }
   SECTION("rolled back after the swap") {
     auto session = Unwrap(OpenRestore({view.get(), &journal}));
-    REQUIRE_OK(Steps(*session));
+    REQUIRE_OK(SwapRestore(*session));
     REQUIRE(ReadText(live + "/top") == "saved");
     REQUIRE_OK(session->Rollback());
     REQUIRE_OK(session->Rollback());
@@ -279,7 +279,7 @@ TEST_CASE_METHOD(Fixture,
   BreakTree();
   auto session = Unwrap(
       OpenRestore({.snapshot = view.get(), .journal = &journal, .path = "data" + live + "/top"}));
-  REQUIRE_OK(Steps(*session));
+  REQUIRE_OK(SwapRestore(*session));
   REQUIRE(ReadText(live + "/top") == "saved");
   const std::string state = journal.states.back();
 
@@ -380,7 +380,7 @@ TEST_CASE("files restore: child", "[.]") {
       fixture.OpenRestore({.snapshot = view.get(),
                            .journal = &journal,
                            .path = is_path ? "data" + fixture.live + "/top" : std::string()}));
-  REQUIRE_OK(FilesFixture::Steps(*session));
+  REQUIRE_OK(SwapRestore(*session));
   if (std::string(std::getenv("HOLDFAST_CRASH_POINT")) == "swap.rollback") {
     REQUIRE_OK(session->Rollback());
   }

@@ -12,10 +12,13 @@
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/restore_steps.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 
 using namespace holdfast;
+using holdfast::testing::StageRestore;
+using holdfast::testing::SwapRestore;
 using holdfast::testing::Unwrap;
 using Names = std::vector<std::string>;
 
@@ -38,15 +41,6 @@ while [ $# -gt 0 ]; do
   shift
 done
 )";
-
-class Recorder final : public SwapJournal {
- public:
-  Result<void> Record(std::string_view state) override {
-    states.emplace_back(state);
-    return {};
-  }
-  std::vector<std::string> states;
-};
 
 class Rig {
  public:
@@ -102,7 +96,7 @@ class Rig {
     return testing::InPlaceOf(*FindSourceKind("haproxy"))
         .open(context_, values, {.snapshot = &view_, .journal = &recorder_, .path = path});
   }
-  Recorder& recorder() { return recorder_; }
+  testing::SwapRecorder& recorder() { return recorder_; }
 
  private:
   static void Write(const std::string& path, std::string_view content) {
@@ -115,15 +109,14 @@ class Rig {
   testing::SeededRandom random_;
   SourceContext context_;
   Manifest manifest_;
-  Recorder recorder_;
+  testing::SwapRecorder recorder_;
   testing::FakeSnapshotView view_;
 };
 
-void Prepare(RestoreSession& session) {
-  Progress progress;
-  REQUIRE_OK(session.Preflight({}));
-  REQUIRE_OK(session.Stage(progress, {}));
-  REQUIRE_OK(session.Validate({}));
+// A whole restore in place.
+void Restore(RestoreSession& session) {
+  REQUIRE_OK(SwapRestore(session));
+  REQUIRE_OK(session.Commit());
 }
 
 bool Contains(const Names& names, const std::string& part) {
@@ -140,7 +133,7 @@ TEST_CASE("haproxy restore: files are replaced and added, and others stay") {
   rig.Saved("maps/b.map", "b");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
 
-  Prepare(*session);
+  REQUIRE_OK(StageRestore(*session));
   CHECK(rig.Read("h.cfg") == "live\n");
   REQUIRE_OK(session->Swap({}));
   REQUIRE_OK(session->Verify({}));
@@ -157,10 +150,7 @@ TEST_CASE("haproxy restore: a second restore changes nothing") {
   Rig rig;
   for (int time = 0; time < 2; ++time) {
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-    Prepare(*session);
-    REQUIRE_OK(session->Swap({}));
-    REQUIRE_OK(session->Verify({}));
-    REQUIRE_OK(session->Commit());
+    Restore(*session);
     CHECK(rig.Read("h.cfg") == "saved\n");
     CHECK(Contains(session->Changes(), "replaced") == (time == 0));
   }
@@ -171,7 +161,7 @@ TEST_CASE("haproxy restore: a rollback restores everything") {
   Rig rig;
   rig.Saved("maps/a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-  Prepare(*session);
+  REQUIRE_OK(StageRestore(*session));
   REQUIRE_OK(session->Swap({}));
   CHECK(rig.Read("h.cfg") == "saved\n");
 
@@ -201,7 +191,7 @@ TEST_CASE("haproxy restore: an error that shows only in place is found by the se
   Rig rig;
   rig.Saved("h.cfg", "refuse-live\n");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-  Prepare(*session);
+  REQUIRE_OK(StageRestore(*session));
 
   REQUIRE_FAILS(session->Swap({}), ErrorCode::kUnsupported, "refuses the restored");
   REQUIRE_OK(session->Rollback());
@@ -213,7 +203,7 @@ TEST_CASE("haproxy restore: a session destroyed before the swap leaves nothing")
   Rig rig;
   rig.Saved("maps/a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-  Prepare(*session);
+  REQUIRE_OK(StageRestore(*session));
 
   session.reset();
 
@@ -230,10 +220,7 @@ TEST_CASE(
   rig.Live("certs/later.pem", "later");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
 
-  Prepare(*session);
-  REQUIRE_OK(session->Swap({}));
-  REQUIRE_OK(session->Verify({}));
-  REQUIRE_OK(session->Commit());
+  Restore(*session);
 
   CHECK(rig.All() == Names{"certs/a.pem", "h.cfg"});
   Names changes = session->Changes();
@@ -261,10 +248,7 @@ TEST_CASE("haproxy restore: one path is restored, and nothing outside it changes
   rig.Live("tls/later.pem", "later");
   const auto restore = [&rig](const std::string& name) {
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open("members/n1/files" + rig.Etc(name)));
-    Prepare(*session);
-    REQUIRE_OK(session->Swap({}));
-    REQUIRE_OK(session->Verify({}));
-    REQUIRE_OK(session->Commit());
+    Restore(*session);
   };
 
   restore("certs");
@@ -357,7 +341,7 @@ TEST_CASE("haproxy restore: recovery after a crash in the swap restores everythi
   std::string state;
   {
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-    Prepare(*session);
+    REQUIRE_OK(StageRestore(*session));
     REQUIRE_OK(session->Swap({}));
     state = rig.recorder().states.back();
     // The process ends without a rollback. (The destructor leaves a swap alone.)
@@ -377,10 +361,7 @@ TEST_CASE("haproxy restore: recovery after the start of the commit keeps the new
   Rig rig;
   rig.Saved("a.map", "a");
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-  Prepare(*session);
-  REQUIRE_OK(session->Swap({}));
-  REQUIRE_OK(session->Verify({}));
-  REQUIRE_OK(session->Commit());
+  Restore(*session);
 
   REQUIRE_OK(rig.Recover(rig.recorder().states.back()));
 
