@@ -109,4 +109,13 @@ void WriteNumbers(const ClientOptions& options, const TopicPartition& partition,
   WriteAll(options, partition, records);
 }
 
+void CreateFilled(MockCluster& kafka, const std::string& topic, const std::vector<int>& counts) {
+  kafka.CreateTopic(topic, static_cast<int>(counts.size()));
+  std::int32_t partition = 0;
+  for (const int count : counts) {
+    if (count > 0) WriteNumbers(kafka.options(), {topic, partition}, count);
+    ++partition;
+  }
+}
+
 }  // namespace holdfast::rdkafka::testing

@@ -61,5 +61,7 @@ void WriteAll(const ClientOptions& options, const TopicPartition& partition,
               const std::vector<Content>& records);
 // Writes `count` records with the values "0", "1", ...
 void WriteNumbers(const ClientOptions& options, const TopicPartition& partition, int count);
+// Creates a topic with one partition for each count, and writes that many numbers to it.
+void CreateFilled(MockCluster& kafka, const std::string& topic, const std::vector<int>& counts);
 
 }  // namespace holdfast::rdkafka::testing

@@ -14,6 +14,7 @@ namespace {
 using holdfast::testing::Unwrap;
 using testing::Api;
 using testing::Content;
+using testing::CreateFilled;
 using testing::MockCluster;
 using testing::WriteAll;
 using testing::WriteNumbers;
@@ -108,11 +109,8 @@ TEST_CASE("kafka reader: headers keep their order and duplicates, and null diffe
 
 TEST_CASE("kafka reader: several partitions are read, each from its offset") {
   MockCluster kafka(2);
-  kafka.CreateTopic("orders", 3);
-  kafka.CreateTopic("clicks", 1);
-  WriteNumbers(kafka.options(), {"orders", 0}, 3);
-  WriteNumbers(kafka.options(), {"orders", 2}, 2);
-  WriteNumbers(kafka.options(), {"clicks", 0}, 4);
+  CreateFilled(kafka, "orders", {3, 0, 2});
+  CreateFilled(kafka, "clicks", {4});
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 10));
   REQUIRE_OK(reader->Start({"orders", 1}, 0, 11));
@@ -126,9 +124,7 @@ TEST_CASE("kafka reader: several partitions are read, each from its offset") {
 
 TEST_CASE("kafka reader: a missing offset ends only its partition") {
   MockCluster kafka;
-  kafka.CreateTopic("orders", 2);
-  WriteNumbers(kafka.options(), {"orders", 0}, 2);
-  WriteNumbers(kafka.options(), {"orders", 1}, 2);
+  CreateFilled(kafka, "orders", {2, 2});
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 99, 0));
   REQUIRE_OK(reader->Start({"orders", 1}, 0, 1));
@@ -139,8 +135,7 @@ TEST_CASE("kafka reader: a missing offset ends only its partition") {
 
 TEST_CASE("kafka reader: a failure names the topic and the missing right") {
   MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  WriteNumbers(kafka.options(), {"orders", 0}, 1);
+  CreateFilled(kafka, "orders", {1});
   auto reader = OpenReader(kafka);
   kafka.FailNext(Api::kFetch, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
@@ -155,8 +150,7 @@ TEST_CASE("kafka reader: a failure names the topic and the missing right") {
 
 TEST_CASE("kafka reader: a failed partition can be started again") {
   MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  WriteNumbers(kafka.options(), {"orders", 0}, 2);
+  CreateFilled(kafka, "orders", {2});
   auto reader = OpenReader(kafka);
   REQUIRE_OK(reader->Start({"orders", 0}, 50, 1));
   CHECK(ReadToEnds(*reader, 1) == EventsByTag{{1, "not_found"}});
@@ -168,9 +162,7 @@ TEST_CASE("kafka reader: a failed partition can be started again") {
 
 TEST_CASE("kafka reader: a stopped partition delivers nothing more") {
   MockCluster kafka;
-  kafka.CreateTopic("orders", 2);
-  WriteNumbers(kafka.options(), {"orders", 0}, 500);
-  WriteNumbers(kafka.options(), {"orders", 1}, 3);
+  CreateFilled(kafka, "orders", {500, 3});
   auto reader = OpenReader(kafka, {.batch_records_max = 1});
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
   CHECK(Described(Unwrap(reader->Next(kLimit, {}))[0]) == "0=0");
@@ -185,8 +177,7 @@ TEST_CASE("kafka reader: a stopped partition delivers nothing more") {
 
 TEST_CASE("kafka reader: a batch is no larger than requested") {
   MockCluster kafka;
-  kafka.CreateTopic("orders", 1);
-  WriteNumbers(kafka.options(), {"orders", 0}, 100);
+  CreateFilled(kafka, "orders", {100});
   auto reader = OpenReader(kafka, {.batch_records_max = 16});
   REQUIRE_OK(reader->Start({"orders", 0}, 0, 0));
 

@@ -4,20 +4,16 @@
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {
 namespace {
 
+using testing::FakeProcesses;
 using testing::Unwrap;
 using testing::WriteText;
-
-std::string WithNuls(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += part + '\0';
-  return text;
-}
 
 // The /proc, /etc and log directory of a host that runs brokers.
 struct Machine {
@@ -31,8 +27,8 @@ struct Machine {
            const std::vector<std::string>& environment = {}) const {
     const std::string proc = fmt::format("{}/{}", places.proc, pid);
     REQUIRE_OK(MakeDirectories(proc));
-    WriteText(proc + "/cmdline", WithNuls(command));
-    WriteText(proc + "/environ", WithNuls(environment));
+    WriteText(proc + "/cmdline", FakeProcesses::WithNuls(command));
+    WriteText(proc + "/environ", FakeProcesses::WithNuls(environment));
     WriteText(proc + "/cgroup", "1:name=systemd:/\n0::/system.slice/kafka@one.service/payload\n");
     REQUIRE(::symlink(etc.c_str(), (proc + "/cwd").c_str()) == 0);
   }

@@ -35,12 +35,9 @@ struct Node {
     const std::string proc = context.places.proc + "/7";
     REQUIRE_OK(MakeDirectories(proc));
     WriteText(config, fmt::format("log.dirs={}\n{}\n", log_dir, more));
-    std::string command;
-    for (const std::string& part :
-         {std::string("java"), std::string("-cp"), std::string("/libs/kafka_2.13-3.9.1.jar"),
-          std::string("kafka.Kafka"), config})
-      command += part + '\0';
-    WriteText(proc + "/cmdline", command);
+    WriteText(proc + "/cmdline",
+              testing::FakeProcesses::WithNuls(
+                  {"java", "-cp", "/libs/kafka_2.13-3.9.1.jar", "kafka.Kafka", config}));
     WriteText(proc + "/environ", "");
   }
   // Saves everything, and returns the manifest.

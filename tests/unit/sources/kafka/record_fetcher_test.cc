@@ -17,6 +17,7 @@ namespace {
 
 using holdfast::testing::Unwrap;
 using rdkafka::ReadEvent;
+using rdkafka::testing::CreateFilled;
 using rdkafka::testing::MockCluster;
 using rdkafka::testing::WriteAll;
 using rdkafka::testing::WriteNumbers;
@@ -38,8 +39,7 @@ struct Scene {
   }
   // A topic with `records` records in each partition.
   void Fill(const std::string& topic, int partitions, int records) {
-    kafka.CreateTopic(topic, partitions);
-    for (int i = 0; i < partitions; ++i) WriteNumbers(kafka.options(), {topic, i}, records);
+    CreateFilled(kafka, topic, std::vector<int>(static_cast<std::size_t>(partitions), records));
   }
 };
 

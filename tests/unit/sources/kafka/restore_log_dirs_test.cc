@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -30,7 +31,13 @@ std::string TextOfFile(const std::string& path) {
 
 // Two directories of a stopped broker, with newly created topics.
 struct LogDirs {
+  // In a temporary directory, with a broker's files and a snapshot.
+  LogDirs() : temporary(Unwrap(TempDir::Create("log_dirs"))), path(temporary->path()) {
+    MakeBroker();
+    MakeSnapshot();
+  }
   explicit LogDirs(std::string top) : path(std::move(top)) {}
+  std::optional<TempDir> temporary;
   std::string path;
   testing::ManualClock clock;
   Progress progress;
@@ -92,10 +99,7 @@ struct LogDirs {
 };
 
 TEST_CASE("kafka restore to log directories: files replace those of new topics") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   fs::permissions(dirs.path + "/two/orders-1", fs::perms(0750));
 
   const MethodOutcome done = Unwrap(dirs.Run());
@@ -114,10 +118,7 @@ TEST_CASE("kafka restore to log directories: files replace those of new topics")
 }
 
 TEST_CASE("kafka restore to log directories: a partition keeps its end offset") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   // Partition 0 ended with a transaction marker after its last record. Partition 1's records were
   // deleted.
   const auto end_at = [&dirs](std::int32_t id, std::int64_t end, bool is_empty) {
@@ -142,10 +143,7 @@ TEST_CASE("kafka restore to log directories: a partition keeps its end offset") 
 }
 
 TEST_CASE("kafka restore to log directories: a partition missing from the snapshot is no success") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   dirs.snapshot.view.nodes.erase(PartitionDocumentPath("orders", 1));
   const auto before = dirs.NamesOf("two/orders-1");
 
@@ -158,10 +156,7 @@ TEST_CASE("kafka restore to log directories: a partition missing from the snapsh
 }
 
 TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   const auto before = dirs.NamesOf("one/orders-0");
 
   const MethodOutcome done = Unwrap(dirs.Run(true));
@@ -175,10 +170,7 @@ TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
 }
 
 TEST_CASE("kafka restore to log directories: refused while a broker runs") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   WriteFile(dirs.path + "/two/.lock", "");
   const Fd held = Unwrap(OpenFile(dirs.path + "/two/.lock", O_RDWR));
   struct flock lock {};
@@ -212,10 +204,7 @@ TEST_CASE("kafka restore to log directories: only for topics that a broker has c
 }
 
 TEST_CASE("kafka restore to log directories: records are replaced only on request") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   dirs.MakePartition("one/orders-0", "records");
   WriteFile(dirs.path + "/one/log-start-offset-checkpoint",
             "0\n3\nx 0 1\norders 0 5\norders 1 6\n");
@@ -232,10 +221,7 @@ TEST_CASE("kafka restore to log directories: records are replaced only on reques
 }
 
 TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
-  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-  LogDirs dirs(directory.path());
-  dirs.MakeBroker();
-  dirs.MakeSnapshot();
+  LogDirs dirs;
   for (auto& [path, node] : dirs.snapshot.view.nodes)
     if (path.starts_with("data/topics/orders/1/") && path.ends_with(".log"))
       node.content.back() ^= 1;
@@ -258,10 +244,7 @@ TEST_CASE("kafka log directories crash child", "[.]") {
 TEST_CASE("kafka restore to log directories: it is completed after a crash at any point") {
   int crashes = 0;
   for (int at = 1;; ++at) {
-    const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
-    LogDirs dirs(directory.path());
-    dirs.MakeBroker();
-    dirs.MakeSnapshot();
+    LogDirs dirs;
     const int code = testing::RunCrashChild("kafka log directories crash child",
                                             fmt::format("kafka.log_dirs.swap:{}", at), dirs.path);
     if (code == 0) break;

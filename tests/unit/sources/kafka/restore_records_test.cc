@@ -228,9 +228,7 @@ TEST_CASE("kafka record restore: stops on request") {
 
 TEST_CASE("kafka read back: differing records are reported") {
   MockCluster kafka;
-  kafka.CreateTopic("t", 2);
-  WriteNumbers(kafka.options(), {"t", 0}, 10);
-  WriteNumbers(kafka.options(), {"t", 1}, 10);
+  rdkafka::testing::CreateFilled(kafka, "t", {10, 10});
   const SystemClock clock;
   const auto open = [&kafka] { return rdkafka::Reader::Open(kafka.options(), {}); };
   PlaceTally tally;
