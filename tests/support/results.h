@@ -1,6 +1,7 @@
 // Matchers for Result: REQUIRE_THAT(Open(x), IsOk()), REQUIRE_THAT(Open(x), FailsWith(kNotFound)).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "common/base/result.h"
@@ -13,6 +14,15 @@ template <typename T>
 T Unwrap(Result<T> result) {
   if (!result) FAIL(result.error().Text());
   if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+// Fails the test without an error, or if its code or message is another one.
+inline void RequireError(const std::optional<Error>& error, ErrorCode code,
+                         const std::string& part_of_message) {
+  REQUIRE(error.has_value());
+  INFO(error->Text());
+  REQUIRE(ErrorCodeName(error->code()) == ErrorCodeName(code));
+  REQUIRE_THAT(error->message(), Catch::Contains(part_of_message));
 }
 
 // Both matchers accept any Result<T>. Catch2 2.13 needs a fixed type, so they match a Status.

@@ -12,6 +12,7 @@
 namespace holdfast::jobs {
 namespace {
 
+using testing::RequireError;
 using testing::Unwrap;
 
 Error Broken(ErrorCode code = ErrorCode::kUnavailable) { return Error(code, "it is broken"); }
@@ -47,11 +48,10 @@ TEST_CASE("backup job: each source becomes one snapshot with its metadata") {
 
 TEST_CASE("backup job: locks are released, in the repository and on the node") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
 
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
-  REQUIRE(RunBackup(fixture.Context(), fixture.AllSources(), "").tasks[0].state ==
-          TaskOutcome::kDone);
+  REQUIRE(fixture.BackUpAll().tasks[0].state == TaskOutcome::kDone);
 }
 
 TEST_CASE("backup job: a rival lock found by the second check stops the job before any write") {
@@ -77,10 +77,10 @@ TEST_CASE("backup job: a rival lock found by the second check stops the job befo
 
 TEST_CASE("backup job: a second backup has the first as parent and adds nothing") {
   JobsFixture fixture;
-  BackupReport first = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  BackupReport first = fixture.BackUpAll();
   fixture.clock.Advance(std::chrono::hours(1));
 
-  BackupReport second = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  BackupReport second = fixture.BackUpAll();
 
   REQUIRE(second.tasks[0].parent == first.tasks[0].snapshot);
   REQUIRE(second.tasks[0].counts.items == first.tasks[0].counts.items);
@@ -95,7 +95,7 @@ TEST_CASE("backup job: a failed source does not affect the others") {
     if (prepared++ == 0) fixture.world.failures.emplace("prepare", Broken());
   };
 
-  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  BackupReport report = fixture.BackUpAll();
 
   REQUIRE(report.tasks[0].state == TaskOutcome::kFailed);
   REQUIRE_FALSE(report.tasks[0].began);
@@ -108,7 +108,7 @@ TEST_CASE("backup job: a failure in any step leaves no snapshot and no lock") {
     JobsFixture fixture;
     fixture.world.failures.emplace(step, Broken());
 
-    BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+    BackupReport report = fixture.BackUpAll();
 
     INFO(step);
     REQUIRE(report.tasks[0].state == TaskOutcome::kFailed);
@@ -124,10 +124,10 @@ TEST_CASE("backup job: an unreadable item is left out and named, and the snapsho
   JobsFixture fixture;
   fixture.world.unreadable.emplace("data/a", Error(ErrorCode::kDenied, "permission denied"));
 
-  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+  const BackupTaskReport task = fixture.BackUpOne();
 
-  REQUIRE(report.tasks[0].state == TaskOutcome::kPartlyDone);
-  REQUIRE(report.tasks[0].manifest.missing.at(0).what == "data/a");
+  REQUIRE(task.state == TaskOutcome::kPartlyDone);
+  REQUIRE(task.manifest.missing.at(0).what == "data/a");
   auto listing = ListRepositories(fixture.Context(), fixture.AllRepositories(), "");
   REQUIRE(listing.at(0).snapshots.at(0).is_partial);
 }
@@ -168,11 +168,11 @@ TEST_CASE("backup job: a busy source is refused, and its holder named") {
   JobContext holder = fixture.Context();
   auto held = Unwrap(SourceSession::Open(holder, *fixture.AllSources()[0], "restore"));
 
-  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+  const BackupTaskReport task = fixture.BackUpOne();
 
-  REQUIRE(report.tasks[0].state == TaskOutcome::kRefused);
-  REQUIRE(report.tasks[0].error->code() == ErrorCode::kBusy);
-  REQUIRE_THAT(report.tasks[0].error->message(),
+  REQUIRE(task.state == TaskOutcome::kRefused);
+  REQUIRE(task.error->code() == ErrorCode::kBusy);
+  REQUIRE_THAT(task.error->message(),
                Catch::Contains("lock source \"fake/one\": held by holdfast-agent restore, pid ") &&
                    Catch::Contains(holder.run));
 }
@@ -181,11 +181,11 @@ TEST_CASE("backup job: an interrupted restore is recovered before anything else"
   JobsFixture fixture;
   fixture.InterruptRestore("swapping");
 
-  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+  const BackupTaskReport task = fixture.BackUpOne();
 
   REQUIRE(fixture.world.steps.at(0) == "open");
   REQUIRE(fixture.world.steps.at(1) == "recover swapping");
-  REQUIRE_THAT(report.tasks[0].recovered, Catch::Contains("snapshot abcdef01 (run R): undone"));
+  REQUIRE_THAT(task.recovered, Catch::Contains("snapshot abcdef01 (run R): undone"));
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
 }
 
@@ -194,9 +194,9 @@ TEST_CASE("backup job: a source that cannot be recovered is not saved") {
   fixture.world.failures.emplace("recover s", Broken(ErrorCode::kDenied));
   fixture.InterruptRestore("s");
 
-  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+  const BackupTaskReport task = fixture.BackUpOne();
 
-  REQUIRE(report.tasks[0].error);
+  REQUIRE(task.error);
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
   REQUIRE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
 }
@@ -205,11 +205,10 @@ TEST_CASE("backup job: a wrong password fails each source of the repository") {
   JobsFixture fixture;
   REQUIRE_OK(WriteFileAtomic(fixture.directory.path() + "/password", AsBytes("wrong"), 0600));
 
-  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  BackupReport report = fixture.BackUpAll();
 
   for (const BackupTaskReport& task : report.tasks) {
-    REQUIRE(task.error->code() == ErrorCode::kDenied);
-    REQUIRE_THAT(task.error->message(), Catch::Contains("open repository \"main\""));
+    RequireError(task.error, ErrorCode::kDenied, "open repository \"main\"");
   }
 }
 
@@ -217,10 +216,10 @@ TEST_CASE("backup job: a missing password file names the line of its setting") {
   JobsFixture fixture;
   REQUIRE_OK(RemoveTree(fixture.directory.path() + "/password"));
 
-  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  BackupReport report = fixture.BackUpAll();
 
-  REQUIRE(report.tasks[0].error->code() == ErrorCode::kInvalidArgument);
-  REQUIRE_THAT(report.tasks[0].error->message(), Catch::Contains("agent.yaml:4:45: password file"));
+  RequireError(report.tasks[0].error, ErrorCode::kInvalidArgument,
+               "agent.yaml:4:45: password file");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/jobs/backup/backup_job.h"
 #include "agent/jobs/backup/backup_task.h"
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
@@ -85,6 +86,11 @@ struct JobsFixture {
 
   std::vector<const SourceSettings*> AllSources() {
     return testing::Unwrap(SelectSources(settings, {}));
+  }
+  BackupReport BackUpAll() { return RunBackup(Context(), AllSources(), ""); }
+  // Saves only fake/one.
+  BackupTaskReport BackUpOne() {
+    return RunBackup(Context(), {AllSources().at(0)}, "").tasks.at(0);
   }
   std::vector<RepositoryAddress> AllRepositories() {
     std::vector<RepositoryAddress> addresses;

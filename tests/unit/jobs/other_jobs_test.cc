@@ -199,7 +199,7 @@ TEST_CASE("probe job: a source that does not answer has its own error") {
 
 TEST_CASE("list: an unreadable repository does not hide the others") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   fixture.settings.repositories[1].url = "memory:none";
 
   auto listings = ListRepositories(fixture.Context(), fixture.AllRepositories(), "fake/*");
@@ -222,7 +222,7 @@ TEST_CASE("find: latest is looked up in the repository of the source") {
     fixture.Configure(head +
                       fmt::format("  - {{kind: fake, name: one, repository: {}}}\n", repository));
     fixture.clock.Advance(std::chrono::hours(1));
-    const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+    const BackupReport report = fixture.BackUpAll();
     REQUIRE(report.tasks.at(0).state == TaskOutcome::kDone);
   }
   fixture.Configure(head + "  - {kind: fake, name: one, repository: main}\n");
@@ -247,7 +247,7 @@ TEST_CASE("find: latest is looked up in the repository of the source") {
 
 TEST_CASE("find: a suggestion from one repository is kept when others are searched") {
   JobsFixture fixture;
-  const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  const BackupReport report = fixture.BackUpAll();
   const std::string id = report.tasks.at(0).snapshot.substr(0, 8);
   std::string typo = id;
   typo[6] = typo[6] == '0' ? '1' : '0';
@@ -260,7 +260,7 @@ TEST_CASE("find: a suggestion from one repository is kept when others are search
 
 TEST_CASE("list: a selector may have a host") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   const auto list = [&](std::string_view selector) {
     return ListRepositories(fixture.Context(), fixture.AllRepositories(), selector)
         .at(0)
@@ -283,7 +283,7 @@ TEST_CASE("list: a selector without a known source is an error with a suggestion
   REQUIRE_FAILS(check("etcd/*"), ErrorCode::kNotFound, "no source \"etcd/*\"");
   // Configured, and not saved yet.
   REQUIRE_OK(check("fake/one"));
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   fixture.Configure("repositories:\n  main: {url: 'memory:main', password_file: password}\n");
   // Saved, but no longer configured.
   REQUIRE_OK(check("fake/two"));
@@ -295,7 +295,7 @@ TEST_CASE("list: a selector without a known source is an error with a suggestion
 
 TEST_CASE("list and find: a damaged snapshot does not hide the others") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   const FileName bad{FileKind::kSnapshot, std::string(64, 'b')};
   Unwrap(fixture.storages["memory:main"].Put(bad, AsBytes("damaged"), PutMode::kReplace));
 
@@ -315,7 +315,7 @@ TEST_CASE("list and find: a damaged snapshot does not hide the others") {
                                    {.selector = "latest:fake/one"}, LockUse::kNone),
                 ErrorCode::kCorrupt, bad.name);
 
-  const BackupReport again = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  const BackupReport again = fixture.BackUpAll();
   for (const BackupTaskReport& task : again.tasks) {
     CHECK_FALSE(task.error);
     CHECK(std::ranges::any_of(task.warnings, [&](const std::string& warning) {
@@ -326,7 +326,7 @@ TEST_CASE("list and find: a damaged snapshot does not hide the others") {
 
 TEST_CASE("check job: sound repositories are reported as sound, damaged ones are not") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   auto reports = RunCheck(fixture.Context(), fixture.AllRepositories(), {.read_data = true});
   REQUIRE(reports.at(0).is_sound());
   REQUIRE(reports.at(0).check.snapshots == 2);
@@ -401,7 +401,7 @@ TEST_CASE("inventory job: pages are ordered by id, and have the facts of snapsho
 
 TEST_CASE("inventory job: an unreadable snapshot does not hide the others") {
   JobsFixture fixture;
-  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  (void)fixture.BackUpAll();
   testing::MemoryStorage& storage = fixture.storages["memory:main"];
   const FileName name = testing::FileNames(storage, FileKind::kSnapshot).at(0);
   Bytes damaged = Unwrap(storage.Get(name, {}));

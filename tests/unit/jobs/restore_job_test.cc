@@ -14,14 +14,15 @@
 namespace holdfast::jobs {
 namespace {
 
+using testing::RequireError;
 using testing::Unwrap;
 
 // A source that was saved once; then its live state changed.
 struct SavedFixture : JobsFixture {
   SavedFixture() {
-    BackupReport report = RunBackup(Context(), {AllSources()[0]}, "");
-    REQUIRE(report.tasks[0].state == TaskOutcome::kDone);
-    snapshot = report.tasks[0].snapshot;
+    const BackupTaskReport saved = BackUpOne();
+    REQUIRE(saved.state == TaskOutcome::kDone);
+    snapshot = saved.snapshot;
     clock.Advance(std::chrono::hours(1));
     world.live["data/a"] = "changed";
     world.steps.clear();
@@ -119,10 +120,8 @@ TEST_CASE("restore job: every restore warns about items missing from the snapsho
   SavedFixture fixture;
   REQUIRE(fixture.Restore({.directory = fixture.directory.path() + "/whole"}).warnings.empty());
   fixture.world.missing = {{"data/c", "permission denied", "let the agent read it"}};
-  REQUIRE(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].state ==
-          TaskOutcome::kPartlyDone);
-  const std::string partial =
-      RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].snapshot;
+  REQUIRE(fixture.BackUpOne().state == TaskOutcome::kPartlyDone);
+  const std::string partial = fixture.BackUpOne().snapshot;
   for (const bool in_place : {false, true}) {
     RestoreReport report = fixture.Restore(
         in_place
@@ -153,8 +152,7 @@ TEST_CASE("restore job: a single path, also with leading and trailing slashes") 
 TEST_CASE("restore job: a non-empty directory is refused") {
   SavedFixture fixture;
   RestoreReport report = fixture.Restore({.directory = fixture.directory.path()});
-  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
-  REQUIRE_THAT(report.error->message(), Catch::Contains("is not empty"));
+  RequireError(report.error, ErrorCode::kInvalidArgument, "is not empty");
 
   report = fixture.Restore({.directory = fixture.directory.path() + "/password"});
   REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
@@ -364,8 +362,7 @@ TEST_CASE("restore job: a safety snapshot is not a backup, and can undo the rest
   CHECK(second.snapshot == fixture.snapshot);
   CHECK(fixture.world.live.at("data/a") == "alpha");
   // The next backup has the last backup as parent.
-  CHECK(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].parent ==
-        fixture.snapshot);
+  CHECK(fixture.BackUpOne().parent == fixture.snapshot);
 
   fixture.clock.Advance(std::chrono::hours(1));
   const RestoreReport undone = fixture.Restore({.selector = first.safety_snapshot->snapshot,
@@ -443,14 +440,14 @@ TEST_CASE("restore job: undo from a partial safety snapshot removes nothing") {
 TEST_CASE("restore job: a snapshot marked invalid needs --allow-invalid") {
   SavedFixture fixture;
   fixture.world.invalid = {"fake refuses data/a"};
-  const BackupReport saved = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
-  REQUIRE(saved.tasks[0].state == TaskOutcome::kInvalid);
-  CHECK_FALSE(saved.tasks[0].error);
+  const BackupTaskReport saved = fixture.BackUpOne();
+  REQUIRE(saved.state == TaskOutcome::kInvalid);
+  CHECK_FALSE(saved.error);
   const RestoreReport latest = fixture.Restore({.directory = fixture.directory.path() + "/new"});
   CHECK(latest.snapshot == fixture.snapshot);
   CHECK_THAT(latest.warnings.at(0), Catch::Contains("(invalid)"));
 
-  RestoreOptions options{.selector = saved.tasks[0].snapshot, .mode = RestoreMode::kInPlace};
+  RestoreOptions options{.selector = saved.snapshot, .mode = RestoreMode::kInPlace};
   const RestoreReport refused = fixture.Restore(options);
   REQUIRE(refused.error);
   CHECK_THAT(refused.error->Text(), Catch::Contains("--allow-invalid"));
@@ -530,14 +527,12 @@ TEST_CASE("restore job: in place requires the configured source on its own node"
   fixture.settings.node = "n2";
   RestoreReport report =
       fixture.Restore({.selector = fixture.snapshot.substr(0, 10), .mode = RestoreMode::kInPlace});
-  REQUIRE(report.error->code() == ErrorCode::kDenied);
-  REQUIRE_THAT(report.error->message(), Catch::Contains("is of node \"n1\", this node is \"n2\""));
+  RequireError(report.error, ErrorCode::kDenied, "is of node \"n1\", this node is \"n2\"");
 
   fixture.settings.node = "n1";
   fixture.settings.sources.clear();
   report = fixture.InPlace();
-  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
-  REQUIRE_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
+  RequireError(report.error, ErrorCode::kInvalidArgument, "no source \"fake/one\"");
 }
 
 TEST_CASE("restore job: in place with a path restores nothing else") {
@@ -555,9 +550,7 @@ TEST_CASE("restore job: in place with a path restores nothing else") {
   CHECK_FALSE(fixture.HasJournal());
 
   report = fixture.Restore({.mode = RestoreMode::kInPlace, .path = "data/new"});
-  REQUIRE(report.error);
-  CHECK(report.error->code() == ErrorCode::kNotFound);
-  CHECK_THAT(report.error->message(), Catch::Contains("no path \"data/new\" in the snapshot"));
+  RequireError(report.error, ErrorCode::kNotFound, "no path \"data/new\" in the snapshot");
   CHECK_FALSE(report.began);
   CHECK_FALSE(report.safety_snapshot);
   CHECK(fixture.world.live.at("data/new") == "later");
@@ -630,9 +623,7 @@ TEST_CASE("restore job: a dry run in place does not touch an interrupted restore
 
   const RestoreReport report = fixture.Restore({.mode = RestoreMode::kInPlace, .dry_run = true});
 
-  REQUIRE(report.error);
-  CHECK(report.error->code() == ErrorCode::kBusy);
-  CHECK_THAT(report.error->message(), Catch::Contains("was interrupted"));
+  RequireError(report.error, ErrorCode::kBusy, "was interrupted");
   CHECK(fixture.HasJournal());
   CHECK(fixture.world.live.at("data/a") == "changed");
   CHECK(std::ranges::find(fixture.world.steps, "recover swapping") == fixture.world.steps.end());
@@ -645,8 +636,7 @@ TEST_CASE("restore job: a busy source is not restored") {
 
   RestoreReport report = fixture.InPlace();
 
-  REQUIRE(report.error->code() == ErrorCode::kBusy);
-  REQUIRE_THAT(report.error->message(), Catch::Contains("held by holdfast-agent backup"));
+  RequireError(report.error, ErrorCode::kBusy, "held by holdfast-agent backup");
 }
 
 TEST_CASE("restore job: a method gets its options, typed and checked") {
@@ -723,10 +713,8 @@ TEST_CASE("restore job: a kind without in-place restore gives the reason and its
 
   const RestoreReport report = fixture.InPlace();
 
-  REQUIRE(report.error);
-  CHECK(report.error->code() == ErrorCode::kUnsupported);
-  CHECK_THAT(report.error->message(),
-             Catch::Contains("cannot be restored in place: all of them must start together"));
+  RequireError(report.error, ErrorCode::kUnsupported,
+               "cannot be restored in place: all of them must start together");
   CHECK_THAT(report.error->hint(), Catch::Contains("restore it with --stage-dir or --send"));
 }
 
@@ -759,9 +747,7 @@ TEST_CASE("restore job: fixed options are combined with given ones") {
   report = fixture.Restore({.mode = RestoreMode::kMethod,
                             .kind_options = {{"stage_dir", {"/etc"}}},
                             .fixed_options = fixed});
-  REQUIRE(report.error);
-  CHECK(report.error->code() == ErrorCode::kDenied);
-  CHECK_THAT(report.error->message(), Catch::Contains("--stage-dir is already fixed"));
+  RequireError(report.error, ErrorCode::kDenied, "--stage-dir is already fixed");
 
   // A required option may be fixed.
   RequireDone(fixture.Restore({.mode = RestoreMode::kMethod, .fixed_options = fixed}));
@@ -787,10 +773,8 @@ TEST_CASE("restore job: a method has a dry run, which changes nothing") {
 
   report = fixture.Restore(
       {.mode = RestoreMode::kMethod, .dry_run = true, .kind_options = {{"send", {"anna"}}}});
-  REQUIRE(report.error);
-  CHECK(report.error->code() == ErrorCode::kInvalidArgument);
-  CHECK_THAT(report.error->message(),
-             Catch::Contains("a restore with --send does not support --dry-run"));
+  RequireError(report.error, ErrorCode::kInvalidArgument,
+               "a restore with --send does not support --dry-run");
 }
 
 TEST_CASE("restore job: a method may be partly done") {

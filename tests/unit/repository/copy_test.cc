@@ -16,6 +16,7 @@ using testing::FileItem;
 using testing::Items;
 using testing::RandomBytes;
 using testing::RepositoryFixture;
+using testing::RequireError;
 using testing::Unwrap;
 using State = SnapshotCopy::State;
 
@@ -174,8 +175,7 @@ TEST_CASE("copy: lost data affects only the snapshots that need it") {
 
   CHECK_FALSE(report.error);
   CHECK(report.snapshots.at(0).state == State::kFailed);
-  CHECK(report.snapshots.at(0).error->code() == ErrorCode::kCorrupt);
-  CHECK_THAT(report.snapshots.at(0).error->message(), Catch::Contains("which is lost"));
+  RequireError(report.snapshots.at(0).error, ErrorCode::kCorrupt, "which is lost");
   CHECK(report.snapshots.at(1).state == State::kCopied);
   places.RequireSound(1);
 }
