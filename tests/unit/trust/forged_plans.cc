@@ -21,6 +21,23 @@ Bytes Field(unsigned number, const Bytes& content) {
   return Concatenate(std::move(field), content);
 }
 
+// A valid backup in a scene that `change` makes refuse it.
+template <typename Change>
+ForgedPlan BackupIn(const char* what, const char* check, Change change) {
+  return {what, check, [change](PlanScene& scene) {
+            change(scene);
+            return scene.ByController(scene.Backup());
+          }};
+}
+// The same for a restore that anna signed.
+template <typename Change>
+ForgedPlan RestoreIn(const char* what, const char* check, Change change) {
+  return {what, check, [change](PlanScene& scene) {
+            change(scene);
+            return scene.WithAnna(scene.Restore());
+          }};
+}
+
 const Bytes kUnknownField = {0x78, 0x01};  // field 15, varint 1
 const Bytes kTornField = {0x7f};           // field 15, invalid wire type 7
 
@@ -104,18 +121,15 @@ void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
                      return Unwrap(trust::Assemble(PayloadType::kPlan, trust::EncodeMessage(plan),
                                                    envelope.signatures));
                    }});
-  plans.push_back({"an expired controller key", "controller", [](PlanScene& scene) {
-                     scene.document.mutable_keys(3)->set_not_after_ms(kTrustNowMs - 121'000);
-                     return scene.ByController(scene.Backup());
-                   }});
-  plans.push_back({"a controller key of tomorrow", "controller", [](PlanScene& scene) {
-                     scene.document.mutable_keys(3)->set_not_before_ms(kTrustNowMs + 121'000);
-                     return scene.ByController(scene.Backup());
-                   }});
-  plans.push_back({"an expired root document", "controller", [](PlanScene& scene) {
-                     scene.document.set_expires_at_ms(kTrustNowMs - 121'000);
-                     return scene.ByController(scene.Backup());
-                   }});
+  plans.push_back(BackupIn("an expired controller key", "controller", [](PlanScene& scene) {
+    scene.document.mutable_keys(3)->set_not_after_ms(kTrustNowMs - 121'000);
+  }));
+  plans.push_back(BackupIn("a controller key of tomorrow", "controller", [](PlanScene& scene) {
+    scene.document.mutable_keys(3)->set_not_before_ms(kTrustNowMs + 121'000);
+  }));
+  plans.push_back(BackupIn("an expired root document", "controller", [](PlanScene& scene) {
+    scene.document.set_expires_at_ms(kTrustNowMs - 121'000);
+  }));
 }
 
 void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
@@ -145,12 +159,12 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
     task.set_shards(v1::SHARDS_REST);
     task.add_others()->set_node("db-2");
   });
-  plan_with("another part for who saves only what is near", [](v1::Plan& plan) {
+  plan_with("another part for a node that saves only its own shards", [](v1::Plan& plan) {
     v1::BackupTask& task = *plan.mutable_backup()->mutable_tasks(0);
     task.set_shards(v1::SHARDS_NEAR);
     task.add_others()->set_tree_id(std::string(32, 't'));
   });
-  plan_with("shards that nobody knows", [](v1::Plan& plan) {
+  plan_with("an unknown value for shards", [](v1::Plan& plan) {
     plan.mutable_backup()->mutable_tasks(0)->set_shards(static_cast<v1::Shards>(3));
   });
   plan_with("an id too short", [](v1::Plan& plan) { plan.set_plan_id("short"); });
@@ -168,7 +182,8 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   });
   // To an agent that does not know a kind of target: no target, and an unknown field.
   plans.push_back(
-      {"a restore to what this agent does not know", "decode", [](PlanScene& scene) {
+      {"a restore to a kind of target that this agent does not know", "decode",
+       [](PlanScene& scene) {
          v1::Plan plan = scene.Restore();
          plan.mutable_restore()->clear_target();
          Bytes order = trust::EncodeMessage(plan.restore());
@@ -207,10 +222,8 @@ void AddMisdirectedPlans(std::vector<ForgedPlan>& plans) {
   backup_with("a later incarnation", "incarnation",
               [](v1::Plan& plan) { plan.set_incarnation(3); });
   backup_with("an older epoch", "epoch", [](v1::Plan& plan) { plan.set_controller_epoch(3); });
-  plans.push_back({"an epoch below the root document's", "epoch", [](PlanScene& scene) {
-                     scene.document.set_epoch(5);
-                     return scene.ByController(scene.Backup());
-                   }});
+  plans.push_back(BackupIn("an epoch below the root document's", "epoch",
+                           [](PlanScene& scene) { scene.document.set_epoch(5); }));
   backup_with("before its time", "time",
               [](v1::Plan& plan) { plan.set_not_before_ms(kTrustNowMs + 121'000); });
   backup_with("after its time", "time", [](v1::Plan& plan) {
@@ -243,10 +256,9 @@ void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
                                                 {&scene.fixture.controller, &scene.fixture.anna,
                                                  &scene.fixture.anna_laptop});
                    }});
-  plans.push_back({"an operator whose key has expired", "operators", [](PlanScene& scene) {
-                     scene.document.mutable_keys(4)->set_not_after_ms(kTrustNowMs - 121'000);
-                     return scene.WithAnna(scene.Restore());
-                   }});
+  plans.push_back(RestoreIn("an operator whose key has expired", "operators", [](PlanScene& scene) {
+    scene.document.mutable_keys(4)->set_not_after_ms(kTrustNowMs - 121'000);
+  }));
   plans.push_back(
       {"an operator's wrong signature beside a good one", "operators", [](PlanScene& scene) {
          trust::Envelope envelope = Unwrap(
@@ -254,18 +266,13 @@ void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
          envelope.signatures[2].bytes[0] ^= 1;
          return Unwrap(trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures));
        }});
-  plans.push_back({"no freshness", "freshness", [](PlanScene& scene) {
-                     scene.freshness.age = std::nullopt;
-                     return scene.WithAnna(scene.Restore());
-                   }});
-  plans.push_back({"freshness of long ago", "freshness", [](PlanScene& scene) {
-                     scene.freshness.age = std::chrono::minutes(5) + std::chrono::nanoseconds(1);
-                     return scene.WithAnna(scene.Restore());
-                   }});
-  plans.push_back({"a suspect clock", "freshness", [](PlanScene& scene) {
-                     scene.freshness.is_clock_suspect = true;
-                     return scene.WithAnna(scene.Restore());
-                   }});
+  plans.push_back(RestoreIn("no freshness", "freshness",
+                            [](PlanScene& scene) { scene.freshness.age = std::nullopt; }));
+  plans.push_back(RestoreIn("freshness of long ago", "freshness", [](PlanScene& scene) {
+    scene.freshness.age = std::chrono::minutes(5) + std::chrono::nanoseconds(1);
+  }));
+  plans.push_back(RestoreIn("a suspect clock", "freshness",
+                            [](PlanScene& scene) { scene.freshness.is_clock_suspect = true; }));
 }
 
 void AddReplayedPlans(std::vector<ForgedPlan>& plans) {
@@ -281,93 +288,61 @@ void AddReplayedPlans(std::vector<ForgedPlan>& plans) {
                      plan.set_plan_id(std::string(16, 'q'));
                      return scene.ByController(plan);
                    }});
-  plans.push_back({"at the floor", "replay", [](PlanScene& scene) {
-                     scene.guard.RaiseFloor(scene.fixture.controller.id(), kTrustNowMs);
-                     return scene.ByController(scene.Backup());
-                   }});
+  plans.push_back(BackupIn("at the floor", "replay", [](PlanScene& scene) {
+    scene.guard.RaiseFloor(scene.fixture.controller.id(), kTrustNowMs);
+  }));
 }
 
 void AddUnconfiguredPlans(std::vector<ForgedPlan>& plans) {
-  auto plan_with = [&](const char* what, const char* check, auto make) {
-    plans.push_back(
-        {what, check, [make](PlanScene& scene) { return scene.WithAnnaAndBen(make(scene)); }});
+  using MakePlan = v1::Plan (PlanScene::*)();
+  auto changed = [&](const char* what, const char* check, MakePlan make, auto change) {
+    plans.push_back({what, check, [make, change](PlanScene& scene) {
+                       v1::Plan plan = (scene.*make)();
+                       change(plan);
+                       return scene.WithAnnaAndBen(plan);
+                     }});
   };
-  plan_with("a backup of an unconfigured source", "source", [](PlanScene& scene) {
-    v1::Plan plan = scene.Backup();
+  auto under_policy = [&](const char* what, trust::RestoreRight right, MakePlan make) {
+    plans.push_back({what, "policy", [right, make](PlanScene& scene) {
+                       scene.policy.right = right;
+                       return scene.WithAnnaAndBen((scene.*make)());
+                     }});
+  };
+  changed("a backup of an unconfigured source", "source", &PlanScene::Backup, [](v1::Plan& plan) {
     v1::BackupTask& task = *plan.mutable_backup()->add_tasks();
     task.set_source("files/secrets");
     task.set_repository("main");
-    return plan;
   });
-  plan_with("a composition of an unconfigured source", "source", [](PlanScene& scene) {
-    v1::Plan plan = scene.Compose();
-    plan.mutable_compose()->set_source("etcd/other");
-    return plan;
-  });
-  plan_with("a probe of an unconfigured source", "source", [](PlanScene& scene) {
-    v1::Plan plan = scene.Head();
-    plan.mutable_probe()->add_sources("etcd/other");
-    return plan;
-  });
-  plan_with("a restore in place of an unconfigured source", "source", [](PlanScene& scene) {
-    v1::Plan plan = scene.RestoreInPlace();
-    plan.mutable_restore()->set_source("etcd/other");
-    return plan;
-  });
-  plan_with("another source's repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.Backup();
-    plan.mutable_backup()->mutable_tasks(0)->set_repository("other");
-    return plan;
-  });
-  plan_with("no repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.Backup();
-    plan.mutable_backup()->mutable_tasks(0)->clear_repository();
-    return plan;
-  });
-  plan_with("a restore in place from another repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.RestoreInPlace();
-    plan.mutable_restore()->set_repository("other");
-    return plan;
-  });
-  plan_with("a restore from an unconfigured repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.Restore();
-    plan.mutable_restore()->set_repository("evil");
-    return plan;
-  });
-  plan_with("a look at an unconfigured repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.Head();
-    plan.mutable_verify()->set_repository("evil");
-    return plan;
-  });
-  plan_with("an inventory of an unconfigured repository", "repository", [](PlanScene& scene) {
-    v1::Plan plan = scene.Head();
-    plan.mutable_inventory()->set_repository("evil");
-    return plan;
-  });
-  plan_with("a restore where the policy says never", "policy", [](PlanScene& scene) {
-    scene.policy.right = trust::RestoreRight::kNever;
-    return scene.Restore();
-  });
-  plan_with("a restore in place where the policy says staging", "policy", [](PlanScene& scene) {
-    scene.policy.right = trust::RestoreRight::kStaging;
-    return scene.RestoreInPlace();
-  });
-  plan_with("a restore to a target where the policy says staging", "policy", [](PlanScene& scene) {
-    scene.policy.right = trust::RestoreRight::kStaging;
-    return scene.RestoreToTarget();
-  });
-  plan_with("a restore to a target from an unconfigured repository", "repository",
-            [](PlanScene& scene) {
-              v1::Plan plan = scene.RestoreToTarget();
-              plan.mutable_restore()->set_repository("evil");
-              return plan;
-            });
+  changed("a composition of an unconfigured source", "source", &PlanScene::Compose,
+          [](v1::Plan& plan) { plan.mutable_compose()->set_source("etcd/other"); });
+  changed("a probe of an unconfigured source", "source", &PlanScene::Head,
+          [](v1::Plan& plan) { plan.mutable_probe()->add_sources("etcd/other"); });
+  changed("a restore in place of an unconfigured source", "source", &PlanScene::RestoreInPlace,
+          [](v1::Plan& plan) { plan.mutable_restore()->set_source("etcd/other"); });
+  changed("another source's repository", "repository", &PlanScene::Backup,
+          [](v1::Plan& plan) { plan.mutable_backup()->mutable_tasks(0)->set_repository("other"); });
+  changed("no repository", "repository", &PlanScene::Backup,
+          [](v1::Plan& plan) { plan.mutable_backup()->mutable_tasks(0)->clear_repository(); });
+  changed("a restore in place from another repository", "repository", &PlanScene::RestoreInPlace,
+          [](v1::Plan& plan) { plan.mutable_restore()->set_repository("other"); });
+  changed("a restore from an unconfigured repository", "repository", &PlanScene::Restore,
+          [](v1::Plan& plan) { plan.mutable_restore()->set_repository("evil"); });
+  changed("a check of an unconfigured repository", "repository", &PlanScene::Head,
+          [](v1::Plan& plan) { plan.mutable_verify()->set_repository("evil"); });
+  changed("an inventory of an unconfigured repository", "repository", &PlanScene::Head,
+          [](v1::Plan& plan) { plan.mutable_inventory()->set_repository("evil"); });
+  under_policy("a restore where the policy says never", trust::RestoreRight::kNever,
+               &PlanScene::Restore);
+  under_policy("a restore in place where the policy says staging", trust::RestoreRight::kStaging,
+               &PlanScene::RestoreInPlace);
+  under_policy("a restore to a target where the policy says staging", trust::RestoreRight::kStaging,
+               &PlanScene::RestoreToTarget);
+  changed("a restore to a target from an unconfigured repository", "repository",
+          &PlanScene::RestoreToTarget,
+          [](v1::Plan& plan) { plan.mutable_restore()->set_repository("evil"); });
   const auto target_with = [&](const char* what, auto spoil) {
-    plan_with(what, "restore_target", [spoil](PlanScene& scene) {
-      v1::Plan plan = scene.RestoreToTarget();
-      spoil(*plan.mutable_restore());
-      return plan;
-    });
+    changed(what, "restore_target", &PlanScene::RestoreToTarget,
+            [spoil](v1::Plan& plan) { spoil(*plan.mutable_restore()); });
   };
   target_with("a target that is not in the policy",
               [](v1::RestoreOrder& order) { order.mutable_named()->set_name("other"); });
@@ -382,11 +357,8 @@ void AddUnconfiguredPlans(std::vector<ForgedPlan>& plans) {
   target_with("an option without a value", [](v1::RestoreOrder& order) {
     order.mutable_named()->mutable_options(0)->clear_values();
   });
-  plan_with("a restore root that is not in the policy", "restore_root", [](PlanScene& scene) {
-    v1::Plan plan = scene.Restore();
-    plan.mutable_restore()->mutable_staging()->set_root("etc");
-    return plan;
-  });
+  changed("a restore root that is not in the policy", "restore_root", &PlanScene::Restore,
+          [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging()->set_root("etc"); });
 }
 
 void AddWanderingPaths(std::vector<ForgedPlan>& plans) {
