@@ -217,8 +217,9 @@ struct OperatorFixture {
                           "\noperator_key_file: operator.key\n" + more);
   }
 
-  // Runs the program with `argv` and --config.
-  Outcome Run(std::vector<std::string> argv) {
+  // Runs the program with `argv`, `more` and --config.
+  Outcome Run(std::vector<std::string> argv, const std::vector<std::string>& more = {}) {
+    argv.insert(argv.end(), more.begin(), more.end());
     argv.emplace_back("--config");
     argv.push_back(Path("cli.yaml"));
     return RunBare(argv);

@@ -9,6 +9,7 @@
 #include "tests/support/command_words.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/results.h"
+#include "tests/support/wrong_lines.h"
 
 namespace holdfast::cli {
 namespace {
@@ -139,52 +140,45 @@ TEST_CASE("agent command line: options that several verbs share reach the progra
 }
 
 TEST_CASE("agent command line: mistakes are named and hint at the verb's help") {
-  REQUIRE_THAT(Mistake({}), Catch::Contains("see `holdfast-agent --help`"));
-  REQUIRE_THAT(Mistake({"backupp"}), Catch::Contains("--help"));
-  REQUIRE_THAT(Mistake({"backup", "--nite", "x"}),
-               Catch::Contains("--nite") && Catch::Contains("`holdfast-agent backup "
-                                                            "--help`"));
-  REQUIRE_THAT(Mistake({"config"}), Catch::Contains("`holdfast-agent config --help`"));
-  REQUIRE_THAT(Mistake({"restore"}), Catch::Contains("SNAPSHOT is missing"));
-  REQUIRE_THAT(Mistake({"restore", "x"}),
-               Catch::Contains("no target; expected --to DIR, --in-place or --undo"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--stage-dir", "d", "--path", "p"}),
-               Catch::Contains("--path requires --to or --in-place"));
+  testing::RequireMistakes(
+      Mistake, {{{}, {"see `holdfast-agent --help`"}},
+                {{"backupp"}, {"--help"}},
+                {{"backup", "--nite", "x"}, {"--nite", "`holdfast-agent backup --help`"}},
+                {{"config"}, {"`holdfast-agent config --help`"}},
+                {{"restore"}, {"SNAPSHOT is missing"}},
+                {{"restore", "x"}, {"no target; expected --to DIR, --in-place or --undo"}},
+                {{"restore", "x", "--to", "y", "--in-place"}, {"--in-place"}},
+                {{"restore", "x", "--stage-dir", "d", "--path", "p"},
+                 {"--path requires --to or --in-place"}}});
   for (const char* flag :
        {"--include=a", "--exclude=a", "--overwrite=never", "--delete", "--strip=1"}) {
-    INFO(flag);
-    REQUIRE_THAT(Mistake({"restore", "x", "--in-place", flag}), Catch::Contains("requires --to"));
+    testing::RequireMistakes(Mistake, {{{"restore", "x", "--in-place", flag}, {"requires --to"}}});
   }
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "a", "--exclude", "b"}),
-               Catch::Contains("exclude each other"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "[a"}),
-               Catch::Contains("is not a pattern"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--delete"}), Catch::Contains("--overwrite"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--overwrite", "sometimes"}),
-               Catch::Contains("expected always, if-changed, if-newer or never"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--no-safety-snapshot"}),
-               Catch::Contains("--in-place"));
-  REQUIRE_THAT(Mistake({"list", "--repository-url", "file:/x"}),
-               Catch::Contains("--password-file"));
-  REQUIRE_THAT(Mistake({"list", "--password-file", "p"}), Catch::Contains("--repository-url"));
-  REQUIRE_THAT(
-      Mistake({"list", "--repository-url", "file:/x", "--password-file", "p", "--config", "c"}),
-      Catch::Contains("--config"));
-  REQUIRE_THAT(
-      Mistake({"restore", "x", "--in-place", "--repository-url", "u", "--password-file", "p"}),
-      Catch::Contains("needs the source's configuration"));
-  REQUIRE_THAT(Mistake({"list", "a/b", "c/d"}), Catch::Contains("unexpected argument \"c/d\""));
-  REQUIRE_THAT(Mistake({"list", "--log-level", "loud"}), Catch::Contains("expected trace"));
+  testing::RequireMistakes(
+      Mistake,
+      {{{"restore", "x", "--to", "y", "--include", "a", "--exclude", "b"}, {"exclude each other"}},
+       {{"restore", "x", "--to", "y", "--include", "[a"}, {"is not a pattern"}},
+       {{"restore", "x", "--to", "y", "--delete"}, {"--overwrite"}},
+       {{"restore", "x", "--to", "y", "--overwrite", "sometimes"},
+        {"expected always, if-changed, if-newer or never"}},
+       {{"restore", "x", "--to", "y", "--no-safety-snapshot"}, {"--in-place"}},
+       {{"list", "--repository-url", "file:/x"}, {"--password-file"}},
+       {{"list", "--password-file", "p"}, {"--repository-url"}},
+       {{"list", "--repository-url", "file:/x", "--password-file", "p", "--config", "c"},
+        {"--config"}},
+       {{"restore", "x", "--in-place", "--repository-url", "u", "--password-file", "p"},
+        {"needs the source's configuration"}},
+       {{"list", "a/b", "c/d"}, {"unexpected argument \"c/d\""}},
+       {{"list", "--log-level", "loud"}, {"expected trace"}}});
 }
 
 TEST_CASE("agent command line: mistakes in commands that read a repository") {
-  REQUIRE_THAT(Mistake({"repository", "stats", "--mode", "x"}), Catch::Contains("unknown mode"));
-  REQUIRE_THAT(Mistake({"repository", "dump", "a", "/", "--json"}), Catch::Contains("--to FILE"));
-  REQUIRE_THAT(Mistake({"repository", "diff", "a"}),
-               Catch::Contains("expected 2 of SNAPSHOT, got 1"));
-  REQUIRE_THAT(Mistake({"repository", "key", "add"}), Catch::Contains("--new-password-file"));
-  REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("not a part of"));
+  testing::RequireMistakes(Mistake,
+                           {{{"repository", "stats", "--mode", "x"}, {"unknown mode"}},
+                            {{"repository", "dump", "a", "/", "--json"}, {"--to FILE"}},
+                            {{"repository", "diff", "a"}, {"expected 2 of SNAPSHOT, got 1"}},
+                            {{"repository", "key", "add"}, {"--new-password-file"}},
+                            {{"check", "--read-data-subset", "8/7"}, {"not a part of"}}});
 }
 
 TEST_CASE("agent command line: mistakes in `forget`") {
@@ -217,8 +211,7 @@ TEST_CASE("agent command line: help of each verb has an example and the exit cod
     names.insert(names.end(), entry.text.names.begin(), entry.text.names.end());
   }
   for (const std::string& name : names) {
-    std::vector<std::string> argv =
-        name.empty() ? std::vector<std::string>{} : holdfast::testing::CommandWords(name);
+    std::vector<std::string> argv = holdfast::testing::CommandWords(name);
     argv.emplace_back("--help");
 
     const ParsedAgentLine parsed = Parse(argv);

@@ -5,6 +5,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
+#include "tests/support/wrong_lines.h"
 
 namespace holdfast::cli {
 namespace {
@@ -150,26 +151,22 @@ TEST_CASE("command line: a mistyped name gets a suggestion") {
 
 TEST_CASE("command line: mistakes name what is wrong") {
   Program program;
-  REQUIRE_THAT(program.Mistake({}), Contains("no command") && Contains("see `prog --help`"));
-  REQUIRE_THAT(program.Mistake({"store"}), Contains("no command after \"store\""));
-  REQUIRE_THAT(program.Mistake({"look"}), Contains("PATH is missing"));
-  REQUIRE_THAT(program.Mistake({"look", "x", "--limit"}), Contains("--limit needs a value: N"));
-  REQUIRE_THAT(program.Mistake({"look", "x", "a", "b", "c"}),
-               Contains("unexpected argument \"c\""));
-  REQUIRE_THAT(program.Mistake({"store", "key", "list", "c"}),
-               Contains("unexpected argument \"c\""));
-  REQUIRE_THAT(program.Mistake({"look", "x", "--limit", "101"}),
-               Contains("--limit: \"101\"; expected a whole number of at most 100"));
-  REQUIRE_THAT(program.Mistake({"look", "x", "--limit", "1", "--limit", "2"}),
-               Contains("--limit is given 2 times"));
-  REQUIRE_THAT(program.Mistake({"-c", "a", "look", "x", "-c", "b"}),
-               Contains("--config is given 2 times"));
-  REQUIRE_THAT(program.Mistake({"look", "x", "--config"}), Contains("--config"));
-  REQUIRE_THAT(program.Mistake({"--limit", "3", "look", "x"}),
-               Contains("option \"--limit\" is before the command"));
-  REQUIRE_THAT(program.Mistake({"--nonsense"}), Contains("unknown option \"--nonsense\""));
-  REQUIRE_THAT(program.Mistake({"look", "forbidden"}),
-               Contains("this path is forbidden") && Contains("see `prog look --help`"));
+  const auto mistake = [&](const std::vector<std::string>& argv) { return program.Mistake(argv); };
+  testing::RequireMistakes(
+      mistake, {{{}, {"no command", "see `prog --help`"}},
+                {{"store"}, {"no command after \"store\""}},
+                {{"look"}, {"PATH is missing"}},
+                {{"look", "x", "--limit"}, {"--limit needs a value: N"}},
+                {{"look", "x", "a", "b", "c"}, {"unexpected argument \"c\""}},
+                {{"store", "key", "list", "c"}, {"unexpected argument \"c\""}},
+                {{"look", "x", "--limit", "101"},
+                 {"--limit: \"101\"; expected a whole number of at most 100"}},
+                {{"look", "x", "--limit", "1", "--limit", "2"}, {"--limit is given 2 times"}},
+                {{"-c", "a", "look", "x", "-c", "b"}, {"--config is given 2 times"}},
+                {{"look", "x", "--config"}, {"--config"}},
+                {{"--limit", "3", "look", "x"}, {"option \"--limit\" is before the command"}},
+                {{"--nonsense"}, {"unknown option \"--nonsense\""}},
+                {{"look", "forbidden"}, {"this path is forbidden", "see `prog look --help`"}}});
 }
 
 TEST_CASE("command line: help shows verbs, options, aliases and examples within 80 columns") {

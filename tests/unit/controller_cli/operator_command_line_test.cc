@@ -95,8 +95,7 @@ TEST_CASE("operator command line: help of each verb has an example and the exit 
     names.insert(names.end(), entry.text.names.begin(), entry.text.names.end());
   }
   for (const std::string& name : names) {
-    std::vector<std::string> argv =
-        name.empty() ? std::vector<std::string>{} : holdfast::testing::CommandWords(name);
+    std::vector<std::string> argv = holdfast::testing::CommandWords(name);
     argv.emplace_back("--help");
     const ParsedOperatorLine parsed = ParseOperatorLine(argv, 80);
 

@@ -728,9 +728,12 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
     }
   });
   Unwrap(bus::SaveCurveSecret(fixture.Path("operator.curve"), own));
-  fixture.Write("cli.yaml", "controller: \"" + server->endpoint() + "\"\nserver_key: '" +
-                                bus::CurveKeyText(server_keys.public_key) +
-                                "'\ncurve_key_file: operator.curve\n");
+  const auto connect_to = [&](const std::string& endpoint) {
+    fixture.Write("cli.yaml", "controller: \"" + endpoint + "\"\nserver_key: '" +
+                                  bus::CurveKeyText(server_keys.public_key) +
+                                  "'\ncurve_key_file: operator.curve\n");
+  };
+  connect_to(server->endpoint());
 
   const Outcome good = fixture.Run({"status"});
   INFO(good.err);
@@ -749,18 +752,13 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   REQUIRE_THAT(keyless.err, Contains("no server_key"));
 
   fixture.context.connect_max = std::chrono::milliseconds(50);
-  fixture.Write("cli.yaml", "controller: \"tcp://127.0.0.1:1\"\nserver_key: '" +
-                                bus::CurveKeyText(server_keys.public_key) +
-                                "'\ncurve_key_file: operator.curve\n");
+  connect_to("tcp://127.0.0.1:1");
   const Outcome unreachable = fixture.Run({"status"});
   REQUIRE(unreachable.code == 5);
   REQUIRE_THAT(unreachable.err,
                Contains("no controller answers at \"tcp://127.0.0.1:1\": connection "
                         "refused\nhint: start it on that host"));
-  fixture.Write("cli.yaml", "controller: \"tcp://" + holdfast::testing::UnknownHost() +
-                                ":7735\"\nserver_key: '" +
-                                bus::CurveKeyText(server_keys.public_key) +
-                                "'\ncurve_key_file: operator.curve\n");
+  connect_to("tcp://" + holdfast::testing::UnknownHost() + ":7735");
   const Outcome unknown = fixture.Run({"status"});
   REQUIRE(unknown.code == 5);
   REQUIRE_THAT(unknown.err, Contains("could not resolve host\nhint: check \"controller\""));

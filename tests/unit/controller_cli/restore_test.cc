@@ -171,10 +171,9 @@ TEST_CASE("restore: refuses to sign a draft that differs in any field, and withd
     INFO(message);
     RestoreFixture fixture;
     fixture.spoil = spoil;
-    std::vector<std::string> argv = kRestore;
-    argv.emplace_back("--yes");  // skips the question, not the comparison
 
-    const Outcome outcome = fixture.Run(argv);
+    // --yes skips the question, not the comparison.
+    const Outcome outcome = fixture.Run(kRestore, {"--yes"});
     CHECK(outcome.code == 4);
     CHECK_THAT(outcome.err, Contains(message));
     CHECK(fixture.Signatures() == 0);
@@ -262,19 +261,15 @@ TEST_CASE("restore: the signed plan in place has the path and the dry run") {
 
   fixture.spoil = nullptr;
   fixture.prompt.answers = {"yes"};
-  std::vector<std::string> with_json = argv;
-  with_json.emplace_back("--json");
-  const Json plan = fixture.Run(with_json).document<Json>()["draft"]["plan"];
+  const Json plan = fixture.Run(argv, {"--json"}).document<Json>()["draft"]["plan"];
   CHECK(plan["path"] == "data/srv/app");
   CHECK(plan["dry_run"] == true);
 }
 
 TEST_CASE("restore: --path and --dry-run are refused where they do not apply") {
   RestoreFixture fixture;
-  const auto refused = [&fixture](std::vector<std::string> more) {
-    std::vector<std::string> argv = {"restore", "latest:files/app", "--node", "web-1"};
-    argv.insert(argv.end(), more.begin(), more.end());
-    const Outcome outcome = fixture.Run(argv);
+  const auto refused = [&fixture](const std::vector<std::string>& more) {
+    const Outcome outcome = fixture.Run({"restore", "latest:files/app", "--node", "web-1"}, more);
     CHECK(outcome.code == 2);
     return outcome.err;
   };
@@ -363,9 +358,7 @@ TEST_CASE("restore: to a target shows target, options and commands in words") {
   CHECK(asked.safety_snapshot());
 
   fixture.prompt.answers = {"yes"};
-  std::vector<std::string> argv = kToTarget;
-  argv.insert(argv.end(), {"--dry-run", "--no-safety-snapshot", "--json"});
-  const Outcome tried = fixture.Run(argv);
+  const Outcome tried = fixture.Run(kToTarget, {"--dry-run", "--no-safety-snapshot", "--json"});
   CHECK_THAT(tried.err, Contains("a dry run: nothing is changed"));
   const Json document = tried.document<Json>();
   const Json& plan = document["draft"]["plan"];
@@ -419,10 +412,8 @@ TEST_CASE("restore: a target's draft that differs in any field is not signed") {
 Outcome RunToTarget(const std::string& source, const std::vector<std::string>& options) {
   RestoreFixture fixture;
   fixture.source = source;
-  std::vector<std::string> argv = {"restore", "latest:" + source, "--node",
-                                   "web-1",   "--to-target",      "dr"};
-  argv.insert(argv.end(), options.begin(), options.end());
-  Outcome outcome = fixture.Run(argv);
+  Outcome outcome =
+      fixture.Run({"restore", "latest:" + source, "--node", "web-1", "--to-target", "dr"}, options);
   CHECK(fixture.controller.Got(Request::kRestore).empty());
   return outcome;
 }
@@ -595,13 +586,13 @@ TEST_CASE("restore: a wrong passphrase from a file leaves no draft") {
   LockedKeyFixture fixture;
   fixture.prompt.is_anybody_there = false;
   fixture.Write("passphrase", "wrong\n");
-  std::vector<std::string> argv = kRestore;
-  argv.insert(argv.end(), {"--yes", "--passphrase-file", fixture.Path("passphrase"), "--no-wait"});
-  CHECK(fixture.Run(argv).code == 4);
+  const std::vector<std::string> more = {"--yes", "--passphrase-file", fixture.Path("passphrase"),
+                                         "--no-wait"};
+  CHECK(fixture.Run(kRestore, more).code == 4);
   CHECK(fixture.controller.Got(Request::kRestore).empty());
 
   fixture.Write("passphrase", "open sesame\n");
-  const Outcome quick = fixture.Run(argv);
+  const Outcome quick = fixture.Run(kRestore, more);
   CHECK(quick.code == 0);
   CHECK_THAT(quick.out, Contains("holdfast run watch"));
 }

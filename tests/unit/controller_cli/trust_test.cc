@@ -112,10 +112,8 @@ TEST_CASE("trust rotate: the file is passed on until enough have signed, then se
 TEST_CASE("trust rotate: mistakes and modified files are refused") {
   TrustCommands fixture;
   const std::string next = fixture.Path("next.holdfast");
-  const auto rotate = [&](std::vector<std::string> more) {
-    std::vector<std::string> argv = {"trust", "rotate", "--yes", "--file", next};
-    argv.insert(argv.end(), more.begin(), more.end());
-    return fixture.Run(argv);
+  const auto rotate = [&](const std::vector<std::string>& more) {
+    return fixture.Run({"trust", "rotate", "--yes", "--file", next}, more);
   };
   REQUIRE_THAT(rotate({}).err, Contains("no root key is given to start it with"));
   REQUIRE_THAT(rotate({"--root-key", fixture.Path("operator.key")}).err,
