@@ -92,6 +92,15 @@ struct TestBus {
   std::unique_ptr<BusServer> server;
 };
 
+// A server on a free port that accepts whom `authenticator` knows.
+inline std::unique_ptr<BusServer> OpenServer(Authenticator& authenticator) {
+  BusServerOptions options;
+  options.endpoint = "tcp://127.0.0.1:*";
+  options.keys = GenerateCurveKeys(Chance());
+  options.connections_max = 100;
+  return Unwrap(BusServer::Open(options, authenticator));
+}
+
 inline std::unique_ptr<BusClient> Join(BusClientOptions options) {
   return Unwrap(BusClient::Open(std::move(options), Chance()));
 }

@@ -204,11 +204,7 @@ TEST_CASE("child of bus attack: the ZAP thread ends", "[.]") {
     std::optional<std::string> NodeOf(const CurvePublicKey&) override { ::pthread_exit(nullptr); }
   };
   Killer killer;
-  BusServerOptions options;
-  options.endpoint = "tcp://127.0.0.1:*";
-  options.keys = GenerateCurveKeys(Chance());
-  options.connections_max = 100;
-  auto server = Unwrap(BusServer::Open(options, killer));
+  auto server = OpenServer(killer);
   (void)server->SelfTest();
   ::_exit(0);  // not reached
 }

@@ -71,11 +71,7 @@ TEST_CASE("bus: the self-test fails when any key is accepted") {
     std::optional<std::string> NodeOf(const CurvePublicKey&) override { return "anybody"; }
   };
   Everybody everybody;
-  BusServerOptions options;
-  options.endpoint = "tcp://127.0.0.1:*";
-  options.keys = GenerateCurveKeys(Chance());
-  options.connections_max = 100;
-  auto server = Unwrap(BusServer::Open(options, everybody));
+  auto server = OpenServer(everybody);
   REQUIRE_FAILS(server->SelfTest(), ErrorCode::kInternal, "does not refuse an unknown key");
 }
 

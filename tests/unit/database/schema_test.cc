@@ -33,6 +33,15 @@ Database Open(const TempDir& directory) {
   return Unwrap(Database::Open(LedgerIn(directory.path()), DatabaseMode::kCreate));
 }
 
+// A file of version 2 with a person and her pet.
+Database OpenWithPet(const TempDir& directory) {
+  Database writer = Open(directory);
+  REQUIRE_OK(Migrate(writer, First(2)));
+  REQUIRE_OK(
+      writer.Execute("INSERT INTO person VALUES (1, 'anna'); INSERT INTO pet VALUES (7, 1)"));
+  return writer;
+}
+
 TEST_CASE("schema: an empty file gets every migration and no copy") {
   TempDir directory = Unwrap(TempDir::Create("database"));
   Database writer = Open(directory);
@@ -46,10 +55,7 @@ TEST_CASE("schema: an empty file gets every migration and no copy") {
 
 TEST_CASE("schema: an older file is migrated, and a copy is kept") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Database writer = Open(directory);
-  REQUIRE_OK(Migrate(writer, First(2)));
-  REQUIRE_OK(
-      writer.Execute("INSERT INTO person VALUES (1, 'anna'); INSERT INTO pet VALUES (7, 1)"));
+  Database writer = OpenWithPet(directory);
 
   MigrationOutcome outcome = Unwrap(Migrate(writer, First(3)));
 
@@ -81,10 +87,7 @@ TEST_CASE("schema: a failed migration leaves the file unchanged") {
 
 TEST_CASE("schema: a migration that breaks references is refused") {
   TempDir directory = Unwrap(TempDir::Create("database"));
-  Database writer = Open(directory);
-  REQUIRE_OK(Migrate(writer, First(2)));
-  REQUIRE_OK(
-      writer.Execute("INSERT INTO person VALUES (1, 'anna'); INSERT INTO pet VALUES (7, 1)"));
+  Database writer = OpenWithPet(directory);
   std::vector<Migration> wrong = kThree;
   wrong[2].script = "DELETE FROM person;";
 

@@ -53,6 +53,14 @@ std::string ReceiveRequest(int fd, std::size_t body_bytes = 0) {
   }
 }
 
+// Reads a request, and sends this answer.
+LoopbackServer::Talk Answer(std::string text) {
+  return [text = std::move(text)](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, text);
+  };
+}
+
 std::unique_ptr<HttpClient> MakeClient(HttpClientOptions options = {}) {
   return testing::Unwrap(HttpClient::Create(std::move(options)));
 }
@@ -60,12 +68,9 @@ std::unique_ptr<HttpClient> MakeClient(HttpClientOptions options = {}) {
 }  // namespace
 
 TEST_CASE("http client: an answer has status, headers in lower case, body and trailers") {
-  LoopbackServer server([](int fd) {
-    ReceiveRequest(fd);
-    SendText(fd,
-             "HTTP/1.1 404 Not Found\r\nX-Thing:  a b \r\nTransfer-Encoding: chunked\r\n\r\n"
-             "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n");
-  });
+  LoopbackServer server(
+      Answer("HTTP/1.1 404 Not Found\r\nX-Thing:  a b \r\nTransfer-Encoding: chunked\r\n\r\n"
+             "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n"));
   auto client = MakeClient();
 
   HttpReply reply = testing::Unwrap(client->Fetch({.url = server.url() + "/x"}, 100, {}));
@@ -169,10 +174,7 @@ TEST_CASE("http client: a stalled handshake is distinguished from a failed conne
 }
 
 TEST_CASE("http client: a truncated body is an error, not an end") {
-  LoopbackServer server([](int fd) {
-    ReceiveRequest(fd);
-    SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-  });
+  LoopbackServer server(Answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
   auto client = MakeClient();
 
   REQUIRE_FAILS(client->Fetch({.url = server.url()}, 100, {}), ErrorCode::kUnavailable,
@@ -205,10 +207,7 @@ TEST_CASE("http client: a stop ends the wait at once") {
 }
 
 TEST_CASE("http client: a server without HTTP/2 is detected") {
-  LoopbackServer server([](int fd) {
-    ReceiveRequest(fd);
-    SendText(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-  });
+  LoopbackServer server(Answer("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
   auto client = MakeClient({.version = HttpVersion::kHttp2});
 
   auto reply = client->Fetch({.url = server.url()}, 100, {});
@@ -217,10 +216,7 @@ TEST_CASE("http client: a server without HTTP/2 is detected") {
 }
 
 TEST_CASE("http client: an answer over the limit is refused") {
-  LoopbackServer server([](int fd) {
-    ReceiveRequest(fd);
-    SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789");
-  });
+  LoopbackServer server(Answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789"));
   auto client = MakeClient();
 
   REQUIRE_FAILS(client->Fetch({.url = server.url()}, 9, {}), ErrorCode::kCorrupt,

@@ -35,7 +35,12 @@ class ScriptedSource final : public CredentialSource {
   Script& script_;
 };
 
+// A cache that has loaded the credentials "one".
 struct Cached {
+  explicit Cached(std::optional<std::chrono::minutes> lifetime = {}) {
+    Offer("one", lifetime);
+    REQUIRE(Id() == "one");
+  }
   ScriptedSource::Script script;
   ManualClock clock;
   CredentialCache cache{Sources(), clock};
@@ -54,17 +59,13 @@ struct Cached {
 
 TEST_CASE("credentials: credentials that do not expire are loaded once") {
   Cached cached;
-  cached.Offer("one");
-  REQUIRE(cached.Id() == "one");
   cached.clock.Advance(10'000h);
   REQUIRE(cached.Id() == "one");
   REQUIRE(cached.script.loads == 1);
 }
 
 TEST_CASE("credentials: renewed five minutes before they expire") {
-  Cached cached;
-  cached.Offer("one", 60min);
-  REQUIRE(cached.Id() == "one");
+  Cached cached(60min);
   cached.Offer("two", 120min);
 
   cached.clock.Advance(55min - 1s);
@@ -75,9 +76,7 @@ TEST_CASE("credentials: renewed five minutes before they expire") {
 }
 
 TEST_CASE("credentials: if renewing fails, the old ones are used until they expire") {
-  Cached cached;
-  cached.Offer("one", 60min);
-  REQUIRE(cached.Id() == "one");
+  Cached cached(60min);
   cached.script.next = Fail(ErrorCode::kUnavailable, "nobody answers");
 
   cached.clock.Advance(56min);
@@ -92,8 +91,7 @@ TEST_CASE("credentials: if renewing fails, the old ones are used until they expi
 }
 
 TEST_CASE("credentials: credentials that the server rejected are loaded again") {
-  Cached cached;
-  cached.Offer("one", 60min);
+  Cached cached(60min);
   const Credentials one = Unwrap(cached.cache.Get({}));
   cached.Offer("two", 60min);
 

@@ -4,6 +4,7 @@
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 
@@ -26,9 +27,7 @@ struct Machine {
   void Run(int pid, const std::vector<std::string>& command) const {
     const std::string proc = fmt::format("{}/{}", places.proc, pid);
     REQUIRE_OK(MakeDirectories(proc));
-    std::string text;
-    for (const std::string& part : command) text += part + '\0';
-    WriteText(proc + "/cmdline", text);
+    WriteText(proc + "/cmdline", testing::FakeProcesses::WithNuls(command));
     WriteText(proc + "/cgroup", "0::/system.slice/prometheus.service\n");
     REQUIRE(::symlink((top.path() + "/run-dir").c_str(), (proc + "/cwd").c_str()) == 0);
   }

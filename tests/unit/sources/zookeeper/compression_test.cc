@@ -11,6 +11,11 @@ using testing::MemoryContent;
 using testing::RealFile;
 using testing::Unwrap;
 
+// Files that a server compressed.
+constexpr std::pair<const char*, Compression> kCompressed[] = {
+    {"39-gz/snapshot.2a.gz", Compression::kGzip},
+    {"39-snappy/snapshot.2a.snappy", Compression::kSnappy}};
+
 Result<Bytes> Expand(Compression compression, ByteView bytes, std::size_t piece = 7) {
   const auto reader = Decompress(compression, std::make_unique<MemoryContent>(bytes, piece));
   return testing::ReadAll(*reader);
@@ -25,9 +30,7 @@ TEST_CASE("zookeeper compression: the file name shows the compression") {
 }
 
 TEST_CASE("zookeeper compression: files compressed by a server are decompressed") {
-  for (const auto& [name, compression] :
-       {std::pair("39-gz/snapshot.2a.gz", Compression::kGzip),
-        std::pair("39-snappy/snapshot.2a.snappy", Compression::kSnappy)}) {
+  for (const auto& [name, compression] : kCompressed) {
     INFO(name);
     const Bytes file = RealFile(name);
     const Bytes expanded = Unwrap(Expand(compression, file));
@@ -38,9 +41,7 @@ TEST_CASE("zookeeper compression: files compressed by a server are decompressed"
 }
 
 TEST_CASE("zookeeper compression: truncated and damaged files are refused") {
-  for (const auto& [name, compression] :
-       {std::pair("39-gz/snapshot.2a.gz", Compression::kGzip),
-        std::pair("39-snappy/snapshot.2a.snappy", Compression::kSnappy)}) {
+  for (const auto& [name, compression] : kCompressed) {
     INFO(name);
     const Bytes file = RealFile(name);
     for (const std::size_t bytes : {file.size() - 1, file.size() / 2, std::size_t{9}}) {

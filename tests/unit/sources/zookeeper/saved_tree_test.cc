@@ -24,6 +24,16 @@ TreeFiles RealTree() {
   return files;
 }
 
+// A snapshot of these paths, and what came after it.
+TreeFiles TreeOf(const std::vector<std::string>& paths, const TestLog& log) {
+  testing::TestSnapshot snapshot{.nodes = {}};
+  for (const std::string& path : paths) snapshot.nodes.push_back({.path = path});
+  TreeFiles files;
+  files.snapshot = Opening(BuildSnapshot(snapshot));
+  files.logs = {Opening(log.bytes())};
+  return files;
+}
+
 using Nodes = std::map<std::string, SavedNode>;
 
 SavedTree Read(const TreeFiles& files, const std::string& path, std::int64_t until = INT64_MAX) {
@@ -104,27 +114,19 @@ TEST_CASE("zookeeper saved tree: ACLs and kinds of nodes") {
 }
 
 TEST_CASE("zookeeper saved tree: nodes with a similar name are not below") {
-  TreeFiles files;
-  files.snapshot = Opening(
-      BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a"}, {.path = "/a/b"}, {.path = "/ab"}}}));
   TestLog log;
   log.Add(4, 1, TestLog::Create("/a-b", ""));
-  files.logs = {Opening(log.bytes())};
-  SavedTree tree = Read(files, "/a");
+  SavedTree tree = Read(TreeOf({"", "/a", "/a/b", "/ab"}, log), "/a");
   REQUIRE(Order(tree) == std::vector<std::string>{"/a", "/a/b"});
   REQUIRE_FALSE(tree.above().contains("/ab"));
 }
 
 TEST_CASE("zookeeper saved tree: nodes below a node come before its siblings") {
-  TreeFiles files;
-  files.snapshot = Opening(
-      BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a"}, {.path = "/a/b"}, {.path = "/z"}}}));
   TestLog log;
   log.Add(4, 1, TestLog::Create("/a-b", ""));
   log.Add(5, 1, TestLog::Create("/a/b/c", ""));
   log.Add(6, 1, TestLog::Create("/a!", ""));
-  files.logs = {Opening(log.bytes())};
-  SavedTree tree = Read(files, "/");
+  SavedTree tree = Read(TreeOf({"", "/a", "/a/b", "/z"}, log), "/");
   REQUIRE(Order(tree) ==
           std::vector<std::string>{"/", "/a", "/a/b", "/a/b/c", "/a!", "/a-b", "/z"});
 }

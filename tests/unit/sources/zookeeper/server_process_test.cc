@@ -4,19 +4,15 @@
 
 #include "common/base/format.h"
 #include "tests/support/catch.h"
+#include "tests/support/fake_processes.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 
 namespace holdfast::zookeeper {
 namespace {
 
 using testing::DataDirectory;
+using testing::FakeProcesses;
 using testing::Unwrap;
-
-std::string AtNul(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += word + '\0';
-  return text;
-}
 
 }  // namespace
 
@@ -29,10 +25,12 @@ TEST_CASE("zookeeper process: the server started with this configuration is foun
     REQUIRE_OK(WriteFileAtomic(file, AsBytes("x"), 0600));
   const auto add = [&](const std::string& id, const std::vector<std::string>& command) {
     REQUIRE_OK(MakeDirectories(proc + "/" + id));
-    REQUIRE_OK(WriteFileAtomic(proc + "/" + id + "/cmdline", AsBytes(AtNul(command)), 0600));
+    REQUIRE_OK(WriteFileAtomic(proc + "/" + id + "/cmdline",
+                               AsBytes(FakeProcesses::WithNuls(command)), 0600));
     REQUIRE_OK(WriteFileAtomic(
         proc + "/" + id + "/environ",
-        AsBytes(AtNul({"HOME=/root", "ZOO_LOG_DIR=/var/log/zookeeper", "SERVER_JVMFLAGS=-Xmx1g"})),
+        AsBytes(FakeProcesses::WithNuls(
+            {"HOME=/root", "ZOO_LOG_DIR=/var/log/zookeeper", "SERVER_JVMFLAGS=-Xmx1g"})),
         0600));
   };
   const std::string main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
