@@ -119,41 +119,28 @@ TEST_CASE("bolt file: the newer intact meta page is used") {
 }
 
 TEST_CASE("bolt file: damage is reported, and never loops") {
-  Database database;
-  std::size_t keys = static_cast<std::size_t>(database.keys) * BoltBuilder::kPage;
-  std::size_t last = static_cast<std::size_t>(database.keys_last) * BoltBuilder::kPage;
-  auto revision = [&] {
-    auto file = OpenBytes(database.builder.Finish(database.root));
-    return file ? file->LastKey("key") : Fail(file.error());
+  const Database good;
+  const std::size_t keys = static_cast<std::size_t>(good.keys) * BoltBuilder::kPage;
+  const std::size_t last = static_cast<std::size_t>(good.keys_last) * BoltBuilder::kPage;
+  struct Damage {
+    std::size_t at;
+    std::uint64_t value;
+    std::size_t width;
+    const char* message;
   };
-
-  SECTION("a cycle") {
-    database.builder.Put(keys + 16 + 16 + 8, database.keys, 8);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "cycle");
-  }
-  SECTION("a page beyond the end") {
-    database.builder.Put(keys + 16 + 16 + 8, 4711, 8);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "no page 4711");
-  }
-  SECTION("a page with another id") {
-    database.builder.Put(last, 99, 8);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "another page");
-  }
-  SECTION("too many entries") {
-    database.builder.Put(last + 10, 60000, 2);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "more entries");
-  }
-  SECTION("an entry beyond its page") {
-    database.builder.Put(last + 16 + 16 + 8, 5000, 4);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "beyond its page");
-  }
-  SECTION("an impossible length") {
-    database.builder.Put(last + 12, 0xffffffff, 4);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "impossible length");
-  }
-  SECTION("not a tree") {
-    database.builder.Put(last + 8, 16, 2);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "a page is not part of a tree");
+  for (const Damage& damage : {Damage{keys + 16 + 16 + 8, good.keys, 8, "cycle"},
+                               {keys + 16 + 16 + 8, 4711, 8, "no page 4711"},
+                               {last, 99, 8, "another page"},
+                               {last + 10, 60000, 2, "more entries"},
+                               {last + 16 + 16 + 8, 5000, 4, "beyond its page"},
+                               {last + 12, 0xffffffff, 4, "impossible length"},
+                               {last + 8, 16, 2, "a page is not part of a tree"}}) {
+    INFO(damage.message);
+    Database database;
+    database.builder.Put(damage.at, damage.value, damage.width);
+    const auto file = OpenBytes(database.builder.Finish(database.root));
+    REQUIRE_FAILS(file ? file->LastKey("key") : Fail(file.error()), ErrorCode::kCorrupt,
+                  damage.message);
   }
 }
 

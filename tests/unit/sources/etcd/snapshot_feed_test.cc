@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <functional>
 #include <vector>
 
 #include "agent/sources/member/proto_wire.h"
@@ -59,6 +60,24 @@ Result<Bytes> Run(Script& script, bool with_spool) {
   return ReadAll(*feed);
 }
 
+// How a stream is damaged, and a part of the error.
+struct Damage {
+  const char* what;
+  std::function<void(Script&)> damage;
+  const char* message;
+};
+
+void RequireDetected(const std::vector<Damage>& damages) {
+  for (const Damage& damage : damages) {
+    for (const bool with_spool : {false, true}) {
+      INFO(damage.what << (with_spool ? ", with a spool" : ""));
+      Script script;
+      damage.damage(script);
+      REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, damage.message);
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("snapshot feed: returns the database and its hash, with and without a spool") {
@@ -76,69 +95,46 @@ TEST_CASE("snapshot feed: returns the database and its hash, with and without a 
 }
 
 TEST_CASE("snapshot feed: the stream ends only with the right SHA-256") {
-  bool with_spool = GENERATE(false, true);
-  Script script;
-
-  SECTION("missing") {
-    script.messages.pop_back();
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "without its SHA-256");
-  }
-  SECTION("wrong") {
-    script.messages.back().back() ^= 1;
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "SHA-256 is wrong");
-  }
-  SECTION("of other data") {
-    script.messages[2].back() ^= 1;
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "SHA-256 is wrong");
-  }
-  SECTION("too short") {
-    script.messages.back() = EncodeSnapshot(0, Bytes(31, 7));
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "31 bytes instead of");
-  }
-  SECTION("followed by more") {
-    script.messages.push_back(script.messages.back());
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt,
-                  "the snapshot stream continues after its SHA-256");
-  }
+  RequireDetected({
+      {"missing", [](Script& script) { script.messages.pop_back(); }, "without its SHA-256"},
+      {"wrong", [](Script& script) { script.messages.back().back() ^= 1; }, "SHA-256 is wrong"},
+      {"of other data", [](Script& script) { script.messages[2].back() ^= 1; }, "SHA-256 is wrong"},
+      {"too short",
+       [](Script& script) { script.messages.back() = EncodeSnapshot(0, Bytes(31, 7)); },
+       "31 bytes instead of"},
+      {"followed by more",
+       [](Script& script) { script.messages.push_back(script.messages.back()); },
+       "the snapshot stream continues after its SHA-256"},
+  });
 }
 
 TEST_CASE("snapshot feed: a torn stream is an error") {
-  bool with_spool = GENERATE(false, true);
-  Script script;
+  RequireDetected({
+      {"ends early without an error", [](Script& script) { script.messages.resize(3); },
+       "after 3,000 of 5,000 bytes"},
+      {"skips a message",
+       [](Script& script) { script.messages.erase(script.messages.begin() + 2); }, "cut short"},
+      {"repeats a message",
+       [](Script& script) {
+         script.messages.insert(script.messages.begin() + 2, script.messages[2]);
+       },
+       "cut short"},
+      {"is empty", [](Script& script) { script.messages.clear(); }, "empty"},
+      {"is not protobuf", [](Script& script) { script.messages[3] = Bytes(20, 0xff); }, "protobuf"},
+      {"has an empty message",
+       [](Script& script) { script.messages[1] = EncodeSnapshot(4000, {}); }, "cut short"},
+      {"claims an impossible size",
+       [](Script& script) { script.messages[0] = EncodeSnapshot(UINT64_MAX, Bytes(10, 1)); },
+       "impossible size"},
+  });
+}
 
-  SECTION("ends early without an error") {
-    script.messages.resize(3);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "after 3,000 of 5,000 bytes");
-  }
-  SECTION("ends with an error") {
-    script.messages.resize(3);
-    script.failure = Error(ErrorCode::kUnavailable, "connection reset");
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kUnavailable, "connection reset");
-  }
-  SECTION("skips a message") {
-    script.messages.erase(script.messages.begin() + 2);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
-  }
-  SECTION("repeats a message") {
-    script.messages.insert(script.messages.begin() + 2, script.messages[2]);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
-  }
-  SECTION("is empty") {
-    script.messages.clear();
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "empty");
-  }
-  SECTION("is not protobuf") {
-    script.messages[3] = Bytes(20, 0xff);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "protobuf");
-  }
-  SECTION("has an empty message") {
-    script.messages[1] = EncodeSnapshot(4000, {});
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
-  }
-  SECTION("claims an impossible size") {
-    script.messages[0] = EncodeSnapshot(UINT64_MAX, Bytes(10, 1));
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "impossible size");
-  }
+TEST_CASE("snapshot feed: an error of the stream is returned") {
+  const bool with_spool = GENERATE(false, true);
+  Script script;
+  script.messages.resize(3);
+  script.failure = Error(ErrorCode::kUnavailable, "connection reset");
+  REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kUnavailable, "connection reset");
 }
 
 TEST_CASE("snapshot feed: a full spool is abandoned") {

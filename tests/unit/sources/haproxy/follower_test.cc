@@ -19,7 +19,11 @@ namespace {
 // with its path.
 class Tree {
  public:
-  Tree() : directory_(Unwrap(TempDir::Create("follower"))) {}
+  // With these files.
+  explicit Tree(const std::vector<std::string>& names = {})
+      : directory_(Unwrap(TempDir::Create("follower"))) {
+    for (const std::string& name : names) Add(name);
+  }
 
   std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
   void Add(const std::string& name, std::string content = "x") {
@@ -69,11 +73,8 @@ using Names = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("haproxy follower: certificates of bind and server lines, with related files") {
-  Tree tree;
-  for (const char* name : {"a.pem", "a.pem.key", "a.pem.ocsp", "b.crt", "b.key", "ca.pem",
-                           "crl.pem", "sign.pem", "v.pem", "keys", "c.pem", "other.pem"}) {
-    tree.Add(name);
-  }
+  Tree tree({"a.pem", "a.pem.key", "a.pem.ocsp", "b.crt", "b.key", "ca.pem", "crl.pem", "sign.pem",
+             "v.pem", "keys", "c.pem", "other.pem"});
 
   CHECK(tree.Files("frontend f\n"
                    " bind :443 ssl crt ~/a.pem crt ~/b.crt ca-file ~/ca.pem crl-file ~/crl.pem "
@@ -86,10 +87,7 @@ TEST_CASE("haproxy follower: certificates of bind and server lines, with related
 }
 
 TEST_CASE("haproxy follower: base directories apply from their line on") {
-  Tree tree;
-  tree.Add("certs/a.pem");
-  tree.Add("cas/ca.pem");
-  tree.Add("b.pem");
+  Tree tree({"certs/a.pem", "cas/ca.pem", "b.pem"});
 
   CHECK(tree.Files("global\n crt-base ~/certs\n ca-base cas\n"
                    "listen l\n bind :1 ssl crt a.pem crt ~/b.pem ca-file ca.pem\n") ==
@@ -97,10 +95,7 @@ TEST_CASE("haproxy follower: base directories apply from their line on") {
 }
 
 TEST_CASE("haproxy follower: a directory of certificates is complete and exclusive") {
-  Tree tree;
-  for (const char* name : {"d/a.pem", "d/b.pem", "d/b.pem.ocsp", "d/.hidden", "d/sub/x.pem"}) {
-    tree.Add(name);
-  }
+  Tree tree({"d/a.pem", "d/b.pem", "d/b.pem.ocsp", "d/.hidden", "d/sub/x.pem"});
 
   CHECK(tree.Files("listen l\n bind :1 ssl crt ~/d\n") ==
         Names{"d/a.pem", "d/b.pem", "d/b.pem.ocsp"});
@@ -108,8 +103,7 @@ TEST_CASE("haproxy follower: a directory of certificates is complete and exclusi
 }
 
 TEST_CASE("haproxy follower: a bundle is replaced by its parts") {
-  Tree tree;
-  for (const char* name : {"w.pem.rsa", "w.pem.ecdsa", "w.pem.rsa.ocsp"}) tree.Add(name);
+  Tree tree({"w.pem.rsa", "w.pem.ecdsa", "w.pem.rsa.ocsp"});
 
   CHECK(tree.Files("listen l\n bind :1 ssl crt ~/w.pem\n") ==
         Names{"w.pem.ecdsa", "w.pem.rsa", "w.pem.rsa.ocsp"});
@@ -117,9 +111,7 @@ TEST_CASE("haproxy follower: a bundle is replaced by its parts") {
 }
 
 TEST_CASE("haproxy follower: certificate lists are read, with bases and options") {
-  Tree tree;
-  for (const char* name : {"certs/a.pem", "certs/b.pem", "ca/ca.pem", "certs/c.pem"})
-    tree.Add(name);
+  Tree tree({"certs/a.pem", "certs/b.pem", "ca/ca.pem", "certs/c.pem"});
   tree.Add("list",
            "# comment\n\na.pem !*\nb.pem [alpn h2,http/1.1 ca-file ca.pem] *.example\n"
            "~/certs/c.pem\tx.example\ngone.pem\n");
@@ -134,8 +126,7 @@ TEST_CASE("haproxy follower: certificate lists are read, with bases and options"
 }
 
 TEST_CASE("haproxy follower: error files and responses from files") {
-  Tree tree;
-  for (const char* name : {"400", "503", "page", "lf", "deny", "err"}) tree.Add(name);
+  Tree tree({"400", "503", "page", "lf", "deny", "err"});
 
   CHECK(tree.Files(
             "defaults\n errorfile 503 ~/503\n errorfile 408 /dev/null\n"
@@ -151,10 +142,7 @@ TEST_CASE("haproxy follower: error files and responses from files") {
 }
 
 TEST_CASE("haproxy follower: maps and lists inside expressions") {
-  Tree tree;
-  for (const char* name : {"m1", "m2", "m 3", "m4", "a1", "a2", "a3", "s1", "s2", "jwt.pem"}) {
-    tree.Add(name);
-  }
+  Tree tree({"m1", "m2", "m 3", "m4", "a1", "a2", "a3", "s1", "s2", "jwt.pem"});
 
   CHECK(tree.Files("frontend f\n"
                    " use_backend %[req.hdr(host),lower,map(~/m1,def)] if { src -f ~/a1 }\n"
@@ -192,8 +180,7 @@ TEST_CASE("haproxy follower: inline patterns in the configuration") {
 }
 
 TEST_CASE("haproxy follower: prefixes of pattern files") {
-  Tree tree;
-  tree.Add("m");
+  Tree tree({"m"});
 
   CHECK(
       tree.Files("frontend f\n http-request deny if { src -f virt@none } or { src -f file@~/m } or "
@@ -202,11 +189,8 @@ TEST_CASE("haproxy follower: prefixes of pattern files") {
 }
 
 TEST_CASE("haproxy follower: global files, Lua, device data, state") {
-  Tree tree;
-  for (const char* name : {"a.lua", "b.lua", "lib/m.lua", "dh.pem", "hdrs", "51d", "chain/i.pem",
-                           "state/servers", "state/b"}) {
-    tree.Add(name);
-  }
+  Tree tree({"a.lua", "b.lua", "lib/m.lua", "dh.pem", "hdrs", "51d", "chain/i.pem", "state/servers",
+             "state/b"});
 
   CHECK(tree.Files("global\n lua-load ~/a.lua arg\n lua-load-per-thread ~/b.lua\n"
                    " lua-prepend-path ~/lib/?.lua\n ssl-dh-param-file ~/dh.pem\n"
@@ -222,9 +206,7 @@ TEST_CASE("haproxy follower: global files, Lua, device data, state") {
 }
 
 TEST_CASE("haproxy follower: filters, rings, external checks, stores") {
-  Tree tree;
-  for (const char* name : {"spoe.cfg", "check.sh", "s/a.pem", "s/a.key", "spoe.map"})
-    tree.Add(name);
+  Tree tree({"spoe.cfg", "check.sh", "s/a.pem", "s/a.key", "spoe.map"});
   tree.Add("spoe.cfg", "[x]\nspoe-message m\n args a=src,map(~/spoe.map)\n");
 
   CHECK(tree.Files("ring r\n backing-file ~/ring\n"
@@ -237,9 +219,7 @@ TEST_CASE("haproxy follower: filters, rings, external checks, stores") {
 }
 
 TEST_CASE("haproxy follower: relative names are resolved by default-path") {
-  Tree tree;
-  for (const char* name : {"start.map", "conf/conf.map", "origin/o.map", "parent.map"})
-    tree.Add(name);
+  Tree tree({"start.map", "conf/conf.map", "origin/o.map", "parent.map"});
   auto rule = [](const std::string& map) {
     return " http-request deny if { src -f " + map + " }\n";
   };
@@ -255,9 +235,7 @@ TEST_CASE("haproxy follower: relative names are resolved by default-path") {
 }
 
 TEST_CASE("haproxy follower: both branches are followed, and missing files there are no error") {
-  Tree tree;
-  tree.Add("a");
-  tree.Add("b");
+  Tree tree({"a", "b"});
 
   CHECK(tree.Files("frontend f\n.if defined(X)\n http-request deny if { src -f ~/a }\n.else\n"
                    " http-request deny if { src -f ~/b } or { src -f ~/gone }\n.endif\n") ==
@@ -266,8 +244,7 @@ TEST_CASE("haproxy follower: both branches are followed, and missing files there
 }
 
 TEST_CASE("haproxy follower: variables come from the environment and the configuration") {
-  Tree tree;
-  tree.Add("certs/a.pem");
+  Tree tree({"certs/a.pem"});
 
   std::string config =
       "global\n presetenv SUB certs\n setenv FILE a.pem\nlisten l\n bind :1 ssl crt "
@@ -292,8 +269,7 @@ TEST_CASE("haproxy follower: missing files are reported with their directive's l
 }
 
 TEST_CASE("haproxy follower: an invalid line is reported, and the rest is followed") {
-  Tree tree;
-  tree.Add("a");
+  Tree tree({"a"});
 
   CHECK(tree.Files("frontend f\n log-format \"open\n errorfile 503 ~/a\n") == Names{"a"});
   REQUIRE(tree.named().warnings.size() == 1);
@@ -321,8 +297,7 @@ TEST_CASE("haproxy follower: a directory after -f includes its .cfg files in ord
 }
 
 TEST_CASE("haproxy follower: names are replaced in place, and nothing else changes") {
-  Tree tree;
-  for (const char* name : {"a.pem", "m"}) tree.Add(name);
+  Tree tree({"a.pem", "m"});
   tree.Add("h.cfg",
            "global\n  default-path config   # here\n  crt-base ~\n"
            "frontend f # c\n  bind :1 ssl crt 'a.pem' alpn h2 # tail\n"
@@ -344,8 +319,7 @@ TEST_CASE("haproxy follower: names are replaced in place, and nothing else chang
 }
 
 TEST_CASE("haproxy follower: certificate lists are rewritten without quotes") {
-  Tree tree;
-  tree.Add("a.pem");
+  Tree tree({"a.pem"});
   tree.Add("list", "# first\n~/a.pem  [alpn h2] x.example\n~/gone.pem");
   tree.Add("h.cfg", "listen l\n bind :1 ssl crt-list ~/list\n");
   Followed followed = tree.Follow();
@@ -358,9 +332,7 @@ TEST_CASE("haproxy follower: certificate lists are rewritten without quotes") {
 }
 
 TEST_CASE("haproxy file space: symlinks in the path belong to a name") {
-  Tree tree;
-  tree.Add("archive/a1.pem");
-  tree.Add("live/placeholder");
+  Tree tree({"archive/a1.pem", "live/placeholder"});
   tree.Link("../archive/a1.pem", "live/a.pem");
   tree.Link(tree.Path("live"), "current");
 
