@@ -48,8 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("name", choices=["repository", "index", "directory", "bus", "kafka", "sources"])
     parts = {"repository": repository.PARTS, "kafka": kafka.PARTS, "sources": list(sources.PARTS)}
-    told = "; ".join(f"of {name}: {' '.join(those)}" for name, those in parts.items())
-    parser.add_argument("parts", nargs="*", metavar="PART", help=told)
+    listed = "; ".join(f"of {name}: {' '.join(those)}" for name, those in parts.items())
+    parser.add_argument("parts", nargs="*", metavar="PART", help=listed)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--gigabytes", type=float, default=4, help="of kafka: how much a topic has; default: 4")
     parser.add_argument("--directory", type=Path, required=True, help="where data and repositories go")

@@ -158,8 +158,8 @@ void World::PerformController(const controller::Action& action) {
 namespace {
 
 // Whether an audit event of this type can explain the task's new state.
-bool Tells(const std::string& type, std::optional<controller::TaskState> before,
-           controller::TaskState after) {
+bool Explains(const std::string& type, std::optional<controller::TaskState> before,
+              controller::TaskState after) {
   using controller::TaskState;
   const bool is_planned = type == "plan.signed" || type == "run.requested" || type == "run.begun";
   if (!before && is_planned) return true;
@@ -202,7 +202,7 @@ void World::CheckControllerStep(const controller::Effects& effects) {
     if (before == task->state) continue;
     bool is_explained = false;
     for (const controller::AuditEntry* entry : entries)
-      is_explained = is_explained || Tells(entry->type, before, task->state);
+      is_explained = is_explained || Explains(entry->type, before, task->state);
     if (!is_explained) {
       Violate(fmt::format("task {} of {} becomes {} without an event", task->number, task->run,
                           TaskStateName(task->state)));

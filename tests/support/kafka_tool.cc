@@ -128,7 +128,7 @@ class Client {
     rd_kafka_poll(get(), 0);
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{}: {}{}{}", rd_kafka_err2name(code), text,
-                            last_error_.empty() ? "" : "; heard ", last_error_));
+                            last_error_.empty() ? "" : "; last error: ", last_error_));
   }
   std::unexpected<Error> Failed(rd_kafka_resp_err_t code) {
     return Failed(code, rd_kafka_err2str(code));
@@ -493,11 +493,11 @@ class Producing {
     Result<void> done = Do(line, answer);
     if (!done) answer = {{"error", done.error().message()}};
     if (line.contains("topic")) return {};
-    return TellAll();
+    return PrintAnswers();
   }
 
   // Waits until all records are delivered or have failed, and prints the outcomes.
-  Result<void> TellAll() {
+  Result<void> PrintAnswers() {
     for (const auto& [id, client] : clients_) {
       if (const auto code = rd_kafka_flush(client->get(), -1)) return client->Failed(code);
     }
@@ -573,7 +573,7 @@ class Producing {
 Result<void> Produce(const Options& options) {
   Producing producing(options);
   HF_TRY(ForEachLine([&](const Json& line) { return producing.Handle(line); }));
-  return producing.TellAll();
+  return producing.PrintAnswers();
 }
 
 Result<std::vector<std::int32_t>> PartitionsOf(Client& client, rd_kafka_topic_t* topic) {

@@ -1,4 +1,4 @@
-// An in-process S3 service. Strict about signatures, and fails where a test tells it to.
+// An in-process S3 service. Strict about signatures, and fails where a test requests it.
 //
 // Its checks are implemented from AWS's documentation, independently of our signer: raw path and
 // query must be in canonical form, the host and every x-amz header must be signed, signed headers

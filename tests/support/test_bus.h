@@ -92,7 +92,7 @@ struct TestBus {
   std::unique_ptr<BusServer> server;
 };
 
-// A server on a free port that accepts whom `authenticator` knows.
+// A server on a free port that accepts the peers that `authenticator` knows.
 inline std::unique_ptr<BusServer> OpenServer(Authenticator& authenticator) {
   BusServerOptions options;
   options.endpoint = "tcp://127.0.0.1:*";

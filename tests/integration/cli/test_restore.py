@@ -107,10 +107,10 @@ class Overwriting(Restores):
         shutil.rmtree(self.there / "conf" / "deep")
         (self.there / "conf" / "deep").write_text("a file now")
         before = scan(self.to)
-        told = listed("--overwrite", "if-changed", "--delete")
+        output = listed("--overwrite", "if-changed", "--delete")
         self.assertEqual(scan(self.to), before)
         for line in ("M conf/a.conf", "U conf/note.txt", "- data/extra/", "T conf/deep/", "+ conf/deep/er/"):
-            self.assertIn(line, told)
+            self.assertIn(line, output)
         text = self.agent.run(
             "restore", self.snapshot, "--to", str(self.to), "--overwrite", "if-changed", "--delete", "--dry-run"
         ).stdout

@@ -221,9 +221,9 @@ class Mistakes(Verbs):
             (1, ["forget", "--keep-last", "1", "--source", "files/ap"], "files/app"),
             (2, ["check", "--repository", "mian"], "main"),
         ):
-            told = self.fails(code, "hint: ", arguments=arguments)
+            output = self.fails(code, "hint: ", arguments=arguments)
             if suggestion:
-                self.assertIn(f'did you mean "{suggestion}"?', told)
+                self.assertIn(f'did you mean "{suggestion}"?', output)
 
     def test_missing_repository_existing_one_and_wrong_password_are_errors(self) -> None:
         self.fails(2, "agent.yaml:", "does not exist", "`holdfast-agent init --repository main`", arguments=["backup"])

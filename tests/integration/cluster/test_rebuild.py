@@ -81,8 +81,8 @@ class Rebuilt(Case):
 
         self.assertEqual([run["state"] for run in rebuilt["runs"]], ["done"])
         after = self.cluster.json("snapshot", "list")["snapshots"]
-        told = [one for one in before if one["host"] != "gone"]
-        self.assertEqual([one for one in after if one["host"] != "gone"], told)
+        expected = [one for one in before if one["host"] != "gone"]
+        self.assertEqual([one for one in after if one["host"] != "gone"], expected)
         self.assertEqual({one["id"] for one in after}, {one["id"] for one in before})
         self.assertEqual(self.cluster.status()["root_version"], 2)
         counts, where = self.differences(copy)

@@ -88,9 +88,9 @@ class Live(LiveCase):
             .stdout.strip().split("=")[1].replace(":", "")
             for name, path in (("memory", str(other.cert)), ("file", site))
         }
-        told = [one for one in manifest["details"]["drift"] if one.startswith("certificate ")]
-        self.assertEqual(len(told), 1, told)
-        self.assertIn(f"SHA-1 {sums['memory']} in memory; SHA-1 {sums['file']} in the file", told[0])
+        differences = [one for one in manifest["details"]["drift"] if one.startswith("certificate ")]
+        self.assertEqual(len(differences), 1, differences)
+        self.assertIn(f"SHA-1 {sums['memory']} in memory; SHA-1 {sums['file']} in the file", differences[0])
         listed = json.loads((worker / "certificates.json").read_text())["certificates"]
         differing = [one for one in listed if one["differs"]]
         self.assertEqual([one["sha1"] for one in differing], [sums["memory"]])

@@ -221,8 +221,8 @@ class OneBroker(Case):
         self.assertTrue((data / "topics" / "_schemas").is_dir())
         self.assertFalse((data / "topics" / "__consumer_offsets").exists())
         group = json.loads((data / "groups" / "readers%2F1.json").read_text())
-        told = [(one["topic"], one["partition"], one["offset"], one["metadata"]) for one in group["offsets"]]
-        self.assertEqual(told, [("around", 0, 0, "meta ü"), ("around", 2, 7, "meta ü")])
+        offsets = [(one["topic"], one["partition"], one["offset"], one["metadata"]) for one in group["offsets"]]
+        self.assertEqual(offsets, [("around", 0, 0, "meta ü"), ("around", 2, 7, "meta ü")])
         cluster = json.loads((data / "cluster.json").read_text())
         self.assertEqual(cluster["cluster_id"], self.client.metadata()["cluster"])
 

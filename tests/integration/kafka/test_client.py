@@ -67,12 +67,12 @@ class Whole:
                 made = room.do("create_topic", topic=topic, partitions=2, copies=len(brokers), configs=FOR_EVER)
                 self.assertEqual(made, [None])
                 self.cluster.wait_for_leader(topic, 1)
-                told = room.do("cluster")
-                self.assertEqual(told["id"], self.cluster.admin().metadata()["cluster"])
-                self.assertEqual(told["answering_broker"], brokers[-1])
+                answer = room.do("cluster")
+                self.assertEqual(answer["id"], self.cluster.admin().metadata()["cluster"])
+                self.assertEqual(answer["answering_broker"], brokers[-1])
                 ports = [(number, self.cluster.brokers[number].client_port) for number in brokers]
-                self.assertEqual([(broker["id"], broker["port"]) for broker in told["brokers"]], ports)
-                [found] = [entry for entry in told["topics"] if entry["name"] == topic]
+                self.assertEqual([(broker["id"], broker["port"]) for broker in answer["brokers"]], ports)
+                [found] = [entry for entry in answer["topics"] if entry["name"] == topic]
                 self.assertEqual([entry["id"] for entry in found["partitions"]], [0, 1])
                 for entry in found["partitions"]:
                     self.assertIn(entry["leader"], brokers)
@@ -216,9 +216,9 @@ class Whole:
     # -- configuration
 
     def set_for(self, room: KafkaRoom, scope: str, name: str, source: int) -> dict[str, str]:
-        [told] = room.do("configs", owners=[[scope, name]])
-        self.assertIsNone(told["error"])
-        return {entry["name"]: entry["value"] for entry in told["entries"] if entry["source"] == source}
+        [answer] = room.do("configs", owners=[[scope, name]])
+        self.assertIsNone(answer["error"])
+        return {entry["name"]: entry["value"] for entry in answer["entries"] if entry["source"] == source}
 
     def test_configurations_are_set_and_read(self) -> None:
         for today in BOTH:
@@ -279,9 +279,9 @@ class Whole:
         [busy] = room.do("alter_group_offsets", group="busy", offsets=[["grouped", 0, 1, ""]])
         self.check_error(busy, "busy", "stop its consumers")
 
-        told = room.do("groups")
-        self.assertEqual(told["errors"], [])
-        groups = {one["id"]: (one["state"], one["type"]) for one in told["groups"]}
+        answer = room.do("groups")
+        self.assertEqual(answer["errors"], [])
+        groups = {one["id"]: (one["state"], one["type"]) for one in answer["groups"]}
         kind = "Classic" if today else ""
         self.assertEqual(groups["readers"], ("Empty", kind))
         self.assertEqual(groups["busy"], ("Stable", kind))
@@ -510,8 +510,8 @@ class Pair(Case):
         cluster.kill_broker(1)
 
         def is_alone() -> bool:
-            told = cluster.admin(2).metadata()
-            return len(told["brokers"]) == 1 and told["topics"]["moves"]["0"]["leader"] == 2
+            answer = cluster.admin(2).metadata()
+            return len(answer["brokers"]) == 1 and answer["topics"]["moves"]["0"]["leader"] == 2
 
         wait_until("broker 2 to lead", is_alone)
         rooms = {
@@ -538,7 +538,7 @@ class Pair(Case):
 class Strangers(Case):
     """Addresses where no broker listens. Newer versions of librdkafka report that only in their log."""
 
-    def told(self, listener: socket.socket, today: bool) -> RoomError:
+    def error_of(self, listener: socket.socket, today: bool) -> RoomError:
         properties = {"bootstrap.servers": f"127.0.0.1:{listener.getsockname()[1]}"}
         # librdkafka waits 10 s for the answer to ApiVersions, its first request.
         with KafkaRoom(properties, self.directory, today=today, time_limit_ms=12_000) as room:
@@ -561,7 +561,7 @@ class Strangers(Case):
         ]
         with concurrent.futures.ThreadPoolExecutor(len(cases)) as threads:
             for (listener, today, says, hint), error in zip(
-                cases, threads.map(lambda case: self.told(*case[:2]), cases), strict=True
+                cases, threads.map(lambda case: self.error_of(*case[:2]), cases), strict=True
             ):
                 with self.subTest(today=today, says=says):
                     self.assertEqual(error.code, "unavailable")

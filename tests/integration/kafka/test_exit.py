@@ -131,12 +131,12 @@ class WithoutHoldfast(Case):
         self.assertEqual(task["state"], "done")
 
     def acls(self, cluster: KafkaCluster) -> list[str]:
-        told = cluster.tool("kafka-acls", "--list").splitlines()
-        return sorted(line.strip() for line in told if "principal=" in line or "ResourcePattern" in line)
+        output = cluster.tool("kafka-acls", "--list").splitlines()
+        return sorted(line.strip() for line in output if "principal=" in line or "ResourcePattern" in line)
 
     def configs(self, cluster: KafkaCluster) -> dict[str, str]:
-        told = cluster.tool("kafka-topics", "--describe")
-        found = re.findall(r"^Topic: (\S+)\t.*Configs: (\S*)$", told, re.MULTILINE)
+        output = cluster.tool("kafka-topics", "--describe")
+        found = re.findall(r"^Topic: (\S+)\t.*Configs: (\S*)$", output, re.MULTILINE)
         return {topic: sorted(config.split(",")) for topic, config in found if topic in TOPICS}
 
     def test_another_cluster_continues_with_the_files(self) -> None:
@@ -154,12 +154,12 @@ class WithoutHoldfast(Case):
     def prepare(self) -> None:
         self.assertIn('no snapshot of "kafka/other"', self.exit("prepare", "--to", str(self.out), "other", expect=1))
         part = self.directory / "part"
-        told = self.exit("prepare", "--to", str(part), "--topic", "pa*", "main")
-        self.assertIn("topics: 1, partitions: 2, groups: 1", told)
-        self.assertIn("group readers: leaving out its offsets in emptied, large, odd", told)
+        output = self.exit("prepare", "--to", str(part), "--topic", "pa*", "main")
+        self.assertIn("topics: 1, partitions: 2, groups: 1", output)
+        self.assertIn("group readers: leaving out its offsets in emptied, large, odd", output)
         self.assertEqual([path.name for path in (part / "data" / "topics").iterdir()], ["paid"])
-        told = self.exit("prepare", "--to", str(part), "main", expect=1)
-        self.assertIn("not a new or empty directory", told)
+        output = self.exit("prepare", "--to", str(part), "main", expect=1)
+        self.assertIn("not a new or empty directory", output)
         self.exit("prepare", "--to", str(self.out), "main")
 
         # The tests' own reader and kafka-dump-log find the same records in every file.
@@ -170,28 +170,28 @@ class WithoutHoldfast(Case):
             wanted = [record for record in there if (record.topic, record.partition) == (topic, number)]
             self.assertEqual(found, wanted)
         files = sorted(self.out.glob("data/topics/*/*/*.log"))
-        told = self.old.tool(
+        output = self.old.tool(
             "kafka-dump-log", "--deep-iteration", "--print-data-log", "--files", ",".join(map(str, files))
         )
-        self.assertIn("isvalid: true", told)
-        self.assertNotIn("isvalid: false", told)
-        found = re.findall(r"^\| offset: (\d+) \S+: (-?\d+) keySize: (-?\d+) valueSize: (-?\d+)", told, re.MULTILINE)
+        self.assertIn("isvalid: true", output)
+        self.assertNotIn("isvalid: false", output)
+        found = re.findall(r"^\| offset: (\d+) \S+: (-?\d+) keySize: (-?\d+) valueSize: (-?\d+)", output, re.MULTILINE)
         self.assertEqual(
             sorted(tuple(map(int, one)) for one in found),
             sorted((r.offset, r.timestamp, size(r.key), size(r.value)) for r in there),
         )
 
     def make_topics(self) -> None:
-        told = self.asking("settings", "--only", "groups", expect=1)
-        self.assertRegex(told, r"readers,paid,0\t7\tnowhere")
+        output = self.asking("settings", "--only", "groups", expect=1)
+        self.assertRegex(output, r"readers,paid,0\t7\tnowhere")
         self.asking("topics", "--replication-factor", "3")
         for topic, number in PARTITIONS:
             self.new.wait_for_leader(topic, number)
             self.assertEqual(set(self.new.replicas(topic, number)), BROKERS)
-        told = self.asking("topics", expect=1)
-        self.assertIn("the cluster already has these topics: emptied large odd paid stamped states", told)
-        told = self.asking("check", expect=1)
-        self.assertIn("large-1 ends at 0, not at 1000", told)
+        output = self.asking("topics", expect=1)
+        self.assertIn("the cluster already has these topics: emptied large odd paid stamped states", output)
+        output = self.asking("check", expect=1)
+        self.assertIn("large-1 ends at 0, not at 1000", output)
 
     def put_files(self) -> None:
         self.assertIn("a broker runs on it", self.files(1, expect=1))
@@ -207,8 +207,8 @@ class WithoutHoldfast(Case):
         self.assertIn("9 partitions", self.files(2, "--replace"))
         self.assertEqual(starts.read_text(), "0\n2\nother 0 7\nlarge 00 1\n")
         starts.unlink()
-        told = self.exit("files", "--replace", "--log-dir", str(self.new.log_dir(3)), str(self.out))
-        self.assertRegex(told, r"no directory here: \w+-\d")
+        output = self.exit("files", "--replace", "--log-dir", str(self.new.log_dir(3)), str(self.out))
+        self.assertRegex(output, r"no directory here: \w+-\d")
         self.assertIn("has no meta.properties", self.exit("files", "--log-dir", str(self.out), str(self.out), expect=1))
         self.new.start()
         for topic, number in PARTITIONS:
@@ -245,9 +245,9 @@ class WithoutHoldfast(Case):
         arguments = ["restore", "latest", "--path", "/kafka/main", "--include", "/kafka/main/members"]
         run(["restic", *arguments, "--target", str(self.directory / "members")], env=environment)
         [log] = (self.directory / "members").glob("kafka/main/members/*/cluster_metadata/*0.log")
-        told = self.old.tool("kafka-dump-log", "--cluster-metadata-decoder", "--files", str(log))
-        self.assertRegex(told, r'"USER_SCRAM_CREDENTIAL_RECORD".*"name":"ben"')
-        self.assertRegex(told, r'"CLIENT_QUOTA_RECORD".*"producer_byte_rate"')
+        output = self.old.tool("kafka-dump-log", "--cluster-metadata-decoder", "--files", str(log))
+        self.assertRegex(output, r'"USER_SCRAM_CREDENTIAL_RECORD".*"name":"ben"')
+        self.assertRegex(output, r'"CLIENT_QUOTA_RECORD".*"producer_byte_rate"')
 
 
 class ByHand(Case):

@@ -368,9 +368,9 @@ class Faults(Case):
             with self.subTest(address=address, says=says):
                 agent, run = self.lost_runs[address]
                 self.assertEqual(run.wait(90), 5, run.tail())
-                told, hinted = run.tail().split("\nhint: ", 1)
-                self.assertIn(f'kafka/main: kafka at "{address}": no answer within 30', told)
-                self.assertIn(says, told)
+                message, hinted = run.tail().split("\nhint: ", 1)
+                self.assertIn(f'kafka/main: kafka at "{address}": no answer within 30', message)
+                self.assertIn(says, message)
                 self.assertIn(hint, hinted)
                 self.assertEqual(agent.json("list")["repositories"][0]["snapshots"], [])
 

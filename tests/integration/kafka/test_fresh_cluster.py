@@ -228,9 +228,9 @@ class FreshCluster(Case):
     def look_first(self, cluster: Cluster) -> None:
         """A dry run prints the plan and changes nothing."""
         order = ("restore", "latest:kafka/main", "--node", NODES[1], "--to-target", "fresh", "--yes")
-        told = cluster.call(*order, "--dry-run", operator=True).stdout
-        self.assertIn("a dry run, which changed nothing", told)
-        self.assertRegex(told, r"topic +plain-07 +plain-07 +3 +24[ ,]?\d{3} .* created")
+        output = cluster.call(*order, "--dry-run", operator=True).stdout
+        self.assertIn("a dry run, which changed nothing", output)
+        self.assertRegex(output, r"topic +plain-07 +plain-07 +3 +24[ ,]?\d{3} .* created")
         some = ("--topic", "plain-0*", "--rename", "plain-07=seven")
         [task] = self.restore(cluster, *some, "--dry-run")["tasks"]
         plan = task["report"]["restored"]["plan"]

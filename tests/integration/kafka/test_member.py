@@ -49,9 +49,9 @@ class Member(Case):
             names = [f"topic-{number}-{one}" for one in range(10)]
             admin.run("create", [{"topic": name, "partitions": 3} for name in names])
             expected.append((expected[-1] if expected else []) + names)
-            told = save(cluster, self.directory / f"saved-{number}")
-            self.assertEqual((told["missing"], told["warnings"]), ([], []))
-            self.assertTrue(told["has_metadata_log"])
+            output = save(cluster, self.directory / f"saved-{number}")
+            self.assertEqual((output["missing"], output["warnings"]), ([], []))
+            self.assertTrue(output["has_metadata_log"])
         self.check_process(cluster, self.directory / "saved-0")
         self.assertTrue(list(self.directory.glob("saved-*/members/n1/cluster_metadata/*.checkpoint")))
         self.assertEqual(cluster.stop_broker(1), 143)
@@ -66,15 +66,15 @@ class Member(Case):
             for user in ("anna", "ben"):
                 client = cluster.client(user, library="librdkafka")
                 self.assertEqual(client.metadata()["cluster"], cluster.cluster_id)
-            told = cluster.tool("kafka-configs", "--describe", "--entity-type", "users", "--entity-name", "ben")
-            self.assertIn("producer_byte_rate=1234567", told)
+            output = cluster.tool("kafka-configs", "--describe", "--entity-type", "users", "--entity-name", "ben")
+            self.assertIn("producer_byte_rate=1234567", output)
             self.assertEqual(cluster.stop_broker(1), 143)
 
     def test_metadata_log_is_not_missing_with_zookeeper(self) -> None:
         cluster = self.start(service="kafka39", zookeeper=True)
-        told = save(cluster, self.directory / "saved")
-        self.assertEqual((told["missing"], told["warnings"]), ([], []))
-        self.assertFalse(told["has_metadata_log"])
+        output = save(cluster, self.directory / "saved")
+        self.assertEqual((output["missing"], output["warnings"]), ([], []))
+        self.assertFalse(output["has_metadata_log"])
         self.check_process(cluster, self.directory / "saved")
 
 

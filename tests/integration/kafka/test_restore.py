@@ -19,7 +19,7 @@ def encoded(field: bytes | None) -> str | None:
     return None if field is None else base64.b64encode(field).decode()
 
 
-def told(record: Record, offset: int, append: bool = False) -> dict:
+def input_line(record: Record, offset: int, append: bool = False) -> dict:
     """The record as an input line of kafka_restore_tool."""
     return {
         "record": record.topic,
@@ -84,9 +84,9 @@ class Both:
         numbers = [Record("numbers", 1, None, str(i).encode(), (), LONG_AGO + i) for i in range(10)]
         snapshot = self.store(
             {"topic": "odd", "partitions": 2, "configs": configs},
-            *(told(record, 5000000000 + 3 * i) for i, record in enumerate(ODD)),
+            *(input_line(record, 5000000000 + 3 * i) for i, record in enumerate(ODD)),
             {"topic": "numbers", "partitions": 2},
-            *(told(record, 10 * i, append=True) for i, record in enumerate(numbers)),
+            *(input_line(record, 10 * i, append=True) for i, record in enumerate(numbers)),
             # Offsets at a record, between two, before the first, after the last, and in an empty partition.
             {"group": "exact", "offsets": [["numbers", 1, 30, "note"], ["numbers", 0, 7, ""]]},
             {"group": "between", "offsets": [["numbers", 1, 31, ""]]},
@@ -115,9 +115,9 @@ class Both:
     def test_retention_that_will_delete_records_is_announced(self) -> None:
         snapshot = self.store(
             {"topic": "old", "partitions": 1},
-            told(Record("old", 0, None, b"1", (), LONG_AGO), 0),
+            input_line(Record("old", 0, None, b"1", (), LONG_AGO), 0),
             {"topic": "kept", "partitions": 1, "configs": {"retention.ms": "-1"}},
-            told(Record("kept", 0, None, b"1", (), LONG_AGO), 0),
+            input_line(Record("kept", 0, None, b"1", (), LONG_AGO), 0),
         )
         [warning] = self.restore(snapshot, dry_run=True)["warnings"]
         self.assertRegex(warning, '"old": 1 of 1 record older than its retention of 7 days.*--hold-retention')
@@ -135,7 +135,7 @@ class Both:
             {"topic": "dry-there", "partitions": 2},
             {"topic": "dry-full", "partitions": 1, "configs": {"retention.ms": "-1"}},
             {"topic": "dry-new", "partitions": 3},
-            told(Record("dry-new", 2, None, b"1", (), 5), 0),
+            input_line(Record("dry-new", 2, None, b"1", (), 5), 0),
             {"group": "dry", "offsets": [["dry-new", 2, 1, ""]]},
             {"acls": [["GROUP", "g", "LITERAL", "User:anna", "*", "READ", "ALLOW"]]},
         )
@@ -159,7 +159,7 @@ class Both:
     def test_a_topic_that_exists_is_replaced_only_on_request(self) -> None:
         admin = self.cluster.admin()
         self.cluster.create_topic("there", 2, config={"retention.ms": "12345678"})
-        snapshot = self.store({"topic": "there", "partitions": 1}, told(Record("there", 0, None, b"1", (), 5), 0))
+        snapshot = self.store({"topic": "there", "partitions": 1}, input_line(Record("there", 0, None, b"1", (), 5), 0))
         self.assert_refused(self.try_restore(snapshot), "already_exists", "a different number of partitions")
         self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], [])  # it was empty
         self.assertEqual(self.values("there"), [b"1"])
@@ -198,7 +198,7 @@ class Both:
     def test_zero_timestamps_need_an_option(self) -> None:
         snapshot = self.store(
             {"topic": "zero", "partitions": 1},
-            *(told(Record("zero", 0, None, str(time).encode(), (), time), 7 + time) for time in range(3)),
+            *(input_line(Record("zero", 0, None, str(time).encode(), (), time), 7 + time) for time in range(3)),
         )
         self.assert_refused(self.try_restore(snapshot), "unsupported", "partition 0 .*: 1, the first at offset 7")
         self.assertNotIn("zero", self.cluster.admin().metadata()["topics"])
@@ -207,7 +207,7 @@ class Both:
 
     def test_compression_is_applied(self) -> None:
         records = [Record("packed", 0, None, b"x" * 1000, (), LONG_AGO + i) for i in range(500)]
-        snapshot = self.store({"topic": "packed", "partitions": 1}, *(told(one, i) for i, one in enumerate(records)))
+        snapshot = self.store({"topic": "packed", "partitions": 1}, *(input_line(one, i) for i, one in enumerate(records)))
         self.restore(snapshot, rename=["packed=unpacked"], hold_retention=True)
         self.restore(snapshot, compression="zstd", hold_retention=True)
         self.assertEqual(self.values("packed"), [record.value for record in records])
@@ -216,7 +216,7 @@ class Both:
     def test_a_hole_in_the_snapshot_is_named(self) -> None:
         snapshot = self.store(
             {"topic": "hole", "partitions": 1},
-            told(Record("hole", 0, None, b"1", (), LONG_AGO), 0),
+            input_line(Record("hole", 0, None, b"1", (), LONG_AGO), 0),
             {"end": "hole", "partition": 0, "offset": 5, "incomplete": "it has no leader"},
         )
         self.assertIn("the snapshot does not have all records:", self.restore(snapshot, dry_run=True, hold_retention=True)["warnings"][0])
@@ -228,7 +228,7 @@ class Both:
         times = [LONG_AGO, LONG_AGO + 2000, LONG_AGO + 999, LONG_AGO + 1000]
         snapshot = self.store(
             {"topic": "until", "partitions": 1},
-            *(told(Record("until", 0, None, str(i).encode(), (), time), i) for i, time in enumerate(times)),
+            *(input_line(Record("until", 0, None, str(i).encode(), (), time), i) for i, time in enumerate(times)),
             {"group": "until", "offsets": [["until", 0, 3, ""]]},
         )
         self.restore(snapshot, until="2020-01-01T12:00:01Z", hold_retention=True)
@@ -238,7 +238,7 @@ class Both:
     def test_group_in_use_is_restored_by_the_next_run(self) -> None:
         snapshot = self.store(
             {"topic": "used", "partitions": 1},
-            *(told(Record("used", 0, None, str(i).encode(), (), LONG_AGO + i), i + 100) for i in range(10)),
+            *(input_line(Record("used", 0, None, str(i).encode(), (), LONG_AGO + i), i + 100) for i in range(10)),
             {"group": "used", "offsets": [["used", 0, 105, ""]]},
             {"group": "free", "offsets": [["used", 0, 106, ""]]},
         )
@@ -278,7 +278,7 @@ class Both:
             {"topic": "large", "partitions": 3},
             {"load": "large", "partition": 0, "records": records, "bytes": 1000},
             {"load": "large", "partition": 1, "records": records // 4, "bytes": 1000},
-            told(Record("large", 2, None, b"1", (), LONG_AGO), 9),
+            input_line(Record("large", 2, None, b"1", (), LONG_AGO), 9),
             {"group": "large", "offsets": [["large", 0, records // 2, ""], ["large", 2, 9, ""]]},
         )
         for at in (20_000_000, 250_000_000):
@@ -376,7 +376,7 @@ class Kraft41(Both, Restoring):
         numbers = [Record("disk", 0, b"k", str(i).encode(), (("h", None),), i) for i in range(100)]
         lines = [
             {"topic": "disk", "partitions": 3, "replicas": 3, "configs": {"retention.ms": "-1"}},
-            *(told(record, 3000000000 + 3 * i, append=i >= 50) for i, record in enumerate(numbers)),
+            *(input_line(record, 3000000000 + 3 * i, append=i >= 50) for i, record in enumerate(numbers)),
             {"load": "disk", "partition": 1, "records": 100_000, "bytes": 1000, "offset": 500},
             # Partition 0 ends with a transaction's marker; all records of partition 2 were deleted.
             {"end": "disk", "partition": 0, "offset": 3000000299},

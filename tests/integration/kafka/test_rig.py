@@ -141,9 +141,9 @@ class Kraft41(Whole, Case):
         self.assertEqual(admin.committed("readers"), {("read", 0): 5, ("read", 1): 7})
         self.assertEqual(self.cluster.groups(), {"readers": "Empty"})
         self.cluster.alter_config("topics", "read", {"retention.ms": "1000"}, delete=["cleanup.policy"])
-        told = self.cluster.tool("kafka-topics", "--describe", "--topic", "read")
-        self.assertIn("retention.ms=1000", told)
-        self.assertNotIn("cleanup.policy", told)
+        output = self.cluster.tool("kafka-topics", "--describe", "--topic", "read")
+        self.assertIn("retention.ms=1000", output)
+        self.assertNotIn("cleanup.policy", output)
 
 
 class Kraft39(Whole, Case):

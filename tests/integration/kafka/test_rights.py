@@ -138,10 +138,10 @@ class Secured(Case):
         for environment in ({}, TODAY):
             sources = [self.source(user, name=user, log_dirs=self.files()) for user in (*self.lacks, "carl")]
             agent = make_agent(self.new_directory(), *sources)
-            told = {f"kafka/{task['name']}": task for task in agent.json("backup", expect=3, env=environment)["sources"]}
+            outcomes = {f"kafka/{task['name']}": task for task in agent.json("backup", expect=3, env=environment)["sources"]}
             for user, lacking in self.lacks.items():
                 with self.subTest(user=user, environment=environment):
-                    self.check_missing(told[f"kafka/{user}"], [right for right in lacking if right in self.least])
+                    self.check_missing(outcomes[f"kafka/{user}"], [right for right in lacking if right in self.least])
             # Compares with a super user's snapshot. READ includes DESCRIBE, so a missing DESCRIBE alone has no effect.
             data = {user: self.data(agent, user) for user in ("carl", "least", "without-describe")}
             self.assertIn("topics/orders/0/00000000000000000000.log", data["carl"])
@@ -218,20 +218,20 @@ class Certificates(Case):
         cls.cluster.create_topic("orders", config=FOR_EVER)
         cls.cluster.admin().load("orders", 20, 100)
 
-    def told(self, code: int, client: dict[str, str | None], **options) -> str:
+    def output_of(self, code: int, client: dict[str, str | None], **options) -> str:
         source = source_of(self.cluster, self.directory / "secrets", "anna", client=client)
         directory = self.directory / f"agent-{len(list(self.directory.iterdir()))}"
         return make_agent(directory, source).run("backup", expect=code, **options).stderr
 
     def test_certificate_is_enough(self) -> None:
         for environment in ({}, TODAY):
-            self.told(0, {}, env=environment)
+            self.output_of(0, {}, env=environment)
 
     def test_missing_certificate_is_named(self) -> None:
         none = {"ssl.certificate.location": None, "ssl.key.location": None}
         for environment in ({}, TODAY):
             began = time.monotonic()
-            said = self.told(4, none, env=environment)
+            said = self.output_of(4, none, env=environment)
             self.assertLess(time.monotonic() - began, SOON)
             self.assertIn("client certificate", said)
 
@@ -240,13 +240,13 @@ class Certificates(Case):
         client = {"ssl.certificate.location": str(other.cert), "ssl.key.location": str(other.key)}
         for environment in ({}, TODAY):
             began = time.monotonic()
-            said = self.told(4, client, env=environment)
+            said = self.output_of(4, client, env=environment)
             self.assertLess(time.monotonic() - began, SOON)
             self.assertIn("client certificate", said)
 
     def test_key_of_another_certificate_is_refused(self) -> None:
         other = Authority(self.directory / "other", "other").issue("anna")
-        said = self.told(2, {"ssl.key.location": str(other.key)})
+        said = self.output_of(2, {"ssl.key.location": str(other.key)})
         self.assertIn("hint: ", said)
 
 

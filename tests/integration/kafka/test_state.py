@@ -72,66 +72,66 @@ class Whole:
         tool = BUILD / "tests" / ("kafka_state_tool_today" if today else "kafka_state_tool")
         return json.loads(run([str(tool), json.dumps(options)]).stdout)
 
-    def missing(self, told: dict) -> list[str]:
-        for entry in told["missing"] + told["only_in_metadata_log"]:
+    def missing(self, answer: dict) -> list[str]:
+        for entry in answer["missing"] + answer["only_in_metadata_log"]:
             self.assertTrue(entry["reason"] and entry["remedy"], entry)
-        return sorted(entry["what"] for entry in told["missing"])
+        return sorted(entry["what"] for entry in answer["missing"])
 
     def ask_until(self, user: str, missing: list[str], **options) -> dict:
         """Brokers apply ACLs a moment later."""
-        told = {}
+        answer = {}
 
-        def is_told() -> bool:
-            nonlocal told
-            told = self.ask(user, **options)
-            return self.missing(told) == sorted(missing)
+        def is_answered() -> bool:
+            nonlocal answer
+            answer = self.ask(user, **options)
+            return self.missing(answer) == sorted(missing)
 
-        wait_until(f"{missing}", is_told)
-        return told
+        wait_until(f"{missing}", is_answered)
+        return answer
 
     def test_all_is_saved_with_least_permissions(self) -> None:
         if self.has_group_configs:
             self.cluster.alter_config("groups", "billing", {"consumer.session.timeout.ms": "50000"})
         for today in BOTH:
-            told = self.ask_until("least", [], today=today)
-            self.assertEqual(sorted(told["topics"]), ["_schemas", "orders", "team-a"])
-            orders = told["topics"]["orders"]
+            answer = self.ask_until("least", [], today=today)
+            self.assertEqual(sorted(answer["topics"]), ["_schemas", "orders", "team-a"])
+            orders = answer["topics"]["orders"]
             self.assertEqual(orders["configs"], FOR_EVER | {"cleanup.policy": "compact"})
             self.assertEqual((orders["partitions"], orders["replication_factor"]), (2, 1))
             self.assertEqual(orders["replicas"], [[1], [1]])
             described = self.cluster.tool("kafka-topics", "--describe", "--topic", "orders")
             self.assertIn(f"TopicId: {orders['id']}", described)
-            [broker] = told["cluster"]["brokers"]
+            [broker] = answer["cluster"]["brokers"]
             self.assertEqual((broker["id"], broker["configs"]), (1, {"log.cleaner.threads": "2"}))
-            self.assertEqual(told["cluster"]["cluster_id"], self.cluster.admin().metadata()["cluster"])
-            self.assertEqual(told["cluster"]["default_configs"]["log.cleaner.backoff.ms"], "20000")
-            self.assertEqual(sorted(told["groups"]), ["data/groups/a%2Fb.json", "data/groups/billing.json"])
-            billing = told["groups"]["data/groups/billing.json"]
+            self.assertEqual(answer["cluster"]["cluster_id"], self.cluster.admin().metadata()["cluster"])
+            self.assertEqual(answer["cluster"]["default_configs"]["log.cleaner.backoff.ms"], "20000")
+            self.assertEqual(sorted(answer["groups"]), ["data/groups/a%2Fb.json", "data/groups/billing.json"])
+            billing = answer["groups"]["data/groups/billing.json"]
             offsets = {(one["topic"], one["partition"]): one["offset"] for one in billing["offsets"]}
             self.assertEqual(offsets, {("orders", 0): 5, ("orders", 1): 7})
             self.assertEqual({one["metadata"] for one in billing["offsets"]}, {"note"})
             self.assertEqual(billing["state"], "Empty")
             wanted = {"consumer.session.timeout.ms": "50000"} if self.has_group_configs else {}
             self.assertEqual(billing["configs"], wanted)
-            self.assertIn("User:nobody", {acl["principal"] for acl in told["acls"]})
+            self.assertIn("User:nobody", {acl["principal"] for acl in answer["acls"]})
             if today:
-                self.assertEqual([user["name"] for user in told["users"]], ["sue"])
-                self.assertEqual([one["what"] for one in told["only_in_metadata_log"]], ["passwords of 1 SCRAM users"])
+                self.assertEqual([user["name"] for user in answer["users"]], ["sue"])
+                self.assertEqual([one["what"] for one in answer["only_in_metadata_log"]], ["passwords of 1 SCRAM users"])
             else:
-                self.assertIsNone(told["users"])
-                self.assertEqual(told["only_in_metadata_log"], [])
-            self.assertEqual(told["warnings"], [])
+                self.assertIsNone(answer["users"])
+                self.assertEqual(answer["only_in_metadata_log"], [])
+            self.assertEqual(answer["warnings"], [])
 
     def test_everything_is_missing_without_permissions(self) -> None:
         for today in BOTH:
-            told = self.ask("nobody", today=today)
-            self.assertEqual(told["topics"], {})
-            self.assertEqual(told["groups"], {})
-            self.assertIsNone(told["acls"])
+            answer = self.ask("nobody", today=today)
+            self.assertEqual(answer["topics"], {})
+            self.assertEqual(answer["groups"], {})
+            self.assertIsNone(answer["acls"])
             wanted = ["ACLs", "configuration of broker 1", "topics"]
             wanted += [f'topic "{topic}"' for topic in ("_schemas", "orders", "team-a")]
             wanted += ["users with SCRAM passwords"] if today else []
-            self.assertEqual(self.missing(told), sorted(wanted))
+            self.assertEqual(self.missing(answer), sorted(wanted))
             # Without the broker's directories, the refusal alone shows that topics are missing.
             self.assertIn("topics", self.missing(self.ask("nobody", today=today, log_dirs=False)))
 
@@ -145,8 +145,8 @@ class Whole:
             wanted = wanted[:2]
         # DESCRIBE on the cluster shows all groups, but not their offsets.
         wanted += ['consumer group "a/b"', 'consumer group "billing"']
-        told = self.ask_until("some", wanted, log_dirs=False)
-        self.assertEqual(sorted(told["topics"]), ["team-a"])
+        answer = self.ask_until("some", wanted, log_dirs=False)
+        self.assertEqual(sorted(answer["topics"]), ["team-a"])
 
     def test_explicitly_denied_topic_is_missing(self) -> None:
         self.cluster.create_topic("secret")
@@ -155,8 +155,8 @@ class Whole:
         self.cluster.add_acl("denied", self.of_groups(), "--group", "*")
         self.cluster.add_acl("denied", ["Describe", "DescribeConfigs"], "--cluster")
         self.cluster.add_acl("denied", ["Describe"], "--topic", "secret", deny=True)
-        told = self.ask_until("denied", ['topic "secret"'], log_dirs=False)
-        self.assertNotIn("secret", told["topics"])
+        answer = self.ask_until("denied", ['topic "secret"'], log_dirs=False)
+        self.assertNotIn("secret", answer["topics"])
         self.cluster.remove_acl("denied", ["Describe"], "--topic", "secret", deny=True)
         self.ask_until("denied", [], log_dirs=False)
         self.cluster.delete_topic("secret")
@@ -165,9 +165,9 @@ class Whole:
         old, today, own = self.empty
         self.assertEqual(self.missing(old), ["ACLs"])
         self.assertIsNone(old["acls"])
-        for told in (today, own):
-            self.assertEqual(self.missing(told), [])
-            self.assertEqual(told["acls"], [])
+        for answer in (today, own):
+            self.assertEqual(self.missing(answer), [])
+            self.assertEqual(answer["acls"], [])
 
     def test_asking_creates_no_topic(self) -> None:
         self.assertEqual(self.empty[0]["groups"], {})

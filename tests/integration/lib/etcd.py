@@ -183,9 +183,9 @@ class EtcdCluster:
                     key, value = (base64.b64encode(one.encode()).decode() for one in pair)
                     connection.request("POST", "/v3/kv/put", json.dumps({"key": key, "value": value}))
                     answer = connection.getresponse()
-                    told = answer.read()
+                    body = answer.read()
                     if answer.status != 200:
-                        raise AssertionError(f"put of {pair[0]}: {answer.status} {told!r}")
+                        raise AssertionError(f"put of {pair[0]}: {answer.status} {body!r}")
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             for done in [pool.submit(write) for _ in range(8)]:

@@ -62,10 +62,10 @@ class KafkaRoom:
         answer = self._child.stdout.readline()
         if not answer:
             raise AssertionError(f"kafka_room_tool ended with {self._child.wait()} at {call}")
-        told = json.loads(answer)
-        if "error" in told:
-            raise RoomError(told["error"])
-        return told["result"]
+        document = json.loads(answer)
+        if "error" in document:
+            raise RoomError(document["error"])
+        return document["result"]
 
     def write(self, records: list[Record], first_tag: int = 0) -> list[dict]:
         """Writes records with tags from `first_tag` on. Returns what was delivered since the last call."""

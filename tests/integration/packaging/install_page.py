@@ -71,16 +71,16 @@ def start(name: str) -> None:
               if line.startswith("ReadWritePaths=")]
     unit.read_write = [str(state), str(run), *opened]
     notify = Path(f"/run/notify.{name}")
-    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    heard.bind(str(notify))
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(notify))
     notify.chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
-    heard.settimeout(60)
+    listener.settimeout(60)
     log = Path(f"/run/{name}.log")
     with log.open("wb") as output:
         subprocess.Popen(unit.argv(unit.one("ExecStart").split()), stdin=subprocess.DEVNULL, stdout=output,
                          stderr=output, env=os.environ | {"NOTIFY_SOCKET": str(notify)}, start_new_session=True)
     try:
-        while b"READY=1" not in heard.recv(4096).splitlines():
+        while b"READY=1" not in listener.recv(4096).splitlines():
             continue
     except TimeoutError:
         sys.exit(f"{name} is not ready:\n{log.read_text()}")

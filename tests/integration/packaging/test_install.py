@@ -325,11 +325,11 @@ class Script(Case):
         for path in kept:
             path.write_text("data\n")
 
-        told = self.install("--uninstall")
+        output = self.install("--uninstall")
 
         self.assertEqual([path.read_text() for path in kept], ["data\n"] * 2)
         self.assertIn("holdfast:", self.users()["passwd"])
-        self.assertIn("has data", told)
+        self.assertIn("has data", output)
 
     def test_examples_are_valid(self) -> None:
         self.install("all", "--build", str(BUILD))

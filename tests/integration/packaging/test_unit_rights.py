@@ -254,47 +254,47 @@ frontend plain
         cluster.config.write_text(text)
         cluster.socket = home / "socket"
         shut = Unit(UNITS / "holdfast-controller.service.in", [home])
-        told_controller, listening = self.listen("controller")
+        controller_notify, listening = self.listen("controller")
         cluster.controller = Process(
             shut.argv([program("holdfast-controller"), "run", "--config", str(cluster.config)]),
             self.directory / "controller.log", env=listening)
-        self.heard(told_controller, cluster.controller, "READY=1")
+        self.expect_message(controller_notify, cluster.controller, "READY=1")
         cluster._wait_for_controller()
         config = self.directory / "etc" / "agent.yaml"
         token = cluster.call("agent", "token", "test-1").stdout
         joined = self.unit().argv([agent_program(), "join", "--token-file", "-", "--config", str(config)])
         run(joined, input=token, env={"CREDENTIALS_DIRECTORY": str(self.credentials)})
-        told_agent, listening = self.listen("agent")
+        agent_notify, listening = self.listen("agent")
         agent = Process(
             self.unit().argv([agent_program(), "run", "--config", str(config)]), self.directory / "agent.log",
             env={"CREDENTIALS_DIRECTORY": str(self.credentials), **listening})
-        self.heard(told_agent, agent, "READY=1")
+        self.expect_message(agent_notify, agent, "READY=1")
         wait_until("the agent connected", lambda: cluster.state_of("test-1")["connected"])
 
         done = cluster.json("backup", "--all")["runs"][0]
 
         self.assertEqual(done["state"], "done", done)
-        for told, daemon in ((told_agent, agent), (told_controller, cluster.controller)):
+        for notify, daemon in ((agent_notify, agent), (controller_notify, cluster.controller)):
             for _ in range(2):
-                self.heard(told, daemon, "WATCHDOG=1")
+                self.expect_message(notify, daemon, "WATCHDOG=1")
             daemon.signal(15)
-            self.heard(told, daemon, "STOPPING=1")
+            self.expect_message(notify, daemon, "STOPPING=1")
             self.assertEqual(daemon.wait(), 0, daemon.tail())
 
     def listen(self, name: str) -> tuple[socket.socket, dict[str, str]]:
         """systemd's end of the notification socket, and the variables that it sets, with a watchdog of 2 s."""
         path = self.directory / f"{name}.notify"
-        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(told.close)
-        told.bind(str(path))
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notify.close)
+        notify.bind(str(path))
         path.chmod(0o666)
-        told.settimeout(30)
-        return told, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
+        notify.settimeout(30)
+        return notify, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
 
-    def heard(self, told: socket.socket, daemon: Process, word: str) -> None:
+    def expect_message(self, notify: socket.socket, daemon: Process, word: str) -> None:
         while True:
             try:
-                lines = told.recv(4096).decode().splitlines()
+                lines = notify.recv(4096).decode().splitlines()
             except TimeoutError:
                 raise AssertionError(f"no {word}; the daemon said:\n{daemon.tail()}") from None
             if word in lines:

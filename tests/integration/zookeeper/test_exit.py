@@ -93,8 +93,8 @@ class WithoutHoldfast(Case):
         self.check(new)
 
     def test_script_names_an_unknown_source(self) -> None:
-        told = self.exit("--data-dir", str(self.directory / "x"), "other", expect=1)
-        self.assertIn('no snapshot of "zookeeper/other"', told)
+        output = self.exit("--data-dir", str(self.directory / "x"), "other", expect=1)
+        self.assertIn('no snapshot of "zookeeper/other"', output)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ class IntoALiveEnsemble(Case):
 
     def test_tree_is_restored(self) -> None:
         self.delete("/apps")
-        told = self.restore("--znode", "/apps/one", *self.where, "--dry-run")
-        self.assertIn("would be created", told.stdout)
+        output = self.restore("--znode", "/apps/one", *self.where, "--dry-run")
+        self.assertIn("would be created", output.stdout)
         self.assertIsNone(self.client.stat("/apps"))
         self.restore("--znode", "/apps/one", *self.where)
         self.client.sync()
@@ -122,9 +122,9 @@ class IntoALiveEnsemble(Case):
         self.client.create("/apps/one/came-since", b"stays")
         self.client.delete("/apps/one/n10")
         self.client.create("/apps/one/n10", b"x" * 1000, flags=EPHEMERAL)
-        told = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", "--dry-run")
+        output = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", "--dry-run")
         for text in ("would be overwritten", "other data", "another ACL", "an ephemeral node"):
-            self.assertIn(text, told.stdout)
+            self.assertIn(text, output.stdout)
         self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
         # An ephemeral node cannot become a persistent one.
         done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", expect=3)

@@ -134,7 +134,7 @@ TEST_CASE("progress rate: estimates are never ten times off") {
       if (!left) continue;
       ++shown;
       const double real = length - passed - 1;
-      INFO(passed << " s: " << *left << " told, " << real << " real");
+      INFO(passed << " s: " << *left << " estimated, " << real << " real");
       CHECK(*left <= 10 * real + 5);
       CHECK(10 * *left + 5 >= real);
     }

@@ -97,7 +97,7 @@ TEST_CASE("probe job: reports state and an interrupted restore, and changes noth
 
 TEST_CASE("probe job: a path that cannot be saved is unhealthy, other missing items are not") {
   JobsFixture fixture;
-  fixture.world.missing = {{"passwords of users", "the service tells nobody", ""}};
+  fixture.world.missing = {{"passwords of users", "the service does not reveal them", ""}};
   REQUIRE(RunProbe(fixture.Context(), fixture.AllSources()).at(0).info.healthy);
 
   fixture.world.missing.push_back({"/etc/secret", "permission denied", "let the agent read it"});

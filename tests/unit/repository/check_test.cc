@@ -425,13 +425,13 @@ TEST_CASE("check: paths that the report omits are counted, and the callback gets
   CHECK(report.snapshots_affected == 2);
 
   std::set<std::pair<Id, std::string>> reported;
-  const auto tell = [&](const CheckFinding& finding) -> Result<void> {
+  const auto collect = [&](const CheckFinding& finding) -> Result<void> {
     CHECK(finding.blobs.size() == 1);
     CHECK(finding.blobs.at(0).packs.empty());  // no pack has it
     reported.emplace(*finding.snapshot, finding.path);
     return {};
   };
-  Unwrap(CheckRepository(*repository, {.on_finding = tell}, progress, {}));
+  Unwrap(CheckRepository(*repository, {.on_finding = collect}, progress, {}));
   CHECK(reported.size() == 6000);
 
   // An error of the callback ends the check.
