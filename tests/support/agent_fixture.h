@@ -214,4 +214,9 @@ class Fixture {
   Options options_;
 };
 
+// An agent whose Hello was answered.
+struct ConnectedFixture : Fixture {
+  explicit ConnectedFixture(Options options = {}) : Fixture(std::move(options)) { Answer(); }
+};
+
 }  // namespace holdfast::agent

@@ -35,8 +35,7 @@ TEST_CASE("session: an answer to an earlier Hello is ignored") {
 }
 
 TEST_CASE("session: after a lease without a message the agent sends Hello again") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   const std::size_t before = Hellos(fixture);
 
   fixture.Pass(120'001);
@@ -82,8 +81,7 @@ TEST_CASE("session: a root document out of order does not trigger another Hello"
 }
 
 TEST_CASE("session: reports are chained, and sent again until the controller takes them") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "unavailable"}});
   const std::vector<v1::Report> reports = fixture.Reports();
@@ -106,8 +104,7 @@ TEST_CASE("session: reports are chained, and sent again until the controller tak
 }
 
 TEST_CASE("session: reports are sent again to a controller that lost them") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   v1::ControllerMessage message;
   message.mutable_reports_taken()->set_report_sequence(1);
@@ -123,8 +120,7 @@ TEST_CASE("session: reports are sent again to a controller that lost them") {
 }
 
 TEST_CASE("session: progress is sent at once on a state change, otherwise once a second") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Step(event::TaskPrepared{fixture.Key('p')});
   REQUIRE(fixture.sent.back().has_progress());
@@ -144,8 +140,7 @@ TEST_CASE("session: progress is sent at once on a state change, otherwise once a
 }
 
 TEST_CASE("session: the rate counts moved bytes, and the time left is sent once it is reliable") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Step(event::TaskPrepared{fixture.Key('p')});
   fixture.OrderCut('c', 'p');
@@ -171,8 +166,7 @@ TEST_CASE("session: the rate counts moved bytes, and the time left is sent once 
 }
 
 TEST_CASE("session: malformed messages and forged plans add a limited number of reports") {
-  Fixture fixture({.refusals_per_minute = 5});
-  fixture.Answer();
+  ConnectedFixture fixture({.refusals_per_minute = 5});
   fixture.Step(event::MessageReceived{Bytes(50, 0xff)});
   for (int i = 0; i < 100; ++i) {
     v1::ControllerMessage message;

@@ -4,8 +4,7 @@ namespace holdfast::agent {
 namespace {
 
 TEST_CASE("agent: a plan is durable and reported before its first job begins") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
 
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
 
@@ -16,8 +15,7 @@ TEST_CASE("agent: a plan is durable and reported before its first job begins") {
 }
 
 TEST_CASE("agent: a known plan starts nothing and is answered again") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   const v1::Plan plan = fixture.BackupPlan('p', {"files/app"}, true);
   fixture.Order(plan);
   const std::size_t before = fixture.sent.size();
@@ -32,8 +30,7 @@ TEST_CASE("agent: a known plan starts nothing and is answered again") {
 }
 
 TEST_CASE("agent: a local source is saved and composed, and its lock released") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Save('p');
   REQUIRE(fixture.Count<action::StartCompose>() == 1);
@@ -57,8 +54,7 @@ TEST_CASE("agent: a local source is saved and composed, and its lock released") 
 }
 
 TEST_CASE("agent: the order for a sharded source names the shards, and so does the part") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   v1::Plan plan = fixture.BackupPlan('p', {"etcd/main"}, false);
   v1::BackupTask& task = *plan.mutable_backup()->mutable_tasks(0);
   const bool is_rest = GENERATE(false, true);
@@ -92,8 +88,7 @@ TEST_CASE("agent: the order for a sharded source names the shards, and so does t
 }
 
 TEST_CASE("agent: the composer of a sharded source learns which parts are missing") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   v1::Plan plan = fixture.ComposePlan('k');
   v1::ComposeOrder& order = *plan.mutable_compose();
   order.add_parts()->set_tree_id(std::string(32, 't'));
@@ -112,8 +107,7 @@ TEST_CASE("agent: the composer of a sharded source learns which parts are missin
 }
 
 TEST_CASE("agent: an agent without a cut order cuts alone, and reports it") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Step(event::TaskPrepared{fixture.Key('p')});
   fixture.Pass(14'999);
@@ -128,8 +122,7 @@ TEST_CASE("agent: an agent without a cut order cuts alone, and reports it") {
 }
 
 TEST_CASE("agent: a cut order that arrives before its backup order still applies") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.OrderCut('c', 'p');
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
 
@@ -139,8 +132,7 @@ TEST_CASE("agent: a cut order that arrives before its backup order still applies
 }
 
 TEST_CASE("agent: all tasks are prepared and cut at once, and at most `tasks_max` save") {
-  Fixture fixture({.tasks_max = 2});
-  fixture.Answer();
+  ConnectedFixture fixture({.tasks_max = 2});
   fixture.Order(fixture.BackupPlan('p', {"etcd/main", "files/app", "files/b"}, true));
   CHECK(fixture.Count<action::StartPrepare>() == 3);
   for (std::uint32_t task = 0; task < 3; ++task)
@@ -157,8 +149,7 @@ TEST_CASE("agent: all tasks are prepared and cut at once, and at most `tasks_max
 }
 
 TEST_CASE("agent: two tasks of one source take turns") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Order(fixture.BackupPlan('q', {"etcd/main"}, false));
   CHECK(fixture.Count<action::StartPrepare>() == 1);
@@ -169,8 +160,7 @@ TEST_CASE("agent: two tasks of one source take turns") {
 }
 
 TEST_CASE("agent: a part's lock is held until the end order, and taken again after a crash") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Save('p');
   CHECK(fixture.Reports().back().has_saved());
@@ -187,8 +177,7 @@ TEST_CASE("agent: a part's lock is held until the end order, and taken again aft
 }
 
 TEST_CASE("agent: a part is released when its plan expires") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Save('p');
 
@@ -199,8 +188,7 @@ TEST_CASE("agent: a part is released when its plan expires") {
 }
 
 TEST_CASE("agent: after a crash a task starts again, but a sealed snapshot is not rebuilt") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Step(event::TaskPrepared{fixture.Key('p')});
   fixture.Start();
@@ -216,8 +204,7 @@ TEST_CASE("agent: after a crash a task starts again, but a sealed snapshot is no
 }
 
 TEST_CASE("agent: nothing is composed after the order expires by the controller's clock") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   v1::Plan plan = fixture.ComposePlan('p');
   plan.set_expires_at_ms(fixture.wall_ms + 600'000);
   fixture.Order(plan);
@@ -237,8 +224,7 @@ TEST_CASE("agent: nothing is composed after the order expires by the controller'
 }
 
 TEST_CASE("agent: an end order stops running tasks, and is answered when all have stopped") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app", "files/b"}, true));
   fixture.Step(event::TaskPrepared{fixture.Key('p', 0)});
 
@@ -256,8 +242,7 @@ TEST_CASE("agent: an end order stops running tasks, and is answered when all hav
 }
 
 TEST_CASE("agent: a cut order does not cut a task that is being stopped") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Step(event::TaskPrepared{fixture.Key('p')});
   fixture.OrderEnd('e');
@@ -268,8 +253,7 @@ TEST_CASE("agent: a cut order does not cut a task that is being stopped") {
 }
 
 TEST_CASE("agent: a part released while its lock is being taken leaves no lock") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Save('p');
   fixture.StartUnheld();
@@ -283,8 +267,7 @@ TEST_CASE("agent: a part released while its lock is being taken leaves no lock")
 }
 
 TEST_CASE("agent: after a crash during a write, locks are held while the write may still land") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   v1::Plan plan = fixture.ComposePlan('p');
   plan.set_expires_at_ms(fixture.wall_ms + 600'000);
   fixture.Order(plan);
@@ -305,8 +288,7 @@ TEST_CASE("agent: after a crash during a write, locks are held while the write m
 }
 
 TEST_CASE("agent: after a crash during a write, a snapshot known to be written releases its lock") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
   fixture.Save('p');
   fixture.Order(fixture.ComposePlan('c'));
@@ -323,8 +305,7 @@ TEST_CASE("agent: after a crash during a write, a snapshot known to be written r
 }
 
 TEST_CASE("agent: a refused plan stays refused, also after a crash") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   const v1::Plan plan = fixture.RestorePlan('p');
   fixture.Order(plan);
   REQUIRE(fixture.Reports().back().has_refused());
@@ -338,8 +319,7 @@ TEST_CASE("agent: a refused plan stays refused, also after a crash") {
 }
 
 TEST_CASE("agent: time that passed only on the wall clock makes an answer too old for a restore") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.wall_ms += 6 * 60'000;  // the clock was set
   v1::Plan plan = fixture.RestorePlan('r');
   plan.mutable_restore()->set_source("files/app");
@@ -354,8 +334,7 @@ TEST_CASE("agent: time that passed only on the wall clock makes an answer too ol
 }
 
 TEST_CASE("agent: a restore waits for a fresh answer") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   fixture.Pass(301'000);
   const v1::Plan plan = fixture.RestorePlan('p');
   const bool is_answered = GENERATE(false, true);
@@ -372,8 +351,7 @@ TEST_CASE("agent: a restore waits for a fresh answer") {
 }
 
 TEST_CASE("agent: a forgotten plan raises the floor, and unknown plans below it are refused") {
-  Fixture fixture;
-  fixture.Answer();
+  ConnectedFixture fixture;
   const v1::Plan late = fixture.BackupPlan('l', {"files/b"}, true);  // a lower sequence
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
   fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "unavailable"}});
