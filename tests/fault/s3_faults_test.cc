@@ -68,7 +68,7 @@ struct Service {
 };
 
 void RequireSound(Service& service, const Operation& operation) {
-  service.server.Mend();
+  service.server.Repair();
   REQUIRE(service.server.violations() == std::vector<std::string>{});
   MemoryStorage left;
   service.Fetch(left);

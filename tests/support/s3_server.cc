@@ -150,7 +150,7 @@ void S3Server::Break(S3Fault fault, std::string method, std::string part, int fi
   broken_ = Broken{fault, std::move(method), std::move(part), first, last};
 }
 
-void S3Server::Mend() {
+void S3Server::Repair() {
   std::lock_guard lock(mutex_);
   broken_.reset();
 }

@@ -74,7 +74,7 @@ class S3Server {
   // the `last` fail.
   void Break(S3Fault fault, std::string method = "", std::string part = "", int first = 1,
              int last = 1 << 30);
-  void Mend();
+  void Repair();
 
   // The stored files, by key without the bucket.
   std::map<std::string, std::string> files() const;

@@ -205,7 +205,7 @@ TEST_CASE("s3 storage: recovers from any fault at any request, and does nothing 
         scene.server.Break(fault, "", "", request, request);
         REQUIRE_OK(call.make(*storage));
         REQUIRE(scene.server.violations().empty());
-        scene.server.Mend();
+        scene.server.Repair();
         const std::string name = call.name;
         REQUIRE(scene.server.files().size() == (name == "put" || name == "create" ? 5U
                                                 : name == "remove"                ? 3U
@@ -258,12 +258,12 @@ TEST_CASE("s3 storage: a 404 that does not say what is missing does not mean abs
     const Result<void> done = call.make(*scene.Open());
     REQUIRE_FAILS(done, ErrorCode::kUnavailable, "404");
     REQUIRE_THAT(done.error().hint(), Catch::Contains("a proxy"));
-    scene.server.Mend();
+    scene.server.Repair();
     const auto storage = scene.OpenRetrying();
     REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
     scene.server.Break(fault);
     REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
-    scene.server.Mend();
+    scene.server.Repair();
     REQUIRE(scene.server.files().size() == 4);
   });
 }
@@ -280,7 +280,7 @@ TEST_CASE("s3 storage: nothing but 404s from the start means a wrong URL") {
     // The next call is tried once. After an answer from S3, such 404s are retried.
     REQUIRE_FAILS(call.make(*storage), ErrorCode::kInvalidArgument, "404");
     REQUIRE(scene.waits == 3);
-    scene.server.Mend();
+    scene.server.Repair();
     REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
     scene.server.Break(fault);
     REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
@@ -319,7 +319,7 @@ TEST_CASE("s3 storage: absence is confirmed with a request whose answer has a bo
     REQUIRE_FAILS(storage->Remove(present), ErrorCode::kUnavailable, "404");
     scene.server.Break(S3Fault::kNotFound, "DELETE", "", 1, 1);
     REQUIRE_FAILS(storage->Remove(present), ErrorCode::kUnavailable, "404");
-    scene.server.Mend();
+    scene.server.Repair();
     REQUIRE_OK(storage->Stat(present));
   }
 }
@@ -334,7 +334,7 @@ TEST_CASE("s3 storage: a bucket that was seen is not reported as missing") {
   scene.server.Break(S3Fault::kNoBucket);
   REQUIRE_OK(list(*storage));
   REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchBucket");
-  scene.server.Mend();
+  scene.server.Repair();
   SECTION("after a successful call") { REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a'))); }
   SECTION("after an answer that a file is missing") {
     REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchKey");
@@ -368,7 +368,7 @@ TEST_CASE("s3 storage: sends fewer requests to an overloaded server") {
     REQUIRE(storage->connections_allowed() == allowed);
     scene.clock.Advance(1s);
   }
-  scene.server.Mend();
+  scene.server.Repair();
   REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
   REQUIRE(storage->connections_allowed() == 2);
 }
