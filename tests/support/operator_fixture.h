@@ -1,8 +1,6 @@
 // Runs the whole operators' program against a fake controller on a real UNIX socket.
 #pragma once
 
-#include <fcntl.h>
-
 #include <deque>
 #include <functional>
 #include <map>
@@ -14,11 +12,11 @@
 #include <vector>
 
 #include "common/io/atomic_file.h"
-#include "common/io/fd.h"
 #include "common/io/local_socket.h"
 #include "common/trust/key_file.h"
 #include "controller/cli/program.h"
 #include "proto/holdfast/v1/admin.pb.h"
+#include "tests/support/captured_run.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/trust_fixture.h"
@@ -26,6 +24,7 @@
 namespace holdfast::cli::testing {
 
 using holdfast::testing::kTrustNowMs;
+using holdfast::testing::Outcome;
 using holdfast::testing::TrustFixture;
 using holdfast::testing::TrustNow;
 using holdfast::testing::Unwrap;
@@ -162,16 +161,6 @@ class FakeController {
   std::unique_ptr<LocalServer> server_;
 };
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-  template <typename Json>
-  Json document() const {
-    return Json::parse(out);
-  }
-};
-
 inline v1::AdminReply RunReply(const std::string& state, v1::TaskState task = v1::TASK_STATE_SAVING,
                                v1::OrderKind kind = v1::ORDER_KIND_BACKUP) {
   v1::AdminReply reply;
@@ -225,18 +214,10 @@ struct OperatorFixture {
     return RunBare(argv);
   }
   Outcome RunBare(const std::vector<std::string>& argv) {
-    Outcome outcome;
-    {
-      Fd out = Unwrap(OpenFile(Path("out"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-      Fd err = Unwrap(OpenFile(Path("err"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-      Terminal terminal(out.get(), err.get());
+    return holdfast::testing::CaptureRun(directory.path(), [&](Terminal& terminal) {
       context.terminal = &terminal;
-      outcome.code = RunOperator(argv, context);
-    }
-    outcome.out = AsText(Unwrap(ReadWholeFile(Path("out"))));
-    outcome.err = AsText(Unwrap(ReadWholeFile(Path("err"))));
-    INFO(outcome.err);
-    return outcome;
+      return RunOperator(argv, context);
+    });
   }
 
   // Answers requests to start runs, and to follow them until this final state.

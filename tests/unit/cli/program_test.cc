@@ -11,6 +11,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/captured_run.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
@@ -19,14 +20,8 @@ namespace holdfast::cli {
 namespace {
 
 using nlohmann::json;
+using testing::Outcome;
 using testing::Unwrap;
-
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-  json document() const { return json::parse(out); }
-};
 
 struct ProgramFixture {
   ProgramFixture() {
@@ -55,11 +50,7 @@ struct ProgramFixture {
   }
 
   Outcome RunBare(const std::vector<std::string>& argv) {
-    Outcome outcome;
-    {
-      Fd out = Unwrap(OpenFile(Path("out"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-      Fd err = Unwrap(OpenFile(Path("err"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-      Terminal terminal(out.get(), err.get());
+    return testing::CaptureRun(directory.path(), [&](Terminal& terminal) {
       ProgramContext context;
       context.kinds = &kinds;
       context.environment = environment;
@@ -78,11 +69,8 @@ struct ProgramFixture {
       context.lock_options.wait = [](std::chrono::milliseconds) {};
       context.lock_options.refresh_by_thread = false;
       context.places.proc = Path("proc");
-      outcome.code = RunAgent(argv, context);
-    }
-    outcome.out = AsText(Unwrap(ReadWholeFile(Path("out"))));
-    outcome.err = AsText(Unwrap(ReadWholeFile(Path("err"))));
-    return outcome;
+      return RunAgent(argv, context);
+    });
   }
 
   TempDir directory = Unwrap(TempDir::Create("cli"));
@@ -136,7 +124,7 @@ TEST_CASE("program: backup reports everything in one JSON document") {
   Outcome outcome = fixture.Run({"backup", "fake/one", "--note", "n", "--json"});
 
   REQUIRE(outcome.code == 3);
-  json document = outcome.document();
+  json document = outcome.document<json>();
   REQUIRE(document["verb"] == "backup");
   REQUIRE(document["exit_code"] == 3);
   json source = document["sources"].at(0);
@@ -169,7 +157,7 @@ TEST_CASE("program: list shows notes without reading trees") {
   REQUIRE(list.code == 0);
   REQUIRE_THAT(list.out, Catch::Contains("  NOTE\n") &&
                              Catch::Contains("100 %, 3.6\\x0a\\u202eevil \\xff\n"));
-  const json listed = fixture.Run({"list", "--json"}).document();
+  const json listed = fixture.Run({"list", "--json"}).document<json>();
   const json snapshot = listed["repositories"].at(0)["snapshots"].at(0);
   REQUIRE(snapshot["note"] ==
           "100 %, 3.6\n\xe2\x80\xae"
@@ -181,7 +169,7 @@ TEST_CASE("program: list has no NOTE column if no snapshot has a note") {
   ProgramFixture fixture;
   REQUIRE(fixture.Run({"backup"}).code == 0);
   REQUIRE_THAT(fixture.Run({"list"}).out, !Catch::Contains("NOTE"));
-  const json listed = fixture.Run({"list", "--json"}).document();
+  const json listed = fixture.Run({"list", "--json"}).document<json>();
   REQUIRE(listed["repositories"].at(0)["snapshots"].at(0).at("note").is_null());
 }
 
@@ -206,8 +194,9 @@ TEST_CASE("program: backup of many sources shows positions only as JSON") {
                           Catch::Contains("positions of 21 sources: --json\n") &&
                           Catch::Contains("/etc/x: not there"));
   CHECK_THAT(fixture.Run({"backup", "fake/s1"}).out, Catch::Contains("position: revision 7"));
-  CHECK(fixture.Run({"backup", "--json"}).document()["sources"].at(20)["position"]["revision"] ==
-        "7");
+  CHECK(fixture.Run({"backup", "--json"})
+            .document<json>()["sources"]
+            .at(20)["position"]["revision"] == "7");
 }
 
 TEST_CASE("program: errors go to stderr with their hint, and into the document") {
@@ -223,7 +212,7 @@ TEST_CASE("program: errors go to stderr with their hint, and into the document")
 
   Outcome document = fixture.Run({"backup", "--json"});
   REQUIRE(document.code == 5);
-  json error = document.document()["sources"].at(0)["error"];
+  json error = document.document<json>()["sources"].at(0)["error"];
   REQUIRE(error["code"] == "unavailable");
   REQUIRE(error["hint"] == "start it");
 }
@@ -246,7 +235,7 @@ TEST_CASE("program: mistakes in the configuration exit with 2 and name their loc
     REQUIRE_THAT(outcome.err, Catch::Contains("agent.yaml:1:1: unknown key \"nod\"") &&
                                   Catch::Contains("hint: did you mean \"node\"?"));
     argv.push_back("--json");
-    REQUIRE(fixture.Run(argv).document()["error"]["code"] == "invalid_argument");
+    REQUIRE(fixture.Run(argv).document<json>()["error"]["code"] == "invalid_argument");
   }
 }
 
@@ -254,7 +243,7 @@ TEST_CASE("program: usage mistakes exit with 2, also as JSON") {
   ProgramFixture fixture;
   Outcome outcome = fixture.RunBare({"backup", "--nite", "--json"});
   REQUIRE(outcome.code == 2);
-  REQUIRE(outcome.document()["verb"] == "backup");
+  REQUIRE(outcome.document<json>()["verb"] == "backup");
   REQUIRE_THAT(outcome.err, Catch::StartsWith("holdfast-agent: "));
   REQUIRE(fixture.Run({"backup", "fake/none"}).code == 2);
   REQUIRE(fixture.Run({"list", "fake"}).code == 2);
@@ -283,8 +272,8 @@ TEST_CASE("program: a repository and its password are created once") {
 
   Outcome first = fixture.Run({"repository", "init", "--json"});
   REQUIRE(first.code == 0);
-  REQUIRE(first.document()["password_made"] == true);
-  REQUIRE(first.document()["password_file"] == fixture.Path("new.password"));
+  REQUIRE(first.document<json>()["password_made"] == true);
+  REQUIRE(first.document<json>()["password_file"] == fixture.Path("new.password"));
   Outcome second = fixture.Run({"repository", "init"});
   REQUIRE(second.code == 1);
   REQUIRE_THAT(second.err, Catch::Contains("create repository \"new\""));
@@ -342,8 +331,9 @@ TEST_CASE("program: source list shows health, and what would be saved or missing
                              Catch::Contains("/etc/x: not there"));
   fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));
   REQUIRE(fixture.Run({"source", "list"}).code == 5);
-  REQUIRE(fixture.Run({"source", "list", "--json"}).document()["sources"].at(0)["error"]["code"] ==
-          "unavailable");
+  REQUIRE(fixture.Run({"source", "list", "--json"})
+              .document<json>()["sources"]
+              .at(0)["error"]["code"] == "unavailable");
 }
 
 TEST_CASE("program: source list --discover inspects processes, also without a configuration") {
@@ -376,7 +366,7 @@ TEST_CASE("program: source list --discover inspects processes, also without a co
                              Catch::Contains("  - {kind: fake, name: main, color: \"blue\"}\n") &&
                              !Catch::Contains("color: \"red\"") && Catch::Contains("size: large") &&
                              !Catch::Contains("\x1b") && Catch::Contains("    paint it\n"));
-  const json document = fixture.Run({"source", "list", "--discover", "--json"}).document();
+  const json document = fixture.Run({"source", "list", "--discover", "--json"}).document<json>();
   REQUIRE(document["verb"] == "source list");
   REQUIRE(document["processes"] == 3);
   REQUIRE(document["unseen"] == json::array());
@@ -406,7 +396,8 @@ TEST_CASE("program: the output of config show is an equivalent configuration") {
   fixture.Write("agent.yaml", shown.out);
 
   REQUIRE(fixture.Run({"config", "show"}).out == shown.out);
-  REQUIRE(fixture.Run({"config", "show", "--json"}).document()["sources"].at(1)["color"] == "red");
+  REQUIRE(fixture.Run({"config", "show", "--json"}).document<json>()["sources"].at(1)["color"] ==
+          "red");
   Outcome check = fixture.Run({"config", "check"});
   REQUIRE(check.code == 0);
   REQUIRE_THAT(check.out, Catch::Contains("valid: node n9, 1 repository, 2 sources"));
@@ -418,7 +409,8 @@ TEST_CASE("program: config shows the options of an S3 repository, and checks the
       "agent.yaml",
       "node: n\nrepositories:\n  main: {url: \"s3:https://h/b/p\", password_file: password,\n"
       "    connections: 7, access_key_id: AK, secret_access_key_file: secret}\n");
-  const auto shown = fixture.Run({"config", "show", "--json"}).document()["repositories"]["main"];
+  const auto shown =
+      fixture.Run({"config", "show", "--json"}).document<json>()["repositories"]["main"];
   REQUIRE(shown["url"] == "s3:https://h/b/p");
   REQUIRE(shown["connections"] == 7);
   REQUIRE(shown["access_key_id"] == "AK");
@@ -451,7 +443,7 @@ TEST_CASE("program: restore in place reports its steps, and a rollback") {
   Outcome failed =
       fixture.Run({"restore", "latest:fake/one", "--in-place", "--no-safety-snapshot", "--json"});
   REQUIRE(failed.code == 1);
-  REQUIRE(failed.document()["rolled_back"] == true);
+  REQUIRE(failed.document<json>()["rolled_back"] == true);
 }
 
 TEST_CASE("program: output that cannot be written is a failure") {

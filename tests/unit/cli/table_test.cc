@@ -256,12 +256,5 @@ TEST_CASE("table: a name that looks like a state has no colour") {
   CHECK(FormatTable({{"SOURCE"}}, {{"failed"}}, Screen(80, true)) == "SOURCE\nfailed\n");
 }
 
-TEST_CASE("table: counts have thousands separators") {
-  REQUIRE(FormatCount(0) == "0");
-  REQUIRE(FormatCount(999) == "999");
-  REQUIRE(FormatCount(1000) == "1,000");
-  REQUIRE(FormatCount(1234567) == "1,234,567");
-}
-
 }  // namespace
 }  // namespace holdfast::cli
