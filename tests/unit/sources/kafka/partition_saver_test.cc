@@ -111,6 +111,11 @@ class SaverScene {
     return files;
   }
 
+  void WriteAndSave(int count) {
+    Write(count);
+    Save();
+  }
+
   // All stored records: "0 1 2".
   std::string Stored() {
     std::string text;
@@ -177,8 +182,7 @@ class SaverScene {
 
 TEST_CASE("partition saver: all records are saved and counted in the document") {
   SaverScene scene;
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 100));
   REQUIRE(scene.document_.files.size() > 3);
   REQUIRE(scene.document_.end == 100);
@@ -199,8 +203,7 @@ TEST_CASE("partition saver: an empty partition has a document") {
 
 TEST_CASE("partition saver: an unchanged partition is not read") {
   SaverScene scene;
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   const int readers = scene.readers_;
   scene.kafka_.SetDown();
   scene.Save();
@@ -233,8 +236,7 @@ TEST_CASE("partition saver: if epochs are unknown, the last record proves the hi
   SaverScene scene;
   scene.fetches_small_ = fetches_small;
   scene.now_.epochs.clear();
-  scene.Write(40);
-  scene.Save();
+  scene.WriteAndSave(40);
   if (grows) scene.Write(5);
   scene.Save();
   REQUIRE(scene.warnings_.empty());
@@ -253,8 +255,7 @@ TEST_CASE("partition saver: if epochs are unknown, the last record proves the hi
 TEST_CASE("partition saver: a missing last record means another history") {
   SaverScene scene;
   scene.now_.epochs.clear();
-  scene.Write(40);
-  scene.Save();
+  scene.WriteAndSave(40);
   scene.document_.last_record.first_offset = scene.document_.last_record.last_offset = 5'000;
   scene.document_.end = scene.now_.last_stable;
   scene.Save();
@@ -264,8 +265,7 @@ TEST_CASE("partition saver: a missing last record means another history") {
 
 TEST_CASE("partition saver: retention removes exactly the deleted records") {
   SaverScene scene;
-  scene.Write(200);
-  scene.Save();
+  scene.WriteAndSave(200);
   const auto before = scene.Files();
   scene.now_.low = 77;
   const bool grows = GENERATE(false, true);
@@ -281,8 +281,7 @@ TEST_CASE("partition saver: retention removes exactly the deleted records") {
 
 TEST_CASE("partition saver: retention can reach the last file") {
   SaverScene scene;
-  scene.Write(60);
-  scene.Save();
+  scene.WriteAndSave(60);
   const std::int64_t last_file = scene.document_.files.back().run.first_offset;
   REQUIRE(last_file < 59);
   scene.now_.low = 59;
@@ -294,8 +293,7 @@ TEST_CASE("partition saver: retention can reach the last file") {
 
 TEST_CASE("partition saver: records deleted before they could be saved are a gap") {
   SaverScene scene;
-  scene.Write(60);
-  scene.Save();
+  scene.WriteAndSave(60);
   scene.Write(60);
   scene.now_.low = 80;
   scene.Save();
@@ -328,8 +326,7 @@ TEST_CASE("partition saver: records deleted while reading are a gap") {
 
 TEST_CASE("partition saver: a log that ends too early is reported") {
   SaverScene scene;
-  scene.Write(60);
-  scene.Save();
+  scene.WriteAndSave(60);
   scene.now_.last_stable = scene.now_.high = 90;
   scene.bounds_ = {.low = 0, .last_stable = 60, .high = 60, .error = std::nullopt};
   scene.document_.end = 61;
@@ -355,14 +352,12 @@ TEST_CASE("partition saver: an election during the read is reported") {
 
 TEST_CASE("partition saver: an unreadable stored file is read from Kafka again") {
   SaverScene scene;
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   const SegmentFacts last = scene.document_.files.back();
   Bytes& content =
       scene.snapshot_->nodes["data/topics/t/0/" + SegmentName(last.run.first_offset)].content;
   content[content.size() / 2] ^= 1;
-  scene.Write(10);
-  scene.Save();
+  scene.WriteAndSave(10);
   REQUIRE(scene.warnings_.size() == 1);
   REQUIRE(scene.warnings_[0].find("cannot be read") != std::string::npos);
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
@@ -371,8 +366,7 @@ TEST_CASE("partition saver: an unreadable stored file is read from Kafka again")
 
 TEST_CASE("partition saver: without brokers a partition is incomplete, but the backup continues") {
   SaverScene scene;
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   scene.Write(10);
   scene.kafka_.SetDown();
   RecordFetcher impatient(scene.Open(), {}, {.silence = std::chrono::milliseconds(200)});
@@ -391,8 +385,7 @@ TEST_CASE("partition saver: without brokers a partition is incomplete, but the b
 TEST_CASE("partition saver: an unreadable partition is incomplete, but the backup continues") {
   SaverScene scene;
   scene.now_.epochs.clear();  // so that the last record is compared
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   const std::string all = SaverScene::Numbers(0, 100);
   RecordFetcher closed(
       []() -> Result<std::unique_ptr<rdkafka::Reader>> {
@@ -424,8 +417,7 @@ TEST_CASE("partition saver: an unreadable partition is incomplete, but the backu
 
 TEST_CASE("partition saver: a file lost by the repository is read from Kafka again") {
   SaverScene scene;
-  scene.Write(100);
-  scene.Save();
+  scene.WriteAndSave(100);
   const SegmentFacts file = scene.document_.files[1];
   auto reader = Unwrap(ReadAgain(scene.tools_, scene.partition_, file));
   REQUIRE(Unwrap(ReadAll(*reader)) ==

@@ -58,8 +58,9 @@ TEST_CASE("kafka settings: a mistake has its location and the expected value") {
     REQUIRE_FAILS(Read("bootstrap: '" + std::string(server) + "'\n"), ErrorCode::kInvalidArgument,
                   "agent.yaml:1:12: ");
   const std::string head = "bootstrap: a:1\n";
+  const auto read = [](const std::string& text) { return Read(text); };
   RequireRefused(
-      Read, ErrorCode::kInvalidArgument,
+      read, ErrorCode::kInvalidArgument,
       {{head + "topics: {include: []}\n", "agent.yaml:2:9: \"include\" is empty"},
        {head + "topics: {exclude: [\"\"]}\n", "an empty pattern"},
        {head + "client: {sasl.password: x}\n",

@@ -34,6 +34,14 @@ TestLog LogOf(std::int64_t first, std::int64_t last) {
   return log;
 }
 
+// With a snapshot of 0 and a log of 1 to 3.
+struct SmallDirectory : DataDirectory {
+  SmallDirectory() {
+    Write("snapshot.0", SnapshotOf());
+    Write("log.1", LogOf(1, 3).bytes());
+  }
+};
+
 std::vector<std::string> NamesOf(const PinnedFiles& files) {
   std::vector<std::string> names = {files.snapshot().name};
   for (const PinnedLog& log : files.logs()) names.push_back(log.file.name);
@@ -90,9 +98,7 @@ TEST_CASE(
 // it was writing, which then has parts of its latest transactions, and appends to its log. If the
 // logs were read before the snapshots, they would not cover such a snapshot.
 TEST_CASE("zookeeper files: logs are read after the snapshot was chosen") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   int looks = 0;
   const PinnedFiles files = OpenIn(data, [&] {
     if (looks++ > 0) return;
@@ -106,9 +112,7 @@ TEST_CASE("zookeeper files: logs are read after the snapshot was chosen") {
 }
 
 TEST_CASE("zookeeper files: later transactions are read too, also from new logs") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   PinnedFiles files = OpenIn(data);
   REQUIRE(files.zxid() == 3);
   const std::uint32_t sum = files.logs()[0].file.sum;
@@ -123,9 +127,7 @@ TEST_CASE("zookeeper files: later transactions are read too, also from new logs"
 }
 
 TEST_CASE("zookeeper files: open files survive a purge, and a lost race is repeated") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   const PinnedFiles files = OpenIn(data);
   data.Remove("snapshot.0");
   data.Remove("log.1");
@@ -202,9 +204,7 @@ TEST_CASE("zookeeper files: nothing after a damaged record is used") {
 }
 
 TEST_CASE("zookeeper files: missing transactions are reported") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   data.Write("log.6", LogOf(6, 7).bytes());
   data.Write("log.8", LogOf(8, 9).bytes());
   REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x4 to 0x5 are missing"));
@@ -220,9 +220,7 @@ TEST_CASE("zookeeper files: missing transactions are reported") {
 }
 
 TEST_CASE("zookeeper files: a new leader starts a new epoch with its own counter") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   data.Write("log.100000001", LogOf(0x100000001, 0x100000002).bytes());
   REQUIRE(OpenIn(data).damages().empty());
   REQUIRE(OpenIn(data).zxid() == 0x100000002);
@@ -249,9 +247,7 @@ TEST_CASE("zookeeper files: transactions in a snapshot are not missing from earl
 }
 
 TEST_CASE("zookeeper files: a log without a header is skipped, and the previous one is continued") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   data.Write("log.4", {});
   PinnedFiles files = OpenIn(data);
   data.Append("log.4", LogOf(4, 5).bytes());
@@ -287,9 +283,7 @@ TEST_CASE("zookeeper files: a server that never ran and an unreadable directory 
 }
 
 TEST_CASE("zookeeper files: a log that is rewritten while it is saved is detected") {
-  DataDirectory data;
-  data.Write("snapshot.0", SnapshotOf());
-  data.Write("log.1", LogOf(1, 3).bytes());
+  const SmallDirectory data;
   const PinnedFiles files = OpenIn(data);
   const auto content = PinnedFiles::OpenContent(files.logs()[0].file);
   const Fd log = Unwrap(OpenFile(data.PathOf("log.1"), O_RDWR));
