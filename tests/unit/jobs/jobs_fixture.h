@@ -149,25 +149,20 @@ class MemorySealedJournal final : public SealedJournal {
   std::function<void()> on_record;
 };
 
-// Nodes n1 to n3 with the members of one replicated source "ring/r" in one repository.
-struct Cluster {
-  Cluster() {
-    fixture.world.live["members/n1/conf"] = "one";
-    fixture.world.live["members/n2/conf"] = "two";
-    fixture.world.live["members/n3/conf"] = "three";
+// Several nodes of a cluster, with one repository.
+struct ClusterNodes {
+  // Configures n1 to n3 with these sources.
+  void AddNodes(const std::string& sources) {
     for (const char* node : {"n1", "n2", "n3"}) {
       nodes[node] = testing::Unwrap(
           ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
                                     "repositories:\n"
                                     "  main: {{url: 'memory:main', password_file: password}}\n"
-                                    "sources:\n"
-                                    "  - {{kind: ring, name: r}}\n"
-                                    "  - {{kind: fake, name: one}}\n",
-                                    node),
+                                    "sources:\n{1}",
+                                    node, sources),
                         fixture.directory.path() + "/agent.yaml", {}, SchemasOf(fixture.kinds)));
     }
   }
-
   // All contexts have the same run.
   JobContext On(const std::string& node, std::stop_token stop = {}) {
     JobContext context = fixture.Context(std::move(stop));
@@ -176,11 +171,29 @@ struct Cluster {
     context.repositories = &pool;
     return context;
   }
+  RepositoryAddress Address() { return AddressOf(nodes.at("n1").repositories.at(0)); }
+
+  JobsFixture fixture;
+  std::map<std::string, AgentSettings> nodes;
+  std::string run = MakeUlid(fixture.clock, fixture.random);
+  RepositoryPool pool;
+};
+
+// The members of one replicated source "ring/r".
+struct Cluster : ClusterNodes {
+  Cluster() {
+    fixture.world.live["members/n1/conf"] = "one";
+    fixture.world.live["members/n2/conf"] = "two";
+    fixture.world.live["members/n3/conf"] = "three";
+    AddNodes(
+        "  - {kind: ring, name: r}\n"
+        "  - {kind: fake, name: one}\n");
+  }
+
   const SourceSettings& Source(const std::string& node, const std::string& kind = "ring") {
     const AgentSettings& settings = nodes.at(node);
     return *settings.FindSource(kind, kind == "ring" ? "r" : "one");
   }
-  RepositoryAddress Address() { return AddressOf(nodes.at("n1").repositories.at(0)); }
   std::size_t Count(FileKind kind) { return fixture.CountFiles("memory:main", kind); }
 
   // A part of "ring/r", as a node's task leaves it.
@@ -196,11 +209,6 @@ struct Cluster {
     testing::Unwrap(task.Save());
     return {task.saved().tree, task.TakePart()};
   }
-
-  JobsFixture fixture;
-  std::map<std::string, AgentSettings> nodes;
-  std::string run = MakeUlid(fixture.clock, fixture.random);
-  RepositoryPool pool;
 };
 
 }  // namespace holdfast::jobs

@@ -14,32 +14,17 @@ namespace {
 using testing::Unwrap;
 
 // Nodes n1 to n3 of "shop/s" in one repository.
-struct Shop {
+struct Shop : ClusterNodes {
   Shop() {
     fixture.kinds.push_back(testing::ShardedKind(world));
-    for (const char* node : {"n1", "n2", "n3"}) {
-      nodes[node] = Unwrap(
-          ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
-                                    "repositories:\n"
-                                    "  main: {{url: 'memory:main', password_file: password}}\n"
-                                    "sources:\n"
-                                    "  - {{kind: shop, name: s}}\n"
-                                    "  - {{kind: shop, name: other}}\n",
-                                    node),
-                        fixture.directory.path() + "/agent.yaml", {}, SchemasOf(fixture.kinds)));
-    }
+    AddNodes(
+        "  - {kind: shop, name: s}\n"
+        "  - {kind: shop, name: other}\n");
     request.kind = "shop";
     request.name = "s";
     request.host = "prod";
   }
 
-  JobContext On(const std::string& node) {
-    JobContext context = fixture.Context();
-    context.settings = &nodes.at(node);
-    context.run = run;
-    context.repositories = &pool;
-    return context;
-  }
   Result<SavedPart> TrySave(const std::string& node, BackupScope scope,
                             const std::string& name = "s") {
     BackupTaskOptions options{
@@ -62,16 +47,14 @@ struct Shop {
     return saved;
   }
   Result<ComposedSnapshot> Compose() {
-    ComposeReport report =
-        RunCompose(On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), request, journal,
-                   fixture.clock.Now() + std::chrono::hours(1));
+    ComposeReport report = RunCompose(On("n1"), Address(), request, journal,
+                                      fixture.clock.Now() + std::chrono::hours(1));
     if (report.error) return Fail(*report.error);
     return report.snapshot;
   }
   // Path -> content of all files in the run's snapshot, without its manifest.
   std::map<std::string, std::string> Files() {
-    auto session = Unwrap(RepositorySession::Open(
-        On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), LockUse::kNone));
+    auto session = Unwrap(RepositorySession::Open(On("n1"), Address(), LockUse::kNone));
     REQUIRE_OK(session->repository().index().Load({}));
     const auto snapshots = Unwrap(repository::ListSnapshots(session->repository()));
     auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshots.back()));
@@ -94,10 +77,6 @@ struct Shop {
   }
 
   testing::ShardedWorld world = testing::ShardedWorld::Small();
-  JobsFixture fixture;
-  std::map<std::string, AgentSettings> nodes;
-  std::string run = MakeUlid(fixture.clock, fixture.random);
-  RepositoryPool pool;
   std::vector<HeldPart> held;
   ComposeRequest request;
   MemorySealedJournal journal;
