@@ -38,6 +38,13 @@ struct LockFixture : RepositoryFixture {
     const LockRecord record{clock.Now() - age, exclusive, std::move(holder)};
     return Unwrap(repository->files().Save(FileKind::kLock, AsBytes(EncodeLock(record))));
   }
+  Result<std::unique_ptr<Lock>> AcquireShared() {
+    return Lock::AcquireShared(*repository, lock_options());
+  }
+  Result<std::unique_ptr<Lock>> AcquireExclusive() {
+    return Lock::AcquireExclusive(*repository, lock_options());
+  }
+  std::vector<LockInfo> Locks() { return Unwrap(ListLocks(*repository, lock_options())); }
   bool Exists(const Id& id) { return storage.Stat({FileKind::kLock, id.Hex()}).has_value(); }
 
   FaultyRepository faulty{*this};
@@ -72,24 +79,21 @@ LockHolder Stranger() { return {.host = "elsewhere", .user = "eve", .pid = 7, .u
 TEST_CASE("lock: an exclusive lock excludes all others") {
   LockFixture fixture;
   {
-    auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
-    REQUIRE(Unwrap(ListLocks(*fixture.repository, fixture.lock_options()))[0].exclusive);
-    REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.lock_options()),
-                  ErrorCode::kBusy, "locked by");
-    REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()),
-                  ErrorCode::kBusy, "locked by");
+    auto lock = Unwrap(fixture.AcquireExclusive());
+    REQUIRE(fixture.Locks()[0].exclusive);
+    REQUIRE_FAILS(fixture.AcquireShared(), ErrorCode::kBusy, "locked by");
+    REQUIRE_FAILS(fixture.AcquireExclusive(), ErrorCode::kBusy, "locked by");
   }
-  auto shared = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
-  REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()),
-                ErrorCode::kBusy, "locked by");
+  auto shared = Unwrap(fixture.AcquireShared());
+  REQUIRE_FAILS(fixture.AcquireExclusive(), ErrorCode::kBusy, "locked by");
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
 TEST_CASE("lock: exists while it is held, and is removed afterwards") {
   LockFixture fixture;
   {
-    auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
-    const auto locks = Unwrap(ListLocks(*fixture.repository, fixture.lock_options()));
+    auto lock = Unwrap(fixture.AcquireShared());
+    const auto locks = fixture.Locks();
     REQUIRE(locks.size() == 1);
     REQUIRE(locks[0].id == lock->id());
     REQUIRE(locks[0].pid == static_cast<std::uint32_t>(getpid()));
@@ -101,8 +105,8 @@ TEST_CASE("lock: exists while it is held, and is removed afterwards") {
 
 TEST_CASE("lock: several shared locks coexist") {
   LockFixture fixture;
-  auto one = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
-  auto two = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto one = Unwrap(fixture.AcquireShared());
+  auto two = Unwrap(fixture.AcquireShared());
 
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 2);
 }
@@ -112,7 +116,7 @@ TEST_CASE("lock: an exclusive lock keeps others out, and is named") {
   const auto age = GENERATE(std::chrono::minutes(1), std::chrono::minutes(45));
   fixture.PutLock(true, Stranger(), age);
 
-  const auto lock = Lock::AcquireShared(*fixture.repository, fixture.lock_options());
+  const auto lock = fixture.AcquireShared();
 
   REQUIRE_FAILS(lock, ErrorCode::kBusy, "eve@elsewhere, pid 7");
   REQUIRE((lock.error().hint().find("holdfast-agent unlock") != std::string::npos) ==
@@ -199,14 +203,13 @@ TEST_CASE("lock: with a slow storage the second check comes before everything el
 
 TEST_CASE("lock: an exclusive lock stays exclusive when refreshed") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireExclusive());
   const Id first = lock->id();
   fixture.clock.Advance(std::chrono::minutes(6));
   REQUIRE_OK(lock->Tick());
 
   REQUIRE(lock->id() != first);
-  const std::vector<LockInfo> locks =
-      Unwrap(ListLocks(*fixture.repository, fixture.lock_options()));
+  const std::vector<LockInfo> locks = fixture.Locks();
   REQUIRE(locks.size() == 1);
   REQUIRE(locks[0].exclusive);
 }
@@ -217,10 +220,9 @@ TEST_CASE("lock: stale locks are removed, those that may be held stay") {
   fixture.clock.Advance(std::chrono::minutes(31));
   auto held = Unwrap([&] {
     // The stale lock conflicts until it is removed.
-    REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.lock_options()),
-                  ErrorCode::kBusy, "eve");
+    REQUIRE_FAILS(fixture.AcquireShared(), ErrorCode::kBusy, "eve");
     CHECK(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 1);
-    return Lock::AcquireShared(*fixture.repository, fixture.lock_options());
+    return fixture.AcquireShared();
   }());
   fixture.PutLock(false, Stranger());
 
@@ -231,7 +233,7 @@ TEST_CASE("lock: stale locks are removed, those that may be held stay") {
 
 TEST_CASE("lock: is refreshed every five minutes by a new file") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   const Id first = lock->id();
 
   fixture.clock.Advance(std::chrono::minutes(4));
@@ -247,7 +249,7 @@ TEST_CASE("lock: is refreshed every five minutes by a new file") {
 
 TEST_CASE("lock: is lost after too long without a refresh") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   fixture.faults.Set({.calls = {StorageCall::kPut}});
 
   fixture.clock.Advance(std::chrono::minutes(22));
@@ -260,7 +262,7 @@ TEST_CASE("lock: is lost after too long without a refresh") {
 
 TEST_CASE("lock: time asleep counts, whichever clock noticed it") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
 
   fixture.clock.Jump(std::chrono::minutes(23));
 
@@ -269,7 +271,7 @@ TEST_CASE("lock: time asleep counts, whichever clock noticed it") {
 
 TEST_CASE("lock: an overdue lock is recovered while its file exists") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   fixture.clock.Jump(std::chrono::hours(2));
 
   REQUIRE_OK(lock->Tick());
@@ -280,7 +282,7 @@ TEST_CASE("lock: an overdue lock is recovered while its file exists") {
 
 TEST_CASE("lock: a removed lock stays lost") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   fixture.clock.Jump(std::chrono::hours(2));
   Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
 
@@ -292,7 +294,7 @@ TEST_CASE("lock: a removed lock stays lost") {
 
 TEST_CASE("lock: a file that could not be removed is removed later") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   fixture.clock.Advance(std::chrono::minutes(5));
   fixture.faults.Set({.calls = {StorageCall::kRemove}});
   REQUIRE_OK(lock->Tick());
@@ -405,7 +407,7 @@ TEST_CASE("lock: is taken even if it cannot be recorded") {
 
 TEST_CASE("lock: a lock removed by another process is lost at the next refresh") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
   fixture.clock.Advance(std::chrono::minutes(5));
 
@@ -416,7 +418,7 @@ TEST_CASE("lock: a lock removed by another process is lost at the next refresh")
 
 TEST_CASE("lock: Confirm notices at once that it was removed") {
   LockFixture fixture;
-  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto lock = Unwrap(fixture.AcquireShared());
   REQUIRE_OK(lock->Confirm());
   fixture.faults.Set({.calls = {StorageCall::kStat}});
   REQUIRE_FAILS(lock->Confirm(), ErrorCode::kUnavailable, "injected");
@@ -552,7 +554,7 @@ TEST_CASE("lock: an empty file is ignored") {
   LockFixture fixture;
   Unwrap(fixture.storage.Put({FileKind::kLock, std::string(64, 'a')}, {}, PutMode::kReplace));
 
-  REQUIRE_OK(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  REQUIRE_OK(fixture.AcquireShared());
 }
 
 TEST_CASE("lock: its thread ends with it at once") {

@@ -67,6 +67,19 @@ struct ResumeFixture {
     return found;
   }
 
+  // Whether the next run reuses `live`, if an interrupted one read a file with these attributes.
+  bool IsReused(const Attributes& attributes, Item live) {
+    {
+      auto interrupted = Begin(kFirstRun);
+      interrupted->Record(live.path, attributes, BlobsOf(live.path));
+      REQUIRE_FALSE(interrupted->failure());
+    }
+    auto log = Begin(kSecondRun);
+    log->Mark(live);
+    log->Forget();
+    return live.was_saved;
+  }
+
   SeededRandom random{1};
   crypto::SealKey key = crypto::SealKey::Generate(random);
   TempDir directory = Unwrap(TempDir::Create("resume"));
@@ -95,13 +108,10 @@ TEST_CASE("resume log: files added or removed between the runs do not matter") {
 TEST_CASE("resume log: a file that differs, or may differ, is not reused") {
   ResumeFixture fixture;
   const auto is_found = [&](const std::function<void(Item&)>& change) {
-    fixture.Interrupt({"data/a"});
-    auto log = fixture.Begin(kSecondRun);
     Item item = LiveFile("data/a");
+    const Attributes before = item.attributes;
     change(item);
-    log->Mark(item);
-    log->Forget();
-    return item.was_saved;
+    return fixture.IsReused(before, std::move(item));
   };
   CHECK(is_found([](Item&) {}));
   CHECK(is_found([](Item& item) { item.attributes.mode = 0600; }));
@@ -117,15 +127,9 @@ TEST_CASE("resume log: files changed around the start of the earlier run are not
   for (int seconds : {-1, 0, 1, 2, 3}) {
     Item item = LiveFile("data/a");
     item.attributes.ctime = {1'700'000'000 - seconds, 0};
-    {
-      auto log = fixture.Begin(kFirstRun);
-      log->Record("data/a", item.attributes, BlobsOf("data/a"));
-    }
-    auto log = fixture.Begin(kSecondRun);
-    log->Mark(item);
+    const Attributes before = item.attributes;
     CAPTURE(seconds);
-    CHECK(item.was_saved == (seconds > 2));
-    log->Forget();
+    CHECK(fixture.IsReused(before, std::move(item)) == (seconds > 2));
   }
 }
 
@@ -133,13 +137,8 @@ TEST_CASE("resume log: items without an inode are never reused") {
   ResumeFixture fixture;
   Item item = LiveFile("data/a");
   item.attributes.inode = 0;
-  {
-    auto log = fixture.Begin(kFirstRun);
-    log->Record("data/a", item.attributes, BlobsOf("data/a"));
-  }
-  auto log = fixture.Begin(kSecondRun);
-  log->Mark(item);
-  REQUIRE_FALSE(item.was_saved);
+  const Attributes before = item.attributes;
+  REQUIRE_FALSE(fixture.IsReused(before, std::move(item)));
 }
 
 TEST_CASE("resume log: a torn or damaged file is valid up to the damage") {
