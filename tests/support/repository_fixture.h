@@ -75,6 +75,15 @@ struct RepositoryFixture {
   MemoryStorage storage;
 };
 
+// Saves one blob, with its own pack and index file.
+inline repository::Id SaveBlob(repository::Repository& repository, repository::BlobType type,
+                               ByteView content) {
+  auto writer = repository::BlobWriter::Begin(repository, nullptr);
+  const repository::Id id = Unwrap(writer->Save(type, content));
+  Unwrap(writer->Finish());
+  return id;
+}
+
 // `size` incompressible bytes. Filled eight at a time, because sanitizers slow down single bytes.
 inline Bytes RandomBytes(SeededRandom& random, std::size_t size) {
   Bytes bytes(size + 8);

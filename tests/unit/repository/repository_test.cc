@@ -304,9 +304,7 @@ TEST_CASE("repository: the index follows files that others add and remove") {
   RepositoryFixture fixture;
   auto reader = fixture.Open();
   auto writer_repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*writer_repository, nullptr);
-  const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
-  Unwrap(writer->Finish());
+  const Id id = testing::SaveBlob(*writer_repository, BlobType::kData, AsBytes("x"));
   REQUIRE_FALSE(reader->index().Find(BlobType::kData, id));
 
   REQUIRE_OK(reader->index().Load({}));
@@ -332,9 +330,7 @@ struct TwoCopies : RepositoryFixture {
     auto one = Open();
     auto other = Open();
     for (Repository* repository : {one.get(), other.get()}) {
-      auto writer = BlobWriter::Begin(*repository, nullptr);
-      id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
-      Unwrap(writer->Finish());
+      id = testing::SaveBlob(*repository, BlobType::kData, AsBytes("precious"));
       packs.push_back({FileKind::kPack, repository->index().Find(BlobType::kData, id)->pack.Hex()});
     }
   }
@@ -382,9 +378,7 @@ TEST_CASE("repository: a blob with a copy that is currently unreadable is not lo
 TEST_CASE("repository: a missing pack is damage for a reader of its blob") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
-  const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
-  Unwrap(writer->Finish());
+  const Id id = testing::SaveBlob(*repository, BlobType::kData, AsBytes("x"));
   Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kPack)));
 
   REQUIRE_FAILS(repository->blobs().Load(BlobType::kData, id), ErrorCode::kCorrupt, "data/");

@@ -8,6 +8,7 @@
 #include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
+#include "tests/support/foreign_snapshot.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
@@ -139,13 +140,8 @@ TEST_CASE("view: stops on request") {
 
 // Writes a snapshot with `nodes` at the top, as any program with the password can.
 Id ForeignSnapshot(Repository& repository, const std::string& nodes) {
-  auto writer = BlobWriter::Begin(repository, nullptr);
-  Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
-  Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}\n")));
-  Unwrap(writer->Finish());
-  std::string json =
-      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
-  return Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
+  SaveBlob(repository, BlobType::kData, AsBytes("12345"));
+  return SaveForeignSnapshot(repository, SaveForeignTree(repository, nodes).Hex());
 }
 
 const std::string kFive = HexEncode(crypto::Sha256Of(AsBytes("12345")));
@@ -279,9 +275,7 @@ Id ForgedSnapshot(Repository& repository, const std::string& nodes) {
 TEST_CASE("view: a manifest longer than its size is not read completely") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
-  const Id piece = Unwrap(writer->Save(BlobType::kData, Bytes(8U << 20, ' ')));
-  Unwrap(writer->Finish());
+  const Id piece = SaveBlob(*repository, BlobType::kData, Bytes(8U << 20, ' '));
   std::string content;
   for (int i = 0; i < 100; ++i) content += (i == 0 ? "\"" : ",\"") + piece.Hex() + '"';
   const Id id =
