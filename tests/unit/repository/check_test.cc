@@ -6,6 +6,7 @@
 #include "common/base/format.h"
 #include "tests/support/catch.h"
 #include "tests/support/faulty_repository.h"
+#include "tests/support/foreign_snapshot.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_check.h"
@@ -13,13 +14,6 @@
 namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
-
-// A snapshot as a foreign program writes it.
-void SaveSnapshotOf(Repository& repository, std::string_view tree,
-                    std::string_view time = "2026-11-21T05:45:28Z") {
-  const std::string json = fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree);
-  Unwrap(repository.files().Save(FileKind::kSnapshot, AsBytes(json)));
-}
 
 struct CheckFixture : RepositoryFixture {
   CheckFixture() {
@@ -304,13 +298,11 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
 TEST_CASE("check: wrong file sizes and files without a blob list are errors") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
-  Id data = Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
-  Id tree = Unwrap(writer->Save(
-      BlobType::kTree, AsBytes(R"({"nodes":[{"name":"a","type":"file","size":6,"content":[")" +
-                               data.Hex() + R"("]},{"name":"b","type":"file","content":null}]})")));
-  Unwrap(writer->Finish());
-  SaveSnapshotOf(*repository, tree.Hex());
+  const Id data = SaveBlob(*repository, BlobType::kData, AsBytes("12345"));
+  const Id tree = SaveForeignTree(
+      *repository, R"({"name":"a","type":"file","size":6,"content":[")" + data.Hex() +
+                       R"("]},{"name":"b","type":"file","content":null})");
+  SaveForeignSnapshot(*repository, tree.Hex());
   Progress progress;
 
   CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -336,7 +328,7 @@ TEST_CASE("check: damage reachable by countless paths is reported in finite time
     below = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}"))).Hex();
   }
   Unwrap(writer->Finish());
-  SaveSnapshotOf(*repository, below);
+  SaveForeignSnapshot(*repository, below);
 
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -406,16 +398,14 @@ TEST_CASE(
 TEST_CASE("check: paths that the report omits are counted, and the callback gets all of them") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
   std::string nodes;
   for (int i = 0; i < 3000; ++i) {
     nodes += fmt::format(R"({}{{"name":"f{:04}","type":"file","size":1,"content":["{}"]}})",
                          i == 0 ? "" : ",", i, std::string(64, 'b'));
   }
-  const Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}")));
-  Unwrap(writer->Finish());
+  const Id tree = SaveForeignTree(*repository, nodes);
   for (const char* time : {"2026-11-21T05:45:28Z", "2026-11-22T05:45:28Z"}) {
-    SaveSnapshotOf(*repository, tree.Hex(), time);
+    SaveForeignSnapshot(*repository, tree.Hex(), time);
   }
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -443,16 +433,13 @@ TEST_CASE("check: paths that the report omits are counted, and the callback gets
 TEST_CASE("check: a file that needs very many lost blobs has several findings") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
   std::string content;
   for (int i = 0; i < 2500; ++i) {
     content += fmt::format("{}\"{:064x}\"", i == 0 ? "" : ",", i + 1);
   }
-  const Id tree = Unwrap(writer->Save(
-      BlobType::kTree,
-      AsBytes(R"({"nodes":[{"name":"a","type":"file","size":1,"content":[)" + content + "]}]}")));
-  Unwrap(writer->Finish());
-  SaveSnapshotOf(*repository, tree.Hex());
+  const Id tree = SaveForeignTree(
+      *repository, R"({"name":"a","type":"file","size":1,"content":[)" + content + "]}");
+  SaveForeignSnapshot(*repository, tree.Hex());
   std::set<Id> named;
   std::vector<std::size_t> sizes;
   Progress progress;
@@ -611,9 +598,7 @@ TEST_CASE("check: a blob with an intact copy in another pack is not lost") {
     Unwrap(fixture.storage.Remove(file));
   }
   auto blind = fixture.Open();
-  auto writer = BlobWriter::Begin(*blind, nullptr);
-  Unwrap(writer->Save(BlobType::kData, AsBytes("bee")));
-  Unwrap(writer->Finish());
+  SaveBlob(*blind, BlobType::kData, AsBytes("bee"));
   for (const auto& [name, content] : indexes) {
     Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
   }

@@ -8,6 +8,7 @@
 #include "common/repository/snapshot/repository_view.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
+#include "tests/support/foreign_snapshot.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
@@ -425,16 +426,12 @@ TEST_CASE("extract: an interrupted run leaves no incomplete file under its name,
 TEST_CASE("extract: a file without enough space is not started") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
-  auto writer = BlobWriter::Begin(*repository, nullptr);
-  const Id blob = Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
+  const Id blob = SaveBlob(*repository, BlobType::kData, AsBytes("12345"));
   const std::string nodes =
       R"({"name":"huge","type":"file","size":4611686018427387904,"content":[")" + blob.Hex() +
       R"("]},{"name":"small","type":"file","size":5,"content":[")" + blob.Hex() + "\"]}";
-  const Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}\n")));
-  Unwrap(writer->Finish());
-  const std::string json =
-      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
-  const Id id = Unwrap(repository->files().Save(FileKind::kSnapshot, AsBytes(json)));
+  const Id tree = SaveForeignTree(*repository, nodes);
+  const Id id = SaveForeignSnapshot(*repository, tree.Hex());
   auto view = OpenView(*repository, id);
   TempDir directory = Unwrap(TempDir::Create("extract"));
   Progress progress;
