@@ -1,0 +1,111 @@
+#include "agent/daemon/restore_helper.h"
+
+#include <string>
+#include <vector>
+
+#include "agent/daemon/state_paths.h"
+#include "agent/jobs/session/job_context.h"
+#include "agent/journal/plan_log.h"
+#include "agent/journal/restore_journal.h"
+#include "agent/sources/registry/all_sources.h"
+#include "common/base/format.h"
+#include "common/filetree/swap_set.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "tests/support/catch.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/results.h"
+#include "tests/unit/trust/plan_scene.h"
+
+namespace holdfast::agent {
+namespace {
+
+using namespace holdfast::testing;  // NOLINT
+
+// A node whose restore helper was killed after it had accepted an order to restore in place.
+struct KilledHelper {
+  KilledHelper() {
+    WriteText(live, "old");
+    WriteText(directory.path() + "/policy.yaml", "restore: in-place\n");
+    plan.mutable_restore()->set_source("files/app");
+    plan.mutable_restore()->set_repository("other");
+    const Bytes envelope = scene.WithAnnaAndBen(plan);
+    const trust::CheckedPlan checked = scene.Check(envelope);
+    REQUIRE_FALSE(checked.refusal);
+    REQUIRE_OK(SaveHelperIdentity(settings.state_dir, plan.node(), plan.incarnation(),
+                                  scene.fixture.Root(scene.document).envelope()));
+    PlanLog log = Unwrap(PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
+    REQUIRE_OK(log.Accept({.controller_key = checked.controller_key,
+                           .plan_id = plan.plan_id(),
+                           .sequence = plan.sequence(),
+                           .hash = *checked.hash,
+                           .expires_at_ms = plan.expires_at_ms()}));
+    v1::RestoreTicket ticket;
+    ticket.set_plan(std::string(AsText(envelope)));
+    REQUIRE_OK(MakeDirectories(RestoresDirectory(settings.state_dir)));
+    REQUIRE_OK(WriteFileAtomic(PlanPath(settings.state_dir, AsBytes(plan.plan_id())),
+                               AsBytes(ticket.SerializeAsString()), 0640));
+  }
+
+  // Replaces the live file as a restore of `run` does, and leaves its journal.
+  void Swap(const std::string& run, bool is_committed) {
+    RestoreJournal journal(settings.state_dir, {.run = run,
+                                                .kind = "files",
+                                                .name = "app",
+                                                .snapshot = std::string(64, 'a'),
+                                                .begin = clock.Now(),
+                                                .state = ""});
+    filetree::SwapSet set([&journal](std::string_view state) { return journal.Record(state); });
+    const std::string staged = Unwrap(set.StagingPath(live, "RUN"));
+    REQUIRE_OK(set.BeginStaging());
+    WriteText(staged, "new");
+    REQUIRE_OK(set.Swap());
+    if (is_committed) REQUIRE_OK(set.Commit());
+  }
+  // The agent has given the order to the helper again. Returns what it reports.
+  v1::Failure RunAgain() {
+    REQUIRE_OK(RunRestoreHelper(settings, kinds, {}, random, clock));
+    const Bytes bytes =
+        Unwrap(ReadWholeFile(OutcomePath(settings.state_dir, AsBytes(plan.plan_id()))));
+    v1::Report report;
+    REQUIRE(report.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    REQUIRE(report.has_failed());
+    return report.failed();
+  }
+
+  TempDir directory = Unwrap(TempDir::Create("helper"));
+  std::string live = directory.path() + "/live";
+  std::vector<SourceKind> kinds = {*FindSourceKind("files")};
+  AgentSettings settings =
+      Unwrap(ParseSettings(fmt::format("node: db-1\nstate_dir: agent\n"
+                                       "repositories:\n"
+                                       "  other: {{url: 'memory:other', password_file: p}}\n"
+                                       "sources:\n"
+                                       "  - {{kind: files, name: app, paths: ['{}']}}\n",
+                                       live),
+                           directory.path() + "/agent.yaml", {}, jobs::SchemasOf(kinds)));
+  PlanScene scene;
+  v1::Plan plan = scene.RestoreInPlace();
+  ManualClock clock;
+  SeededRandom random;
+};
+
+TEST_CASE("restore helper: the report says whether a killed restore was finished or undone") {
+  const bool is_committed = GENERATE(false, true);
+  KilledHelper helper;
+  helper.Swap(helper.plan.run(), is_committed);
+
+  const v1::Failure failed = helper.RunAgain();
+
+  CHECK(ReadText(helper.live) == (is_committed ? "new" : "old"));
+  CHECK(failed.began());
+  CHECK(failed.rolled_back() == !is_committed);
+  CHECK_THAT(failed.message(),
+             Catch::Contains(is_committed ? "finished the restore of" : "undid the restore of"));
+  CHECK_THAT(failed.hint(), Catch::Contains(is_committed ? "do not order it again" : "inspect"));
+}
+
+}  // namespace
+}  // namespace holdfast::agent
