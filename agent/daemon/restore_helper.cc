@@ -231,12 +231,15 @@ class Helper {
     // Opening the source finishes or undoes the interrupted restore.
     const auto session = jobs::SourceSession::Open(Context(""), *settings, "restore");
     if (!session) return Failed(session.error(), true);
-    return Failed(Error(ErrorCode::kUnavailable,
-                        fmt::format("the restore was interrupted: {}",
-                                    (*session)->recovered().empty() ? "nothing was changed"
-                                                                    : (*session)->recovered()))
-                      .WithHint("inspect the service, then order it again"),
-                  true, true);
+    const filetree::Recovery& recovered = (*session)->recovered();
+    return Failed(
+        Error(ErrorCode::kUnavailable,
+              fmt::format("the restore was interrupted: {}",
+                          recovered.text.empty() ? "nothing was changed" : recovered.text))
+            .WithHint(recovered.is_finished
+                          ? "it is complete: inspect the service, do not order it again"
+                          : "inspect the service, then order it again"),
+        true, !recovered.is_finished);
   }
 
   // Makes the outcome durable before it is published.

@@ -15,6 +15,7 @@
 
 #include "common/base/result.h"
 #include "common/config/schema.h"
+#include "common/filetree/swap_set.h"
 #include "common/stream/progress.h"
 #include "common/stream/snapshot_view.h"
 
@@ -106,9 +107,9 @@ struct InPlaceRestore {
       const SourceContext& context, const config::Values& settings, const InPlaceSpec& spec)>
       open;
   // After a crash: undoes the restore that `state`, the last record in the journal, describes, or
-  // finishes it if its commit has begun (common/filetree/swap_set.h). Returns what it did, in
-  // words. Idempotent.
-  std::function<Result<std::string>(const SourceContext& context, std::string_view state)> recover;
+  // finishes it if its commit has begun (common/filetree/swap_set.h). Idempotent.
+  std::function<Result<filetree::Recovery>(const SourceContext& context, std::string_view state)>
+      recover;
 };
 
 // Parameters of a one-shot restore.

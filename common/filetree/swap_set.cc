@@ -326,7 +326,7 @@ Result<void> SwapSet::SyncParents() const {
   return {};
 }
 
-Result<std::string> SwapSet::Recover(std::string_view state, Record record) {
+Result<Recovery> SwapSet::Recover(std::string_view state, Record record) {
   HF_ASSIGN(DecodedState decoded, DecodeState(state));
   SwapSet set(std::move(record));
   set.entries_ = std::move(decoded.entries);
@@ -336,18 +336,21 @@ Result<std::string> SwapSet::Recover(std::string_view state, Record record) {
   switch (decoded.phase) {
     case Phase::kCommitting:
       HF_TRY(set.RemoveStaged());
-      return fmt::format(
-          "finished the restore of {}: the new state was verified, the old state is removed",
-          targets);
+      return Recovery{
+          true,
+          fmt::format(
+              "finished the restore of {}: the new state was verified, the old state is removed",
+              targets)};
     case Phase::kStaging:
       HF_TRY(set.Rollback());
-      return fmt::format("removed the staged files of {}; nothing had been changed", targets);
+      return Recovery{
+          false, fmt::format("removed the staged files of {}; nothing had been changed", targets)};
     case Phase::kSwapping:
     case Phase::kRollingBack:
       break;
   }
   HF_TRY(set.Rollback());
-  return fmt::format("undid the restore of {}: the former state is back", targets);
+  return Recovery{false, fmt::format("undid the restore of {}: the former state is back", targets)};
 }
 
 }  // namespace holdfast::filetree

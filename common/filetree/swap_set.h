@@ -24,6 +24,12 @@ namespace holdfast::filetree {
 inline constexpr std::string_view kStagedPrefix = ".holdfast-";
 inline constexpr std::string_view kStagedTemporary = "-a";
 
+// What was done about an interrupted exchange.
+struct Recovery {
+  bool is_finished = false;  // the new state stays; otherwise the old state is back
+  std::string text;
+};
+
 class SwapSet {
  public:
   enum class Phase : std::uint8_t { kStaging, kSwapping, kCommitting, kRollingBack };
@@ -53,9 +59,9 @@ class SwapSet {
   // BeginStaging(). REQUIRES: Commit() was not called.
   Result<void> Rollback();
 
-  // After a crash: rolls back, or finishes a commit that had begun. Returns a description of what
-  // it did. Idempotent. kCorrupt when `state` is malformed; nothing is touched then.
-  static Result<std::string> Recover(std::string_view state, Record record);
+  // After a crash: rolls back, or finishes a commit that had begun. Idempotent. kCorrupt when
+  // `state` is malformed; nothing is touched then.
+  static Result<Recovery> Recover(std::string_view state, Record record);
 
   struct Entry {
     std::string target;

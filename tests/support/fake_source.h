@@ -239,9 +239,9 @@ inline RestoreMethod FakeInPlaceMethod(FakeWorld& world) {
             HF_TRY(world.Step("open restore"));
             return std::make_unique<FakeRestoreSession>(world, spec);
           },
-          .recover = [&world](const SourceContext&, std::string_view state) -> Result<std::string> {
+          .recover = [&world](const auto&, std::string_view state) -> Result<filetree::Recovery> {
             HF_TRY(world.Step("recover " + std::string(state)));
-            return std::string("undone");
+            return filetree::Recovery{.text = "undone"};
           }}};
 }
 

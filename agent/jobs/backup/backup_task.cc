@@ -136,7 +136,7 @@ Result<void> BackupTask::Open() {
     HF_ASSIGN(own_source_, SourceSession::Open(context_, *options_.settings, "backup"));
     source_ = own_source_.get();
   }
-  report_.recovered = source_->recovered();
+  report_.recovered = source_->recovered().text;
   if (!source_->kind().HasScope(options_.scope)) {
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("sources of kind {} cannot save {}", Quote(options_.settings->kind),

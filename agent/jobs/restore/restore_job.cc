@@ -315,7 +315,7 @@ class Restore {
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, *settings, "restore",
                                   options_.dry_run ? Unfinished::kRefuse : Unfinished::kRecover));
-    report_.recovered = source->recovered();
+    report_.recovered = source->recovered().text;
     RestoreJournal journal(context_.settings->state_dir, {.run = context_.run,
                                                           .kind = settings->kind,
                                                           .name = settings->name,

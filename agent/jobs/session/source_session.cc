@@ -27,8 +27,8 @@ Result<FileLock> LockSource(const JobContext& context, const SourceSettings& set
   return lock;
 }
 
-Result<std::string> RecoverInPlace(const SourceKind& kind, const SourceContext& context,
-                                   std::string_view state) {
+Result<filetree::Recovery> RecoverInPlace(const SourceKind& kind, const SourceContext& context,
+                                          std::string_view state) {
   const RestoreMethod* method = kind.InPlaceMethod();
   if (method == nullptr) {
     return Fail(ErrorCode::kUnsupported,
@@ -81,7 +81,7 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
   }
   std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
                                  unfinished->snapshot, unfinished->run);
-  Result<std::string> done =
+  Result<filetree::Recovery> done =
       RecoverInPlace(*kind_, MakeSourceContext(context, *kind_, settings.name), unfinished->state);
   if (!done) {
     return Fail(std::move(done).error().While(what).WithHint(
@@ -90,9 +90,10 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
   }
   RestoreJournal journal(state_dir, *unfinished);
   HF_TRY(journal.Remove());
-  recovered_ = fmt::format("an interrupted restore of snapshot {} (run {}): {}",
-                           unfinished->snapshot.substr(0, 8), unfinished->run, *done);
-  context.Note(settings.label(), recovered_);
+  recovered_ = {done->is_finished,
+                fmt::format("an interrupted restore of snapshot {} (run {}): {}",
+                            unfinished->snapshot.substr(0, 8), unfinished->run, done->text)};
+  context.Note(settings.label(), recovered_.text);
   return {};
 }
 

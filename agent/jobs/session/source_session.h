@@ -9,6 +9,7 @@
 
 #include "agent/jobs/session/job_context.h"
 #include "agent/journal/restore_journal.h"
+#include "common/filetree/swap_set.h"
 #include "common/io/file_lock.h"
 
 namespace holdfast::jobs {
@@ -35,8 +36,8 @@ class SourceSession {
 
   Source& source() { return *source_; }
   const SourceKind& kind() const { return *kind_; }
-  // How an unfinished restore was recovered; empty if nothing was unfinished.
-  const std::string& recovered() const { return recovered_; }
+  // How an unfinished restore was recovered; without a text if nothing was unfinished.
+  const filetree::Recovery& recovered() const { return recovered_; }
 
  private:
   struct Key {};  // only Open() can create one
@@ -51,7 +52,7 @@ class SourceSession {
   FileLock lock_;
   const SourceKind* kind_ = nullptr;
   std::unique_ptr<Source> source_;
-  std::string recovered_;
+  filetree::Recovery recovered_;
 };
 
 // Opens the source without a lock, only to examine it.

@@ -317,7 +317,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
 }
 
 // Recovery from `state` has the same result however often it is interrupted, so it records nothing.
-Result<std::string> Recover(const SourceContext& /*context*/, std::string_view state) {
+Result<filetree::Recovery> Recover(const SourceContext& /*context*/, std::string_view state) {
   return filetree::SwapSet::Recover(state, [](std::string_view) { return Result<void>(); });
 }
 

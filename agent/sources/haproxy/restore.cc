@@ -381,7 +381,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
   return std::make_unique<InPlaceSession>(context, std::move(settings), std::move(scope), spec);
 }
 
-Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
+Result<filetree::Recovery> RecoverSwap(const SourceContext& context, std::string_view state) {
   nlohmann::json record = ParseJson(state);
   bool is_state = record.is_object() && record.contains("swap") && record["swap"].is_string() &&
                   record.contains("step") && record["step"].is_string() &&
@@ -403,7 +403,7 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   std::string live = record.contains("live") && record["live"].is_string() ? record["live"] : "";
   HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
   HF_TRY(RestoreStateFiles(live));
-  HF_ASSIGN(std::string done,
+  HF_ASSIGN(filetree::Recovery done,
             filetree::SwapSet::Recover(std::string(record["swap"]), [](std::string_view) {
               // The caller keeps the record until all is done. Repeating a step does no harm.
               return Result<void>{};
@@ -414,7 +414,8 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   }
   HF_ASSIGN(std::string outcome,
             ReloadFormerConfig(Process(method, *context.clock), live, was_running, *context.clock));
-  return done + "; " + outcome;
+  done.text += "; " + outcome;
+  return done;
 }
 
 }  // namespace

@@ -177,8 +177,9 @@ TEST_CASE_METHOD(Fixture, "swap set: after a kill at any point all files are old
 
   bool is_committed = point == "swap.after_commit";
   for (int round = 0; round < 2; ++round) {  // recovery may be repeated
-    std::string did = Unwrap(SwapSet::Recover(ReadText(journal), Recorder()));
-    INFO(did);
+    const Recovery did = Unwrap(SwapSet::Recover(ReadText(journal), Recorder()));
+    INFO(did.text);
+    REQUIRE(did.is_finished == is_committed);
     REQUIRE((is_committed ? IsNew() : IsOld()));
     REQUIRE(IsClean());
   }

@@ -49,7 +49,7 @@ struct FilesFixture {
   Result<std::unique_ptr<RestoreSession>> OpenRestore(const InPlaceSpec& spec) {
     return InPlaceOf(*FindSourceKind("files")).open(Context(), values, spec);
   }
-  Result<std::string> Recover(std::string_view state) {
+  Result<filetree::Recovery> Recover(std::string_view state) {
     return InPlaceOf(*FindSourceKind("files")).recover(Context(), state);
   }
   std::unique_ptr<FakeSnapshotView> Save(FakeSnapshotView* previous = nullptr) {

@@ -402,8 +402,8 @@ TEST_CASE_METHOD(Fixture,
   WriteText(live + "/top", "broken");
 
   REQUIRE(RunCrashChild("files restore: child", point, top) == kKilled);
-  std::string did = Unwrap(Recover(ReadText(top + "/journal")));
-  INFO(did);
+  const filetree::Recovery did = Unwrap(Recover(ReadText(top + "/journal")));
+  INFO(did.text);
 
   REQUIRE(ReadText(live + "/top") == (point == "swap.after_commit" ? "saved!" : "broken"));
   REQUIRE(ReadText(live + "/d/e/f") == "saved");

@@ -79,7 +79,7 @@ class Rig {
     return names;
   }
 
-  Result<std::string> Recover(std::string_view state) {
+  Result<filetree::Recovery> Recover(std::string_view state) {
     return testing::InPlaceOf(*FindSourceKind("haproxy")).recover(context_, state);
   }
   Manifest& manifest() { return manifest_; }
@@ -348,9 +348,10 @@ TEST_CASE("haproxy restore: recovery after a crash in the swap restores everythi
   }
   CHECK(rig.Read("h.cfg") == "saved\n");
 
-  std::string done = Unwrap(rig.Recover(state));
+  const filetree::Recovery done = Unwrap(rig.Recover(state));
 
-  CHECK_THAT(done, Catch::Contains("haproxy does not run"));
+  CHECK_FALSE(done.is_finished);
+  CHECK_THAT(done.text, Catch::Contains("haproxy does not run"));
   CHECK(rig.All() == Names{"h.cfg"});
   CHECK(rig.Read("h.cfg") == "live\n");
   REQUIRE_OK(rig.Recover(state));
@@ -363,8 +364,7 @@ TEST_CASE("haproxy restore: recovery after the start of the commit keeps the new
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
   Restore(*session);
 
-  REQUIRE_OK(rig.Recover(rig.recorder().states.back()));
-
+  CHECK(Unwrap(rig.Recover(rig.recorder().states.back())).is_finished);
   CHECK(rig.Read("h.cfg") == "saved\n");
   CHECK(rig.All() == Names{"a.map", "h.cfg"});
 }
