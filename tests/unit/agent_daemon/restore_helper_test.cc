@@ -107,5 +107,22 @@ TEST_CASE("restore helper: the report says whether a killed restore was finished
   CHECK_THAT(failed.hint(), Catch::Contains(is_committed ? "do not order it again" : "inspect"));
 }
 
+TEST_CASE("restore helper: without a journal of its restore, the helper claims no outcome") {
+  KilledHelper helper;
+  const bool is_finished = GENERATE(false, true);
+  if (is_finished) WriteText(helper.live, "new");
+  const bool is_followed = GENERATE(false, true);  // by another restore, which was also killed
+  if (is_followed) helper.Swap("01HF8888888888888888888888", false);
+
+  const v1::Failure failed = helper.RunAgain();
+
+  CHECK(ReadText(helper.live) == (is_finished ? "new" : "old"));
+  CHECK(failed.began());
+  CHECK_FALSE(failed.rolled_back());
+  CHECK_THAT(failed.message(), Catch::Contains("left no journal") &&
+                                   Catch::Contains("either as it was before or fully restored"));
+  CHECK_THAT(failed.hint(), Catch::Contains("inspect the service"));
+}
+
 }  // namespace
 }  // namespace holdfast::agent
