@@ -215,10 +215,11 @@ class Helper {
       return Failed(
           Error(ErrorCode::kCorrupt, "the record of how this restore ended cannot be read"));
     }
-    return Finished(plan_id, Interrupted(plan.restore()));
+    return Finished(plan_id, Interrupted(plan));
   }
 
-  v1::Report Interrupted(const v1::RestoreOrder& order) {
+  v1::Report Interrupted(const v1::Plan& plan) {
+    const v1::RestoreOrder& order = plan.restore();
     const Error error = Error(ErrorCode::kUnavailable, "the restore was interrupted")
                             .WithHint("order it again; if it was to a directory, use another one");
     // A dry run has changed nothing, and must not complete another interrupted restore.
@@ -232,14 +233,22 @@ class Helper {
     const auto session = jobs::SourceSession::Open(Context(""), *settings, "restore");
     if (!session) return Failed(session.error(), true);
     const filetree::Recovery& recovered = (*session)->recovered();
-    return Failed(
-        Error(ErrorCode::kUnavailable,
-              fmt::format("the restore was interrupted: {}",
-                          recovered.text.empty() ? "nothing was changed" : recovered.text))
-            .WithHint(recovered.is_finished
-                          ? "it is complete: inspect the service, do not order it again"
-                          : "inspect the service, then order it again"),
-        true, !recovered.is_finished);
+    // The journal does not exist before the first change, and not after the last. Another task may
+    // have recovered it, and a later restore may have left its own.
+    if ((*session)->recovered_run() != plan.run()) {
+      return Failed(
+          Error(ErrorCode::kUnavailable,
+                fmt::format("the restore was interrupted and left no journal: the live "
+                            "state was either as it was before or fully restored{}{}",
+                            recovered.text.empty() ? "" : "; then, ", recovered.text))
+              .WithHint("inspect the service; order it again only if it was not restored"),
+          true);
+    }
+    return Failed(Error(ErrorCode::kUnavailable, "the restore was interrupted: " + recovered.text)
+                      .WithHint(recovered.is_finished
+                                    ? "it is complete: inspect the service, do not order it again"
+                                    : "inspect the service, then order it again"),
+                  true, !recovered.is_finished);
   }
 
   // Makes the outcome durable before it is published.

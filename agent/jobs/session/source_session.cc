@@ -93,6 +93,7 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
   recovered_ = {done->is_finished,
                 fmt::format("an interrupted restore of snapshot {} (run {}): {}",
                             unfinished->snapshot.substr(0, 8), unfinished->run, done->text)};
+  recovered_run_ = unfinished->run;
   context.Note(settings.label(), recovered_.text);
   return {};
 }

@@ -38,6 +38,8 @@ class SourceSession {
   const SourceKind& kind() const { return *kind_; }
   // How an unfinished restore was recovered; without a text if nothing was unfinished.
   const filetree::Recovery& recovered() const { return recovered_; }
+  // The run of that restore; empty if nothing was unfinished.
+  const std::string& recovered_run() const { return recovered_run_; }
 
  private:
   struct Key {};  // only Open() can create one
@@ -53,6 +55,7 @@ class SourceSession {
   const SourceKind* kind_ = nullptr;
   std::unique_ptr<Source> source_;
   filetree::Recovery recovered_;
+  std::string recovered_run_;
 };
 
 // Opens the source without a lock, only to examine it.
