@@ -252,6 +252,8 @@ TEST_CASE("restore: nothing is sent before enough operators have signed") {
 
   const v1::Plan& plan = one.PlanOf("a", OrderKind::kRestore);
   CHECK(ToBytes(plan.SerializeAsString()) == draft.payload);
+  one.Accept("a", OrderKind::kRestore);
+  one.StartWithAgents();  // a restarted controller also knows what is restored
   v1::Report report = one.ReportOf("a", OrderKind::kRestore);
   v1::SafetySnapshot& safety = *report.mutable_restored()->mutable_safety();
   safety.set_snapshot(std::string(32, 's'));
@@ -262,6 +264,7 @@ TEST_CASE("restore: nothing is sent before enough operators have signed") {
   REQUIRE(saved != one.catalog.snapshots.end());
   CHECK(saved->second.safety);
   CHECK(saved->second.source == "files/app");
+  CHECK(saved->second.note == "safety snapshot before restore of " + HexEncode(Bytes(32, 1)));
   CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
   // A list of runs shows what was restored.
   CHECK(one.catalog.runs.at(draft.runs.front()).selectors ==
