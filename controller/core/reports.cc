@@ -77,6 +77,7 @@ std::optional<SnapshotRecord> SafetySnapshotOf(const Task& task, const v1::Repor
   const v1::SafetySnapshot& safety = report.restored().safety();
   constexpr std::size_t kIdBytes = 32;
   if (safety.snapshot().size() != kIdBytes) return std::nullopt;
+  const std::string restored = HexEncode(task.record.snapshot);
   return SnapshotRecord{.repository = safety.repository(),
                         .snapshot = ToBytes(safety.snapshot()),
                         .source = task.record.source,
@@ -92,8 +93,7 @@ std::optional<SnapshotRecord> SafetySnapshotOf(const Task& task, const v1::Repor
                         .files = safety.files(),
                         .bytes = safety.bytes(),
                         .missing_count = safety.missing_count(),
-                        .note = fmt::format("safety snapshot before restore of {}",
-                                            HexEncode(task.record.snapshot).substr(0, 8))};
+                        .note = "safety snapshot before restore of " + restored};
 }
 
 }  // namespace

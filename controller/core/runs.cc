@@ -273,6 +273,7 @@ void Runs::StartSigned(const DraftRecord& draft) {
                                              .repository = draft.repository,
                                              .host = draft.node});
   run.tasks[number].record.plan_id = draft.plan_id;
+  run.tasks[number].record.snapshot = ToBytes(plan.restore().snapshot());
   // The same bytes that operators signed: nothing is serialised again.
   plans_.Sign(plan, draft.payload, draft.kind, draft.approvals).tasks = {number};
   run.plans.push_back(draft.plan_id);
