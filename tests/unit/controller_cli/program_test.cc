@@ -349,6 +349,20 @@ TEST_CASE("holdfast: run show lists snapshots by source") {
   CHECK(out.find("  files/a") < out.find("  files/b"));
 }
 
+TEST_CASE("holdfast: run show says that a restore was rolled back") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunShow, [](const Request&) {
+    v1::AdminReply reply =
+        RunReply("failed", v1::TASK_STATE_FAILED, v1::ORDER_KIND_RESTORE_IN_PLACE);
+    reply.mutable_run()->mutable_tasks(0)->mutable_error()->set_rolled_back(true);
+    return Reply(reply);
+  });
+
+  const std::string out = fixture.Run({"run", "show", "01HF7"}).out;
+
+  CHECK_THAT(out, Contains("rolled back: the live state is as it was before the restore"));
+}
+
 TEST_CASE("holdfast: agent list shows the number of sources of a node with many") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kAgentList, [](const Request&) {
