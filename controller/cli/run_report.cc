@@ -76,7 +76,8 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
     if (!task.error().hint().empty()) {
       text += fmt::format("  hint: {}\n", Printable(task.error().hint()));
     }
-    if (task.error().rolled_back()) text += "  nothing was changed\n";
+    if (task.error().rolled_back())
+      text += "  rolled back: the live state is as it was before the restore\n";
   }
   const v1::Report& report = task.report();
   std::string lists;
