@@ -23,6 +23,15 @@ namespace {
 
 using testing::Unwrap;
 
+// The helper does not take the order.
+class NoHelper final : public RestoreLauncher {
+ public:
+  Result<RestoreOutcome> Run(const Bytes&, const Bytes&, const Bytes&, bool, const std::stop_token&,
+                             const std::function<void(event::TaskProgress)>&) override {
+    return Fail(ErrorCode::kCancelled, "stopped");
+  }
+};
+
 // A node of the sharded source "shop/s". "fake/one" in the same repository is not sharded.
 class Node {
  public:
@@ -48,6 +57,7 @@ class Node {
              .kinds = &kinds_,
              .clock = &clock_,
              .random = &random_,
+             .restores = &no_helper_,
              .policy = &policy_,
              .open_storage = [&storage](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
                return std::make_unique<testing::BorrowedStorage>(storage);
@@ -107,6 +117,7 @@ class Node {
   std::vector<SourceKind> kinds_;
   AgentSettings settings_;
   Policy policy_;
+  NoHelper no_helper_;
   SystemClock clock_;
   testing::SeededRandom random_;
   std::mutex mutex_;
@@ -277,6 +288,19 @@ TEST_CASE("task runner: a forbidden target restore fails before it starts, and n
   const TaskError error = failed(again);
   CHECK(error.code == "unavailable");
   CHECK(error.began);
+}
+
+TEST_CASE("task runner: a restore that is stopped after a crash may have begun before") {
+  SavedNodes nodes;
+  v1::Plan plan = nodes.ToTarget();
+  plan.mutable_restore()->mutable_in_place();
+  for (const bool is_resumed : {false, true}) {
+    action::StartRestore start = nodes.Start(plan);
+    start.resumed = is_resumed;
+    const Event event = nodes.first.Restore(start);
+    REQUIRE(std::holds_alternative<event::TaskFailed>(event));
+    CHECK(std::get<event::TaskFailed>(event).error.began == is_resumed);
+  }
 }
 
 TEST_CASE("task runner: sharded orders for unsharded sources are refused, and the reverse") {
