@@ -114,7 +114,8 @@ class SpoolLauncher final : public RestoreLauncher {
       }
       // The helper removes the plan when it begins. Until then it can be withdrawn.
       if (stop.stop_requested() && ::unlink(plan.c_str()) == 0) {
-        return Fail(ErrorCode::kCancelled, "stopped by request, before the restore began");
+        return Fail(ErrorCode::kCancelled,
+                    "stopped by request, before the restore helper took the order");
       }
       if (!is_said && clock_.Monotonic() >= impatient && ::access(plan.c_str(), F_OK) == 0) {
         Log(LogLevel::kWarning,

@@ -462,7 +462,8 @@ void TaskRunner::Perform(const action::StartRestore& action) {
                                  progress.key = job.key();
                                  post_(std::move(progress));
                                });
-    if (!outcome) return PostFailure(job.key(), outcome.error());
+    // Before a crash of the agent, the helper may have begun.
+    if (!outcome) return PostFailure(job.key(), outcome.error(), action.resumed);
     if (outcome->failure) {
       post_(event::TaskFailed{job.key(), *outcome->failure});
     } else {
