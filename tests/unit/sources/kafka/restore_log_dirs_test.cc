@@ -66,6 +66,11 @@ struct LogDirs {
     snapshot.AddTopic("orders", 3);
     for (std::int32_t id = 0; id < 3; ++id) snapshot.AddRecords("orders", id, made.records);
   }
+  void DamageSnapshot() {
+    for (auto& [stored, node] : snapshot.view.nodes)
+      if (stored.starts_with("data/topics/orders/1/") && stored.ends_with(".log"))
+        node.content.back() ^= 1;
+  }
   Result<MethodOutcome> Run(bool dry_run = false) {
     request.log_dirs = {path + "/one", path + "/two"};
     SourceContext context;
@@ -222,9 +227,7 @@ TEST_CASE("kafka restore to log directories: records are replaced only on reques
 
 TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
   LogDirs dirs;
-  for (auto& [path, node] : dirs.snapshot.view.nodes)
-    if (path.starts_with("data/topics/orders/1/") && path.ends_with(".log"))
-      node.content.back() ^= 1;
+  dirs.DamageSnapshot();
   const auto before = dirs.NamesOf("one/orders-0");
 
   REQUIRE_FAILS(dirs.Run(), ErrorCode::kCorrupt, "nothing was changed");
@@ -258,6 +261,15 @@ TEST_CASE("kafka restore to log directories: it is completed after a crash at an
     CHECK(dirs.HasSnapshot("two/orders-1", 1));
   }
   CHECK(crashes > 10);
+}
+
+TEST_CASE("kafka restore to log directories: a failed second attempt names the interrupted one") {
+  LogDirs dirs;
+  REQUIRE(testing::RunCrashChild("kafka log directories crash child", "kafka.log_dirs.swap:5",
+                                 dirs.path) == testing::kKilled);
+  dirs.DamageSnapshot();
+
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kCorrupt, "the interrupted restore is still incomplete");
 }
 
 #endif
