@@ -99,7 +99,8 @@ class LogDirsRestore {
     Result<void> staged = Stage();
     if (!staged) {
       RemoveStaged();
-      return Fail(std::move(staged).error().While("nothing was changed"));
+      return Fail(std::move(staged).error().While(
+          done_.resumed ? "the interrupted restore is still incomplete" : "nothing was changed"));
     }
     progress_.SetPhase("swap");
     HF_TRY(SwapAll());
