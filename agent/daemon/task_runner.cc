@@ -128,7 +128,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
     const bool came = most ? said_.wait_for(lock, stop_.get_token(), *most, is_said)
                            : said_.wait(lock, stop_.get_token(), is_said);
     if (came) return {};
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_.get_token()));
     return Fail(ErrorCode::kTimedOut, "the journal did not answer in time");
   }
 
@@ -462,7 +462,7 @@ void TaskRunner::Perform(const action::StartRestore& action) {
                                  progress.key = job.key();
                                  post_(std::move(progress));
                                });
-    // Before a crash of the agent, the helper may have begun.
+    // A resumed order may have begun before the agent crashed.
     if (!outcome) return PostFailure(job.key(), outcome.error(), action.resumed);
     if (outcome->failure) {
       post_(event::TaskFailed{job.key(), *outcome->failure});

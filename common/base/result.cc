@@ -81,6 +81,13 @@ std::unexpected<Error> Fail(ErrorCode code, std::string_view message, std::strin
   return std::unexpected<Error>(std::in_place, code, message, hint);
 }
 
+std::unexpected<Error> Stopped() { return Fail(ErrorCode::kCancelled, "stopped by request"); }
+
+Result<void> CheckStop(const std::stop_token& stop) {
+  if (stop.stop_requested()) return Stopped();
+  return {};
+}
+
 Error ErrnoError(int number, std::string_view what) {
   ErrorCode code = ErrorCode::kInternal;
   switch (number) {

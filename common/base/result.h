@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,8 @@ enum class ErrorCode : std::uint8_t {
 // The code's name in JSON and docs/errors.md, e.g. "not_found".
 std::string_view ErrorCodeName(ErrorCode code);
 
-// A failure. Small and cheap to move, because almost every function returns a Result.
+// A failure. Small and cheap to move, because almost every function returns a Result. A moved-from
+// Error may only be assigned to or destroyed.
 class [[nodiscard]] Error {
  public:
   Error(ErrorCode code, std::string_view message, std::string_view hint = {});
@@ -72,7 +74,7 @@ class [[nodiscard]] Error {
   Error WithHint(std::string_view hint) &&;
 
  private:
-  struct Texts;
+  struct Texts;  // incomplete here, so its deleter is in result.cc
   struct DeleteTexts {
     void operator()(Texts* texts) const;
   };
@@ -85,6 +87,11 @@ using Result = std::expected<T, Error>;
 
 std::unexpected<Error> Fail(ErrorCode code, std::string_view message, std::string_view hint = {});
 inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(std::move(error)); }
+
+// kCancelled: the operation was asked to stop.
+std::unexpected<Error> Stopped();
+// Stopped() if a stop was requested.
+Result<void> CheckStop(const std::stop_token& stop);
 
 // Converts the `errno` value `number` of the call `what`, e.g. ErrnoError(errno, "open \"x\"").
 // ENOENT is kNotFound, EEXIST kAlreadyExists, EACCES/EPERM/EROFS kDenied, ENOSPC/EDQUOT kNoSpace,

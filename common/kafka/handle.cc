@@ -274,7 +274,7 @@ Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop) {
   for (;;) {
     const Instant begun = clock_.Monotonic();
     const auto left = std::chrono::ceil<milliseconds>(deadline - begun);
-    if (stop.stop_requested()) return Fail(Cancelled());
+    HF_TRY(CheckStop(stop));
     const auto code = call(static_cast<int>(std::clamp(left, milliseconds(1), slice).count()));
     Serve();
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -287,7 +287,7 @@ Result<void> Handle::Repeat(const Call& call, const std::stop_token& stop) {
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) slice *= 2;
     // A broken connection fails at once, so wait for the rest of the slice.
     const Instant next = begun + kSlice;
-    if (next > now && !WaitFor(next - now, stop)) return Fail(Cancelled());
+    if (next > now && !WaitFor(next - now, stop)) return Stopped();
   }
 }
 
@@ -311,7 +311,7 @@ Result<void> Handle::AskEach(rd_kafka_admin_op_t operation, std::size_t count, c
   std::size_t answered = 0;
   Instant last_answer = clock_.Monotonic();
   while (answered < count) {
-    if (stop.stop_requested()) return Fail(Cancelled());
+    HF_TRY(CheckStop(stop));
     for (; sent < count && sent - answered < kAtOnce; ++sent) {
       AdminOptionsPtr options(rd_kafka_AdminOptions_new(kafka_, operation));
       HF_CHECK(options != nullptr);

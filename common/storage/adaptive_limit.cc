@@ -8,7 +8,7 @@ Result<AdaptiveLimit::Slot> AdaptiveLimit::Acquire(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   const bool is_free = freed_.wait(lock, std::move(stop),
                                    [this] { return in_use_ < static_cast<unsigned>(allowed_); });
-  if (!is_free) return Fail(ErrorCode::kCancelled, "stopped by request");
+  if (!is_free) return Stopped();
   ++in_use_;
   return Slot(*this);
 }

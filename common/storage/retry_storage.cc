@@ -23,7 +23,7 @@ std::chrono::nanoseconds JitterBelow(std::chrono::nanoseconds limit, Random& ran
 Pause PauseUntilStopped(std::stop_token stop) {
   return [stop = std::move(stop)](std::chrono::nanoseconds time) -> Result<void> {
     if (WaitFor(time, stop)) return {};
-    return Fail(ErrorCode::kCancelled, "stopped by request");
+    return Stopped();
   };
 }
 

@@ -31,7 +31,7 @@ class BackupRun {
 
  private:
   Result<BackupTaskReport> Try(const SourceSettings& settings, bool& is_repository_error) {
-    if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context_.stop));
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, settings, "backup"));
     const auto& repository = RepositoryOf(settings);

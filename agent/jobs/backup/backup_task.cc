@@ -19,17 +19,15 @@ namespace {
 using repository::Part;
 using repository::SnapshotInfo;
 
-Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
-
 // Stops reading a large file on a stop request, and applies rate limits.
 class PacedReader final : public ByteReader {
  public:
   PacedReader(std::unique_ptr<ByteReader> reader, RateLimits limits, std::stop_token stop)
       : reader_(std::move(reader)), limits_(std::move(limits)), stop_(std::move(stop)) {}
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
-    if (stop_.stop_requested()) return Fail(Stopped());
+    HF_TRY(CheckStop(stop_));
     HF_ASSIGN(const std::size_t count, reader_->Read(buffer));
-    if (!limits_.empty() && !WaitFor(limits_.Take(count), stop_)) return Fail(Stopped());
+    if (!limits_.empty() && !WaitFor(limits_.Take(count), stop_)) return Stopped();
     return count;
   }
   Result<Outcome> Finish() override { return reader_->Finish(); }
@@ -59,14 +57,14 @@ void Pace(Item& item, const RateLimits& limits, const std::stop_token& stop) {
 Result<void> SaveItems(Prefetcher& items, repository::PartWriter& writer, const RateLimits& limits,
                        const std::stop_token& stop) {
   for (;;) {
-    if (stop.stop_requested()) return Fail(Stopped());
+    HF_TRY(CheckStop(stop));
     HF_ASSIGN(std::optional<Item> item, items.Next());
     if (!item) return {};
     Pace(*item, limits, stop);
     Result<void> added = writer.Add(*std::move(item));
     // The writer leaves out an optional file that fails to read. A stop must not count as such a
     // failure.
-    if (stop.stop_requested()) return Fail(Stopped());
+    HF_TRY(CheckStop(stop));
     if (!added) return added;
   }
 }
@@ -131,7 +129,7 @@ Result<void> BackupTask::Prepare() {
 }
 
 Result<void> BackupTask::Open() {
-  if (context_.stop.stop_requested()) return Fail(Stopped());
+  HF_TRY(CheckStop(context_.stop));
   if (source_ == nullptr) {
     HF_ASSIGN(own_source_, SourceSession::Open(context_, *options_.settings, "backup"));
     source_ = own_source_.get();
@@ -197,7 +195,7 @@ Result<void> BackupTask::OpenOthers() {
 
 Result<WallTime> BackupTask::Cut() {
   HF_CHECK(session_ != nullptr);
-  if (context_.stop.stop_requested()) return Fail(Stopped());
+  HF_TRY(CheckStop(context_.stop));
   timer_.Begin("cut", progress_.progress());
   WallTime cut_time = context_.clock->Now();
   HF_TRY(session_->Cut());
@@ -340,7 +338,7 @@ void BackupTask::TakeStatistics(const Part& part) {
 
 Result<ComposedSnapshot> BackupTask::Compose() {
   HF_CHECK(options_.compose && !saved_.tree.IsZero());
-  if (context_.stop.stop_requested()) return Fail(Stopped());
+  HF_TRY(CheckStop(context_.stop));
   timer_.Begin("compose", progress_.progress());
   const Composition composition{.slot = slot_,
                                 .parts = {part_},

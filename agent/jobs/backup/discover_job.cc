@@ -99,7 +99,7 @@ Result<DiscoveryReport> RunDiscovery(const JobContext& context, const host::Plac
   };
   DiscoveryReport report;
   HF_ASSIGN(report.sweep, host::VisitProcesses(places, visit));
-  if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+  HF_TRY(CheckStop(context.stop));
   for (std::vector<FoundService>& services : by_kind)
     std::ranges::move(services, std::back_inserter(report.services));
   return report;

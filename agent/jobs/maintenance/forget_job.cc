@@ -136,7 +136,7 @@ Result<void> Remove(const JobContext& context, RepositorySession& session,
                     const std::vector<RetentionVerdict>& verdicts, unsigned& forgotten) {
   for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict) {
     if (verdict->keep) continue;
-    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context.stop));
     const std::string id = verdict->snapshot->id.Hex();
     Result<void> removed = session.repository().storage().RemoveIfPermitted(
         {FileKind::kSnapshot, id}, repository::WhileHeld(session.lock()));

@@ -63,7 +63,7 @@ Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAd
   progress.progress().SetPhase("read");
   progress.progress().items_total = ids.size();
   for (const Id& id : ids) {
-    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context.stop));
     Result<SnapshotInfo> snapshot = repository::LoadSnapshot(repository.files(), id);
     if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;  // just forgotten
     if (!snapshot && !IsOfSnapshot(snapshot.error())) return Fail(std::move(snapshot).error());

@@ -44,9 +44,7 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
   constexpr std::chrono::milliseconds kPauseMax{30'000};
   std::optional<Error> before;
   for (std::chrono::milliseconds pause{500};; pause = std::min(pause * 2, kPauseMax)) {
-    Result<void> may = context.stop.stop_requested()
-                           ? Fail(ErrorCode::kCancelled, "stopped by request")
-                           : once.deadline.Check();
+    Result<void> may = context.stop.stop_requested() ? Stopped() : once.deadline.Check();
     if (!may && before) return Fail(*std::move(before));  // it says more
     HF_TRY(std::move(may));
     once.began = true;

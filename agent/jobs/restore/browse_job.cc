@@ -143,7 +143,7 @@ Result<void> Copy(repository::BlobStore& blobs, const TreeNode& node, const std:
   const auto reader = repository::OpenContent(blobs, node, path);
   Bytes buffer(kPieceBytes);
   for (;;) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     HF_ASSIGN(const std::size_t count, reader->Read(buffer));
     if (count == 0) return {};
     HF_TRY(write(ByteView(buffer).first(count)));

@@ -397,11 +397,11 @@ class Restore {
     HF_TRY(session.Stage(progress_.progress(), context_.stop));
     timer_.Begin("validate", progress_.progress());
     HF_TRY(session.Validate(context_.stop));
-    if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context_.stop));
     if (options_.safety_snapshot) {
       HF_TRY(TakeSafetySnapshot(settings, source, session.StagedPaths()));
     }
-    if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context_.stop));
     timer_.Begin("swap", progress_.progress());
     HF_TRY(session.Swap(context_.stop));
     timer_.Begin("verify", progress_.progress());

@@ -227,7 +227,7 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
                     fmt::format("{}; waiting for at most {}", last_message, FormatDuration(left)));
     }
     context.Wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kRetryLockEvery));
-    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(context.stop));
   }
 }
 

@@ -68,7 +68,7 @@ class Session final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
     if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
     HF_ASSIGN(node_, OpenKingpinFiles(context_, NodeOptions(settings_), previous_));
@@ -80,7 +80,7 @@ class Session final : public BackupSession {
   }
 
   Result<void> Cut() override {
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     cut_ = context_.clock->Now();
     if (is_member_) return {};
     if (!is_cold_) {
@@ -91,7 +91,7 @@ class Session final : public BackupSession {
   }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     if (!documents_.empty()) {
       Item item = std::move(documents_.front());
       documents_.pop_front();
@@ -137,10 +137,6 @@ class Session final : public BackupSession {
   std::uint64_t bytes_total() const override { return bytes_ + (node_ ? node_->bytes() : 0); }
 
  private:
-  static std::unexpected<Error> Stopped() {
-    return Fail(ErrorCode::kCancelled, "backup stopped by request");
-  }
-
   // Uses the files only if Alertmanager is not running: those of a running server are outdated.
   Result<void> UseColdFiles() {
     const bool is_down = std::ranges::all_of(

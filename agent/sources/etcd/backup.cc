@@ -206,7 +206,7 @@ class MemberSession final : public BackupSession {
   Result<void> Cut() override { return {}; }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     return files_->Next();
   }
 

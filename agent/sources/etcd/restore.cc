@@ -101,7 +101,7 @@ Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Pr
   Bytes buffer(1U << 20);
   std::size_t held = 0;  // bytes at the front that may be the hash
   for (;;) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     HF_ASSIGN(std::size_t got, reader->Read(std::span(buffer).subspan(held)));
     if (got == 0) break;
     HF_TRY(WriteAll(file.get(), ByteView(buffer).subspan(held, got), path));

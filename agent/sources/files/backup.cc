@@ -16,10 +16,6 @@ namespace {
 constexpr std::uint64_t kCountedAtOnce = 2'000;  // takes a few milliseconds
 constexpr std::uint64_t kProbeItemsMax = 20'000;
 
-std::unexpected<Error> Stopped() {
-  return Fail(ErrorCode::kCancelled, "backup stopped by request");
-}
-
 std::map<std::string, std::string> HostIdentity() {
   utsname system{};
   if (uname(&system) != 0) return {};
@@ -45,7 +41,7 @@ class Session final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     filetree::WalkOptions options = MakeWalkOptions(settings_, previous_);
     for (const std::string& path : staged_) {
       options.exclude.push_back(filetree::LiteralPattern(path));
@@ -58,13 +54,13 @@ class Session final : public BackupSession {
 
   // Files have no common point in time. The cut only tells later backups which files to read again.
   Result<void> Cut() override {
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     cut_ = context_.clock->Now();
     return {};
   }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop_));
     HF_ASSIGN(std::optional<Item> item, walker_->Next());
     is_at_end_ = !item;
     return item;
@@ -156,7 +152,7 @@ Result<SourceInfo> ProbeFiles(const Settings& settings, std::stop_token stop) {
   std::uint64_t bytes = 0;
   bool is_whole = false;
   while (items < kProbeItemsMax && !is_whole) {
-    if (stop.stop_requested()) return Stopped();
+    HF_TRY(CheckStop(stop));
     HF_ASSIGN(std::optional<Item> item, walker->Next());
     is_whole = !item;
     if (is_whole) break;

@@ -49,7 +49,7 @@ class CarryOver::Pass {
     HF_ASSIGN(auto walker, filetree::Walker::Create(std::move(options)));
     const std::string top = from_.substr(1) + "/";
     for (;;) {
-      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+      HF_TRY(CheckStop(stop));
       HF_ASSIGN(std::optional<Item> item, walker->Next());
       if (!item) break;
       if (item->path.starts_with(top)) HF_TRY(Look(item->path.substr(top.size()), *item));

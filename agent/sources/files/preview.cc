@@ -78,11 +78,6 @@ class Preview {
     Attributes attributes;
   };
 
-  Result<void> CheckStop() const {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
-    return {};
-  }
-
   // What exists now is replaced, removed or kept.
   Result<void> LookAtLive(const Target& target) {
     filetree::WalkOptions options;
@@ -90,7 +85,7 @@ class Preview {
     options.metadata_only = true;
     HF_ASSIGN(auto walker, filetree::Walker::Create(std::move(options)));
     for (;;) {
-      HF_TRY(CheckStop());
+      HF_TRY(CheckStop(stop_));
       HF_ASSIGN(std::optional<Item> item, walker->Next());
       if (!item) break;
       const std::string path = "/" + item->path;
@@ -146,7 +141,7 @@ class Preview {
     const std::size_t prefix = SnapshotPath("").size();
     return VisitBelow(snapshot_, SnapshotPath(root),
                       [&](const std::string& path, const Attributes& saved) -> Result<void> {
-                        HF_TRY(CheckStop());
+                        HF_TRY(CheckStop(stop_));
                         return TellIfNew(path.substr(prefix), saved);
                       });
   }

@@ -136,7 +136,7 @@ class InPlaceSession final : public RestoreSession {
     progress.bytes_total = plan_.bytes;
     HF_TRY(swap_.BeginStaging());
     for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
-      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+      HF_TRY(CheckStop(stop));
       HF_TRY(StageTarget(plan_.targets[i], staged_[i], progress, stop));
     }
     return {};
@@ -271,9 +271,7 @@ class InPlaceSession final : public RestoreSession {
     const std::size_t prefix = SnapshotPath("").size();
     return VisitBelow(snapshot_, SnapshotPath(root),
                       [&](const std::string& path, const Attributes& wanted) -> Result<void> {
-                        if (stop.stop_requested()) {
-                          return Fail(ErrorCode::kCancelled, "restore stopped by request");
-                        }
+                        HF_TRY(CheckStop(stop));
                         return comparison.Compare(relative(path.substr(prefix)), wanted);
                       });
   }

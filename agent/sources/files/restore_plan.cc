@@ -93,7 +93,7 @@ Result<void> AddNeed(SnapshotView& snapshot, const std::string& root, const std:
   Need& need = needs[status.st_dev];
   need.directory = directory;
   auto count = [&](const std::string&, const Attributes& attributes) -> Result<void> {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+    HF_TRY(CheckStop(stop));
     ++plan.items;
     plan.bytes += attributes.size;
     ++need.items;

@@ -57,7 +57,7 @@ class Session final : public BackupSession {
 
   // The process's own state comes first, because it changes fastest.
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "backup stopped by request");
+    HF_TRY(CheckStop(stop_));
     if (!settings_.socket.empty()) {
       if (!live_) {
         HF_ASSIGN(live_, LiveState::Take({.settings = &settings_,

@@ -144,7 +144,7 @@ Result<std::string> AskMaster(const std::string& path, std::string_view command,
   std::array<std::uint8_t, 4096> buffer{};
   Instant deadline = clock.Monotonic() + kReloadTimeout;
   for (;;) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     if (clock.Monotonic() >= deadline) {
       return Fail(ErrorCode::kTimedOut,
                   fmt::format("the master socket {} does not answer", Quote(path)));
@@ -264,7 +264,7 @@ Result<void> Process::AwaitReady(pid_t master, const std::stop_token& stop) cons
   const Instant deadline = clock_.Monotonic() + kReadyTimeout;
   HF_ASSIGN(const Fd watched, OpenPid(master));
   while (!IsReadyToReload(master)) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     if (EndsWithin({watched.get()}, kProcessPoll)) {
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("HAProxy's master process {} has ended", master),
@@ -322,7 +322,7 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
   std::optional<Worker> ended;  // a new child that has ended
   Instant verdict{};            // deadline for the master's report on it
   for (;;) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     for (const Worker& worker : Workers(before.master)) {
       if (std::find(known.begin(), known.end(), worker) != known.end()) continue;
       Result<Fd> fd = OpenPid(worker.pid);

@@ -112,7 +112,7 @@ class InPlaceSession final : public RestoreSession {
     if (before_.is_running) HF_TRY(live_.Keep(stop));
     std::map<std::string, std::unique_ptr<filetree::TreeWriter>> writers;
     for (const Target& target : plan_.targets) {
-      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop));
       if (target.action != Target::Action::kAdd && !target.is_named) HF_TRY(KeepOld(target));
       if (target.action != Target::Action::kRemove) {
         std::string parent = ParentPath(target.path);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 
 #include "agent/sources/haproxy/backup.h"
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
 #include "common/filetree/walker.h"
@@ -94,7 +94,7 @@ class Planner {
       return {};
     }));
     for (const ViewEntry& entry : entries) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       HF_TRY(CompareEntry(Join(directory, entry.name), entry.attributes));
     }
     return {};
@@ -275,18 +275,8 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
                    }));
   }
   for (const auto& [device, need] : needs) {
-    struct statvfs space {};
-    if (::statvfs(need.directory.c_str(), &space) != 0) {
-      return Fail(
-          ErrnoError(errno, fmt::format("get the free space of {}", Quote(need.directory))));
-    }
-    std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-    if (free_bytes >= need.bytes + kSpareBytes) continue;
-    return Fail(
-        ErrorCode::kNoSpace,
-        fmt::format("the file system of {} has {} free, but {} are needed", Quote(need.directory),
-                    FormatBytes(free_bytes), FormatBytes(need.bytes + kSpareBytes)),
-        "make room, or restore with --to elsewhere");
+    HF_TRY(host::CheckFreeSpace(need.directory, need.bytes + kSpareBytes, "the restore",
+                                "make room, or restore with --to elsewhere"));
   }
   return {};
 }

@@ -53,7 +53,7 @@ Result<Fd> ConnectSocket(const std::string& path, std::chrono::milliseconds pati
 Result<std::size_t> RuntimeApi::ReadPiece(int fd, std::span<std::uint8_t> buffer) const {
   const Instant deadline = clock_->Monotonic() + kPatience;
   for (;;) {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     pollfd polled{fd, POLLIN, 0};
     const int ready = ::poll(&polled, 1, static_cast<int>(kSocketPoll.count()));
     if (ready > 0) return ReadSome(fd, buffer, path_);

@@ -27,8 +27,6 @@ constexpr std::size_t kAhead = 128;
 constexpr std::size_t kOpenMax = 100;
 constexpr std::chrono::milliseconds kOpenLimit{3'000};
 
-Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
-
 // Whether every file in the document exists and has the recorded size.
 Result<bool> HasFiles(SnapshotView& view, const rdkafka::TopicPartition& partition,
                       const PartitionDocument& document) {
@@ -122,7 +120,7 @@ class Session final : public BackupSession {
   }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Fail(Stopped());
+    HF_TRY(CheckStop(stop_));
     HF_ASSIGN(std::optional<Item> document, NextDocument());
     if (document) return document;
     HF_ASSIGN(std::optional<Item> item, NextOfTopics());

@@ -55,7 +55,7 @@ Result<void> ReadBack::Finish(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, stop, [this] { return failure_ || read_ == begun_; });
   if (failure_) return Fail(*failure_);
-  if (read_ < begun_) return Fail(ErrorCode::kCancelled, "stopped by request");
+  if (read_ < begun_) return Stopped();
   return {};
 }
 

@@ -63,7 +63,7 @@ Result<std::vector<std::optional<Error>>> Commit(rdkafka::Client& client, const 
     const bool may_help = std::ranges::any_of(
         outcomes, [](const auto& error) { return error && error->retryable(); });
     if (!may_help || tries == kTriesMax) return outcomes;
-    if (!WaitFor(kCommitAgain, stop)) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (!WaitFor(kCommitAgain, stop)) return Stopped();
   }
 }
 

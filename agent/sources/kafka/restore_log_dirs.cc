@@ -349,7 +349,7 @@ class LogDirsRestore {
       auto record = reader.Next();
       if (!record) return Fail(std::move(record).error().While(Quote(stored)));
       if (*record == nullptr) break;
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       tally.Add(**record);
     }
     if (tally.Finish() != facts.run || copy.bytes() != facts.bytes)

@@ -118,7 +118,7 @@ Result<void> RecordRestore::GoOn(const TopicPartition& partition, const Bounds& 
   while (tally.place() < there.place()) {
     HF_ASSIGN(const Record* record, records.Next());
     if (record == nullptr) return Modified(partition, "more records than expected");
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     if (committed != nullptr) committed->See(record->offset, tally.place());
     tally.Add(*record, TimestampOf(*record));
     ++tools_.progress->items;
@@ -166,8 +166,7 @@ Result<void> RecordRestore::Write(const TopicPartition& partition, const Record&
 Result<void> RecordRestore::CheckHealth() {
   if (failure_) return Fail(*failure_);
   if (auto failure = read_back_->failure()) return Fail(*std::move(failure));
-  if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-  return {};
+  return CheckStop(stop_);
 }
 
 void RecordRestore::Delivered(const rdkafka::Delivery& delivery) {

@@ -309,8 +309,7 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
         return AboutTopic(refusal, "make", wanted[i].name);
       }
       wanted = std::move(again);
-      if (!wanted.empty() && !WaitFor(kTryAgain, stop_))
-        return Fail(ErrorCode::kCancelled, "stopped by request");
+      if (!wanted.empty() && !WaitFor(kTryAgain, stop_)) return Stopped();
     }
     return {};
   });
@@ -367,7 +366,7 @@ Result<void> TargetTopics::WaitUntilEmpty(const std::vector<TargetTopic>& topics
       }
       if (again.empty()) return {};
       if (clock_.Monotonic() > deadline) return AboutTopic(*why, "make", again.front().topic);
-      if (!WaitFor(kTryAgain, stop_)) return Fail(ErrorCode::kCancelled, "stopped by request");
+      if (!WaitFor(kTryAgain, stop_)) return Stopped();
       waiting = std::move(again);
     }
   });

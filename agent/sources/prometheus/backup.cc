@@ -13,10 +13,6 @@
 namespace holdfast::prometheus {
 namespace {
 
-std::unexpected<Error> BackupStopped() {
-  return Fail(ErrorCode::kCancelled, "backup stopped by request");
-}
-
 class Session final : public BackupSession {
  public:
   Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
@@ -24,7 +20,7 @@ class Session final : public BackupSession {
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
-    if (stop_.stop_requested()) return BackupStopped();
+    HF_TRY(CheckStop(stop_));
     auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
     if (!data)
       return Fail(std::move(data).error().WithHint(
@@ -47,7 +43,7 @@ class Session final : public BackupSession {
 
   // THE ORDER, see backup.h: do not list blocks before this.
   Result<void> Cut() override {
-    if (stop_.stop_requested()) return BackupStopped();
+    HF_TRY(CheckStop(stop_));
     cut_ = context_.clock->Now();
     HF_ASSIGN(wal_, LogFiles::Pin(data_.get(), settings_.data_dir, "wal", names_));
     HF_ASSIGN(wbl_, LogFiles::Pin(data_.get(), settings_.data_dir, "wbl", names_));
@@ -55,7 +51,7 @@ class Session final : public BackupSession {
   }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return BackupStopped();
+    HF_TRY(CheckStop(stop_));
     if (!std::exchange(is_top_given_, true)) {
       HF_ASSIGN(Item top, DirectoryItem(data_.get(), "data", settings_.data_dir, names_));
       return top;

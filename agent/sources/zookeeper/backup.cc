@@ -65,7 +65,7 @@ class Session final : public BackupSession {
   }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     const std::size_t step = next_++;
     if (step == 0) return DirectoryItem(kDataPath, survey_.config.data_dir);
     if (step == 1) return DirectoryItem(kVersionPath, survey_.config.data_dir + "/version-2");
@@ -234,7 +234,7 @@ class MemberSession final : public BackupSession {
   Result<void> Cut() override { return {}; }
 
   Result<std::optional<Item>> Next() override {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     return files_->Next();
   }
 

@@ -268,7 +268,7 @@ Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_t
     const bool is_written = options_.is_live && is_last;
     LogReader reader(content, log.position, is_written ? kScanAfterEnd : UINT64_MAX);
     for (;;) {
-      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop));
       auto record = reader.Next();
       if (!record)
         return Fail(std::move(record).error().While(Quote(log.file.path)).WithHint(kSaveAnother));
@@ -326,7 +326,7 @@ Result<bool> PinnedFiles::AdvanceTo(std::int64_t zxid, const std::stop_token& st
   for (int looks = 0; this->zxid() < zxid; ++looks) {
     // Lost records do not come back.
     if (!options_.is_live || looks == kPollsMax || !damages_.empty()) return false;
-    if (!WaitFor(kBetweenLooks, stop)) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (!WaitFor(kBetweenLooks, stop)) return Stopped();
     HF_TRY(Advance(stop));
   }
   return true;

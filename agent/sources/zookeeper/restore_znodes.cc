@@ -165,7 +165,7 @@ class ZnodeRestore {
     for (const auto& [path, node] : tree_.above())
       if (path != "/") HF_TRY(Take(path, node, true));
     HF_TRY(tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       ++progress_.items;
       if (IsOwn(path)) return {};
       if (KindOf(node.owner) == NodeKind::kEphemeral) {

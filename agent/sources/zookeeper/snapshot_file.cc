@@ -168,8 +168,7 @@ class SnapshotParser {
 
   // False at the end.
   Result<bool> ReadNode() {
-    if (summary_.nodes % kNodesBetweenLooks == 0 && stop_.stop_requested())
-      return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (summary_.nodes % kNodesBetweenLooks == 0 && stop_.stop_requested()) return Stopped();
     HF_ASSIGN(const std::int32_t path_length, window_.Length());
     const auto path_bytes = static_cast<std::size_t>(std::max(path_length, 0));
     HF_ASSIGN(const ByteView path, window_.Peek(path_bytes));

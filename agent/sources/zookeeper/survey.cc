@@ -89,7 +89,7 @@ Result<Survey> SurveyServer(const Settings& settings, const std::stop_token& sto
   HF_ASSIGN(survey.config, ReadServerConfig(settings));
   if (auto process = FindServerProcess(settings.config, survey.config.data_dir, places))
     survey.process = *std::move(process);
-  if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+  HF_TRY(CheckStop(stop));
   if (!survey.config.client) {
     survey.silence = Error(ErrorCode::kUnsupported, "its client address is not known");
   } else if (auto answer = QueryServer(*survey.config.client)) {
@@ -104,7 +104,7 @@ Result<Survey> SurveyServer(const Settings& settings, const std::stop_token& sto
       if (auto address = ParseAddress(member)) others.push_back(*std::move(address));
   }
   for (const Address& address : others) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     if (auto answer = QueryServer(address)) survey.others.emplace_back(address, *std::move(answer));
   }
   return survey;

@@ -259,8 +259,7 @@ Result<bool> TreeFiles::ForEachTxn(std::int64_t until, const std::stop_token& st
     HF_ASSIGN(const std::unique_ptr<ByteReader> content, open());
     LogReader log(*content);
     for (;;) {
-      if (++records % kRecordsBetweenLooks == 0 && stop.stop_requested())
-        return Fail(ErrorCode::kCancelled, "stopped by request");
+      if (++records % kRecordsBetweenLooks == 0 && stop.stop_requested()) return Stopped();
       HF_ASSIGN(const std::optional<ByteView> record, log.Next());
       if (!record) break;
       if (log.position().last_zxid <= last) continue;

@@ -168,7 +168,7 @@ Result<void> DecodeTxn(ByteView record, Txn& txn) {
   txn.digest.reset();
   TxnHeader& header = txn.header;
   header.session = reader.Long();
-  header.cxid = reader.Int();
+  (void)reader.Int();  // cxid, which the client gave the request
   header.zxid = reader.Long();
   header.time = reader.Long();
   header.type = reader.Int();

@@ -28,7 +28,6 @@ namespace holdfast::zookeeper {
 
 struct TxnHeader {
   std::int64_t session = 0;
-  std::int32_t cxid = 0;
   std::int64_t zxid = 0;
   std::int64_t time = 0;
   std::int32_t type = 0;

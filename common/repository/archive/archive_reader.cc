@@ -66,7 +66,7 @@ class TreeAssembly {
   }
 
   Result<void> Add(const TarEntry& entry) {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     HF_ASSIGN(ArchivedNode archived, DecodeArchivedNode(entry.comment));
     HF_ASSIGN(const std::string path, PathOf(entry, archived));
     HF_ASSIGN(const TreeNode node, DecodeStripped(archived.json));
@@ -217,7 +217,7 @@ class TreeAssembly {
         return Hostile(fmt::format("the blobs of {} are longer than the file", Shown(path)));
       }
       for (std::uint64_t i = 0; i < run.count; ++i) {
-        if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+        HF_TRY(CheckStop(stop_));
         Bytes blob(run.bytes);
         HF_TRY(tar_.Data(blob));
         HF_TRY(writer_.SaveLater(memory_.Hold(std::move(blob)), ids));

@@ -78,7 +78,7 @@ class ArchiveWalk final : public TreeVisitor {
     HF_ASSIGN(const std::vector<Result<Bytes>> blobs, ReadBlobs());
     std::size_t next = 0;
     for (const Step& step : steps_) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       const Entry* const entry = std::get_if<Entry>(&step);
       HF_TRY(entry != nullptr ? Write(*entry) : Write(blobs[next++]));
     }
@@ -127,7 +127,7 @@ class ArchiveWalk final : public TreeVisitor {
     }
     std::vector<Result<Bytes>> blobs(ids.size());
     const auto read_group = [&](std::size_t i) -> Result<void> {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       const Group& group = groups[i];
       BlobBundle bundle(repository_);
       for (std::size_t at = group.begin; at < group.end; ++at) (void)bundle.Add(ids[at]);

@@ -92,7 +92,7 @@ class TreeCheck {
     levels_.clear();
     HF_TRY(Enter("", top));
     while (!levels_.empty()) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
+      HF_TRY(CheckStop(stop_));
       Level& level = levels_.back();
       if (level.next == level.below.size()) {
         Leave();
@@ -350,7 +350,7 @@ Result<void> CheckIndexFiles(SealedFiles& files, const Error& error, CheckLog& l
   HF_ASSIGN(const std::vector<Id> ids, files.List(FileKind::kIndex));
   bool is_named = false;
   for (const Id& id : ids) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
+    HF_TRY(CheckStop(stop));
     const auto read = [&]() -> Result<void> {
       HF_ASSIGN(const Bytes json, files.Load(FileKind::kIndex, id));
       return DecodeIndexFile(json, [](const PackContents&) {});

@@ -173,7 +173,7 @@ class Copy {
     if (is_copying || !MayHaveOtherCopy(read.error())) return read;
     // The pack is truncated, missing or out of reach. Use other packs' copies.
     for (; taken < blobs.size(); ++taken) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       HF_TRY(CopyAnyway(blobs[taken]));
     }
     return {};
@@ -259,7 +259,7 @@ class Copy {
     std::vector<bool> seen(from_.index().BlobCount());
     std::vector<Pending> pending = {{"", snapshot.tree}};
     while (!pending.empty()) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       const Pending next = std::move(pending.back());
       pending.pop_back();
       if (lost_[1].contains(next.tree)) return lost(next.path, BlobType::kTree, next.tree);

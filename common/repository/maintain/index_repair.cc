@@ -58,7 +58,7 @@ class IndexRepair {
   Result<void> ReadIndexFiles() {
     HF_ASSIGN(const std::vector<Id> files, rewrite_.List());
     for (const Id& file : files) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       HF_TRY(ReadIndexFile(file));
     }
     return {};
@@ -133,7 +133,7 @@ class IndexRepair {
     std::ranges::sort(others);
     progress_.items_total = others.size();
     for (const Id& id : others) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       ++progress_.items;
       ++report_.packs_read;
       Result<std::vector<PackContents::Blob>> blobs =

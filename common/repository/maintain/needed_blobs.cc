@@ -41,7 +41,7 @@ Result<bool> NeededBlobs::Step(const std::stop_token& stop) {
   const std::vector<Id> trees(pending_.end() - static_cast<std::ptrdiff_t>(count), pending_.end());
   pending_.resize(pending_.size() - count);
   HF_TRY(ForEachInParallel(trees.size(), threads_, [&](std::size_t i) -> Result<void> {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     return Read(trees[i]);
   }));
   return true;

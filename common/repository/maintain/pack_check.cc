@@ -22,8 +22,6 @@ constexpr std::uint64_t kReadWindowBytes = 4U << 20;
 constexpr std::size_t kBlobsShown = 10;
 constexpr std::string_view kBeyondEnd = "the file ends before it";
 
-Error Stopped() { return Error(ErrorCode::kCancelled, "check stopped by request"); }
-
 // Mixes bits, so that sums of results distinguish sets (the finalizer of MurmurHash3).
 std::uint64_t Scatter(std::uint64_t x) {
   x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
@@ -68,7 +66,7 @@ class PackReader {
 
   // An error means that reading failed; it says nothing about the data.
   Result<PackReading> Read(const PackSummary& summary) {
-    if (stop_.stop_requested()) return Fail(Stopped());
+    HF_TRY(CheckStop(stop_));
     Result<void> done = TryRead(summary);
     // The file is shorter than Stat() said, or the transfer was cut off.
     if (!done && IsDamage(done.error())) {
@@ -110,7 +108,7 @@ class PackReader {
     std::size_t next = 0;
     // Each window has as many whole blobs as fit. What follows the last blob is read, too.
     while (at < file_bytes) {
-      if (stop_.stop_requested()) return Fail(Stopped());
+      HF_TRY(CheckStop(stop_));
       std::uint64_t end = std::min(at + kReadWindowBytes, file_bytes);
       std::size_t last = next;
       if (next < blobs.size() && blobs[next].offset == at) {

@@ -52,7 +52,7 @@ class PresenceCheck {
     };
     std::vector<Pending> pending = {{"", top.tree}};
     while (!pending.empty()) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       Pending next = std::move(pending.back());
       pending.pop_back();
       if (!seen_.insert(next.tree).second) continue;
@@ -102,7 +102,7 @@ class PresenceCheck {
       }));
     }
     for (const auto& [id, bytes] : packs_) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       const auto found = listed.find(id);
       // Packs that are not listed are checked again: some storages are slow to list new files.
       std::optional<std::uint64_t> size;

@@ -87,7 +87,7 @@ class PackRepair {
   Result<void> SaveFrom(const Id& pack) {
     const FileName name{FileKind::kPack, pack.Hex()};
     for (const PackContents::Blob& blob : blobs_.find(pack)->second) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(CheckStop(stop_));
       // Read one by one, so that a bad sector or a missing end does not affect the neighbours.
       Result<Bytes> sealed = repository_.storage().Get(name, {blob.offset, blob.length});
       Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "");

@@ -20,7 +20,7 @@ Result<void> ReadBlobsOfPack(
     const std::stop_token& stop) {
   const FileName name{FileKind::kPack, pack.Hex()};
   for (std::size_t first = 0; first < blobs.size();) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     const std::uint64_t begin = blobs[first].offset;
     std::uint64_t end = begin + blobs[first].length;
     std::size_t last = first + 1;

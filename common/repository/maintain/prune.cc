@@ -37,8 +37,6 @@ constexpr std::chrono::hours kLeftoverAge{1};
 // How many copies are verified before the plan is made again.
 constexpr std::size_t kRoundBlobs = 256U << 10;
 
-Error Cancelled() { return Error(ErrorCode::kCancelled, "stopped by request"); }
-
 // What is known about one pack.
 struct Pack {
   std::uint64_t file_bytes = 0;  // 0 if the file does not exist
@@ -478,7 +476,7 @@ class Prune {
     for (PackContents& contents : written_) HF_TRY(rewrite_.Keep(std::move(contents)));
     written_.clear();
     for (const Id& file : files) {
-      if (stop_.stop_requested()) return Fail(Cancelled());
+      HF_TRY(CheckStop(stop_));
       HF_TRY(TakeFrom(file));
     }
     HF_TRY(rewrite_.Write());
@@ -518,7 +516,7 @@ class Prune {
     progress_.items_total = going.size();
     progress_.items = 0;
     return ForEachInParallel(going.size(), threads_, [&](std::size_t i) -> Result<void> {
-      if (stop_.stop_requested()) return Fail(Cancelled());
+      HF_TRY(CheckStop(stop_));
       const FileName name{FileKind::kPack, going[i].Hex()};
       const Result<void> removed =
           repository_.storage().RemoveIfPermitted(name, WhileHeld(options_.lock));

@@ -143,7 +143,7 @@ Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
     const auto visit = [&](const TreeNode& node, std::string_view) -> Result<void> {
       enter();
       if (stop.stop_requested()) {
-        return as_visitor(Fail(ErrorCode::kCancelled, "restore stopped by request"));
+        return as_visitor(Stopped());
       }
       if (is_left_out) return {};
       return as_visitor(VisitNode(visitor, node, directory, is_left_out));

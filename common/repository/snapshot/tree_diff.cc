@@ -82,7 +82,7 @@ class TreeDiff {
 
   // Handles the next name of the innermost directory, or leaves it.
   Result<void> Step() {
-    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop_));
     Level& level = levels_.back();
     const bool has_first = level.first && level.next_first < level.first->size();
     const bool has_second = level.second && level.next_second < level.second->size();

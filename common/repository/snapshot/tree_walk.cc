@@ -37,7 +37,7 @@ Result<void> WalkTree(BlobStore& blobs, const Id& tree, const std::string& top,
   };
   HF_TRY(named(enter(tree)));
   while (!levels.empty()) {
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(CheckStop(stop));
     Level& level = levels.back();
     path.resize(level.path_bytes);
     if (level.next == level.directory.size()) {

@@ -78,11 +78,6 @@ FileRestorer::~FileRestorer() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-Result<void> FileRestorer::CheckStop() const {
-  if (!stop_.stop_requested()) return {};
-  return Fail(ErrorCode::kCancelled, "restore stopped by request");
-}
-
 void FileRestorer::AddLost(const std::string& path, const Error& error) {
   std::lock_guard lock(mutex_);
   lost_.Add(WhileReading(error, path));
@@ -144,11 +139,11 @@ Result<void> FileRestorer::Flush() {
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return busy_ == 0 && (queue_.empty() || error_); });
   if (error_) return Fail(*error_);
-  return CheckStop();
+  return CheckStop(stop_);
 }
 
 Result<void> FileRestorer::Push(Batch batch) {
-  HF_TRY(CheckStop());
+  HF_TRY(CheckStop(stop_));
   if (threads_.empty()) BeginThreads();
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return error_ || queue_.size() < kWaitingPerThread * threads_max_; });
@@ -206,14 +201,14 @@ Result<void> FileRestorer::WriteSmall(Worker& worker, Batch& batch) {
   BlobBundle bundle(repository_);
   std::vector<SmallFile> to_write;
   for (FileToRestore& file : batch.files) {
-    HF_TRY(CheckStop());
+    HF_TRY(CheckStop(stop_));
     SmallFile small{&file, {}, {}};
     HF_ASSIGN(const bool is_done, Compare(worker, small, bundle));
     if (!is_done) to_write.push_back(std::move(small));
   }
   HF_TRY(bundle.Read());
   for (SmallFile& small : to_write) {
-    HF_TRY(CheckStop());
+    HF_TRY(CheckStop(stop_));
     HF_TRY(WriteOne(worker, small, bundle));
   }
   return {};
@@ -300,7 +295,7 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
 }
 
 Result<void> FileRestorer::AddLarge(FileToRestore file) {
-  HF_TRY(CheckStop());
+  HF_TRY(CheckStop(stop_));
   auto offsets = BlobOffsets(repository_.blobs(), file.content, file.attributes.size);
   if (!offsets) {
     if (!IsSingleObjectError(offsets.error())) return Fail(std::move(offsets).error());
@@ -401,7 +396,7 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
   HF_TRY(bundle.Read());
   std::size_t next = 0;
   for (const std::size_t i : batch.blobs) {
-    HF_TRY(CheckStop());
+    HF_TRY(CheckStop(stop_));
     const std::uint64_t begin = large.offsets[i];
     const std::uint64_t end = large.offsets[i + 1];
     Bytes bytes;

@@ -99,7 +99,6 @@ class FileRestorer {
   Result<void> WriteBlobs(const Batch& batch);
   Result<void> FinishLarge(Worker& worker, LargeFile& large);
 
-  Result<void> CheckStop() const;
   void AddLost(const std::string& path, const Error& error);
   void Moved(std::uint64_t bytes, bool is_unchanged);
   void Count(std::uint64_t bytes, bool is_unchanged);
