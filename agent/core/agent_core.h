@@ -10,7 +10,8 @@
 // records.h (durable state). AgentCore routes each event and due timer to the class that handles
 // it. A class knows only those before it in this order: StepContext, IdentityState, Plans, Session,
 // Reports, Parts, ProgressSender, Tasks. Jobs and Orders come last and do not know each other.
-// AgentCore owns them all, so what they refer to outlives them, except `loaded`.
+// AgentCore owns all of these, so references between them stay valid. `loaded` is used only in
+// constructors.
 #pragma once
 
 #include <cstdint>

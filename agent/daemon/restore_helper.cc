@@ -203,7 +203,8 @@ class Helper {
                         .expires_at_ms = checked.plan.expires_at_ms()});
   }
 
-  // A plan that was accepted before: returns its outcome, or undoes what a crash interrupted.
+  // A plan that was accepted before: returns its recorded outcome, or recovers the restore that a
+  // crash interrupted.
   v1::Report Again(const Bytes& plan_id, const v1::Plan& plan) {
     Result<std::optional<Bytes>> outcome = log_.OutcomeOf(plan_id);
     if (!outcome) return Failed(outcome.error());
@@ -233,22 +234,27 @@ class Helper {
     const auto session = jobs::SourceSession::Open(Context(""), *settings, "restore");
     if (!session) return Failed(session.error(), true);
     const filetree::Recovery& recovered = (*session)->recovered();
-    // The journal does not exist before the first change, and not after the last. Another task may
-    // have recovered it, and a later restore may have left its own.
+    // The journal exists only while the restore changes something. Without it, the restore never
+    // began, is complete, or was recovered by another task. A journal of another run says nothing
+    // about this restore.
     if ((*session)->recovered_run() != plan.run()) {
       return Failed(
           Error(ErrorCode::kUnavailable,
-                fmt::format("the restore was interrupted and left no journal: the live "
-                            "state was either as it was before or fully restored{}{}",
-                            recovered.text.empty() ? "" : "; then, ", recovered.text))
-              .WithHint("inspect the service; order it again only if it was not restored"),
+                fmt::format("the restore was interrupted and left no journal: it either never "
+                            "changed the live state, or was completed or undone{}{}",
+                            recovered.text.empty() ? "" : "; another restore was recovered: ",
+                            recovered.text))
+              .WithHint("inspect the service; order the restore again only if the live state is "
+                        "still the old one"),
           true);
     }
-    return Failed(Error(ErrorCode::kUnavailable, "the restore was interrupted: " + recovered.text)
-                      .WithHint(recovered.is_finished
-                                    ? "it is complete: inspect the service, do not order it again"
-                                    : "inspect the service, then order it again"),
-                  true, !recovered.is_finished);
+    return Failed(
+        Error(ErrorCode::kUnavailable, "the restore was interrupted: " + recovered.text)
+            .WithHint(recovered.is_finished
+                          ? "the restore is complete: inspect the service, and do not order "
+                            "the restore again"
+                          : "inspect the service, then order it again"),
+        true, !recovered.is_finished);
   }
 
   // Makes the outcome durable before it is published.

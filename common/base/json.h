@@ -1,5 +1,5 @@
-// Reads and writes JSON texts. Compiled once, here, because every source that instantiates
-// nlohmann's parser or serializer takes seconds longer.
+// Parses and writes JSON. Use these functions instead of json::parse() and dump(): each source that
+// instantiates those takes seconds longer to compile.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -9,13 +9,14 @@
 
 namespace holdfast {
 
-// Keys are sorted, or stay in the order of the text. The result is discarded (is_discarded()) if
-// `text` is malformed or nested more than 64 levels deep: decoders recurse, so depth is bounded.
+// ParseJson() sorts keys; ParseOrderedJson() keeps their order. The result is discarded
+// (is_discarded()) if `text` is malformed or nested more than 64 levels deep: decoders recurse, so
+// the depth is bounded.
 nlohmann::json ParseJson(std::string_view text);
 nlohmann::ordered_json ParseOrderedJson(std::string_view text);
 
-// Bytes that are not UTF-8 are replaced. On one line, unless `indent` is the number of spaces per
-// level.
+// Replaces invalid UTF-8 by U+FFFD. Writes one line if `indent` is -1, otherwise `indent` spaces
+// per level.
 std::string DumpJson(const nlohmann::json& json, int indent = -1);
 std::string DumpJson(const nlohmann::ordered_json& json, int indent = -1);
 

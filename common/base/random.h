@@ -21,7 +21,7 @@ class SystemRandom final : public Random {
   void Fill(std::span<std::uint8_t> bytes) override;
 };
 
-// Uniformly distributed in [0, limit); 0 if `limit` is 0.
+// A random number in [0, limit), or 0 if `limit` is 0. Not for keys: the modulo has a small bias.
 std::uint64_t RandomBelow(Random& random, std::uint64_t limit);
 // `bytes` random bytes as lower-case hexadecimal.
 std::string RandomHex(Random& random, std::size_t bytes);

@@ -1,4 +1,4 @@
-// Splits and trims untrusted text.
+// Splits, trims and lower-cases untrusted text.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ inline std::string_view Trim(std::string_view text, std::string_view blanks = " 
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-// With A to Z as small letters, in every locale.
+// ASCII lower case, independent of the locale. Other bytes are unchanged.
 inline std::string LowerCase(std::string_view text) {
   std::string lower(text);
   for (char& c : lower)

@@ -21,12 +21,12 @@ namespace holdfast::bus {
 
 // CURVE wraps a message of n bytes in n + 33; ZMQ_MAXMSGSIZE counts the wrapped size.
 inline constexpr std::size_t kCurveOverheadBytes = 64;
-// Of a node's name: the maximum length of a host name.
+// Maximum length of a node name: that of a host name.
 inline constexpr std::size_t kNodeBytesMax = 253;
 // Messages and events that one Receive() may drop before it returns.
 inline constexpr int kDroppedMax = 64;
-// Aborted handshakes before a client gives up. A server that is starting or stopping also aborts
-// handshakes; a wrong key always does.
+// A client gives up after this many aborted handshakes. A wrong key aborts every handshake, a
+// starting or stopping server some.
 inline constexpr int kBrokenHandshakesMax = 3;
 
 // One I/O thread and its sockets. Must outlive them.

@@ -1,4 +1,4 @@
-// The state of a digest or a signature in OpenSSL. Only for this room.
+// OpenSSL's context for digests and signatures. Only for common/crypto.
 #pragma once
 
 #include <openssl/evp.h>

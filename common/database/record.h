@@ -41,6 +41,7 @@ struct ColumnOf<std::uint64_t> {
   static Stored Encode(std::uint64_t value) { return static_cast<Stored>(value); }
   static Result<std::uint64_t> Decode(Stored stored) { return static_cast<std::uint64_t>(stored); }
 };
+// For binding a number as a parameter.
 inline std::int64_t StoredInteger(std::uint64_t value) {
   return ColumnOf<std::uint64_t>::Encode(value);
 }
@@ -164,7 +165,7 @@ Result<std::vector<Record>> ReadRecords(Statement statement) {
   }
 }
 
-// The rows of SelectText<Record>(rest), with `values` for its parameters.
+// Runs SelectText<Record>(rest) with `values` bound to its parameters, and reads all rows.
 template <typename Record, typename... Values>
 Result<std::vector<Record>> ReadRecords(Database& connection, std::string_view rest,
                                         const Values&... values) {

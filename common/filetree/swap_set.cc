@@ -16,6 +16,7 @@
 #include "common/base/format.h"
 #include "common/base/json.h"
 #include "common/base/path.h"
+#include "common/base/utf8.h"
 #include "common/filetree/mounts.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -48,12 +49,8 @@ Result<void> ExchangeOrMove(const std::string& a, const std::string& b) {
 
 // File names may be invalid UTF-8, which JSON does not allow.
 json EncodePath(const std::string& path) {
-  try {
-    (void)json(path).dump();
-    return path;
-  } catch (const json::exception&) {
-    return json{{"base64", Base64Encode(AsBytes(path))}};
-  }
+  if (IsUtf8(path)) return path;
+  return json{{"base64", Base64Encode(AsBytes(path))}};
 }
 
 Result<std::string> DecodePath(const json& value) {
@@ -76,7 +73,7 @@ std::string EncodeState(SwapSet::Phase phase, const std::vector<SwapSet::Entry>&
   json state = {{"swap_version", kStateVersion},
                 {"phase", kPhaseNames.at(static_cast<std::size_t>(phase))},
                 {"entries", std::move(list)}};
-  return state.dump();
+  return DumpJson(state);
 }
 
 Result<SwapSet::Entry> DecodeEntry(const json& value) {
@@ -107,7 +104,7 @@ struct DecodedState {
 Result<DecodedState> DecodeState(std::string_view text) {
   constexpr std::string_view kHint = "check the paths that it names before you remove it";
   try {
-    json state = json::parse(text);
+    json state = ParseJson(text);
     DecodedState decoded;
     if (int version = state.at("swap_version").get<int>(); version != kStateVersion) {
       return Fail(ErrorCode::kUnsupported,
@@ -336,11 +333,9 @@ Result<Recovery> SwapSet::Recover(std::string_view state, Record record) {
   switch (decoded.phase) {
     case Phase::kCommitting:
       HF_TRY(set.RemoveStaged());
-      return Recovery{
-          true,
-          fmt::format(
-              "finished the restore of {}: the new state was verified, the old state is removed",
-              targets)};
+      return Recovery{true, fmt::format("finished the restore of {}: the new state was verified "
+                                        "and the old state was removed",
+                                        targets)};
     case Phase::kStaging:
       HF_TRY(set.Rollback());
       return Recovery{
@@ -350,7 +345,8 @@ Result<Recovery> SwapSet::Recover(std::string_view state, Record record) {
       break;
   }
   HF_TRY(set.Rollback());
-  return Recovery{false, fmt::format("undid the restore of {}: the former state is back", targets)};
+  return Recovery{false,
+                  fmt::format("undid the restore of {}: the old state is in place again", targets)};
 }
 
 }  // namespace holdfast::filetree

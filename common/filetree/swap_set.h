@@ -24,9 +24,9 @@ namespace holdfast::filetree {
 inline constexpr std::string_view kStagedPrefix = ".holdfast-";
 inline constexpr std::string_view kStagedTemporary = "-a";
 
-// What was done about an interrupted exchange.
+// How an interrupted swap was recovered.
 struct Recovery {
-  bool is_finished = false;  // the new state stays; otherwise the old state is back
+  bool is_finished = false;  // true: the new state is live; false: the old one is
   std::string text;
 };
 

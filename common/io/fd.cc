@@ -16,7 +16,7 @@ namespace {
 Result<std::vector<std::string>> ReadNames(DIR* stream, const std::string& shown) {
   std::vector<std::string> names;
   for (;;) {
-    errno = 0;  // readdir() does not change it at the end
+    errno = 0;  // readdir() leaves it unchanged at the end of the directory
     const dirent* entry = readdir(stream);
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;

@@ -162,7 +162,8 @@ std::string EncodeManifest(const Manifest& manifest) {
 
 Result<Manifest> DecodeManifest(std::string_view text) {
   const Json json = ParseOrderedJson(text);
-  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is not JSON, or nested too deeply");
+  if (json.is_discarded())
+    return Fail(ErrorCode::kCorrupt, "manifest is not valid JSON, or is nested too deeply");
   HF_TRY(CheckVersion(json));
   try {
     HF_ASSIGN(Manifest manifest, FromJson(json));

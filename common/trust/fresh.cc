@@ -10,8 +10,8 @@
 namespace holdfast::trust {
 namespace {
 
-std::unexpected<Error> RefuseFresh(std::string message, std::string hint = "") {
-  return Fail(ErrorCode::kDenied, "freshness " + std::move(message), std::move(hint));
+std::unexpected<Error> RefuseFreshness(std::string message, std::string hint = "") {
+  return Fail(ErrorCode::kDenied, "freshness answer " + std::move(message), std::move(hint));
 }
 
 Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
@@ -19,10 +19,10 @@ Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
   if (fresh.now_ms() < 0 || fresh.now_ms() > kUnixMillisecondsMax ||
       fresh.expires_at_ms() < fresh.now_ms() ||
       fresh.expires_at_ms() - fresh.now_ms() > kFreshLife.count()) {
-    return RefuseFresh("that is valid for more than an hour");
+    return RefuseFreshness("is valid for more than an hour");
   }
   if (now_ms - kClockAllowance.count() > fresh.expires_at_ms()) {
-    return RefuseFresh("has expired", "compare the clocks of agent and controller");
+    return RefuseFreshness("has expired", "compare the clocks of agent and controller");
   }
   return {};
 }
@@ -40,19 +40,20 @@ Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const Ag
             root.VerifyEnvelope(PayloadType::kFresh, bytes, v1::ROLE_CONTROLLER, now));
   v1::Fresh fresh;
   HF_TRY(DecodeMessage(envelope.payload, "freshness", fresh));
-  if (fresh.cluster_id() != root.cluster_id()) return RefuseFresh("of another cluster");
+  if (fresh.cluster_id() != root.cluster_id()) return RefuseFreshness("is for another cluster");
   if (fresh.node() != agent.node || fresh.incarnation() != agent.incarnation) {
-    return RefuseFresh(fmt::format("for incarnation {} of node {}; this is incarnation {} of {}",
-                                   fresh.incarnation(), Quote(fresh.node()), agent.incarnation,
-                                   Quote(agent.node)));
+    return RefuseFreshness(fmt::format(
+        "is for incarnation {} of node {}; this is incarnation {} of {}", fresh.incarnation(),
+        Quote(fresh.node()), agent.incarnation, Quote(agent.node)));
   }
   if (!nonce.empty() && !std::ranges::equal(AsBytes(fresh.nonce()), nonce)) {
-    return RefuseFresh("that answers another request");
+    return RefuseFreshness("belongs to another request");
   }
   if (fresh.root_version() != root.version()) {
-    return RefuseFresh(fmt::format("of version {} of the root document; this agent has version {}",
-                                   fresh.root_version(), root.version()),
-                       "the older side needs the newer document");
+    return RefuseFreshness(
+        fmt::format("names version {} of the root document; this agent has version {}",
+                    fresh.root_version(), root.version()),
+        "give the older side the newer root document");
   }
   HF_TRY(CheckTimes(fresh, now));
   return fresh;

@@ -62,7 +62,7 @@ Result<void> CheckOrder(const v1::Plan& plan) {
       return CheckBackup(plan.backup());
     case v1::Plan::kCut:
       if (plan.cut().backup_plan_id().size() != kPlanIdBytes) {
-        return MalformedPlan("the id of the plan to cut is missing");
+        return MalformedPlan("no id of the plan to cut");
       }
       return {};
     case v1::Plan::kCompose:

@@ -283,14 +283,15 @@ Result<void> CheckPath(Examination& examination) {
   const v1::Plan& plan = examination.plan();
   if (plan.has_restore() && plan.restore().has_staging()) {
     const v1::StagingTarget& target = plan.restore().staging();
-    if (!IsRelativePath(target.directory())) return RefusePath("directory", target.directory());
-    if (!target.path().empty() && !IsRelativePath(target.path())) {
+    if (!IsPlainRelativePath(target.directory()))
+      return RefusePath("directory", target.directory());
+    if (!target.path().empty() && !IsPlainRelativePath(target.path())) {
       return RefusePath("path", target.path());
     }
   }
   if (plan.has_restore() && plan.restore().has_in_place()) {
     const std::string& path = plan.restore().in_place().path();
-    if (!path.empty() && !IsRelativePath(path)) return RefusePath("path", path);
+    if (!path.empty() && !IsPlainRelativePath(path)) return RefusePath("path", path);
   }
   if (plan.has_compose()) {
     // A part's node is a directory name in the snapshot.
@@ -327,7 +328,7 @@ constexpr std::array<PlanCheck, 19> kChecks = {{
 
 }  // namespace
 
-bool IsRelativePath(std::string_view path) {
+bool IsPlainRelativePath(std::string_view path) {
   if (path.size() > kPathBytesMax) return false;
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());

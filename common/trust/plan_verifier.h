@@ -55,8 +55,8 @@ struct CheckedPlan {
 
 CheckedPlan CheckPlan(ByteView envelope, const PlanContext& context);
 
-// Whether an order may name `path`, inside a snapshot or below a restore root: relative, not empty,
-// and without empty parts, "." and "..".
-bool IsRelativePath(std::string_view path);
+// Whether an order may name `path`, which is below a snapshot's top or a restore root: relative, at
+// most 4096 bytes, of components with 1 to 255 bytes, none of them "." or "..", and without NUL.
+bool IsPlainRelativePath(std::string_view path);
 
 }  // namespace holdfast::trust

@@ -13,7 +13,7 @@
 //   Membership        tokens, joins, revocations, root documents
 //   Runs, RunTable, Plans      tasks and their states, open runs, unanswered plans
 //   Cluster, StepContext       agents; time, deadlines and effects of one step
-// ControllerCore owns them all, so what they refer to outlives them, except `loaded`.
+// ControllerCore owns all of these, so references between them stay valid.
 #pragma once
 
 #include <cstdint>

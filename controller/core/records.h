@@ -139,7 +139,7 @@ struct TaskRecord {
   bool late = false;          // was not prepared when the cut was ordered
   bool cut_barrier_met = false;
   std::optional<TaskError> error;
-  Bytes snapshot;  // 32; of a composed task, or what a restore restores
+  Bytes snapshot;  // 32 bytes: what the task composed, or restores
   Bytes report;    // payload of the report that ended it, signed by the agent
   bool operator==(const TaskRecord&) const = default;
 };

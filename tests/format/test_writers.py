@@ -31,7 +31,7 @@ class InOnePlace(Case):
         return {path.name for path in (self.repository / kind).rglob("*") if path.is_file()}
 
 
-class ExclusiveInOnePlace(ExclusiveLocks, InOnePlace):
+class ExclusiveInDirectory(ExclusiveLocks, InOnePlace):
     def setUp(self) -> None:
         super().setUp()
         self.tree = self.directory / "tree"

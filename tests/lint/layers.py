@@ -205,7 +205,7 @@ def table() -> list[str]:
         for room in rooms:
             if not in_any_source:
                 libraries.setdefault(room_of(room), []).append(library)
-    rows = ["| rank | room | holds | begin with | the only room with |", "|---|---|---|---|---|"]
+    rows = ["| rank | room | holds | begin with | the only room that includes |", "|---|---|---|---|---|"]
     for room, (rank, holds) in sorted(ROOMS.items(), key=lambda item: item[1][0]):
         first = f"`{FIRST_HEADERS[room]}`" if room in FIRST_HEADERS else ""
         cells = [str(rank), f"`{room}`", holds, first, ", ".join(libraries.get(room, []))]

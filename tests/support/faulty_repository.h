@@ -8,7 +8,7 @@
 
 namespace holdfast::testing {
 
-// A second opening of the fixture's repository. Only its own calls fail; no fault is set at first.
+// Opens the fixture's repository a second time, on a storage with injected faults.
 struct FaultyRepository {
   explicit FaultyRepository(RepositoryFixture& fixture)
       : faults(std::make_unique<BorrowedStorage>(fixture.storage)),

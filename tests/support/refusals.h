@@ -13,7 +13,7 @@ struct Refusal {
   std::string message;  // a part of the error's text
 };
 
-// `parse` fails with `code` and the row's message for each text.
+// Requires that `parse` fails for each text, with `code` and the row's message.
 template <typename Parse>
 void RequireRefused(const Parse& parse, ErrorCode code, const std::vector<Refusal>& rows) {
   for (const Refusal& row : rows) {

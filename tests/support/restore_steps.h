@@ -19,7 +19,7 @@ class SwapRecorder final : public SwapJournal {
   std::vector<std::string> states;
 };
 
-// The steps before the swap.
+// Runs the steps up to the swap.
 inline Result<void> StageRestore(RestoreSession& session) {
   Progress progress;
   HF_TRY(session.Preflight({}));
@@ -27,7 +27,7 @@ inline Result<void> StageRestore(RestoreSession& session) {
   return session.Validate({});
 }
 
-// The steps before the commit.
+// Runs the steps up to the commit.
 inline Result<void> SwapRestore(RestoreSession& session) {
   HF_TRY(StageRestore(session));
   HF_TRY(session.Swap({}));

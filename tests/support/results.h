@@ -16,7 +16,7 @@ T Unwrap(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-// Fails the test without an error, or if its code or message is another one.
+// Requires an error with this code and a message that contains `part_of_message`.
 inline void RequireError(const std::optional<Error>& error, ErrorCode code,
                          const std::string& part_of_message) {
   REQUIRE(error.has_value());

@@ -36,9 +36,9 @@ class SourceSession {
 
   Source& source() { return *source_; }
   const SourceKind& kind() const { return *kind_; }
-  // How an unfinished restore was recovered; without a text if nothing was unfinished.
+  // How Open() recovered an interrupted restore; `text` is empty if it found none.
   const filetree::Recovery& recovered() const { return recovered_; }
-  // The run of that restore; empty if nothing was unfinished.
+  // The run of that restore; empty if Open() found none.
   const std::string& recovered_run() const { return recovered_run_; }
 
  private:

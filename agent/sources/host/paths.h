@@ -10,10 +10,10 @@
 
 namespace holdfast::host {
 
-// The first three follow symlinks.
+// Exists(), IsRegularFile() and IsSameFile() follow symlinks.
 bool Exists(const std::string& path);
 bool IsRegularFile(const std::string& path);
-// Whether both paths lead to one existing file or directory.
+// Whether both paths are the same existing file or directory.
 bool IsSameFile(const std::string& one, const std::string& other);
 // Whether a directory entry with this name exists. Does not follow symlinks.
 bool HasEntry(const std::string& path);

@@ -239,7 +239,7 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
   if (described) {
     bindings = *std::move(described);
     auto doubt = bindings.empty() ? CheckEmptyAclList(evidence) : std::nullopt;
-    Append(state.missing, UnknownAcls(bindings));
+    Append(state.missing, MissingAcls(bindings));
     if (doubt)
       state.missing.push_back(*std::move(doubt));
     else
@@ -370,7 +370,7 @@ BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
   return result;
 }
 
-std::vector<Missing> UnknownAcls(const std::vector<rdkafka::AclBinding>& acls) {
+std::vector<Missing> MissingAcls(const std::vector<rdkafka::AclBinding>& acls) {
   std::vector<Missing> missing;
   for (const rdkafka::AclBinding& binding : acls) {
     const bool is_known = binding.resource_type != "UNKNOWN" && binding.operation != "UNKNOWN" &&

@@ -99,7 +99,8 @@ struct BrokerConfigs {
 BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
                                 const std::vector<rdkafka::OwnerConfigs>& configs);
 
-// The ACLs of types that librdkafka does not know.
-std::vector<Missing> UnknownAcls(const std::vector<rdkafka::AclBinding>& acls);
+// The ACLs with a resource type, pattern type, operation or permission that librdkafka does not
+// know. A long list is shortened.
+std::vector<Missing> MissingAcls(const std::vector<rdkafka::AclBinding>& acls);
 
 }  // namespace holdfast::kafka

@@ -7,6 +7,7 @@
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/json.h"
+#include "common/base/utf8.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -24,12 +25,8 @@ bool IsPlain(char c) {
 
 // JSON cannot represent a text that is not UTF-8, so it is written as {"base64": "..."}.
 Json TextJson(const std::string& text) {
-  try {
-    (void)Json(text).dump();
-    return text;
-  } catch (const Json::exception&) {
-    return {{"base64", Base64Encode(AsBytes(text))}};
-  }
+  if (IsUtf8(text)) return text;
+  return {{"base64", Base64Encode(AsBytes(text))}};
 }
 
 std::unexpected<Error> Malformed(std::string_view why) {

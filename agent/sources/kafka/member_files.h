@@ -45,7 +45,8 @@ class BrokerFiles {
   void Describe(Manifest& manifest, std::vector<std::string>& warnings) const;
 
  private:
-  // Each adds to `spec` what it finds, or fails to find.
+  // Each adds what it finds to `spec`, and what it cannot find or read as a missing item or a
+  // warning.
   void FindProcess(const BrokerFilesOptions& options, const host::Places& places,
                    MemberFilesSpec& spec);
   void OpenMetadataLog(const BrokerFilesOptions& options, const LogDirectories& directories,

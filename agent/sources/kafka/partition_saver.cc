@@ -41,7 +41,6 @@ class BatchStream {
         is_at_end_ = rest_.empty();
         bytes_ += rest_.size();
         if (!is_at_end_) last_batch_ = rest_;
-        if (count > 0 && is_at_end_) break;
       }
       const std::size_t some = std::min(rest_.size(), buffer.size() - count);
       if (some > 0) std::memcpy(buffer.data() + count, rest_.data(), some);

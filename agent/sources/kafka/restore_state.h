@@ -23,7 +23,7 @@ struct RestoreState {
   };
   struct Target {
     Stage stage = Stage::kPlanned;
-    bool existed = false;      // it was empty, with its own configuration
+    bool existed = false;      // before the restore, empty and with its own configuration
     Configs previous_configs;  // that configuration
     std::int64_t end = 0;      // sum of its partitions' end offsets after all records were written
     bool operator==(const Target&) const = default;

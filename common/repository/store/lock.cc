@@ -135,7 +135,7 @@ class HeldLock final : public Lock {
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
-    // If this took long, another process may have locked after our first look, and checked again
+    // If this took long, another process may have locked after our first check, and checked again
     // before our lock existed. It may be changing the repository now, so nothing may be read before
     // our second check.
     const bool is_slow = repository_.clock().Monotonic() - begin >= kSecondCheckDelay / 2;

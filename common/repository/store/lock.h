@@ -22,8 +22,9 @@ struct LockOptions {
   std::function<void(std::chrono::milliseconds)> wait;
   // False: no thread; the holder must call Tick() regularly.
   bool refresh_by_thread = true;
-  // The thread also does the second check at other locks, while the caller begins to read, unless
-  // taking the lock was slow. Settle() returns its result. REQUIRES: refresh_by_thread.
+  // The thread also makes the second check for conflicting locks, so that the caller can already
+  // read. If taking the lock was slow, the caller waits for the check. Settle() returns its result.
+  // REQUIRES: refresh_by_thread.
   bool second_check_by_thread = false;
   // Local directory that records which locks are held (own_locks.h); empty: none.
   std::string own_locks;

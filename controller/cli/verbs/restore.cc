@@ -171,7 +171,7 @@ class RestoreVerb final : public OperatorVerb {
       return WrongUsage("--no-safety-snapshot requires --in-place or --to-target");
     }
     const std::size_t slash = into_.find('/');
-    if (!trust::IsRelativePath(into_) || slash == std::string::npos) {
+    if (!trust::IsPlainRelativePath(into_) || slash == std::string::npos) {
       return WrongUsage(
           fmt::format("--into {}; expected ROOT/DIR: a restore root of the node's policy "
                       "and a directory below it, without \".\" and \"..\"",
@@ -196,7 +196,7 @@ class RestoreVerb final : public OperatorVerb {
   }
 
   static Result<void> CheckPath(const std::string& path) {
-    if (path.empty() || trust::IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0)))
+    if (path.empty() || trust::IsPlainRelativePath(path.substr(path.starts_with('/') ? 1 : 0)))
       return {};
     return WrongUsage(
         fmt::format("--path {}; expected a path inside the snapshot, e.g. data/etc/hosts, or the "

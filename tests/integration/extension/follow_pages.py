@@ -44,7 +44,7 @@ def follow(root: Path = ROOT) -> list[Touched]:
         for block in _BLOCK.finditer(text):
             line = text.count("\n", 0, block.start()) + 1
             try:
-                one = _touched(root, text[: block.start()], block)
+                one = _touch_file(root, text[: block.start()], block)
                 if one.path in touched:
                     raise PageError(f"{one.path} is shown twice")
             except PageError as error:
@@ -53,7 +53,7 @@ def follow(root: Path = ROOT) -> list[Touched]:
     return list(touched.values())
 
 
-def _touched(root: Path, before: str, block: re.Match) -> Touched:
+def _touch_file(root: Path, before: str, block: re.Match) -> Touched:
     paths = _PATH.findall(before.rstrip("\n").rpartition("\n\n")[2])
     if not paths:
         raise PageError("the paragraph before the block names no file")
@@ -65,17 +65,17 @@ def _touched(root: Path, before: str, block: re.Match) -> Touched:
         return Touched(paths[-1], text, True)
     if not file.is_file():
         raise PageError(f"{paths[-1]} does not exist")
-    return _changed(paths[-1], file.read_text(), text)
+    return _apply_diff(paths[-1], file.read_text(), text)
 
 
-def _changed(path: str, text: str, diff: str) -> Touched:
+def _apply_diff(path: str, text: str, diff: str) -> Touched:
     touched = Touched(path, text, False)
     for place in re.split(r"^@@\n", diff, flags=re.MULTILINE):
         lines = place.splitlines(keepends=True)
         old = "".join(line[1:] for line in lines if not line.startswith("+"))
         new = "".join(line[1:] for line in lines if not line.startswith("-"))
         if f"\n{touched.text}".count(f"\n{old}") != 1:
-            raise PageError(f"{path} must have these lines at one place; adapt the page to the file:\n{old}")
+            raise PageError(f"{path} must have these lines exactly once; update the page:\n{old}")
         touched.text = f"\n{touched.text}".replace(f"\n{old}", f"\n{new}")[1:]
         touched.added += sum(line.startswith("+") for line in lines)
         touched.removed += sum(line.startswith("-") for line in lines)
@@ -83,7 +83,7 @@ def _changed(path: str, text: str, diff: str) -> Touched:
 
 
 def write(touched: list[Touched], directory: Path) -> None:
-    """Leaves unchanged files alone, so that they are not compiled again, and removes all others."""
+    """Writes only files whose content changed, so that the others are not recompiled. Removes files that the pages no longer touch."""
     wanted = {directory / one.path: one.text for one in touched}
     for path in directory.rglob("*"):
         if path.is_file() and path not in wanted:

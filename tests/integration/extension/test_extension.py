@@ -127,7 +127,7 @@ class Kind(ExtendedAgent):
 
         self.assertIn(f'"{self.file}" does not contain a whole number', self.agent("backup", expect=1))
 
-    def test_wrong_option_is_reported_with_its_place(self) -> None:
+    def test_wrong_option_is_reported_with_its_location(self) -> None:
         self.configure({"kind": "counter", "name": "visits", "fil": str(self.file)})
         message = self.agent("config", "check", expect=2)
         self.assertIn(self.position_of('"fil"') + ': unknown key "fil"', message)
@@ -146,7 +146,7 @@ class Generated(ExtendedAgent):
         self.assertNotEqual(without, page.read_text())
         self.assertEqual(without, (ROOT / GENERATED[0]).read_text())
 
-    def test_transcript_of_mistakes_lists_the_kind(self) -> None:
+    def test_transcript_of_mistakes_differs_only_by_the_kind(self) -> None:
         self.configure({"kind": "count", "name": "visits"})
         printed = " ".join(self.agent("config", "check", expect=2).split())
         (listed,) = re.findall(r'unknown kind "count"; expected one of ((?:"\w+",? )+)', printed)

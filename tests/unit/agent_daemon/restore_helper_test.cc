@@ -64,7 +64,7 @@ struct KilledHelper {
     REQUIRE_OK(set.Swap());
     if (is_committed) REQUIRE_OK(set.Commit());
   }
-  // The agent has given the order to the helper again. Returns what it reports.
+  // Runs the helper as if the agent had given it the order again, and returns the reported failure.
   v1::Failure RunAgain() {
     REQUIRE_OK(RunRestoreHelper(settings, kinds, {}, random, clock));
     const Bytes bytes =
@@ -104,7 +104,8 @@ TEST_CASE("restore helper: the report says whether a killed restore was finished
   CHECK(failed.rolled_back() == !is_committed);
   CHECK_THAT(failed.message(),
              Catch::Contains(is_committed ? "finished the restore of" : "undid the restore of"));
-  CHECK_THAT(failed.hint(), Catch::Contains(is_committed ? "do not order it again" : "inspect"));
+  CHECK_THAT(failed.hint(),
+             Catch::Contains(is_committed ? "do not order the restore again" : "inspect"));
 }
 
 TEST_CASE("restore helper: without a journal of its restore, the helper claims no outcome") {
@@ -119,8 +120,10 @@ TEST_CASE("restore helper: without a journal of its restore, the helper claims n
   CHECK(ReadText(helper.live) == (is_finished ? "new" : "old"));
   CHECK(failed.began());
   CHECK_FALSE(failed.rolled_back());
-  CHECK_THAT(failed.message(), Catch::Contains("left no journal") &&
-                                   Catch::Contains("either as it was before or fully restored"));
+  CHECK_THAT(
+      failed.message(),
+      Catch::Contains("left no journal") &&
+          Catch::Contains("either never changed the live state, or was completed or undone"));
   CHECK_THAT(failed.hint(), Catch::Contains("inspect the service"));
 }
 

@@ -140,7 +140,7 @@ struct Nodes {
             .repository = "main",
             .requester = "uid:0"};
   }
-  // The event as an `Expected`; fails the test with the task's error if it is another one.
+  // Returns `event` as an `Expected`. Otherwise fails the test and shows the task's error.
   template <typename Expected>
   static const Expected& As(const Event& event) {
     const auto* failed = std::get_if<event::TaskFailed>(&event);
@@ -290,7 +290,7 @@ TEST_CASE("task runner: a forbidden target restore fails before it starts, and n
   CHECK(error.began);
 }
 
-TEST_CASE("task runner: a restore that is stopped after a crash may have begun before") {
+TEST_CASE("task runner: a resumed restore that is stopped is reported as begun") {
   SavedNodes nodes;
   v1::Plan plan = nodes.ToTarget();
   plan.mutable_restore()->mutable_in_place();

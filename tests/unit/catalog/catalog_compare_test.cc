@@ -37,7 +37,7 @@ CatalogDifference Compare(const TempDir& before, const TempDir& after) {
   return Unwrap(CompareCatalogs(old_catalog, new_catalog));
 }
 
-// Nothing is missing that another source still has.
+// Requires that nothing missing can be recovered from elsewhere.
 void RequireNothingToRestore(const CatalogDifference& difference) {
   for (const Recovery source :
        {Recovery::kRepositories, Recovery::kReports, Recovery::kAgents, Recovery::kFiles}) {

@@ -78,7 +78,7 @@ TEST_CASE("catalog: tables of a newer release are refused") {
                 "use the program that wrote it");
 }
 
-// Removes what schema versions after `version`, one of 1 to 3, added.
+// Reverts the catalog to schema `version` (1 to 3).
 void Downgrade(const TempDir& directory, int version) {
   std::string sql;
   if (version < 3) sql += "DROP TABLE source_run; DROP INDEX task_by_source; ";

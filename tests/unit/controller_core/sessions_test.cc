@@ -3,7 +3,7 @@
 namespace holdfast::controller {
 namespace {
 
-// A restore of the agent's snapshot; a test adds where to.
+// A restore of the agent's snapshot; the test sets the target.
 event::RestoreRequested RestoreOfApp() {
   return {.request = 5,
           .node = "a",
@@ -26,7 +26,7 @@ event::RestoreRequested RestoreInPlace() {
   return request;
 }
 
-// Signs a draft in this person's name.
+// An approval of the draft, signed by `person`.
 event::ApprovalGiven ApprovalBy(const std::string& person, const Answer& draft) {
   const Bytes key = testing::CheapKey(person);
   return {6, draft.runs.front(), key,

@@ -183,7 +183,7 @@ TEST_CASE("database: after a kill at a commit the promised rows are stored, and 
 }
 #endif
 
-// The error that a user without rights gets who opens the file to write.
+// The error that an unprivileged user gets when opening the file for writing.
 std::string ErrorOfUnprivilegedWriter(const TempDir& directory) {
   const ChildOutcome outcome = RunInChild([&]() -> std::string {
     if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";

@@ -73,7 +73,7 @@ struct JobsFixture {
     return context;
   }
 
-  // A restore of fake/one that was interrupted in this state.
+  // Leaves the journal of a restore of fake/one that was interrupted in this state.
   void InterruptRestore(std::string_view state) {
     RestoreJournal journal(settings.state_dir, {.run = "R",
                                                 .kind = "fake",

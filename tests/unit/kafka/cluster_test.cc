@@ -181,7 +181,7 @@ TEST_CASE("kafka cluster: after an error in one partition the others are request
   CHECK(bounds[3].high == 2);
 }
 
-TEST_CASE("kafka cluster: bounds follow a leader that moved or died") {
+TEST_CASE("kafka cluster: bounds are read from the new leader after the old one moved or died") {
   const bool has_died = GENERATE(false, true);
   INFO(has_died);
   MockCluster kafka(2);

@@ -244,7 +244,8 @@ TEST_CASE("archive: deeply nested directories are imported") {
   CHECK(Unwrap(LoadSnapshot(repository->files(), report.copy)).tree == snapshot.tree);
 }
 
-// No part of the archive is imported, nor a complete frame with a part of its tar file.
+// Requires that every prefix of the archive is refused, and every prefix of its tar file in a
+// complete frame.
 void CheckTruncatedIsRefused(Archives& archives, const Bytes& archive, const Bytes& tar) {
   for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
     INFO(length);
@@ -335,7 +336,7 @@ struct Forged {
         R"("ctime":"2020-01-01T00:00:00Z","uid":0,"gid":0{},{}}})",
         name, type, size == 0 ? "" : fmt::format(",\"size\":{}", size), rest);
   }
-  // Without blobs, the content is one.
+  // Without `blobs`, the content is a single blob.
   void Add(const ForgedEntry& entry) {
     Attributes attributes = AttributesOf(entry.type);
     attributes.size = entry.content.size();
@@ -413,7 +414,7 @@ TEST_CASE("archive: a forged archive is an error, and nothing becomes visible") 
       {"a hard link to nothing",
        {{"tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b"}},
        "does not come before it"},
-      {"nothing", {}, "was altered"},
+      {"an empty archive", {}, "was altered"},
       {"another tree", {file("tree/a", "a", "1")}, "was altered"},
       {"a missing blob reference",
        {{"tree/a", NodeType::kFile, R"({"name":"a","type":"file"})"}},

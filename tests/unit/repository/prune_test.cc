@@ -139,7 +139,7 @@ TEST_CASE("prune: old leftovers of dead writers are removed too") {
 
 TEST_CASE("prune: limits of unneeded and copied bytes are respected") {
   Place place;
-  // Every pack of the second snapshot also has blobs of the first.
+  // Every data pack also has blobs that only the forgotten snapshot needs.
   std::vector<int> most = Range(0, 150);
   std::erase_if(most, [](int file) { return file % 10 == 0; });
   place.SaveTwoForgetOne(Range(0, 150), most);

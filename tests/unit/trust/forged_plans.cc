@@ -21,7 +21,7 @@ Bytes Field(unsigned number, const Bytes& content) {
   return Concatenate(std::move(field), content);
 }
 
-// A valid backup in a scene that `change` makes refuse it.
+// A valid backup plan that is refused because of `change` to the scene.
 template <typename Change>
 ForgedPlan BackupIn(const char* what, const char* check, Change change) {
   return {what, check, [change](PlanScene& scene) {
@@ -124,9 +124,10 @@ void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
   plans.push_back(BackupIn("an expired controller key", "controller", [](PlanScene& scene) {
     scene.document.mutable_keys(3)->set_not_after_ms(kTrustNowMs - 121'000);
   }));
-  plans.push_back(BackupIn("a controller key of tomorrow", "controller", [](PlanScene& scene) {
-    scene.document.mutable_keys(3)->set_not_before_ms(kTrustNowMs + 121'000);
-  }));
+  plans.push_back(
+      BackupIn("a controller key that is not valid yet", "controller", [](PlanScene& scene) {
+        scene.document.mutable_keys(3)->set_not_before_ms(kTrustNowMs + 121'000);
+      }));
   plans.push_back(BackupIn("an expired root document", "controller", [](PlanScene& scene) {
     scene.document.set_expires_at_ms(kTrustNowMs - 121'000);
   }));
@@ -268,9 +269,10 @@ void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
        }});
   plans.push_back(RestoreIn("no freshness", "freshness",
                             [](PlanScene& scene) { scene.freshness.age = std::nullopt; }));
-  plans.push_back(RestoreIn("freshness of long ago", "freshness", [](PlanScene& scene) {
-    scene.freshness.age = std::chrono::minutes(5) + std::chrono::nanoseconds(1);
-  }));
+  plans.push_back(
+      RestoreIn("a freshness answer that is too old", "freshness", [](PlanScene& scene) {
+        scene.freshness.age = std::chrono::minutes(5) + std::chrono::nanoseconds(1);
+      }));
   plans.push_back(RestoreIn("a suspect clock", "freshness",
                             [](PlanScene& scene) { scene.freshness.is_clock_suspect = true; }));
 }

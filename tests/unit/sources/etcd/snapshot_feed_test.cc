@@ -129,7 +129,7 @@ TEST_CASE("snapshot feed: a torn stream is an error") {
   });
 }
 
-TEST_CASE("snapshot feed: an error of the stream is returned") {
+TEST_CASE("snapshot feed: a stream error is returned") {
   const bool with_spool = GENERATE(false, true);
   Script script;
   script.messages.resize(3);

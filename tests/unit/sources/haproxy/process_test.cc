@@ -152,7 +152,7 @@ TEST_CASE("haproxy process: a starting master is signalled when it is ready") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("haproxy process: a reload that fails is an error") {
+TEST_CASE("haproxy process: a failed reload is reported") {
   const auto [mode, reason] = GENERATE(table<const char*, const char*>({
       {"refuse", "the old one"},   // keeps its old configuration
       {"crash", "ended at once"},  // its new workers exit at once

@@ -163,7 +163,7 @@ TEST_CASE("kafka state: ACLs unknown to librdkafka are named as missing") {
                                      "*",     "READ",   "ALLOW"};
   rdkafka::AclBinding unknown = known;
   unknown.resource_type = "UNKNOWN";
-  const std::vector<Missing> missing = UnknownAcls({known, unknown});
+  const std::vector<Missing> missing = MissingAcls({known, unknown});
   REQUIRE(missing.size() == 1);
   REQUIRE(missing[0].what == "ACL ALLOW User:anna READ on UNKNOWN \"orders\"");
 }

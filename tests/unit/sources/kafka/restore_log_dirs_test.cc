@@ -263,7 +263,9 @@ TEST_CASE("kafka restore to log directories: it is completed after a crash at an
   CHECK(crashes > 10);
 }
 
-TEST_CASE("kafka restore to log directories: a failed second attempt names the interrupted one") {
+TEST_CASE(
+    "kafka restore to log directories: a failed second attempt says that the restore is "
+    "incomplete") {
   LogDirs dirs;
   REQUIRE(testing::RunCrashChild("kafka log directories crash child", "kafka.log_dirs.swap:5",
                                  dirs.path) == testing::kKilled);
