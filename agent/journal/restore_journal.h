@@ -2,7 +2,8 @@
 // step that changes anything until the restore is finished or undone.
 //
 // The file `<state_dir>/restore/<kind>-<name>.json` has run, source, snapshot, time and the restore
-// session's own state. Access requires the source's lock.
+// session's own state. Access requires the source's lock. After a crash, SourceSession::Open()
+// recovers the restore and removes the file.
 #pragma once
 
 #include <optional>

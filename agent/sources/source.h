@@ -90,8 +90,8 @@ class BackupSession {
   virtual Result<std::optional<Item>> Next() = 0;
   // The manifest of this part: identity, members, position, endpoint, method, consistency,
   // checksums, details, missing, warnings. With kMember it has no position, but it has identity and
-  // health as far as the service answers. REQUIRES: Next() returned nullopt and every item was
-  // read.
+  // health as far as the service answers: BackupSpec::scope, not the manifest, says what a part
+  // has. REQUIRES: Next() returned nullopt and every item was read.
   virtual Result<Manifest> Finish() = 0;
   // Total bytes that Next() will return; 0 if unknown. Called after Cut() and after each Next(),
   // which may improve the estimate.

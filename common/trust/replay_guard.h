@@ -15,9 +15,9 @@ namespace holdfast::trust {
 
 enum class ReplayVerdict : std::uint8_t {
   kNew,         // unknown id and sequence, above the floor
-  kKnown,       // accepted or refused before, with the same bytes
-  kOtherBytes,  // its id or its sequence belongs to a plan with other bytes
-  kBelowFloor,  // unknown, and not above the highest sequence that was forgotten
+  kKnown,       // judged before, with the same bytes: starts nothing, reports are sent again
+  kOtherBytes,  // its id or its sequence belongs to a plan with other bytes: refused
+  kBelowFloor,  // unknown, and not above the highest sequence that was forgotten: refused
 };
 
 // The plans that a verifier has accepted. Sequences count per controller key.

@@ -1,4 +1,5 @@
 // Orders that need operators: made as bytes, signed by people, and sent when enough have signed.
+// A draft expires Options::draft_life_ms after its creation.
 #pragma once
 
 #include <map>

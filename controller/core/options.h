@@ -31,7 +31,7 @@ struct Options {
   std::int64_t probe_life_ms = 10 * 60'000LL;
   std::int64_t inventory_life_ms = 6 * 3'600'000LL;
   std::int64_t verify_life_ms = 22 * 3'600'000LL;
-  std::int64_t draft_life_ms = 4 * 3'600'000LL;
+  std::int64_t draft_life_ms = 4 * 3'600'000LL;     // from its creation
   std::int64_t restore_life_ms = 23 * 3'600'000LL;  // from the draft
   std::int64_t token_life_ms = 15 * 60'000LL;
   std::int64_t compose_life_ms = 10 * 60'000LL;

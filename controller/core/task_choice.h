@@ -12,9 +12,10 @@
 namespace holdfast::controller {
 
 // The first tasks of a run of kind backup, probe, verify or inventory, by its selectors or its
-// repository. kNotFound: a selector or the repository matches nothing; kInvalidArgument: the
-// members of a source are configured differently; kUnavailable: no agent is connected that has the
-// repository.
+// repository. One member saves the data of a replicated source: the least busy one of those that
+// the selectors name, or else that are healthy, or else connected. kNotFound: a selector or the
+// repository matches nothing; kInvalidArgument: the members of a source are configured differently;
+// kUnavailable: no agent is connected that has the repository.
 Result<std::vector<NewTask>> ChooseTasks(Cluster& cluster, const RunRecord& run);
 
 }  // namespace holdfast::controller

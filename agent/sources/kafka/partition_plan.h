@@ -45,7 +45,7 @@ struct PartitionPlan {
 // stored record. A compacted topic may lose any record, so it is read from the start.
 PartitionPlan PlanPartition(const PartitionDocument* previous, const PartitionFacts& now);
 
-// Plans to read everything, without the previous snapshot.
+// Plans to read everything, e.g. because the last stored record is not the one in Kafka.
 PartitionPlan Replan(const PartitionFacts& now, std::string why);
 
 // The leader epoch of `offset`; nullopt if unknown.

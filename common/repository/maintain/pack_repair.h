@@ -30,6 +30,7 @@ struct PackRepairReport {
 // blob is still in a pack of the index. The caller must hold an exclusive lock. kNotFound, without
 // any change, if neither storage nor index has one of the packs. REQUIRES: the index was loaded
 // after the lock was taken.
+// A backup with KnownBlobs::kVerify stores lost blobs again, if its source still has them.
 Result<PackRepairReport> RepairPacks(Repository& repository, std::span<const Id> packs,
                                      const PackRepairOptions& options, Progress& progress,
                                      std::stop_token stop);
