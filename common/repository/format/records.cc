@@ -9,10 +9,7 @@ namespace holdfast::repository {
 namespace {
 
 using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;
-
-// User and host names need not be UTF-8; invalid bytes become U+FFFD.
-std::string Dump(const OrderedJson& json) { return DumpJson(json); }
+using OrderedJson = nlohmann::ordered_json;  // user and host names in it need not be UTF-8
 
 Result<Json> ParseObject(ByteView text) {
   Json json = ParseJson(AsText(text));
@@ -78,7 +75,7 @@ std::string EncodeKey(const KeyRecord& key) {
   json["p"] = key.scrypt.p;
   json["salt"] = Base64Encode(key.salt);
   json["data"] = Base64Encode(key.data);
-  return Dump(json);
+  return DumpJson(json);
 }
 
 Result<KeyRecord> DecodeKey(ByteView text) {
@@ -125,7 +122,7 @@ std::string EncodeConfig(const Config& config) {
   json["version"] = config.version;
   json["id"] = config.id;
   json["chunker_polynomial"] = config.chunker_polynomial;
-  return Dump(json);
+  return DumpJson(json);
 }
 
 Result<Config> DecodeConfig(ByteView text) {
@@ -156,7 +153,7 @@ std::string EncodeLock(const LockRecord& lock) {
   json["pid"] = lock.holder.pid;
   if (lock.holder.uid != 0) json["uid"] = lock.holder.uid;
   if (lock.holder.gid != 0) json["gid"] = lock.holder.gid;
-  return Dump(json);
+  return DumpJson(json);
 }
 
 Result<LockInfo> DecodeLock(ByteView text) {
