@@ -1,4 +1,4 @@
-// A reader of bytes in memory, and all bytes of any reader.
+// BytesReader reads from memory; ReadAll() drains any reader.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Protobuf messages as tests read them.
+// Parses Protobuf messages in tests.
 #pragma once
 
 #include "common/base/bytes.h"

@@ -1,4 +1,4 @@
-// The files of a storage, as a test counts, changes or removes them.
+// Lists and removes the files of a storage.
 #pragma once
 
 #include <utility>

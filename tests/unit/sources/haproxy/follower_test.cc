@@ -332,7 +332,7 @@ TEST_CASE("haproxy follower: certificate lists are rewritten without quotes") {
 }
 
 TEST_CASE("haproxy file space: symlinks in the path belong to a name") {
-  Tree tree({"archive/a1.pem", "live/placeholder"});
+  Tree tree({"archive/a1.pem", "live/README"});
   tree.Link("../archive/a1.pem", "live/a.pem");
   tree.Link(tree.Path("live"), "current");
 
