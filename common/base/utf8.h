@@ -15,7 +15,7 @@ struct CodePoint {
 };
 // REQUIRES: `text` is not empty. Overlong forms, surrogates and values above U+10FFFF are invalid.
 CodePoint DecodeUtf8(std::string_view text);
-// Appends `value`, which must be a Unicode scalar value.
+// Appends `value`, at most U+10FFFF. A surrogate becomes three bytes, which are not valid UTF-8.
 void AppendUtf8(std::string& out, char32_t value);
 bool IsUtf8(std::string_view text);
 // False for surrogates and values above U+10FFFF.
