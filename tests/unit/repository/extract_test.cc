@@ -17,7 +17,7 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// Counts the bytes read from packs, and fails these reads from a given amount on.
+// Counts the bytes read from packs; from a given amount on, fails these reads, or requests a stop.
 class MeasuredStorage final : public ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -30,10 +30,13 @@ class MeasuredStorage final : public ForwardingStorage {
     }
     if (bytes >= fail_after) return Fail(ErrorCode::kUnavailable, "the line is dead");
     bytes += content->size();
+    if (bytes >= stop_after) stop.request_stop();
     return content;
   }
   std::size_t bytes = 0;
   std::size_t fail_after = SIZE_MAX;
+  std::size_t stop_after = SIZE_MAX;
+  std::stop_source stop;
   std::string withheld;  // a pack that exists but cannot be read
 
  private:
@@ -77,7 +80,7 @@ struct ExtractFixture : RepositoryFixture {
     Progress progress;
     ExtractOptions with_spare = options;
     with_spare.spare = ".spare";
-    auto outcome = view->Extract(out, with_spare, progress, {});
+    auto outcome = view->Extract(out, with_spare, progress, storage_used.stop.get_token());
     bytes_shown = progress.bytes;
     bytes_unchanged_shown = progress.bytes_unchanged;
     return outcome;
@@ -421,6 +424,17 @@ TEST_CASE("extract: an interrupted run leaves no incomplete file under its name,
   for (const std::string& line : DescribeTree(fixture.out)) {
     CHECK_THAT(line, !Catch::Contains(".holdfast"));
   }
+}
+
+TEST_CASE("extract: a stop is reported alike, whether or not a file is being read") {
+  ExtractFixture fixture;
+  fixture.storage_used.stop_after = GENERATE(1U, 6'000'000U);
+
+  const Result<ExtractOutcome> outcome = fixture.Extract();
+
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code() == ErrorCode::kCancelled);
+  CHECK(outcome.error().message() == "stopped by request");
 }
 
 TEST_CASE("extract: a file without enough space is not started") {
