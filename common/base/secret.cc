@@ -1,5 +1,7 @@
 #include "common/base/secret.h"
 
+#include <cstring>
+
 namespace holdfast {
 
 Secret& Secret::operator=(Secret&& other) noexcept {

@@ -5,6 +5,7 @@
 #include "common/base/format.h"
 #include "common/base/protocol_words.h"
 #include "common/base/ulid.h"
+#include "common/crypto/sha256.h"
 #include "common/trust/messages.h"
 
 namespace holdfast::trust {

@@ -164,7 +164,7 @@ class ZnodeRestore {
     // Nodes above the path are created if they are missing, and not compared otherwise.
     for (const auto& [path, node] : tree_.above())
       if (path != "/") HF_TRY(Take(path, node, true));
-    HF_TRY(tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
+    const auto take = [this](const std::string& path, const SavedNode& node) -> Result<void> {
       HF_TRY(CheckStop(stop_));
       ++progress_.items;
       if (IsOwn(path)) return {};
@@ -173,7 +173,8 @@ class ZnodeRestore {
         return {};
       }
       return Take(path, node, false);
-    }));
+    };
+    HF_TRY(tree_.ForEach(take));
     return Settle(0);
   }
 

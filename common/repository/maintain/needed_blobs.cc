@@ -40,10 +40,11 @@ Result<bool> NeededBlobs::Step(const std::stop_token& stop) {
   const std::size_t count = std::min(pending_.size(), kStepTrees);
   const std::vector<Id> trees(pending_.end() - static_cast<std::ptrdiff_t>(count), pending_.end());
   pending_.resize(pending_.size() - count);
-  HF_TRY(ForEachInParallel(trees.size(), threads_, [&](std::size_t i) -> Result<void> {
+  const auto read = [&](std::size_t i) -> Result<void> {
     HF_TRY(CheckStop(stop));
     return Read(trees[i]);
-  }));
+  };
+  HF_TRY(ForEachInParallel(trees.size(), threads_, read));
   return true;
 }
 
