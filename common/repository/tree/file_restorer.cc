@@ -22,14 +22,14 @@ constexpr std::size_t kWaitingPerThread = 2;
 constexpr std::uint64_t kBytesInWorkMax = 48U << 20;
 constexpr std::size_t kWarningsMax = 1000;
 
-// A hash of the path; collisions are unlikely.
-std::uint64_t NumberOf(std::string_view path) {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
+std::uint64_t Fnv1a(std::string_view path) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
   for (const char c : path) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
   return hash;
 }
 
 Error WhileReading(Error error, const std::string& path) {
+  if (error.code() == ErrorCode::kCancelled) return error;  // the file is not the cause
   return std::move(error).While("read " + Quote(path));
 }
 
@@ -346,10 +346,9 @@ Result<bool> FileRestorer::BeginLarge(LargeFile& large) {
     }
   }
   large.is_in_old.resize(file.content.size());
-  HF_ASSIGN(large.made,
-            worker.writer.BeginResumable(
-                file.target, fmt::format("{}-{}-{:016x}", filetree::kPartPrefix,
-                                         options_.resumed_name, NumberOf(file.target))));
+  HF_ASSIGN(large.made, worker.writer.BeginResumable(
+                            file.target, fmt::format("{}-{}-{:016x}", filetree::kPartPrefix,
+                                                     options_.resumed_name, Fnv1a(file.target))));
   return false;
 }
 
