@@ -1,6 +1,7 @@
 #include "common/filetree/swap_set.h"
 
 #include <cstdlib>
+#include <optional>
 
 #include "common/base/crash_point.h"
 #include "tests/support/catch.h"
@@ -14,13 +15,16 @@ namespace {
 using namespace holdfast::testing;  // NOLINT
 
 struct Fixture {
-  TempDir temp = Unwrap(TempDir::Create("swap-test"));
+  std::optional<TempDir> temp;  // none in a child, which is killed
   std::string top;
   std::string journal;
 
   explicit Fixture(const std::string& directory = "")
-      : top(directory.empty() ? temp.path() : directory), journal(top + "/journal") {
-    if (!directory.empty()) return;  // created by the parent process
+      : temp(directory.empty() ? std::optional(Unwrap(TempDir::Create("swap-test")))
+                               : std::nullopt),
+        top(temp ? temp->path() : directory),
+        journal(top + "/journal") {
+    if (!temp) return;  // created by the parent process
     REQUIRE_OK(MakeDirectories(top + "/live/dir/below"));
     WriteText(top + "/live/dir/below/f", "old");
     WriteText(top + "/live/file", "old");

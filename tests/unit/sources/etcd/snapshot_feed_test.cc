@@ -53,7 +53,10 @@ Result<Bytes> ReadAll(SnapshotFeed& feed) {
   }
 }
 
-Fd MakeSpool() { return testing::Unwrap(OpenFile("/tmp", O_TMPFILE | O_RDWR, 0600)); }
+Fd MakeSpool() {
+  const TempDir directory = testing::Unwrap(TempDir::Create("spool"));
+  return testing::Unwrap(OpenFile(directory.path(), O_TMPFILE | O_RDWR, 0600));
+}
 
 Result<Bytes> Run(Script& script, bool with_spool) {
   HF_ASSIGN(auto feed, SnapshotFeed::Start(script.Next(), with_spool ? MakeSpool() : Fd()));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,8 +32,11 @@ class FileJournal final : public SwapJournal {
 
 struct FilesFixture {
   explicit FilesFixture(const std::string& directory = "")
-      : top(directory.empty() ? temp.path() : directory), live(top + "/live") {
-    if (directory.empty()) REQUIRE(mkdir(live.c_str(), 0755) == 0);
+      : temp(directory.empty() ? std::optional(Unwrap(TempDir::Create("files-test")))
+                               : std::nullopt),
+        top(temp ? temp->path() : directory),
+        live(top + "/live") {
+    if (temp) REQUIRE(mkdir(live.c_str(), 0755) == 0);
     values.Set("paths", std::vector<std::string>{live});
   }
 
@@ -76,7 +80,7 @@ struct FilesFixture {
     return true;
   }
 
-  TempDir temp = Unwrap(TempDir::Create("files-test"));
+  std::optional<TempDir> temp;  // none in a child, which is killed
   std::string top;
   std::string live;
   ManualClock clock{4'000'000'000};
