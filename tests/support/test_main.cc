@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
 // Libraries that are not built with the sanitizer. Their threads exchange memory by atomics that it
 // cannot see. Named by library, because Debian's have no symbols to name functions. Suppressing
 // each race report would work too, but takes minutes for a few megabytes. xsputn: libzmq's I/O
-// thread prints an address through libstdc++, which is the caller then. The last line is for the
+// thread formats addresses with libstdc++, so libstdc++ is the caller. The last line is for the
 // undefined behaviour sanitizer: to check virtual calls, it opens a pipe to test whether memory is
 // readable, and the thread sanitizer reports that as a race.
 extern "C" const char* __tsan_default_suppressions() {

@@ -17,7 +17,7 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
-// Counts the bytes read from packs; from a given amount on, fails these reads, or requests a stop.
+// Counts the bytes read from packs. Fails these reads, or requests a stop, after a given amount.
 class MeasuredStorage final : public ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -426,7 +426,7 @@ TEST_CASE("extract: an interrupted run leaves no incomplete file under its name,
   }
 }
 
-TEST_CASE("extract: a stop is reported alike, whether or not a file is being read") {
+TEST_CASE("extract: a stop is reported the same way whether or not a file is being read") {
   ExtractFixture fixture;
   fixture.storage_used.stop_after = GENERATE(1U, 6'000'000U);
 
