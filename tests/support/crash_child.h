@@ -12,11 +12,13 @@
 namespace holdfast::testing {
 
 // `test_case` has the tag "[.]" and gets its working directory from ChildDirectory(). Returns the
-// exit code, 137 if it was killed.
+// exit code, 137 if it was killed. Its temporary files are below `directory`, because it cannot
+// remove them.
 inline int RunCrashChild(const std::string& test_case, const std::string& point,
                          const std::string& directory) {
   SubprocessOptions options;
-  options.environment = {{"HOLDFAST_CRASH_POINT", point}, {"HOLDFAST_TEST_CHILD", directory}};
+  options.environment = {
+      {"HOLDFAST_CRASH_POINT", point}, {"HOLDFAST_TEST_CHILD", directory}, {"TMPDIR", directory}};
   SubprocessOutcome outcome = Unwrap(RunProgram({"/proc/self/exe", test_case}, options));
   UNSCOPED_INFO(outcome.out);
   return outcome.exit_code;

@@ -1,7 +1,6 @@
 #include "common/filetree/swap_set.h"
 
 #include <cstdlib>
-#include <optional>
 
 #include "common/base/crash_point.h"
 #include "tests/support/catch.h"
@@ -15,16 +14,13 @@ namespace {
 using namespace holdfast::testing;  // NOLINT
 
 struct Fixture {
-  std::optional<TempDir> temp;  // none in a child, which is killed
+  TempDir temp = Unwrap(TempDir::Create("swap-test"));
   std::string top;
   std::string journal;
 
   explicit Fixture(const std::string& directory = "")
-      : temp(directory.empty() ? std::optional(Unwrap(TempDir::Create("swap-test")))
-                               : std::nullopt),
-        top(temp ? temp->path() : directory),
-        journal(top + "/journal") {
-    if (!temp) return;  // created by the parent process
+      : top(directory.empty() ? temp.path() : directory), journal(top + "/journal") {
+    if (!directory.empty()) return;  // created by the parent process
     REQUIRE_OK(MakeDirectories(top + "/live/dir/below"));
     WriteText(top + "/live/dir/below/f", "old");
     WriteText(top + "/live/file", "old");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,11 +31,8 @@ class FileJournal final : public SwapJournal {
 
 struct FilesFixture {
   explicit FilesFixture(const std::string& directory = "")
-      : temp(directory.empty() ? std::optional(Unwrap(TempDir::Create("files-test")))
-                               : std::nullopt),
-        top(temp ? temp->path() : directory),
-        live(top + "/live") {
-    if (temp) REQUIRE(mkdir(live.c_str(), 0755) == 0);
+      : top(directory.empty() ? temp.path() : directory), live(top + "/live") {
+    if (directory.empty()) REQUIRE(mkdir(live.c_str(), 0755) == 0);
     values.Set("paths", std::vector<std::string>{live});
   }
 
@@ -80,7 +76,7 @@ struct FilesFixture {
     return true;
   }
 
-  std::optional<TempDir> temp;  // none in a child, which is killed
+  TempDir temp = Unwrap(TempDir::Create("files-test"));
   std::string top;
   std::string live;
   ManualClock clock{4'000'000'000};
