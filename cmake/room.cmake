@@ -153,7 +153,7 @@ function(holdfast_test name)
     TIMEOUT ${TEST_TIMEOUT} COST ${TEST_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
-# holdfast_python_test(NAME LABEL integration|fault|lint|format FILE test_x.py [TIMEOUT seconds] [ARGUMENTS ...])
+# holdfast_python_test(NAME LABEL attack|integration|fault|lint|format FILE test_x.py [TIMEOUT seconds] [ARGUMENTS ...])
 # A Python file as one test. HOLDFAST_BUILD is the build whose programs it runs; exit status 77 means skipped.
 function(holdfast_python_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT;FILE" "ARGUMENTS" ${ARGN})
