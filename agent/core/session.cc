@@ -6,7 +6,9 @@
 #include "common/base/format.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/trust/orders.h"
 #include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::agent {
@@ -63,6 +65,8 @@ void Session::SayHello() {
   for (const auto& [id, plan] : plans_.all()) {
     if (plan.record.state == PlanState::kAccepted) hello.add_plans(std::string(AsText(id)));
   }
+  for (const std::string_view order : trust::OrderNames())
+    hello.add_capabilities(std::string(order));
   Send(message);
 }
 
@@ -131,11 +135,30 @@ bool Session::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   hello_retry_ms_ = 0;
   nonce_.clear();  // a nonce is used once
   step_.CancelTimer(TimerKind::kHello);
+  CheckController(answer);
   heartbeat_ms_ = std::max<std::int64_t>(kHeartbeatLeastMs, answer.heartbeat_ms());
   lease_ms_ = std::max<std::int64_t>(heartbeat_ms_, answer.lease_ms());
   step_.SetTimer(TimerKind::kLease, lease_ms_);
   step_.SetTimer(TimerKind::kHeartbeat, heartbeat_ms_ * 4 / 5);
   return true;
+}
+
+// Reports that the controller cannot read would fail their tasks.
+void Session::CheckController(const v1::HelloAnswer& answer) {
+  std::string missing;
+  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
+  for (int i = 0; i < outcomes.field_count(); ++i) {
+    const std::string& outcome = outcomes.field(i)->name();
+    if (std::ranges::find(answer.capabilities(), outcome) != answer.capabilities().end()) continue;
+    missing += (missing.empty() ? "" : ", ") + outcome;
+  }
+  if (missing == unreadable_outcomes_) return;
+  unreadable_outcomes_ = missing;
+  if (missing.empty()) return;
+  step_.Warn(
+      fmt::format("the controller, version {}, cannot read all reports of this agent: {}; "
+                  "upgrade the controller",
+                  Quote(answer.version()), missing));
 }
 
 void Session::TakeHeartbeatAnswer(bool is_hello_wanted) {

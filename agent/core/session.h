@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "agent/core/identity_state.h"
 #include "agent/core/plans.h"
@@ -44,6 +45,7 @@ class Session {
 
  private:
   bool TakeRoot(const Bytes& root);
+  void CheckController(const v1::HelloAnswer& answer);
 
   StepContext& step_;
   IdentityState& identity_;
@@ -57,6 +59,7 @@ class Session {
   std::int64_t heartbeat_ms_ = 30'000;
   std::int64_t lease_ms_ = 120'000;
   std::optional<FreshAnswer> freshness_;
+  std::string unreadable_outcomes_;  // to the controller; logged
 };
 
 }  // namespace holdfast::agent

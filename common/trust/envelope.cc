@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/trust/messages.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::trust {
@@ -58,7 +58,7 @@ Bytes Encode(PayloadType type, ByteView payload, std::span<const Signature> sign
     added.set_key_id(signature.key_id.data(), signature.key_id.size());
     added.set_signature(signature.bytes.data(), signature.bytes.size());
   }
-  return EncodeMessage(message);
+  return protocol::EncodeMessage(message);
 }
 
 std::size_t PayloadBytesMaxOf(std::string_view payload_type) {
@@ -172,7 +172,9 @@ Result<void> CheckEnvelopeSize(PayloadType type, ByteView bytes) {
 
 Result<void> ParseEnvelope(ByteView bytes, Envelope& out) {
   v1::Envelope message;
-  Result<void> decoded = DecodeMessage(bytes, "envelope", message);
+  // No signature covers an extension of the envelope itself, so anybody could add one.
+  Result<void> decoded =
+      protocol::DecodeMessage(bytes, "envelope", message, protocol::Extensions::kRefused);
   out = {};
   out.payload_type = message.payload_type();
   out.payload = ToBytes(message.payload());

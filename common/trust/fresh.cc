@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/trust/messages.h"
+#include "common/protocol/messages.h"
 #include "common/trust/orders.h"
 
 namespace holdfast::trust {
@@ -31,7 +31,7 @@ Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
 
 Bytes SignFresh(const v1::Fresh& fresh, const crypto::SigningKey& controller_key) {
   HF_CHECK(fresh.nonce().size() == kNonceBytes);
-  return Sign(PayloadType::kFresh, EncodeMessage(fresh), controller_key);
+  return Sign(PayloadType::kFresh, protocol::EncodeMessage(fresh), controller_key);
 }
 
 Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const AgentIdentity& agent,
@@ -39,7 +39,7 @@ Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const Ag
   HF_ASSIGN(Envelope envelope,
             root.VerifyEnvelope(PayloadType::kFresh, bytes, v1::ROLE_CONTROLLER, now));
   v1::Fresh fresh;
-  HF_TRY(DecodeMessage(envelope.payload, "freshness", fresh));
+  HF_TRY(protocol::DecodeMessage(envelope.payload, "freshness", fresh));
   if (fresh.cluster_id() != root.cluster_id()) return RefuseFreshness("is for another cluster");
   if (fresh.node() != agent.node || fresh.incarnation() != agent.incarnation) {
     return RefuseFreshness(fmt::format(

@@ -6,7 +6,6 @@
 #include "common/base/protocol_words.h"
 #include "common/base/ulid.h"
 #include "common/crypto/sha256.h"
-#include "common/trust/messages.h"
 
 namespace holdfast::trust {
 namespace {
@@ -129,6 +128,14 @@ std::string_view OrderKindText(v1::OrderKind kind) {
   return v1::OrderKind_IsValid(kind) ? OrderKindName(static_cast<OrderKind>(kind)) : "unknown";
 }
 
+std::vector<std::string_view> OrderNames() {
+  std::vector<std::string_view> names;
+  for (int kind = v1::ORDER_KIND_UNSPECIFIED + 1; v1::OrderKind_IsValid(kind); ++kind) {
+    names.push_back(OrderKindText(static_cast<v1::OrderKind>(kind)));
+  }
+  return names;
+}
+
 bool IsRestore(v1::OrderKind kind) {
   return kind == v1::ORDER_KIND_RESTORE || kind == v1::ORDER_KIND_RESTORE_IN_PLACE;
 }
@@ -155,10 +162,25 @@ std::string RepositoryAlone(const v1::Plan& plan) {
   return "";
 }
 
-Result<void> ParsePlan(ByteView payload, v1::Plan& out) {
-  HF_TRY(DecodeMessage(payload, "plan", out));
+Result<void> ParsePlan(ByteView payload, v1::Plan& out, protocol::Extensions extensions) {
+  HF_TRY(protocol::DecodeMessage(payload, "plan", out, extensions));
   HF_TRY(CheckHead(out));
   return CheckOrder(out);
+}
+
+Result<void> CheckOrderName(const v1::Plan& plan) {
+  const std::vector<std::string_view> known = OrderNames();
+  const bool is_known = std::ranges::find(known, plan.order_name()) != known.end();
+  if (!is_known && !plan.order_name().empty()) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("this version does not know the order {}", Quote(plan.order_name())),
+                "upgrade holdfast-agent on this node");
+  }
+  const v1::OrderKind kind = KindOf(plan);
+  const std::string_view name = OrderKindText(kind);
+  if (kind == v1::ORDER_KIND_UNSPECIFIED || plan.order_name() == name) return {};
+  return MalformedPlan(
+      fmt::format("the order {} that is named {}", Quote(name), Quote(plan.order_name())));
 }
 
 }  // namespace holdfast::trust

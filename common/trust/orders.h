@@ -11,6 +11,7 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
@@ -30,6 +31,8 @@ std::int64_t UnixMilliseconds(WallTime time);
 v1::OrderKind KindOf(const v1::Plan& plan);
 // "restore in place", for messages.
 std::string_view OrderKindText(v1::OrderKind kind);
+// The names of all orders that this version knows, as in Plan.order_name.
+std::vector<std::string_view> OrderNames();
 bool IsRestore(v1::OrderKind kind);
 
 // A source that an order names, with its repository.
@@ -42,9 +45,13 @@ std::vector<OrderedSource> SourcesOf(const v1::Plan& plan);
 // The repository of orders without a source (verify, inventory); empty for others.
 std::string RepositoryAlone(const v1::Plan& plan);
 
-// Fills `out` with what can be read, even on failure. kCorrupt for bytes that are not a plan,
-// unknown fields and values, no order, node or sequence, ids of the wrong length, or a run that is
-// not a ULID.
-Result<void> ParsePlan(ByteView payload, v1::Plan& out);
+// Fills `out` with what can be read, even on failure. kCorrupt for bytes that are not a plan, no
+// order, node or sequence, ids of the wrong length, or a run that is not a ULID; kUnsupported for
+// unknown fields and values. A person who signs the plan refuses extensions, too.
+Result<void> ParsePlan(ByteView payload, v1::Plan& out,
+                       protocol::Extensions extensions = protocol::Extensions::kIgnored);
+// kUnsupported if the plan names an order that this version does not know, whether or not
+// ParsePlan() accepts it. kCorrupt if its order is another one than its name says.
+Result<void> CheckOrderName(const v1::Plan& plan);
 
 }  // namespace holdfast::trust

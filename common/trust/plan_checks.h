@@ -61,8 +61,9 @@ struct PlanCheck {
   Result<void> (*examine)(Examination& examination);
 };
 
-// In this order: size, envelope, type, controller, decode, cluster, node, incarnation, epoch, time,
-// operators, freshness, replay, source, repository, policy, restore_root, restore_target, path.
+// In this order: size, envelope, type, controller, order, decode, cluster, node, incarnation,
+// epoch, time, operators, freshness, replay, source, repository, policy, restore_root,
+// restore_target, path.
 std::span<const PlanCheck> PlanChecks();
 
 // Runs the checks in order until one refuses.

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
-#include "common/trust/messages.h"
 #include "common/trust/orders.h"
 
 namespace holdfast::trust {
@@ -37,15 +37,17 @@ Result<void> CheckOutcome(const v1::Report& report) {
   }
 }
 
-Result<void> CheckReportForm(const v1::Report& report) {
+Result<void> CheckPlace(const v1::ReportHead& head) {
+  if (head.node().empty()) return MalformedReport("no node");
+  if (head.report_sequence() == 0) return MalformedReport("no number");
+  const std::size_t previous_bytes = head.report_sequence() == 1 ? 0 : crypto::kDigestBytes;
+  if (head.previous().size() == previous_bytes) return {};
+  return MalformedReport(fmt::format("a hash of the previous report with {} bytes; expected {}",
+                                     head.previous().size(), previous_bytes));
+}
+
+Result<void> CheckContent(const v1::Report& report) {
   const bool may_lack_plan = report.has_refused();
-  if (report.node().empty()) return MalformedReport("no node");
-  if (report.report_sequence() == 0) return MalformedReport("no number");
-  const std::size_t previous_bytes = report.report_sequence() == 1 ? 0 : crypto::kDigestBytes;
-  if (report.previous().size() != previous_bytes) {
-    return MalformedReport(fmt::format("a hash of the previous report with {} bytes; expected {}",
-                                       report.previous().size(), previous_bytes));
-  }
   if (report.plan_id().size() != kPlanIdBytes && !(may_lack_plan && report.plan_id().empty())) {
     return MalformedReport("an invalid plan id");
   }
@@ -66,8 +68,16 @@ Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& age
     return Fail(ErrorCode::kDenied, "the report is not signed by the agent that sent it");
   }
   VerifiedReport verified;
-  HF_TRY(DecodeMessage(envelope.payload, "report", verified.report));
-  HF_TRY(CheckReportForm(verified.report));
+  if (!protocol::ParseHead(envelope.payload, verified.head)) {
+    return MalformedReport("no place in the agent's chain");
+  }
+  HF_TRY(CheckPlace(verified.head));
+  Result<void> read = protocol::DecodeMessage(envelope.payload, "report", verified.report);
+  if (read) read = CheckContent(verified.report);
+  if (!read) {
+    verified.report.Clear();
+    verified.defect = std::move(read).error();
+  }
   verified.hash = crypto::Sha256Of(envelope.payload);
   verified.payload = std::move(envelope.payload);
   return verified;

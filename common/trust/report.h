@@ -2,6 +2,8 @@
 // unnoticed. proto/holdfast/v1/plan.proto, message Report.
 #pragma once
 
+#include <optional>
+
 #include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/crypto/ed25519.h"
@@ -10,14 +12,19 @@
 namespace holdfast::trust {
 
 struct VerifiedReport {
-  v1::Report report;
-  Bytes payload;  // as signed
+  v1::ReportHead head;
+  v1::Report report;  // empty if `defect`
+  Bytes payload;      // as signed
   crypto::Digest hash{};
+  // Why the report cannot be read, although it has its place in the chain: fields or an outcome
+  // that this version does not know, or ids of the wrong length. If it blocked the chain, the agent
+  // could never report anything again.
+  std::optional<Error> defect;
 };
 
-// kDenied unless it is signed by `agent_key` alone. kCorrupt if it is not a report, has no outcome,
-// ids of the wrong length, or no valid place in the chain. The caller checks which agent it is
-// from, and whether it is the next one.
+// kDenied unless it is signed by `agent_key` alone. kCorrupt if it has no place in the chain: no
+// node, no number, or no hash of the previous report. The caller checks which agent it is from, and
+// whether it is the next one.
 Result<VerifiedReport> VerifyReport(ByteView envelope, const crypto::PublicKey& agent_key);
 
 }  // namespace holdfast::trust

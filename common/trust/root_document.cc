@@ -9,7 +9,7 @@
 
 #include "common/base/format.h"
 #include "common/base/ulid.h"
-#include "common/trust/messages.h"
+#include "common/protocol/messages.h"
 #include "common/trust/orders.h"
 
 namespace holdfast::trust {
@@ -35,13 +35,11 @@ Result<void> CheckKeyForm(const v1::RoleKey& key) {
   if (key.public_key().size() != crypto::kPublicKeyBytes) {
     return BadForm(fmt::format("a public key of {} bytes", key.public_key().size()));
   }
-  if (key.role() == v1::ROLE_UNSPECIFIED || !v1::Role_IsValid(key.role())) {
-    return BadForm("a key without a role");
-  }
+  if (key.role() == v1::ROLE_UNSPECIFIED) return BadForm("a key without a role");
   if (NeedsPerson(key.role()) && !IsName(key.person())) {
     return BadForm(fmt::format("a key of role {} and no person", RoleText(key.role())));
   }
-  if (!NeedsPerson(key.role()) && !key.person().empty()) {
+  if (key.role() == v1::ROLE_CONTROLLER && !key.person().empty()) {
     return BadForm(fmt::format("a key of role {} for a person", RoleText(key.role())));
   }
   if (key.not_before_ms() >= key.not_after_ms()) return BadForm("a key that is never valid");
@@ -52,12 +50,11 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
   std::set<int> kinds;
   for (const v1::Threshold& threshold : document.thresholds()) {
     const v1::OrderKind kind = threshold.kind();
-    if (kind == v1::ORDER_KIND_UNSPECIFIED || !v1::OrderKind_IsValid(kind)) {
-      return BadForm("a threshold without a kind of order");
-    }
+    if (kind == v1::ORDER_KIND_UNSPECIFIED) return BadForm("a threshold without a kind of order");
     std::string what = fmt::format("{} for {}", FormatCount(threshold.operators(), "operator"),
                                    Quote(OrderKindText(kind)));
     if (!kinds.insert(kind).second) return BadForm(what + ", and another number before");
+    if (!v1::OrderKind_IsValid(kind)) continue;  // of a later version
     if (threshold.operators() < OperatorsFloor(kind)) {
       return BadForm(fmt::format("{}; expected at least {}", what, OperatorsFloor(kind)));
     }
@@ -122,7 +119,7 @@ std::string_view RoleText(v1::Role role) {
     case v1::ROLE_OPERATOR:
       return "operator";
     default:
-      return "none";
+      return "unknown";
   }
 }
 
@@ -149,7 +146,7 @@ Result<void> CheckRootForm(const v1::RootDocument& document) {
 Result<Bytes> SignRootDocument(const v1::RootDocument& document,
                                std::span<const crypto::SigningKey* const> keys) {
   HF_TRY(CheckRootForm(document));
-  Bytes payload = EncodeMessage(document);
+  Bytes payload = protocol::EncodeMessage(document);
   if (payload.size() > PayloadBytesMax(PayloadType::kRoot)) {
     return BadForm(fmt::format("{} keys, which are too many", document.keys_size()));
   }
@@ -175,7 +172,7 @@ bool RoleKey::IsValidAt(WallTime now) const {
 
 Result<RootDocument> RootDocument::Parse(const Envelope& envelope, ByteView bytes) {
   RootDocument root;
-  HF_TRY(DecodeMessage(envelope.payload, "root document", root.document_));
+  HF_TRY(protocol::DecodeMessage(envelope.payload, "root document", root.document_));
   HF_TRY(CheckRootForm(root.document_));
   root.envelope_ = Bytes(bytes.begin(), bytes.end());
   root.hash_ = crypto::Sha256Of(envelope.payload);
@@ -293,14 +290,30 @@ Result<const RoleKey*> RootDocument::VerifySignature(const Signature& signature,
               fmt::format("the signature of key {} is wrong", crypto::ShortKeyId(key->id)));
 }
 
+Result<bool> RootDocument::IsInUnknownRole(const Signature& signature,
+                                           const Envelope& envelope) const {
+  const RoleKey* key = FindKey(signature.key_id);
+  if (key == nullptr || v1::Role_IsValid(key->role)) return false;
+  if (IsValid(signature, envelope.payload_type, envelope.payload, key->public_key)) return true;
+  return Fail(ErrorCode::kDenied,
+              fmt::format("the signature of key {} is wrong", crypto::ShortKeyId(key->id)));
+}
+
 Result<Envelope> RootDocument::VerifyEnvelope(PayloadType type, ByteView bytes, v1::Role role,
                                               WallTime now) const {
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(type, bytes));
+  bool is_signed = false;
   for (const Signature& signature : envelope.signatures) {
+    Result<bool> is_ignored = IsInUnknownRole(signature, envelope);
+    if (!is_ignored) return Fail(std::move(is_ignored).error().While(PayloadTypeTitle(type)));
+    if (*is_ignored) continue;
     auto key = VerifySignature(signature, role, now, envelope.payload_type, envelope.payload);
     if (!key) return Fail(std::move(key).error().While(PayloadTypeTitle(type)));
+    is_signed = true;
   }
-  return envelope;  // has at least one signature
+  if (is_signed) return envelope;
+  return Fail(ErrorCode::kDenied, fmt::format("{} without a signature of a {}",
+                                              PayloadTypeTitle(type), RoleText(role)));
 }
 
 unsigned RootDocument::OperatorsNeeded(v1::OrderKind kind) const {

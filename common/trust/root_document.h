@@ -26,7 +26,7 @@ inline constexpr unsigned kRootThresholdMax = kSignaturesMax / 2;
 // The minimum of operators for a kind of order in any cluster; a root document can only raise it.
 unsigned OperatorsFloor(v1::OrderKind kind);
 
-// "operator", "controller", for messages.
+// "operator", "controller", for messages; "unknown" for a role of a later version.
 std::string_view RoleText(v1::Role role);
 
 // kInvalidArgument for a document that no agent accepts: another format, no ULID, invalid versions
@@ -90,8 +90,13 @@ class RootDocument {
   Result<const RoleKey*> VerifySignature(const Signature& signature, v1::Role role, WallTime now,
                                          std::string_view payload_type, ByteView payload) const;
 
-  // Decodes an envelope of this type that was signed by keys valid in `role`, and by no others. Its
-  // payload may then be parsed. kDenied or kCorrupt otherwise.
+  // Whether this is a correct signature of a key whose role this version does not know. It then
+  // counts for nothing. kDenied for a wrong one.
+  Result<bool> IsInUnknownRole(const Signature& signature, const Envelope& envelope) const;
+
+  // Decodes an envelope of this type that was signed by keys valid in `role`, and by no others
+  // except in roles that this version does not know. Its payload may then be parsed. kDenied or
+  // kCorrupt otherwise.
   Result<Envelope> VerifyEnvelope(PayloadType type, ByteView bytes, v1::Role role,
                                   WallTime now) const;
 

@@ -143,7 +143,10 @@ bool MatchesUlid(std::string_view typed, std::string_view ulid) {
 
 Result<v1::Plan> ReadDraft(const v1::DraftView& draft) {
   v1::Plan plan;
-  Result<void> parsed = trust::ParsePlan(AsBytes(draft.payload()), plan);
+  // Extensions cannot be shown, so they are not signed.
+  Result<void> parsed =
+      trust::ParsePlan(AsBytes(draft.payload()), plan, protocol::Extensions::kRefused);
+  if (parsed) parsed = trust::CheckOrderName(plan);
   if (!parsed) {
     return Fail(std::move(parsed).error().While(
         fmt::format("read the plan of draft {}", Quote(draft.draft()))));

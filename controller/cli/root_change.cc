@@ -7,9 +7,9 @@
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
 #include "common/trust/key_file.h"
-#include "common/trust/messages.h"
 #include "common/trust/orders.h"
 #include "controller/cli/run_words.h"
 
@@ -216,7 +216,7 @@ Result<RootProposal> ReadRootProposal(const trust::RootDocument& current, ByteVi
   HF_ASSIGN(const trust::Envelope envelope,
             trust::DecodeEnvelope(trust::PayloadType::kRoot, bytes));
   RootProposal proposal;
-  HF_TRY(trust::DecodeMessage(envelope.payload, "root document", proposal.document));
+  HF_TRY(protocol::DecodeMessage(envelope.payload, "root document", proposal.document));
   HF_TRY(trust::CheckRootForm(proposal.document));
   HF_TRY(CheckIsNext(current.document(), proposal.document));
   std::set<std::string> old_persons;

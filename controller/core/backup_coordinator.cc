@@ -124,7 +124,7 @@ bool BackupCoordinator::Retry(Run& run, std::size_t unit, Task& task) {
                    .scope = IsRest(before.scope) ? RestScope(run, run.units[unit]) : before.scope};
   if (CanRunElsewhere(before) &&
       (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
-    std::vector<Agent*> able = cluster_.AbleAgents(SourceOf(run.units[unit]));
+    std::vector<Agent*> able = cluster_.AbleAgents(SourceOf(run.units[unit]), OrderKind::kBackup);
     std::erase_if(able, [&](const Agent* agent) {
       return std::ranges::any_of(run.units[unit].tasks, [&](std::uint32_t number) {
         const TaskRecord& other = run.tasks[number].record;
@@ -165,7 +165,7 @@ bool BackupCoordinator::StartRest(Run& run, std::size_t unit) {
     if (task.state == TaskState::kSaved) well.push_back(&cluster_.At(task.node));
   }
   if (well.empty()) return false;
-  const std::vector<Agent*> able = cluster_.AbleAgents(SourceOf(source));
+  const std::vector<Agent*> able = cluster_.AbleAgents(SourceOf(source), OrderKind::kBackup);
   if (able.empty()) {
     step_.timers().SetSooner(UnitTimer(run, unit), step_.now().mono_ms + kComposerWaitMs);
     return true;
@@ -265,7 +265,7 @@ void BackupCoordinator::StartCompose(Run& run, std::size_t unit) {
     return std::tuple(asked[agent.record.node], agent.record.node != data->record.node,
                       agent.tasks.size(), agent.record.node);
   };
-  for (const Agent* agent : cluster_.AbleAgents(SourceOf(composed))) {
+  for (const Agent* agent : cluster_.AbleAgents(SourceOf(composed), OrderKind::kCompose)) {
     if (composer == nullptr || rank(*agent) < rank(*composer)) composer = agent;
   }
   if (composer == nullptr) {
@@ -273,8 +273,8 @@ void BackupCoordinator::StartCompose(Run& run, std::size_t unit) {
     return;
   }
 
-  v1::Plan plan =
-      plans_.New(cluster_.At(composer->record.node), run.record, step_.options().compose_life_ms);
+  v1::Plan plan = plans_.New(cluster_.At(composer->record.node), run.record, OrderKind::kCompose,
+                             step_.options().compose_life_ms);
   v1::ComposeOrder& order = *plan.mutable_compose();
   order.set_source(data->record.source);
   order.set_repository(data->record.repository);

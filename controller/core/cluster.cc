@@ -8,6 +8,24 @@
 
 namespace holdfast::controller {
 
+bool Agent::Supports(OrderKind kind) const {
+  if (!capabilities) return true;
+  const auto has = [&](OrderKind one) {
+    return capabilities->contains(std::string(OrderKindName(one)));
+  };
+  // A backup needs its cut and its end, too.
+  const bool is_backup = kind == OrderKind::kBackup;
+  return has(kind) && (!is_backup || (has(OrderKind::kCut) && has(OrderKind::kEnd)));
+}
+
+Error Unsupported(const Agent& agent, OrderKind kind) {
+  return Error(ErrorCode::kUnsupported,
+               fmt::format("the agent of {}, version {}, does not support the order {}",
+                           Quote(agent.record.node), Quote(agent.record.version),
+                           Quote(OrderKindName(kind))))
+      .WithHint(fmt::format("upgrade holdfast-agent on {}", agent.record.node));
+}
+
 Cluster::Cluster(StepContext& step, const Loaded& loaded) : step_(step) {
   HF_CHECK(loaded.cluster.has_value());
   record_ = *loaded.cluster;
@@ -54,10 +72,10 @@ std::vector<std::string> Cluster::Repositories() const {
   return {all.begin(), all.end()};
 }
 
-std::vector<Agent*> Cluster::AbleAgents(const ConfiguredSource& source) {
+std::vector<Agent*> Cluster::AbleAgents(const ConfiguredSource& source, OrderKind kind) {
   std::vector<Agent*> able;
   for (auto& [node, agent] : agents_) {
-    if (agent.record.revoked || !agent.is_connected()) continue;
+    if (agent.record.revoked || !agent.is_connected() || !agent.Supports(kind)) continue;
     const std::vector<ConfiguredSource>& sources = agent.record.sources;
     if (std::ranges::find(sources, source) != sources.end()) able.push_back(&agent);
   }
@@ -68,9 +86,15 @@ std::optional<AgentStatus> Cluster::Status(const std::string& node) const {
   const auto found = agents_.find(node);
   if (found == agents_.end()) return std::nullopt;
   const Agent& agent = found->second;
+  std::vector<OrderKind> unsupported;
+  for (int number = 1; number <= static_cast<int>(OrderKind::kRestoreInPlace); ++number) {
+    const auto kind = static_cast<OrderKind>(number);
+    if (!agent.Supports(kind)) unsupported.push_back(kind);
+  }
   return AgentStatus{.record = agent.record,
                      .connected = agent.is_connected() && !agent.is_away,
                      .conflict = agent.has_twin,
+                     .unsupported = std::move(unsupported),
                      .boot_id = agent.boot_id,
                      .tasks = static_cast<std::uint32_t>(agent.tasks.size())};
 }

@@ -39,10 +39,17 @@ struct Agent {
   std::int64_t twin_at_ms = -3'600'000;
   bool has_twin = false;              // two boots use its key
   bool is_missing_next_root = false;  // the document that it needs next is not here; logged
+  std::optional<std::set<std::string>> capabilities;  // of its last Hello
   Bytes refused_report;  // hash of the last refused envelope: a resend is not audited again
 
   bool is_connected() const { return is_present && !is_lost; }
+  // Whether it carries out orders of this kind. An agent that has not said Hello since the
+  // controller started may; if it does not, it refuses the order by its name.
+  bool Supports(OrderKind kind) const;
 };
+
+// Why an order of this kind is not planned for the agent.
+Error Unsupported(const Agent& agent, OrderKind kind);
 
 class Cluster {
  public:
@@ -64,8 +71,8 @@ class Cluster {
   Error UnknownNode(const std::string& node) const;
   // The repositories of all agents that are not revoked, ascending.
   std::vector<std::string> Repositories() const;
-  // The connected agents that have this source, so could save it now.
-  std::vector<Agent*> AbleAgents(const ConfiguredSource& source);
+  // The connected agents that have this source and support orders of this kind.
+  std::vector<Agent*> AbleAgents(const ConfiguredSource& source, OrderKind kind);
   std::optional<AgentStatus> Status(const std::string& node) const;
 
   // Sends it if the agent has a session.

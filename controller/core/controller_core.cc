@@ -63,7 +63,7 @@ void ControllerCore::Parts::Handle(const event::Started& event) {
   const ClusterRecord& record = cluster.record();
   step.Audit("controller.started", "controller", record.cluster, "",
              {{"version", event.version}, {"epoch", std::to_string(record.epoch)}});
-  sessions.Resume();
+  sessions.Resume(event.version);
   runs.Resume();
   drafts.Resume();
   membership.Resume();

@@ -57,8 +57,9 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
   }
   const bool is_beside = !event.in_place && event.target.empty();
   const OrderKind kind = is_beside ? OrderKind::kRestore : OrderKind::kRestoreInPlace;
+  if (!agent->Supports(kind)) return Fail(Unsupported(*agent, kind));
   const RunRecord run{.run = step_.NewUlid(), .requester = event.actor, .reason = event.reason};
-  v1::Plan plan = plans_.New(*agent, run, step_.options().restore_life_ms);
+  v1::Plan plan = plans_.New(*agent, run, kind, step_.options().restore_life_ms);
   v1::RestoreOrder& order = *plan.mutable_restore();
   order.set_repository(event.repository);
   order.set_snapshot(std::string(AsText(event.snapshot)));

@@ -19,7 +19,7 @@ void Plans::Resume(const Plan& plan) {
                  std::string(AsText(plan.record.plan_id)));
 }
 
-v1::Plan Plans::New(Agent& agent, const RunRecord& run, std::int64_t life_ms) {
+v1::Plan Plans::New(Agent& agent, const RunRecord& run, OrderKind kind, std::int64_t life_ms) {
   Bytes plan_id(16);
   step_.random().Fill(plan_id);
   agent.record.plan_sequence =
@@ -39,6 +39,7 @@ v1::Plan Plans::New(Agent& agent, const RunRecord& run, std::int64_t life_ms) {
   plan.set_run(run.run);
   plan.set_requester(run.requester);
   plan.set_reason(run.reason);
+  plan.set_order_name(std::string(OrderKindName(kind)));
   return plan;
 }
 

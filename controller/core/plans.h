@@ -32,9 +32,9 @@ class Plans {
   // Schedules an unanswered plan's next sending. REQUIRES: the first step has begun.
   void Resume(const Plan& plan);
 
-  // A plan without an order, with the agent's next sequence number. REQUIRES: add an order and pass
-  // it to Sign().
-  v1::Plan New(Agent& agent, const RunRecord& run, std::int64_t life_ms);
+  // A plan for an order of this kind, with the agent's next sequence number. REQUIRES: add the
+  // order and pass it to Sign().
+  v1::Plan New(Agent& agent, const RunRecord& run, OrderKind kind, std::int64_t life_ms);
   // Signs the plan, stores it and sends it. Valid until Remove().
   Plan& Sign(const v1::Plan& message, OrderKind kind);
   // The same for the very bytes that operators have signed. REQUIRES: `payload` is `message`.

@@ -16,34 +16,11 @@ TaskError ErrorOf(const v1::Failure& failure) {
           failure.retryable(), failure.began(),   failure.rolled_back()};
 }
 
+// "accepted", "saved", ...: the name of the outcome's field.
 std::string_view OutcomeName(const v1::Report& report) {
-  switch (report.outcome_case()) {
-    case v1::Report::kAccepted:
-      return "accepted";
-    case v1::Report::kRefused:
-      return "refused";
-    case v1::Report::kSaved:
-      return "saved";
-    case v1::Report::kComposed:
-      return "composed";
-    case v1::Report::kProbe:
-      return "probe";
-    case v1::Report::kVerify:
-      return "verify";
-    case v1::Report::kInventory:
-      return "inventory";
-    case v1::Report::kRestored:
-      return "restored";
-    case v1::Report::kFailed:
-      return "failed";
-    case v1::Report::kCancelled:
-      return "cancelled";
-    case v1::Report::kEnded:
-      return "ended";
-    case v1::Report::OUTCOME_NOT_SET:
-      break;
-  }
-  return "";
+  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
+  const auto* outcome = v1::Report::GetReflection()->GetOneofFieldDescriptor(report, &outcomes);
+  return outcome == nullptr ? std::string_view() : outcome->name();
 }
 
 // `run` is null if it is not known. REQUIRES: report.has_composed().
@@ -118,47 +95,85 @@ void Reports::Refuse(Agent& agent, const Bytes& envelope, std::string_view reaso
 }
 
 bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
-  const Result<Bytes> payload = step_.trust().OpenReport(envelope, agent.record.signing_key);
-  if (!payload) {
-    Refuse(agent, envelope, payload.error().message());
+  const Result<OpenedReport> opened = step_.trust().OpenReport(envelope, agent.record.signing_key);
+  if (!opened) {
+    Refuse(agent, envelope, opened.error().message());
     return false;
   }
-  v1::Report report;
-  if (!report.ParseFromArray(payload->data(), static_cast<int>(payload->size())) ||
-      OutcomeName(report).empty()) {
+  const Bytes& payload = opened->payload;
+  v1::ReportHead head;
+  if (!head.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
     Refuse(agent, envelope, "it is not a report");
     return false;
   }
-  if (report.cluster_id() != cluster_.record().cluster_id || report.node() != agent.record.node ||
-      report.incarnation() != agent.record.incarnation) {
+  if (head.cluster_id() != cluster_.record().cluster_id || head.node() != agent.record.node ||
+      head.incarnation() != agent.record.incarnation) {
     Refuse(agent, envelope, "it names another cluster, node or incarnation");
     return false;
   }
   const std::uint64_t next = agent.record.report_sequence + 1;
-  if (report.report_sequence() < next && step_.options().planted_bug != PlantedBug::kTakeTwice)
+  if (head.report_sequence() < next && step_.options().planted_bug != PlantedBug::kTakeTwice)
     return true;
-  if (report.report_sequence() > next && step_.options().planted_bug != PlantedBug::kSkipReports) {
+  if (head.report_sequence() > next && step_.options().planted_bug != PlantedBug::kSkipReports) {
     return false;  // those in between must come first
   }
   const bool is_restart = next > 1 && agent.record.report_hash.empty();
-  if (!is_restart && ToBytes(report.previous()) != agent.record.report_hash &&
+  if (!is_restart && ToBytes(head.previous()) != agent.record.report_hash &&
       step_.options().planted_bug == PlantedBug::kNone) {
     Refuse(agent, envelope, "it does not follow the previous one");
     return false;
   }
-  const crypto::Digest hash = crypto::Sha256Of(*payload);
-  agent.record.report_sequence = report.report_sequence();
+  const crypto::Digest hash = crypto::Sha256Of(payload);
+  agent.record.report_sequence = head.report_sequence();
   agent.record.report_hash = Bytes(hash.begin(), hash.end());
   step_.Put(
       ReportCursor{agent.record.node, agent.record.report_sequence, agent.record.report_hash});
+  v1::Report report;
+  const bool is_readable =
+      !opened->defect && report.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
+      !OutcomeName(report).empty();
+  if (!is_readable) {
+    const std::string reason = opened->defect ? opened->defect->message() : "it has no outcome";
+    Refuse(agent, envelope, reason);
+    // A plan whose acceptance cannot be read only stays unanswered.
+    report.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
+    if (!report.has_accepted()) ApplyUnreadable(head, reason);
+    return true;
+  }
   step_.Audit("report.taken", "node:" + agent.record.node, agent.record.node, report.run(),
               {{"sequence", std::to_string(report.report_sequence())},
                {"outcome", std::string(OutcomeName(report))},
                {"plan", HexEncode(AsBytes(report.plan_id()))},
                {"source", report.source()}},
               envelope);
-  Apply(agent, report, *payload);
+  Apply(agent, report, payload);
   return true;
+}
+
+// The agent has finished a task or refused a plan, but the controller cannot know which. The task
+// has failed, so that its run does not wait for an answer that has already arrived.
+void Reports::ApplyUnreadable(const v1::ReportHead& head, std::string_view reason) {
+  Plan* plan = plans_.Find(ToBytes(head.plan_id()));
+  Run* run = plan == nullptr ? nullptr : runs_.table().Find(plan->record.run);
+  if (run == nullptr || plan->record.node != head.node() ||
+      plan->record.hash != ToBytes(head.plan_hash())) {
+    return;
+  }
+  plans_.SetAnswered(*plan, PlanState::kAccepted);
+  if (plan->record.kind == OrderKind::kEnd) {
+    runs_.TakeEndAnswer(*run, plan->record.plan_id);
+    return;
+  }
+  if (head.task() >= plan->tasks.size()) return;
+  Task& task = run->tasks[plan->tasks[head.task()]];
+  if (IsSettled(task.record)) return;
+  runs_.SetState(*run, task, TaskState::kFailed,
+                 TaskError{.code = "unsupported",
+                           .message = fmt::format("the controller cannot read the report of {}: {}",
+                                                  Quote(head.node()), reason),
+                           .hint = fmt::format("upgrade the controller: the agent has version {}",
+                                               Quote(head.version())),
+                           .began = true});
 }
 
 void Reports::Apply(Agent& agent, const v1::Report& report, const Bytes& payload) {

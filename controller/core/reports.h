@@ -12,6 +12,7 @@
 
 namespace holdfast::v1 {
 class Report;
+class ReportHead;
 class Reports;
 }  // namespace holdfast::v1
 
@@ -30,6 +31,7 @@ class Reports {
   bool TakeOne(Agent& agent, const Bytes& envelope);
   void Refuse(Agent& agent, const Bytes& envelope, std::string_view reason);
   void Apply(Agent& agent, const v1::Report& report, const Bytes& payload);
+  void ApplyUnreadable(const v1::ReportHead& head, std::string_view reason);
   void ApplyUnknown(Agent& agent, const v1::Report& report);
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);

@@ -183,13 +183,24 @@ void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
 
 }  // namespace
 
+// As if the agent had refused the plan, which is what it would do.
+void Runs::RefuseFor(const Agent& agent, Run& run, Task& task) {
+  const Error error = Unsupported(agent, task.record.kind);
+  SetState(run, task, TaskState::kRefused,
+           TaskError{.code = "order", .message = error.message(), .hint = error.hint()});
+}
+
 // Signs one plan for all of a node's tasks of a round.
 void Runs::PlanBackup(Run& run, const std::string& node, const std::vector<std::uint32_t>& numbers,
                       std::uint32_t round) {
   Agent& agent = cluster_.At(node);
+  if (!agent.Supports(OrderKind::kBackup)) {
+    for (std::uint32_t number : numbers) RefuseFor(agent, run, run.tasks[number]);
+    return;
+  }
   // Locks are kept until the plan expires, which is later than the run can compose.
   const std::int64_t left_ms = LeftMs(run);
-  v1::Plan plan = plans_.New(agent, run.record, left_ms + 3'600'000);
+  v1::Plan plan = plans_.New(agent, run.record, OrderKind::kBackup, left_ms + 3'600'000);
   v1::BackupOrder& order = *plan.mutable_backup();
   // A later round has missed the others' cut, so it does not wait.
   order.set_cut_wait_ms(round == 0 ? static_cast<std::uint32_t>(step_.options().cut_wait_ms) : 0);
@@ -222,7 +233,8 @@ void Runs::PlanSingle(Run& run, const NewTask& new_task) {
   const std::uint32_t number = AddTask(run, new_task);
   Task& task = run.tasks[number];
   Agent& agent = cluster_.At(new_task.node);
-  v1::Plan plan = plans_.New(agent, run.record, LeftMs(run) + 60'000);
+  if (!agent.Supports(new_task.kind)) return RefuseFor(agent, run, task);
+  v1::Plan plan = plans_.New(agent, run.record, new_task.kind, LeftMs(run) + 60'000);
   if (new_task.kind == OrderKind::kProbe) {
     v1::ProbeOrder& order = *plan.mutable_probe();
     for (const std::string& source : new_task.sources) order.add_sources(source);
@@ -345,7 +357,7 @@ void Runs::Cut(Run& run) {
   }
   for (const Bytes& id : plans) {
     Agent& agent = cluster_.At(plans_.At(id).record.node);
-    v1::Plan plan = plans_.New(agent, run.record, kCutPlanLifeMs);
+    v1::Plan plan = plans_.New(agent, run.record, OrderKind::kCut, kCutPlanLifeMs);
     plan.mutable_cut()->set_backup_plan_id(std::string(AsText(id)));
     Sign(run, plan, OrderKind::kCut);
   }
@@ -483,7 +495,7 @@ void Runs::SendEnds(Run& run) {
     if (plan.record.state == PlanState::kSent) plans_.SetAnswered(plan, PlanState::kExpired);
   }
   for (const std::string& node : nodes) {
-    v1::Plan plan = plans_.New(cluster_.At(node), run.record, kEndLifeMs);
+    v1::Plan plan = plans_.New(cluster_.At(node), run.record, OrderKind::kEnd, kEndLifeMs);
     plan.mutable_end()->set_cancelled(run.record.cancelled);
     const Plan& sent = Sign(run, plan, OrderKind::kEnd);
     run.ends.insert(sent.record.plan_id);

@@ -84,6 +84,7 @@ class Runs {
   void SendEnds(Run& run);
   void CloseIfDone(Run& run);
   std::int64_t LeftMs(const Run& run) const;
+  void RefuseFor(const Agent& agent, Run& run, Task& task);
   std::uint32_t StartDelayMs(const std::string& repository);
 
   StepContext& step_;

@@ -5,6 +5,7 @@
 
 #include "common/base/format.h"
 #include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::controller {
@@ -18,10 +19,12 @@ constexpr std::size_t kFormerBoots = 4;
 constexpr std::uint32_t kTwinSigns = 3;
 constexpr std::int64_t kTwinApartMs = 5'000;
 constexpr int kSourcesMax = 10'000;
+constexpr int kCapabilitiesMax = 1'000;
 
 }  // namespace
 
-void Sessions::Resume() {
+void Sessions::Resume(const std::string& version) {
+  version_ = version;
   // Agents may need a while to reconnect: none is lost before two leases have passed.
   for (auto& [node, agent] : cluster_.agents()) {
     agent.last_received_ms = step_.now().mono_ms;
@@ -98,12 +101,16 @@ void Sessions::TakeHello(Agent& agent, const v1::Hello& hello) {
                            Quote(agent.record.node), Quote(hello.node()), hello.incarnation()));
     return;
   }
-  if (hello.sources_size() > kSourcesMax || hello.repositories_size() > kSourcesMax) return;
+  if (hello.sources_size() > kSourcesMax || hello.repositories_size() > kSourcesMax ||
+      hello.capabilities_size() > kCapabilitiesMax) {
+    return;
+  }
   if (IsTwin(agent, hello.boot_id())) return;
   agent.is_present = true;
   agent.boot_id = hello.boot_id();
   agent.hello_jumps_ms = step_.jumps_ms();
   agent.process_id = ToBytes(hello.process_id());
+  agent.capabilities.emplace(hello.capabilities().begin(), hello.capabilities().end());
   NoteMessage(agent);
   if (!step_.timers().Has({TimerKind::kLease, agent.record.node})) {
     step_.SetTimer(TimerKind::kLease, cluster_.LeaseMs(), agent.record.node);
@@ -208,6 +215,10 @@ void Sessions::AnswerHello(Agent& agent, const v1::Hello& hello) {
   answer.set_heartbeat_ms(static_cast<std::uint32_t>(cluster_.HeartbeatMs()));
   answer.set_lease_ms(static_cast<std::uint32_t>(cluster_.LeaseMs()));
   answer.set_report_sequence(agent.record.report_sequence);
+  answer.set_version(version_);
+  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
+  for (int i = 0; i < outcomes.field_count(); ++i)
+    answer.add_capabilities(outcomes.field(i)->name());
   cluster_.Send(agent, message);
 }
 

@@ -25,8 +25,9 @@ class Sessions {
   Sessions(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, Reports& reports)
       : step_(step), cluster_(cluster), plans_(plans), runs_(runs), reports_(reports) {}
 
-  // Starts the leases of all agents. REQUIRES: the first step has begun.
-  void Resume();
+  // Starts the leases of all agents. `version` is this program's, for the agents. REQUIRES: the
+  // first step has begun.
+  void Resume(const std::string& version);
   void Handle(const event::MessageReceived& event);
   void Handle(const event::ConnectionClosed& event);
   // REQUIRES: one of kLease and kFlush.
@@ -49,6 +50,7 @@ class Sessions {
   Plans& plans_;
   Runs& runs_;
   Reports& reports_;
+  std::string version_;
   std::set<std::string> seen_;  // nodes whose last_seen_ms the catalog does not have
 };
 

@@ -32,7 +32,8 @@ struct RunStatus {
 struct AgentStatus {
   AgentRecord record;
   bool connected = false;
-  bool conflict = false;  // two boots use its key
+  bool conflict = false;               // two boots use its key
+  std::vector<OrderKind> unsupported;  // orders that its version does not know
   std::string boot_id;
   std::uint32_t tasks = 0;  // that it works on
 };

@@ -131,7 +131,8 @@ Result<std::vector<NewTask>> ChooseBackup(Cluster& cluster,
       const bool is_healthy = health == agent->record.healthy.end() || health->second;
       all.push_back(agent);
       if (agent->is_connected()) connected.push_back(agent);
-      if (agent->is_connected() && is_healthy) able.push_back(agent);
+      if (agent->is_connected() && is_healthy && agent->Supports(OrderKind::kBackup))
+        able.push_back(agent);
       if (agent->is_connected() && members.preferred.contains(agent->record.node))
         named.push_back(agent);
     }
@@ -175,6 +176,7 @@ Result<std::vector<NewTask>> ChooseProbe(const Cluster& cluster,
 Result<std::vector<NewTask>> ChooseRepository(Cluster& cluster, OrderKind kind,
                                               const std::string& repository) {
   std::vector<Agent*> connected;
+  const Agent* outdated = nullptr;
   bool is_known = false;
   for (auto& [node, agent] : cluster.agents()) {
     if (agent.record.revoked || std::ranges::find(agent.record.repositories, repository) ==
@@ -182,7 +184,12 @@ Result<std::vector<NewTask>> ChooseRepository(Cluster& cluster, OrderKind kind,
       continue;
     }
     is_known = true;
-    if (agent.is_connected()) connected.push_back(&agent);
+    if (!agent.is_connected()) continue;
+    if (agent.Supports(kind)) {
+      connected.push_back(&agent);
+    } else {
+      outdated = &agent;
+    }
   }
   if (!is_known) {
     const std::vector<std::string> known = cluster.Repositories();
@@ -191,6 +198,7 @@ Result<std::vector<NewTask>> ChooseRepository(Cluster& cluster, OrderKind kind,
         WithSuggestion(fmt::format("no repository {}", Quote(repository)), repository, known),
         "see `holdfast agent list`");
   }
+  if (connected.empty() && outdated != nullptr) return Fail(Unsupported(*outdated, kind));
   if (connected.empty()) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("no agent with the repository {} is connected", Quote(repository)),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,12 @@
 
 namespace holdfast::controller {
 
+struct OpenedReport {
+  Bytes payload;  // its ReportHead can be read
+  // Why the rest of it cannot be read; trust::VerifiedReport.
+  std::optional<Error> defect;
+};
+
 class Trust {
  public:
   virtual ~Trust() = default;
@@ -20,8 +27,9 @@ class Trust {
   // in docs/protocol.md#trust.
   virtual Bytes Sign(std::string_view payload_type, ByteView payload,
                      std::span<const Approval> approvals) const = 0;
-  // The payload of a report's Envelope, if signed with the agent's key `signing_key`.
-  virtual Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const = 0;
+  // A report's Envelope. kDenied unless signed with the agent's key `signing_key`; kCorrupt if it
+  // has no place in the agent's chain.
+  virtual Result<OpenedReport> OpenReport(ByteView envelope, ByteView signing_key) const = 0;
   // The person whose signature over a plan's payload this is, among the operators' keys that are
   // valid at `now_ms`.
   virtual Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,

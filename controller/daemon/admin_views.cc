@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/bytes.h"
+#include "common/base/format.h"
 
 namespace holdfast::controller {
 namespace {
@@ -123,6 +124,10 @@ void FillAgent(const AgentStatus& status, v1::AgentView& view) {
   for (const std::string& repository : record.repositories) view.add_repositories(repository);
   if (status.conflict) {
     view.add_warnings("two agents use its key: revoke it, and let the right one join again");
+  }
+  if (!status.unsupported.empty()) {
+    view.add_warnings(fmt::format("its version does not support: {}; upgrade holdfast-agent there",
+                                  JoinTexts(status.unsupported, OrderKindName)));
   }
 }
 

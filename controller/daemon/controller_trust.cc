@@ -49,11 +49,10 @@ Bytes ControllerTrust::Sign(std::string_view payload_type, ByteView payload,
   return *std::move(envelope);
 }
 
-Result<Bytes> ControllerTrust::OpenReport(ByteView envelope, ByteView signing_key) const {
+Result<OpenedReport> ControllerTrust::OpenReport(ByteView envelope, ByteView signing_key) const {
   HF_ASSIGN(const crypto::PublicKey key, crypto::PublicKeyFromBytes(signing_key));
-  HF_TRY(trust::VerifyReport(envelope, key));
-  HF_ASSIGN(trust::Envelope decoded, trust::DecodeEnvelope(trust::PayloadType::kReport, envelope));
-  return std::move(decoded.payload);
+  HF_ASSIGN(trust::VerifiedReport verified, trust::VerifyReport(envelope, key));
+  return OpenedReport{std::move(verified.payload), std::move(verified.defect)};
 }
 
 Result<std::string> ControllerTrust::OperatorOf(ByteView payload, ByteView key_id,

@@ -18,7 +18,7 @@ class ControllerTrust final : public Trust {
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
              std::span<const Approval> approvals) const override;
-  Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const override;
+  Result<OpenedReport> OpenReport(ByteView envelope, ByteView signing_key) const override;
   Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
                                  std::int64_t now_ms) const override;
   std::uint32_t OperatorsFor(OrderKind kind) const override;

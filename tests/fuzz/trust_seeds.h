@@ -16,7 +16,7 @@ struct SignedPlans {
     plans[4].mutable_inventory()->set_repository("main");
     plans[5].mutable_probe()->add_sources("etcd/main");
     for (const v1::Plan& plan : plans) {
-      payloads.push_back(trust::EncodeMessage(plan));
+      payloads.push_back(testing::PlanScene::Encode(plan));
       envelopes.push_back(scene.WithAnnaAndBen(plan));
     }
   }

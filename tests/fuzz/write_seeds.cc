@@ -272,10 +272,10 @@ void WriteTrust() {
   }
   const testing::TrustFixture fixture;
   v1::RootDocument next = fixture.Document();
-  WriteSeed("root_document", "first", trust::EncodeMessage(next));
+  WriteSeed("root_document", "first", protocol::EncodeMessage(next));
   next.set_version(2);
   next.set_issued_at_ms(testing::kTrustNowMs);
-  WriteSeed("root_document", "next", trust::EncodeMessage(next));
+  WriteSeed("root_document", "next", protocol::EncodeMessage(next));
   WriteSeed("envelope", "root", fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_ben}));
   v1::Report report;
   report.set_node("db-1");
@@ -288,8 +288,8 @@ void WriteTrust() {
   (*saved.mutable_saved()->mutable_seconds())["save"] = 1.5;
   v1::Report refused = report;
   refused.mutable_refused()->set_check("path");
-  WriteSeed("report", "saved", trust::EncodeMessage(saved));
-  WriteSeed("report", "refused", trust::EncodeMessage(refused));
+  WriteSeed("report", "saved", protocol::EncodeMessage(saved));
+  WriteSeed("report", "refused", protocol::EncodeMessage(refused));
   v1::Fresh fresh;
   fresh.set_cluster_id(fixture.Document().cluster_id());
   fresh.set_node("db-1");
@@ -299,7 +299,7 @@ void WriteTrust() {
   fresh.set_expires_at_ms(testing::kTrustNowMs + 60'000);
   fresh.set_controller_epoch(4);
   fresh.set_root_version(1);
-  WriteSeed("fresh", "answer", trust::EncodeMessage(fresh));
+  WriteSeed("fresh", "answer", protocol::EncodeMessage(fresh));
 }
 
 void WriteKafka() {

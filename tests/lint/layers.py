@@ -9,6 +9,7 @@ from tree import Tree, folder_in_room, includes, room_of, rooms_in_cmake, source
 ROOMS = {
     "common/base": (0, "results and errors, time, bytes, ids, log, the names of orders and states"),
     "proto": (1, "the messages between operators, controller and agents"),
+    "common/protocol": (1, "encoding of messages, and which unknown fields a reader may ignore"),
     "common/io": (1, "files, locks between processes, child processes, HTTP: the operating system"),
     "common/crypto": (1, "hashes, signatures, encryption, key derivation"),
     "common/config": (1, "YAML into typed settings, with errors that name file, line and column"),
@@ -78,6 +79,7 @@ OPEN_FOLDERS = {"agent/sources": {"", "host", "registry"}}
 # what it must not know.
 FIRST_HEADERS = {
     "common/base": "result.h",
+    "common/protocol": "messages.h",
     "common/io": "fd.h",
     "common/crypto": "seal.h",
     "common/config": "schema.h",
@@ -107,6 +109,7 @@ FIRST_HEADERS = {
     "controller/daemon": "controller_daemon.h",
 }
 WITHIN_A_RANK = {
+    ("common/protocol", "proto"),
     ("common/storage", "common/io"),
     ("common/storage", "common/crypto"),
     ("common/repository", "common/filetree"),

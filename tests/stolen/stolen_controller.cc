@@ -246,6 +246,8 @@ class StolenController {
       return Fail(ErrorCode::kInvalidArgument, "no plan: " + Quote(order));
     }
     plan.MergeFrom(rest);
+    if (plan.order_name().empty())
+      plan.set_order_name(std::string(trust::OrderKindText(trust::KindOf(plan))));
     Bytes payload = ToBytes(plan.SerializeAsString());
     if (extra != "-") {
       HF_ASSIGN(const Bytes more, HexDecode(extra));

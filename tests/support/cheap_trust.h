@@ -83,6 +83,7 @@ inline Bytes CheapRoot(std::uint64_t version) {
 class CheapControllerTrust final : public controller::Trust {
  public:
   std::uint32_t operators = 1;
+  std::optional<Error> defect;  // of every report
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
              std::span<const controller::Approval> approvals) const override {
@@ -96,13 +97,14 @@ class CheapControllerTrust final : public controller::Trust {
     }
     return ToBytes(envelope.SerializeAsString());
   }
-  Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const override {
+  Result<controller::OpenedReport> OpenReport(ByteView envelope,
+                                              ByteView signing_key) const override {
     std::optional<CheapOpened> opened = OpenCheap(envelope);
     if (!opened || opened->type != kReportType ||
         !opened->signers.contains(Bytes(signing_key.begin(), signing_key.end()))) {
       return Fail(ErrorCode::kDenied, "not signed by the agent");
     }
-    return std::move(opened->payload);
+    return controller::OpenedReport{std::move(opened->payload), defect};
   }
   Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
                                  std::int64_t) const override {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,8 @@ class Fixture {
       one.set_topology(std::string(TopologyName(source.topology)));
     }
     hello.add_repositories("main");
+    for (const OrderKind order : supported)
+      hello.add_capabilities(std::string(OrderKindName(order)));
     Say(node, message);
   }
   // A report about the newest plan of this kind sent to the node.
@@ -213,6 +216,11 @@ class Fixture {
     return static_cast<std::size_t>(std::ranges::count(catalog.audit, type, &AuditEntry::type));
   }
 
+  // What agents support, by their next Hello.
+  std::set<OrderKind> supported = {
+      OrderKind::kBackup,    OrderKind::kCut,     OrderKind::kCompose,
+      OrderKind::kEnd,       OrderKind::kProbe,   OrderKind::kVerify,
+      OrderKind::kInventory, OrderKind::kRestore, OrderKind::kRestoreInPlace};
   testing::MemoryCatalog catalog;
   testing::CheapControllerTrust trust;
   testing::SeededRandom random{7};

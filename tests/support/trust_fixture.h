@@ -6,8 +6,8 @@
 
 #include "common/base/clock.h"
 #include "common/crypto/ed25519.h"
+#include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
-#include "common/trust/messages.h"
 #include "common/trust/orders.h"
 #include "common/trust/root_document.h"
 #include "proto/holdfast/v1/plan.pb.h"

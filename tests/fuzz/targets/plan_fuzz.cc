@@ -33,6 +33,6 @@ FUZZ_TARGET(plan) {
   if (checked.refusal) return false;
   FUZZ_REQUIRE(fuzz::MayControllerOrder(checked.plan, plans.scene));
   v1::Plan again;
-  FUZZ_REQUIRE(ParsePlan(EncodeMessage(checked.plan), again));
+  FUZZ_REQUIRE(ParsePlan(protocol::EncodeMessage(checked.plan), again));
   return true;
 }

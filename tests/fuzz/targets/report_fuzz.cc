@@ -12,8 +12,10 @@ FUZZ_TARGET(report) {
       VerifyReport(Sign(PayloadType::kReport, input, fixture.anna), fixture.anna.public_key());
   FUZZ_REQUIRE_CLEAR(verified);
   if (!verified) return false;
+  FUZZ_REQUIRE(verified->head.report_sequence() > 0);
+  if (verified->defect) return false;
   FUZZ_REQUIRE(verified->report.outcome_case() != v1::Report::OUTCOME_NOT_SET);
-  FUZZ_REQUIRE(verified->report.report_sequence() > 0);
+  FUZZ_REQUIRE(verified->report.report_sequence() == verified->head.report_sequence());
   FUZZ_REQUIRE(verified->report.has_refused() || verified->report.plan_id().size() == 16);
   return true;
 }

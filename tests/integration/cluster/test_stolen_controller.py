@@ -125,7 +125,10 @@ class StolenController(Case):
             self.refused(thief, "db-1", "operators")
         for name, field in {"forget": _FORGET, "prune": _PRUNE, "a change of trust": _TRUST}.items():
             with self.subTest(name):
-                thief.plan("db-1", extra=message_field(field, bytes.fromhex(self.snapshot)))
+                extra = message_field(field, bytes.fromhex(self.snapshot))
+                thief.plan("db-1", f'order_name: "{name}"', extra=extra)
+                self.refused(thief, "db-1", "order")
+                thief.plan("db-1", 'order_name: "backup"', extra=extra)
                 self.refused(thief, "db-1", "decode")
         with self.subTest("a root document in place of a plan"):
             thief.send("db-1", (self.cluster.config.parent / "root.holdfast").read_bytes())
@@ -138,7 +141,8 @@ class StolenController(Case):
             self.refused(thief, "db-1", "repository")
         with self.subTest("other paths of a source"):
             task = message_field(1, b"files/app") + message_field(2, b"main") + "1801" + message_field(7, b"/etc")
-            thief.plan("db-1", extra=message_field(_BACKUP, bytes.fromhex(message_field(1, bytes.fromhex(task)))))
+            extra = message_field(_BACKUP, bytes.fromhex(message_field(1, bytes.fromhex(task))))
+            thief.plan("db-1", 'order_name: "backup"', extra=extra)
             self.refused(thief, "db-1", "decode")
         with self.subTest("another node's name"):
             thief.plan("db-1", 'node: "db-2" probe {}')

@@ -71,6 +71,7 @@ struct RestoreFixture : OperatorFixture {
       draft.set_draft(kRun);
       draft.set_state("open");
       draft.set_operators(operators);
+      plan.set_order_name(std::string(trust::OrderKindText(trust::KindOf(plan))));
       draft.set_payload(plan.SerializeAsString());
       draft.set_expires_ms(plan.expires_at_ms());
       return Draft();
@@ -683,7 +684,10 @@ TEST_CASE("approve: a foreign cluster, another draft or another snapshot's sourc
       [](v1::Plan& plan) { plan.set_run("01HF7ZZZZZZZZZZZZZZZZZZZZB"); },
       [](v1::Plan& plan) { plan.mutable_restore()->set_source("files/other"); },
       [](v1::Plan& plan) { plan.set_expires_at_ms(kTrustNowMs - 1); },
-      [](v1::Plan& plan) { plan.mutable_probe(); }};
+      [](v1::Plan& plan) {
+        plan.mutable_probe();
+        plan.set_order_name("probe");
+      }};
   for (const auto& change : changes) {
     v1::Plan plan;
     REQUIRE(plan.ParseFromString(good.payload()));

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
+#include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
-#include "common/trust/messages.h"
 #include "common/trust/root_document.h"
 #include "controller/cli/root_change.h"
 #include "tests/support/catch.h"
@@ -139,12 +139,12 @@ TEST_CASE("trust rotate: mistakes and modified files are refused") {
   auto envelope =
       Unwrap(trust::DecodeEnvelope(trust::PayloadType::kRoot, Unwrap(ReadWholeFile(next))));
   v1::RootDocument document;
-  REQUIRE_OK(trust::DecodeMessage(envelope.payload, "root document", document));
+  REQUIRE_OK(protocol::DecodeMessage(envelope.payload, "root document", document));
   TrustFixture::AddKey(document, v1::ROLE_OPERATOR, fixture.keys.stranger, "eve");
   fixture.Write(
       "next.holdfast",
       std::string(AsText(Unwrap(trust::Assemble(
-          trust::PayloadType::kRoot, trust::EncodeMessage(document), envelope.signatures)))));
+          trust::PayloadType::kRoot, protocol::EncodeMessage(document), envelope.signatures)))));
   const Outcome changed = rotate({"--root-key", fixture.Path("ben.key")});
   REQUIRE(changed.code == 4);
   REQUIRE_THAT(changed.err, Contains("the signature of \"anna\" on the document is wrong"));

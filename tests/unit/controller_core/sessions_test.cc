@@ -221,6 +221,88 @@ TEST_CASE("reports: each is taken once, in order, and only from its agent") {
   }
 }
 
+TEST_CASE("reports: one that cannot be read fails its task, and the next one is taken") {
+  OneAgent one;
+  const std::string run = one.Backup({"*"});
+  one.Accept("a", OrderKind::kBackup);
+  one.trust.defect = Error(ErrorCode::kUnsupported, "report with an unknown field 60");
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+
+  one.Report("a", report);
+
+  CHECK(one.taken["a"] == 2);
+  CHECK(one.AuditCount("report.refused") == 1);
+  CHECK(one.catalog.snapshots.empty());
+  CHECK(one.StateOf(run) == RunState::kFailed);
+  const TaskRecord& task = one.catalog.tasks.at({run, 0});
+  REQUIRE(task.error);
+  CHECK_THAT(task.error->message, Catch::Contains("cannot read the report of \"a\": report with"));
+  CHECK(task.error->began);
+
+  one.trust.defect.reset();
+  const std::string next = one.Backup({"*"});
+  one.Accept("a", OrderKind::kBackup);
+  one.Composed("a", OrderKind::kBackup);
+  CHECK(one.taken["a"] == 4);
+  CHECK(one.StateOf(next) == RunState::kDone);
+}
+
+TEST_CASE("reports: an acceptance that cannot be read leaves its plan unanswered") {
+  OneAgent one;
+  const std::string run = one.Backup({"*"});
+  one.trust.defect = Error(ErrorCode::kUnsupported, "report with an unknown field 60");
+  one.Accept("a", OrderKind::kBackup);
+  one.trust.defect.reset();
+
+  one.Composed("a", OrderKind::kBackup);
+
+  CHECK(one.taken["a"] == 2);
+  CHECK(one.StateOf(run) == RunState::kDone);
+}
+
+TEST_CASE("capabilities: an order that an agent does not support is refused for it") {
+  OneAgent one;
+  one.supported = {OrderKind::kVerify, OrderKind::kBackup};  // without cut and end
+  one.Hello("a");
+
+  const std::string run = one.Backup({"*"});
+
+  CHECK_FALSE(one.HasPlan("a", OrderKind::kBackup));
+  CHECK(one.StateOf(run) == RunState::kFailed);
+  const TaskRecord& task = one.catalog.tasks.at({run, 0});
+  CHECK(task.state == TaskState::kRefused);
+  REQUIRE(task.error);
+  CHECK(task.error->code == "order");
+  CHECK_THAT(task.error->message, Catch::Contains("does not support the order \"backup\""));
+  CHECK_THAT(one.Refused(RestoreToStaging()).message(), Catch::Contains("\"restore\""));
+  const Error refused = one.Refused(
+      event::RunRequested{.request = 2, .kind = OrderKind::kInventory, .repository = "main"});
+  CHECK_THAT(refused.message(), Catch::Contains("\"inventory\""));
+  one.Granted(event::RunRequested{.request = 3, .kind = OrderKind::kVerify, .repository = "main"});
+  CHECK(one.HasPlan("a", OrderKind::kVerify));
+}
+
+TEST_CASE("capabilities: an agent that supports an order is preferred") {
+  ThreeAgents three(Replicated("etcd/main"));
+  three.supported = {OrderKind::kVerify};
+  three.Hello("a");
+  three.Hello("b");
+
+  three.Backup({"*"});
+
+  CHECK_FALSE(three.HasPlan("a", OrderKind::kBackup));
+  CHECK_FALSE(three.HasPlan("b", OrderKind::kBackup));
+  CHECK(three.PlanOf("c", OrderKind::kBackup).backup().tasks(0).data());
+}
+
+TEST_CASE("capabilities: the controller names the reports that it can read, and its version") {
+  OneAgent one;
+  const v1::HelloAnswer& answer = one.hello_answers["a"];
+  CHECK(answer.version() == "1");
+  CHECK(std::ranges::find(answer.capabilities(), "restored") != answer.capabilities().end());
+}
+
 TEST_CASE("reports: a catalog that lost its runs learns a snapshot from an old report") {
   OneAgent one;
   one.Backup({"*"});

@@ -17,6 +17,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/local_socket.h"
+#include "common/trust/orders.h"
 #include "common/trust/root_document.h"
 #include "controller/catalog/catalog.h"
 #include "controller/cli/init_cluster.h"
@@ -183,6 +184,8 @@ struct Agent {
     source.set_repository("main");
     source.set_topology("local");
     hello.add_repositories("main");
+    for (const std::string_view order : trust::OrderNames())
+      hello.add_capabilities(std::string(order));
     for (;;) {
       if (client->is_connected()) (void)client->Send(AsBytes(message.SerializeAsString()));
       for (;;) {

@@ -50,7 +50,7 @@ void AddForgedBytes(std::vector<ForgedPlan>& plans) {
   plans.push_back({"a payload beyond its limit", "envelope", [](PlanScene& scene) {
                      v1::Plan plan = scene.Backup();
                      plan.set_reason(std::string((1U << 20) - 100, 'x'));
-                     Bytes payload = trust::EncodeMessage(plan);
+                     Bytes payload = PlanScene::Encode(plan);
                      trust::Signature signature = trust::MakeSignature(PayloadType::kPlan, payload,
                                                                        scene.fixture.controller);
                      v1::Envelope message;
@@ -58,7 +58,7 @@ void AddForgedBytes(std::vector<ForgedPlan>& plans) {
                      message.set_payload(payload.data(), payload.size());
                      message.add_signatures()->set_key_id(signature.key_id.data(), 32);
                      message.mutable_signatures(0)->set_signature(signature.bytes.data(), 64);
-                     return trust::EncodeMessage(message);
+                     return protocol::EncodeMessage(message);
                    }});
   plans.push_back({"undecodable", "envelope", [](PlanScene& scene) {
                      return Concatenate(scene.ByController(scene.Backup()), kTornField);
@@ -68,15 +68,15 @@ void AddForgedBytes(std::vector<ForgedPlan>& plans) {
                    }});
   plans.push_back({"a key twice", "envelope", [](PlanScene& scene) {
                      v1::Envelope message;
-                     (void)trust::DecodeMessage(scene.ByController(scene.Backup()), "", message);
+                     (void)protocol::DecodeMessage(scene.ByController(scene.Backup()), "", message);
                      *message.add_signatures() = message.signatures(0);
-                     return trust::EncodeMessage(message);
+                     return protocol::EncodeMessage(message);
                    }});
   plans.push_back(
       {"nine signatures", "envelope", [](PlanScene& scene) {
-         Bytes payload = trust::EncodeMessage(scene.Backup());
+         Bytes payload = PlanScene::Encode(scene.Backup());
          v1::Envelope message;
-         (void)trust::DecodeMessage(scene.ByController(scene.Backup()), "", message);
+         (void)protocol::DecodeMessage(scene.ByController(scene.Backup()), "", message);
          for (int i = 0; i < 8; ++i) {
            auto key = crypto::SigningKey::Generate(scene.fixture.random);
            TrustFixture::AddKey(scene.document, v1::ROLE_OPERATOR, key, "p" + std::to_string(i));
@@ -85,10 +85,10 @@ void AddForgedBytes(std::vector<ForgedPlan>& plans) {
            added.set_key_id(signature.key_id.data(), 32);
            added.set_signature(signature.bytes.data(), 64);
          }
-         return trust::EncodeMessage(message);
+         return protocol::EncodeMessage(message);
        }});
   plans.push_back({"a signature for another type", "type", [](PlanScene& scene) {
-                     return trust::Sign(PayloadType::kReport, trust::EncodeMessage(scene.Backup()),
+                     return trust::Sign(PayloadType::kReport, PlanScene::Encode(scene.Backup()),
                                         scene.fixture.controller);
                    }});
 }
@@ -118,7 +118,7 @@ void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
                      trust::Envelope envelope = Unwrap(
                          trust::DecodeEnvelope(PayloadType::kPlan, scene.ByController(plan)));
                      plan.mutable_backup()->mutable_tasks(0)->set_data(true);
-                     return Unwrap(trust::Assemble(PayloadType::kPlan, trust::EncodeMessage(plan),
+                     return Unwrap(trust::Assemble(PayloadType::kPlan, PlanScene::Encode(plan),
                                                    envelope.signatures));
                    }});
   plans.push_back(BackupIn("an expired controller key", "controller", [](PlanScene& scene) {
@@ -136,7 +136,7 @@ void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
 void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   auto payload_with = [&](const char* what, const Bytes& tail) {
     plans.push_back({what, "decode", [tail](PlanScene& scene) {
-                       Bytes payload = trust::EncodeMessage(scene.Backup());
+                       Bytes payload = PlanScene::Encode(scene.Backup());
                        return PlanScene::SignPayload(Concatenate(payload, tail),
                                                      {&scene.fixture.controller});
                      }});
@@ -145,6 +145,15 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   payload_with("an unknown field in the plan", kUnknownField);
   // Field 28, the first number that is free for another order.
   payload_with("an order of unknown kind", {0xe2, 0x01, 0x00});
+
+  for (const auto& [what, name] : {std::pair{"the name of an order of a later version", "forget"},
+                                   {"the name of another order", "restore"}}) {
+    plans.push_back({what, "order", [name = name](PlanScene& scene) {
+                       v1::Plan plan = scene.Backup();
+                       plan.set_order_name(name);
+                       return scene.ByController(plan);
+                     }});
+  }
 
   auto plan_with = [&](const char* what, auto change) {
     plans.push_back({what, "decode", [change](PlanScene& scene) {
@@ -187,10 +196,10 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
        [](PlanScene& scene) {
          v1::Plan plan = scene.Restore();
          plan.mutable_restore()->clear_target();
-         Bytes order = trust::EncodeMessage(plan.restore());
+         Bytes order = protocol::EncodeMessage(plan.restore());
          order = Concatenate(order, Field(7, ToBytes("target")));
          plan.clear_order();
-         Bytes payload = trust::EncodeMessage(plan);
+         Bytes payload = PlanScene::Encode(plan);
          Bytes field = {0xda, 0x01, static_cast<std::uint8_t>(order.size())};  // field 27
          payload = Concatenate(payload, Concatenate(field, order));
          return PlanScene::SignPayload(payload, {&scene.fixture.controller, &scene.fixture.anna});

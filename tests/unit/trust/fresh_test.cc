@@ -76,6 +76,9 @@ TEST_CASE("fresh: only the controller's answer to the same request is accepted")
   REQUIRE_FAILS(VerifyFresh(forged, scene.root, kAgent, scene.nonce, scene.clock.Now()),
                 ErrorCode::kDenied, "has the role operator");
   REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
+  v1::Fresh of_a_later_version = Answer(scene.nonce);
+  of_a_later_version.GetReflection()->MutableUnknownFields(&of_a_later_version)->AddVarint(1000, 1);
+  REQUIRE_OK(scene.Hear(of_a_later_version));
 }
 
 TEST_CASE("fresh: an answer for another agent, root document or time is refused") {

@@ -117,7 +117,7 @@ TEST_CASE("plan checks: a valid plan of each kind is accepted") {
     REQUIRE(checked.kind == kind);
     REQUIRE(checked.is_authentic);
     REQUIRE(checked.controller_key == scene.fixture.controller.id());
-    REQUIRE(checked.hash == crypto::Sha256Of(EncodeMessage(plan)));
+    REQUIRE(checked.hash == crypto::Sha256Of(PlanScene::Encode(plan)));
   }
   CheckedPlan staging = scene.Check(scene.WithAnna(scene.Restore()));
   REQUIRE_FALSE(staging.refusal);
@@ -128,6 +128,49 @@ TEST_CASE("plan checks: a valid plan of each kind is accepted") {
   CheckedPlan to_target = scene.Check(scene.WithAnnaAndBen(scene.RestoreToTarget()));
   REQUIRE_FALSE(to_target.refusal);
   REQUIRE(to_target.kind == v1::ORDER_KIND_RESTORE_IN_PLACE);
+}
+
+TEST_CASE("plan checks: an order of a later version is refused by its name, with the plan's id") {
+  PlanScene scene;
+  v1::Plan plan = scene.Head();
+  plan.set_order_name("forget");
+  Bytes payload = protocol::EncodeMessage(plan);
+  payload.insert(payload.end(), {0xc2, 0x02, 0x00});  // field 40
+
+  const CheckedPlan checked =
+      scene.Check(PlanScene::SignPayload(payload, {&scene.fixture.controller}));
+
+  REQUIRE(checked.refusal);
+  REQUIRE(checked.refusal->check == "order");
+  REQUIRE_THAT(checked.refusal->message, Catch::Contains("\"forget\""));
+  REQUIRE_THAT(checked.refusal->hint, Catch::Contains("upgrade"));
+  REQUIRE(checked.plan.plan_id() == plan.plan_id());
+}
+
+TEST_CASE(
+    "plan checks: signatures in a role of a later version must be correct, and do not count") {
+  PlanScene scene;
+  const auto auditor = crypto::SigningKey::Generate(scene.fixture.random);
+  testing::TrustFixture::AddKey(scene.document, static_cast<v1::Role>(7), auditor, "cleo");
+  const v1::Plan backup = scene.Backup();
+
+  REQUIRE_FALSE(
+      scene.Check(PlanScene::SignPlan(backup, {&scene.fixture.controller, &auditor})).refusal);
+  for (const auto& [what, envelope] :
+       {std::pair{"controller", PlanScene::SignPlan(backup, {&auditor})},
+        {"operators",
+         PlanScene::SignPlan(scene.Restore(), {&scene.fixture.controller, &auditor})}}) {
+    const CheckedPlan checked = scene.Check(envelope);
+    REQUIRE(checked.refusal);
+    REQUIRE(checked.refusal->check == what);
+  }
+  Envelope changed = Unwrap(DecodeEnvelope(
+      PayloadType::kPlan, PlanScene::SignPlan(backup, {&scene.fixture.controller, &auditor})));
+  changed.signatures[1].bytes[5] ^= 1;
+  const CheckedPlan checked =
+      scene.Check(Unwrap(Assemble(PayloadType::kPlan, changed.payload, changed.signatures)));
+  REQUIRE(checked.refusal);
+  REQUIRE(checked.refusal->check == "controller");
 }
 
 TEST_CASE("plan checks: a staging restore may restore a source that this node does not have") {
@@ -216,7 +259,7 @@ TEST_CASE("plan checks: a plan without a trusted signature is not decoded, only 
 
   REQUIRE_FALSE(checked.is_authentic);
   REQUIRE(checked.plan.plan_id().empty());
-  REQUIRE(checked.hash == crypto::Sha256Of(EncodeMessage(scene.Backup())));
+  REQUIRE(checked.hash == crypto::Sha256Of(PlanScene::Encode(scene.Backup())));
   REQUIRE_FALSE(scene.Check(AsBytes("garbage")).hash);
 }
 

@@ -139,8 +139,17 @@ struct PlanScene {
     }
     return Unwrap(trust::Assemble(trust::PayloadType::kPlan, payload, signatures));
   }
+  // The bytes of a plan with the name of its order, unless it has one.
+  static Bytes Encode(v1::Plan plan) {
+    const v1::OrderKind kind = trust::KindOf(plan);
+    if (plan.order_name().empty()) {
+      plan.set_order_name(std::string(
+          trust::OrderKindText(kind == v1::ORDER_KIND_UNSPECIFIED ? v1::ORDER_KIND_END : kind)));
+    }
+    return protocol::EncodeMessage(plan);
+  }
   static Bytes SignPlan(const v1::Plan& plan, const Keys& keys) {
-    return SignPayload(trust::EncodeMessage(plan), keys);
+    return SignPayload(Encode(plan), keys);
   }
   Bytes ByController(const v1::Plan& plan) { return SignPlan(plan, {&fixture.controller}); }
   Bytes WithAnna(const v1::Plan& plan) {

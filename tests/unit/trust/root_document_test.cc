@@ -162,6 +162,28 @@ TEST_CASE("root document: a threshold below the minimum is refused") {
   REQUIRE_FAILS(CheckRootForm(lowered), ErrorCode::kInvalidArgument, "expected at least 1");
 }
 
+TEST_CASE("root document: roles and kinds of orders of a later version stay in the bytes") {
+  TrustFixture fixture;
+  v1::RootDocument document = fixture.Document();
+  TrustFixture::AddKey(document, static_cast<v1::Role>(7), fixture.stranger, "cleo");
+  TrustFixture::SetThreshold(document, static_cast<v1::OrderKind>(30), 5);
+  const Bytes payload = protocol::EncodeMessage(document);
+
+  const RootDocument root = fixture.Root(document);
+
+  REQUIRE(protocol::EncodeMessage(root.document()) == payload);
+  for (const v1::Role role : {v1::ROLE_CONTROLLER, v1::ROLE_OPERATOR, v1::ROLE_ROOT}) {
+    REQUIRE_FAILS(root.KeyFor(fixture.stranger.id(), role, TrustNow()), ErrorCode::kDenied,
+                  "has the role unknown");
+  }
+  const Bytes fresh = Sign(PayloadType::kFresh, AsBytes("x"), fixture.stranger);
+  REQUIRE_FAILS(root.VerifyEnvelope(PayloadType::kFresh, fresh, v1::ROLE_CONTROLLER, TrustNow()),
+                ErrorCode::kDenied, "without a signature of a controller");
+  REQUIRE_OK(root.VerifyEnvelope(
+      PayloadType::kFresh, Unwrap(AddSignature(PayloadType::kFresh, fresh, fixture.controller)),
+      v1::ROLE_CONTROLLER, TrustNow()));
+}
+
 TEST_CASE("root document: a malformed or inconsistent one is invalid") {
   TrustFixture fixture;
   auto check_with = [&](const std::function<void(v1::RootDocument&)>& change) {

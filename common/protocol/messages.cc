@@ -1,4 +1,4 @@
-#include "common/trust/messages.h"
+#include "common/protocol/messages.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "proto/holdfast/v1/trust.pb.h"
 
-namespace holdfast::trust {
+namespace holdfast::protocol {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -20,28 +21,34 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 bool IsKnownValue(const FieldDescriptor& field, int number) {
-  return field.enum_type()->FindValueByNumber(number) != nullptr;
+  const google::protobuf::EnumDescriptor& type = *field.enum_type();
+  // A root document may list roles and orders of a later version.
+  if (&type == v1::Role_descriptor() || &type == v1::OrderKind_descriptor()) return true;
+  return type.FindValueByNumber(number) != nullptr;
 }
 
-// Describes the first thing in a field that this version does not know.
-std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field);
+// Describes the first thing in a field that this version must not ignore.
+std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field,
+                                     Extensions extensions);
 
-std::optional<std::string> StrangeIn(const Message& message) {
+std::optional<std::string> StrangeIn(const Message& message, Extensions extensions) {
   const Reflection& reflection = *message.GetReflection();
   const auto& unknown = reflection.GetUnknownFields(message);
-  if (!unknown.empty()) {
-    return fmt::format("unknown field {} in \"{}\"", unknown.field(0).number(),
-                       message.GetDescriptor()->name());
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    const int number = unknown.field(i).number();
+    if (number >= kFirstExtension && extensions == Extensions::kIgnored) continue;
+    return fmt::format("unknown field {} in \"{}\"", number, message.GetDescriptor()->name());
   }
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (auto strange = StrangeIn(message, *field)) return strange;
+    if (auto strange = StrangeIn(message, *field, extensions)) return strange;
   }
   return std::nullopt;
 }
 
-std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field) {
+std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field,
+                                     Extensions extensions) {
   const Reflection& reflection = *message.GetReflection();
   const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
@@ -56,7 +63,8 @@ std::optional<std::string> StrangeIn(const Message& message, const FieldDescript
     for (int i = 0; i < count; ++i) {
       auto strange =
           StrangeIn(field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, i)
-                                        : reflection.GetMessage(message, &field));
+                                        : reflection.GetMessage(message, &field),
+                    extensions);
       if (strange) return strange;
     }
   }
@@ -77,7 +85,8 @@ Bytes EncodeMessage(const Message& message) {
   return bytes;
 }
 
-Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out) {
+Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out,
+                           Extensions extensions) {
   SilenceProtobuf();
   out.Clear();
   if (bytes.size() > std::numeric_limits<int>::max()) {
@@ -88,11 +97,17 @@ Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out) 
   if (!out.ParseFromCodedStream(&input) || !input.ConsumedEntireMessage()) {
     return Fail(ErrorCode::kCorrupt, fmt::format("the bytes are not a valid {}", what));
   }
-  if (auto strange = StrangeIn(out)) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} with an {}", what, *strange),
+  if (auto strange = StrangeIn(out, extensions)) {
+    return Fail(ErrorCode::kUnsupported, fmt::format("{} with an {}", what, *strange),
                 "the sender has another version of Holdfast; upgrade the older one");
   }
   return {};
 }
 
-}  // namespace holdfast::trust
+bool ParseHead(ByteView bytes, Message& out) {
+  SilenceProtobuf();
+  return bytes.size() <= std::numeric_limits<int>::max() &&
+         out.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+}  // namespace holdfast::protocol
