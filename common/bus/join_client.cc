@@ -1,13 +1,13 @@
 #include "common/bus/join_client.h"
 
-#include <google/protobuf/message.h>
-
 #include <algorithm>
 #include <array>
 
 #include "common/base/format.h"
+#include "common/base/version.h"
 #include "common/bus/socket.h"
 #include "common/crypto/ed25519.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
@@ -89,18 +89,24 @@ class JoinCaller {
   Result<JoinAnswer> Read(const Socket::Message& received) const {
     Bytes bytes = received.frames[0].Copy();
     v1::JoinAnswer message;
-    bool is_answer = !received.too_long &&
-                     message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
-                     message.GetReflection()->GetUnknownFields(message).empty();
-    if (is_answer && !message.refused().empty()) {
+    const Result<void> read = protocol::DecodeMessage(bytes, "join answer", message);
+    if (!message.refused().empty()) {
       return Fail(ErrorCode::kDenied,
                   fmt::format("the controller refuses: {}", Quote(message.refused())),
                   std::string(kNewToken));
     }
+    if (!read && read.error().code() == ErrorCode::kUnsupported) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("the controller has version {}, and this agent cannot read its "
+                              "answer: {}",
+                              Quote(message.version()), read.error().message()),
+                  "install that version of holdfast-agent; then create a new token with `holdfast "
+                  "agent token NODE`");
+    }
     JoinAnswer answer;
-    is_answer = is_answer && message.incarnation() > 0 && !message.root().empty() &&
-                !message.endpoint().empty() &&
-                message.server_key().size() == answer.server_key.size();
+    bool is_answer = !received.too_long && read && message.incarnation() > 0 &&
+                     !message.root().empty() && !message.endpoint().empty() &&
+                     message.server_key().size() == answer.server_key.size();
     if (!is_answer) {
       return Fail(
           ErrorCode::kCorrupt,
@@ -133,6 +139,7 @@ Bytes RequestOf(const JoinToken& token, ByteView signing_key, const CurveKeys& k
   request.set_signing_key(std::string(AsText(signing_key)));
   request.set_curve_key(std::string(AsText(keys.public_key)));
   request.set_mac(std::string(AsText(mac)));
+  request.set_version(std::string(Version()));
   return ToBytes(request.SerializeAsString());
 }
 

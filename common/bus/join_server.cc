@@ -1,12 +1,13 @@
 #include "common/bus/join_server.h"
 
-#include <google/protobuf/message.h>
-
 #include <utility>
 
+#include "common/base/format.h"
+#include "common/base/version.h"
 #include "common/bus/listener.h"
 #include "common/bus/token_bucket.h"
 #include "common/crypto/ed25519.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
@@ -19,19 +20,31 @@ TokenBucket Rate(int per_second) {
   return {per_second, std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second, SteadyNow()};
 }
 
+struct Request {
+  std::string node;
+  std::string refusal;  // in words; empty for a request that can be read
+};
+
 // nullopt if the message is not a request, or names another key than the peer's.
-std::optional<std::string> NodeOf(ByteView bytes, std::string_view key_text) {
-  v1::JoinRequest request;
-  bool is_request = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
-                    request.GetReflection()->GetUnknownFields(request).empty() &&
-                    !request.node().empty() && request.node().size() <= kNodeBytesMax &&
-                    request.signing_key().size() == crypto::kPublicKeyBytes &&
-                    request.mac().size() == kMacBytes;
+std::optional<Request> ReadRequest(ByteView bytes, std::string_view key_text) {
+  v1::JoinRequest message;
+  const Result<void> read = protocol::DecodeMessage(bytes, "join request", message);
   CurvePublicKey key{};
-  if (!is_request || request.curve_key().size() != key.size()) return std::nullopt;
-  std::ranges::copy(AsBytes(request.curve_key()), key.begin());
+  if (message.curve_key().size() != key.size()) return std::nullopt;
+  std::ranges::copy(AsBytes(message.curve_key()), key.begin());
   if (CurveKeyText(key) != key_text) return std::nullopt;
-  return request.node();
+  if (!read && read.error().code() == ErrorCode::kUnsupported) {
+    // The rest may have changed, too.
+    return Request{{},
+                   fmt::format("this controller, version {}, cannot read the request of an "
+                               "agent of version {}: {}; upgrade the controller first",
+                               Version(), Quote(message.version()), read.error().message())};
+  }
+  const bool is_request =
+      read && !message.node().empty() && message.node().size() <= kNodeBytesMax &&
+      message.signing_key().size() == crypto::kPublicKeyBytes && message.mac().size() == kMacBytes;
+  if (!is_request) return std::nullopt;
+  return Request{message.node(), {}};
 }
 
 class ListeningJoinServer final : public JoinServer {
@@ -68,20 +81,28 @@ class ListeningJoinServer final : public JoinServer {
         listener_->Cut(message->connection);
         continue;
       }
-      std::optional<std::string> node = NodeOf(message->bytes, message->user_id);
-      if (!node) {
+      std::optional<Request> request = ReadRequest(message->bytes, message->user_id);
+      if (!request) {
         ++counters_.refused;
         listener_->Cut(message->connection);
         continue;
       }
+      Bytes connection = ToBytes(message->routing_id);
+      if (!request->refusal.empty()) {
+        ++counters_.refused;
+        // Fails only if the node has disconnected.
+        (void)Answer(connection, JoinAnswer{.root = {}, .refused = std::move(request->refusal)});
+        continue;
+      }
       ++counters_.received;
-      return JoinCall{ToBytes(message->routing_id), std::move(*node), std::move(message->bytes)};
+      return JoinCall{std::move(connection), std::move(request->node), std::move(message->bytes)};
     }
     return std::nullopt;
   }
 
   Result<void> Answer(ByteView connection, const JoinAnswer& answer) override {
     v1::JoinAnswer message;
+    message.set_version(std::string(Version()));
     if (!answer.refused.empty()) {
       message.set_refused(answer.refused);
     } else {

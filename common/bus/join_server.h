@@ -45,7 +45,8 @@ struct JoinAnswer {
 
 struct JoinCounters {
   std::uint64_t received = 0;
-  std::uint64_t refused = 0;      // not a join request, or with another peer's key
+  // Not a join request, with another peer's key, or of a version that cannot be read.
+  std::uint64_t refused = 0;
   std::uint64_t too_many = 0;     // handshakes and messages beyond the rate
   std::uint64_t over_limit = 0;   // connections beyond connections_max
   std::uint64_t connections = 0;  // open now

@@ -1,10 +1,10 @@
 #include "common/bus/join_token.h"
 
-#include <google/protobuf/message.h>
-
 #include <algorithm>
 
+#include "common/base/format.h"
 #include "common/base/text.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/agent.pb.h"
 
 namespace holdfast::bus {
@@ -41,9 +41,14 @@ Result<JoinToken> DecodeJoinToken(std::string_view text) {
   if (text.size() > kTextBytesMax || !text.starts_with(kPrefix)) return NoToken();
   Result<Bytes> bytes = Base64Decode(text.substr(kPrefix.size()));
   v1::JoinToken message;
-  bool is_token = bytes && message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())) &&
-                  message.GetReflection()->GetUnknownFields(message).empty() &&
-                  !message.node().empty() && !message.endpoint().empty() &&
+  if (!bytes) return NoToken();
+  const Result<void> read = protocol::DecodeMessage(*bytes, "join token", message);
+  if (!read && read.error().code() == ErrorCode::kUnsupported) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("a token of another version of Holdfast: {}", read.error().message()),
+                "install the controller's version of holdfast-agent");
+  }
+  bool is_token = read && !message.node().empty() && !message.endpoint().empty() &&
                   message.secret().size() == kSecretBytes && message.expires_at_ms() > 0;
   JoinToken token;
   is_token = is_token && message.server_key().size() == token.server_key.size() &&
