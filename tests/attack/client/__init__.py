@@ -3,7 +3,7 @@
 It shares nothing with the product except the .proto files: Protobuf, ZeroMQ and the cryptography come from Debian's
 Python packages. It does what the test says, correct or not, so it is not a model of a well-behaved peer."""
 
-from . import sockets
+from . import sockets, wire
 from .agent import AgentClient, join
 from .controller import ControllerClient
 from .envelope import FRESH, PLAN, REPORT, ROOT, SigningKey, open_envelope, sign
@@ -25,4 +25,5 @@ __all__ = [
     "sign",
     "sockets",
     "trust_pb2",
+    "wire",
 ]
