@@ -66,11 +66,9 @@ Schema MakeControllerSchema() {
       {.name = "endpoint",
        .type = OptionType::kString,
        .required = true,
-       .help = "where the controller's bus listens, e.g. \"tcp://controller:7733\""},
-      {.name = "key_file",
-       .type = OptionType::kPath,
-       .required = true,
-       .help = "the file that holds the controller's CURVE public key"},
+       .help =
+           "where the controller's bus listens, if not where it said when the node joined, e.g. "
+           "\"tcp://controller:7733\""},
   };
   return schema;
 }
@@ -225,7 +223,6 @@ class SettingsReader {
     if (!values) return {};
     ControllerEndpoint controller;
     controller.endpoint = values->Text("endpoint");
-    controller.key_file = values->Text("key_file");
     if (!IsTcpEndpoint(controller.endpoint)) {
       return values->Invalid("endpoint",
                              fmt::format("\"endpoint\" is {}; expected \"tcp://HOST:PORT\"",

@@ -50,10 +50,9 @@ struct SourceSettings {
   std::string label() const { return kind + "/" + name; }
 };
 
-// The controller, which may send plans to this agent's daemon.
+// Where the controller's bus is, instead of where the controller said when the node joined.
 struct ControllerEndpoint {
   std::string endpoint;  // "tcp://HOST:PORT"
-  std::string key_file;  // its CURVE public key
 };
 
 // 0: no limit, unless noted.
@@ -69,7 +68,7 @@ struct AgentSettings {
   std::string node;
   std::string cluster;  // may be empty
   std::string state_dir;
-  std::optional<ControllerEndpoint> controller;  // nullopt: standalone
+  std::optional<ControllerEndpoint> controller;  // nullopt: as it said at the join
   LimitSettings limits;
   std::vector<RepositorySettings> repositories;  // in the file's order
   std::vector<SourceSettings> sources;           // likewise

@@ -75,9 +75,7 @@ std::string ConfigShowText(const AgentSettings& settings, const KindSchemas& kin
   if (!settings.cluster.empty()) text += fmt::format("cluster: {}\n", YamlText(settings.cluster));
   text += fmt::format("state_dir: {}\n", YamlText(settings.state_dir));
   if (settings.controller) {
-    text += fmt::format("controller:\n  endpoint: {}\n  key_file: {}\n",
-                        YamlText(settings.controller->endpoint),
-                        YamlText(settings.controller->key_file));
+    text += fmt::format("controller:\n  endpoint: {}\n", YamlText(settings.controller->endpoint));
   }
   text += fmt::format("limits:\n  tasks: {}\n  readers: {}\n  read_mib_s: {}\n  write_mib_s: {}\n",
                       settings.limits.tasks, settings.limits.readers, settings.limits.read_mib_s,
@@ -120,8 +118,7 @@ std::string ConfigShowJson(const AgentSettings& settings, const KindSchemas& kin
   document["state_dir"] = settings.state_dir;
   document["controller"] = nullptr;
   if (settings.controller) {
-    document["controller"] = {{"endpoint", settings.controller->endpoint},
-                              {"key_file", settings.controller->key_file}};
+    document["controller"] = {{"endpoint", settings.controller->endpoint}};
   }
   document["limits"] = {{"tasks", settings.limits.tasks},
                         {"readers", settings.limits.readers},

@@ -113,40 +113,38 @@ TEST_CASE("settings: a repository directory is relative to the file") {
 }
 
 TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
-  RequireRefused(ParseAlone, ErrorCode::kInvalidArgument,
-                 {{"nod: x\n", "/etc/holdfast/agent.yaml:1:1: unknown key \"nod\""},
-                  {"repositorys: {}\n", "did you mean \"repositories\"?"},
-                  {"repositories: {main: {url: \"file:/x\", password: y}}\n",
-                   "agent.yaml:1:39: unknown key \"password\""},
-                  {"limits: {reader: 2}\n", "agent.yaml:1:10: unknown key \"reader\""},
-                  {"controller: {endpoint: \"tcp://c:1\", key_file: k, key: x}\n",
-                   "agent.yaml:1:50: unknown key \"key\""},
-                  {"repositories: {m: {url: \"file:/x\", password_file: p}}\n"
-                   "sources:\n  - {kind: files, name: a, path: /x}\n",
-                   "agent.yaml:3:28: unknown key \"path\""}});
+  RequireRefused(
+      ParseAlone, ErrorCode::kInvalidArgument,
+      {{"nod: x\n", "/etc/holdfast/agent.yaml:1:1: unknown key \"nod\""},
+       {"repositorys: {}\n", "did you mean \"repositories\"?"},
+       {"repositories: {main: {url: \"file:/x\", password: y}}\n",
+        "agent.yaml:1:39: unknown key \"password\""},
+       {"limits: {reader: 2}\n", "agent.yaml:1:10: unknown key \"reader\""},
+       {"controller: {endpoint: \"tcp://c:1\", key: x}\n", "agent.yaml:1:37: unknown key \"key\""},
+       {"repositories: {m: {url: \"file:/x\", password_file: p}}\n"
+        "sources:\n  - {kind: files, name: a, path: /x}\n",
+        "agent.yaml:3:28: unknown key \"path\""}});
 }
 
-TEST_CASE("settings: a controller needs both an endpoint and a key") {
-  AgentSettings settings =
-      Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"));
+TEST_CASE("settings: a controller has an endpoint, and its key comes from the join") {
+  AgentSettings settings = Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\"}\n"));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
-  REQUIRE(settings.controller->key_file == "/etc/holdfast/c.pub");
   REQUIRE_FALSE(Unwrap(Parse("controller:\n")).controller);
-  REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:7733\"}\n"), ErrorCode::kInvalidArgument,
-                "no \"key_file\"");
+  REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"),
+                ErrorCode::kInvalidArgument, "unknown key \"key_file\"");
   REQUIRE_FAILS(Parse("controller: c\n"), ErrorCode::kInvalidArgument, "expected a map");
 }
 
 TEST_CASE("settings: an endpoint must be TCP with a host and a port") {
   for (const char* endpoint : {"tcp://c:1", "tcp://10.0.0.1:65535", "tcp://[fe80::1]:7733"}) {
-    std::string text = fmt::format("controller: {{endpoint: \"{}\", key_file: k}}\n", endpoint);
+    std::string text = fmt::format("controller: {{endpoint: \"{}\"}}\n", endpoint);
     REQUIRE(Unwrap(Parse(text)).controller->endpoint == endpoint);
   }
   for (const char* endpoint :
        {"c:7733", "tcp://c", "tcp://:7733", "tcp://c:0", "tcp://c:65536", "tcp://c:", "tcp://c:77x",
         "tcp://::1:7733", "ipc:///x", "tcp://*:1", "tcp://a b:1"}) {
-    std::string text = fmt::format("controller: {{endpoint: \"{}\", key_file: k}}\n", endpoint);
+    std::string text = fmt::format("controller: {{endpoint: \"{}\"}}\n", endpoint);
     REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument,
                   "agent.yaml:1:24: \"endpoint\" is \"" + std::string(endpoint));
   }
@@ -175,7 +173,6 @@ TEST_CASE("settings: the number of readers has a default, bounds and an override
 
 TEST_CASE("settings: the environment alone can configure the controller") {
   AgentSettings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
-                                             {"HOLDFAST_CONTROLLER_KEY_FILE", "/c.pub"},
                                              {"HOLDFAST_LIMITS_TASKS", "8"}}));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
