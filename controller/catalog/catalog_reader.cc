@@ -130,6 +130,11 @@ Result<std::optional<ClusterRecord>> CatalogReader::Cluster() {
   return std::move(clusters.front());
 }
 
+Result<std::vector<RootRecord>> CatalogReader::Roots(std::uint64_t after, std::uint32_t limit) {
+  return ReadRecords<RootRecord>(connection_, "WHERE version > ? ORDER BY version LIMIT ?", after,
+                                 PageRows(limit));
+}
+
 Result<std::vector<AgentRecord>> CatalogReader::Agents(std::string_view after,
                                                        std::uint32_t limit) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));

@@ -74,6 +74,8 @@ class CatalogReader {
   static Result<CatalogReader> Open(const std::string& path);
 
   Result<std::optional<ClusterRecord>> Cluster();
+  // The versions of the root document after this one, ascending, at most `limit`.
+  Result<std::vector<RootRecord>> Roots(std::uint64_t after, std::uint32_t limit);
   // By name, starting after `after`.
   Result<std::vector<AgentRecord>> Agents(std::string_view after, std::uint32_t limit);
   Result<std::optional<AgentRecord>> Agent(std::string_view node);

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "common/base/format.h"
-#include "common/base/ulid.h"
 #include "common/config/config_file.h"
 
 namespace holdfast::cli {
@@ -17,7 +16,9 @@ using config::Schema;
 const Schema& CliSchema() {
   static const Schema schema{{
       {.name = "controller", .help = "\"tcp://HOST:7735\", or the path of a socket"},
-      {.name = "cluster_id", .help = "the cluster's ULID; only orders for this cluster are signed"},
+      {.name = "root_file",
+       .type = OptionType::kPath,
+       .help = "the root document that you trust; only orders for its cluster are signed"},
       {.name = "server_key", .help = "the controller's CURVE key, as Z85 text"},
       {.name = "server_key_file", .type = OptionType::kPath, .help = "the same, in a file"},
       {.name = "curve_key_file",
@@ -94,17 +95,13 @@ Result<CliSettings> LoadCliSettings(const std::string& config_option,
                             ? values.Text("controller", kDefaultControllerSocket)
                             : controller_option;
   HF_TRY(CheckEndpoint(settings.controller));
-  settings.cluster_id = values.Text("cluster_id");
+  settings.root_file = values.Text("root_file");
   settings.server_key = values.Text("server_key");
   settings.server_key_file = values.Text("server_key_file");
   settings.curve_key_file = values.Text("curve_key_file");
   settings.operator_key_file = values.Text("operator_key_file");
   if (!settings.server_key.empty() && !settings.server_key_file.empty()) {
     return values.Invalid("server_key_file", "server_key and server_key_file exclude each other");
-  }
-  if (!settings.cluster_id.empty() && !IsUlid(settings.cluster_id)) {
-    return values.Invalid("cluster_id",
-                          fmt::format("cluster_id {} is not a ULID", Quote(settings.cluster_id)));
   }
   settings.warnings = config::WarnOfUnusedVariables(environment, used);
   return settings;

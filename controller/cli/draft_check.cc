@@ -143,7 +143,7 @@ bool MatchesUlid(std::string_view typed, std::string_view ulid) {
 
 Result<v1::Plan> ReadDraft(const v1::DraftView& draft) {
   v1::Plan plan;
-  // Extensions cannot be shown, so they are not signed.
+  // The operator must not sign unknown extensions, because the CLI cannot show them.
   Result<void> parsed =
       trust::ParsePlan(AsBytes(draft.payload()), plan, protocol::Extensions::kRefused);
   if (parsed) parsed = trust::CheckOrderName(plan);

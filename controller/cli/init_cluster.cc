@@ -183,16 +183,15 @@ admin:
                      fmt::arg("operators", operators));
 }
 
-std::string CliYaml(const InitClusterOptions& options, const Keys& keys,
-                    const std::string& cluster_id) {
+std::string CliYaml(const InitClusterOptions& options, const Keys& keys) {
   return fmt::format(R"(# Belongs to ~/.config/holdfast/cli.yaml, with the keys that it names.
 controller: "tcp://{}:7735"
-cluster_id: {}
+root_file: root.holdfast    # what you trust: only its verified successors replace it
 server_key: {}
 curve_key_file: operator.curve
 operator_key_file: operator.key
 )",
-                     options.host, cluster_id, Quote(bus::CurveKeyText(keys.bus.public_key)));
+                     options.host, Quote(bus::CurveKeyText(keys.bus.public_key)));
 }
 
 Result<void> WriteController(const std::string& directory, const InitClusterOptions& options,
@@ -207,7 +206,7 @@ Result<void> WriteController(const std::string& directory, const InitClusterOpti
 
 Result<void> WritePerson(const std::string& directory, const std::string& root_key_file,
                          const InitClusterOptions& options, const Keys& keys, const Person& person,
-                         const std::string& cluster_id, Random& random) {
+                         ByteView root, Random& random) {
   Secret passphrase;
   if (options.passphrase) {
     HF_ASSIGN(passphrase, options.passphrase(person.name));
@@ -216,8 +215,8 @@ Result<void> WritePerson(const std::string& directory, const std::string& root_k
   HF_TRY(trust::CreateSigningKeyFile(directory + "/operator.key", person.operator_key, passphrase,
                                      random));
   HF_TRY(bus::SaveCurveSecret(directory + "/operator.curve", person.curve));
-  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options, keys, cluster_id)),
-                           0600));
+  HF_TRY(trust::CreateFile(directory + "/root.holdfast", root, 0644));
+  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options, keys)), 0600));
   return trust::CreateSigningKeyFile(root_key_file, person.root_key, passphrase, random);
 }
 
@@ -254,7 +253,7 @@ void AddPlacements(InitClusterReport& report) {
          fmt::format("install -D -o root -g root -m 0644 {} {}", name, target)});
   }
   for (const InitClusterReport::Person& person : report.operators) {
-    for (const char* name : {"operator.key", "operator.curve", "cli.yaml"}) {
+    for (const char* name : {"operator.key", "operator.curve", "root.holdfast", "cli.yaml"}) {
       const std::string target = fmt::format("~/.config/holdfast/{}", name);
       report.placements.push_back({person.name, fmt::format("operators/{}/{}", person.name, name),
                                    target, fmt::format("install -D -m 0600 {} {}", name, target)});
@@ -296,8 +295,8 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
   for (const Person& person : keys.persons) {
     const std::string own = "/operators/" + person.name;
     const std::string root_key_file = fmt::format("/{}/{}.key", kRootKeys, person.name);
-    HF_TRY(WritePerson(made.path() + own, made.path() + root_key_file, options, keys, person,
-                       report.cluster_id, random));
+    HF_TRY(WritePerson(made.path() + own, made.path() + root_key_file, options, keys, person, root,
+                       random));
     report.operators.push_back({person.name, directory + own, directory + root_key_file});
   }
   HF_TRY(SyncDirectory(made.path()));

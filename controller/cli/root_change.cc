@@ -104,9 +104,23 @@ std::string KeyText(const v1::RoleKey& key) {
   if (auto public_key = crypto::PublicKeyFromBytes(AsBytes(key.public_key()))) {
     id = crypto::ShortKeyId(crypto::KeyIdOf(*public_key));
   }
-  std::string text = fmt::format("{} key {}", trust::RoleText(key.role()), id);
+  std::string text =
+      v1::Role_IsValid(key.role())
+          ? fmt::format("{} key {}", trust::RoleText(key.role()), id)
+          : fmt::format("key {} in the unknown role {}", id, static_cast<int>(key.role()));
   if (!key.person().empty()) text += " of " + Quote(key.person());
   return text;
+}
+
+std::string ValidityText(const v1::RoleKey* key) {
+  if (key == nullptr) return "none";
+  return fmt::format("valid {} to {}", TimeText(key->not_before_ms()),
+                     TimeText(key->not_after_ms()));
+}
+
+std::string OrderText(int kind) {
+  if (!v1::OrderKind_IsValid(kind)) return fmt::format("the unknown order {}", kind);
+  return std::string(trust::OrderKindText(static_cast<v1::OrderKind>(kind)));
 }
 
 void AddNumber(std::vector<std::string>& lines, std::string_view what, std::uint64_t before,
@@ -185,29 +199,43 @@ Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
 std::vector<std::string> RootDifferences(const v1::RootDocument& current,
                                          const v1::RootDocument& next) {
   std::vector<std::string> lines;
+  const auto add_time = [&](std::string_view what, std::int64_t before, std::int64_t after) {
+    if (before == after) return;
+    lines.push_back(fmt::format("{}: {} -> {}", what, TimeText(before), TimeText(after)));
+  };
   AddNumber(lines, "version", current.version(), next.version());
   AddNumber(lines, "epoch", current.epoch(), next.epoch());
-  lines.push_back(fmt::format("valid until: {} -> {}", TimeText(current.expires_at_ms()),
-                              TimeText(next.expires_at_ms())));
+  add_time("issued", current.issued_at_ms(), next.issued_at_ms());
+  add_time("valid until", current.expires_at_ms(), next.expires_at_ms());
   AddNumber(lines, "persons for a new root document", current.root_threshold(),
             next.root_threshold());
-  for (int kind = v1::OrderKind_MIN + 1; kind <= v1::OrderKind_MAX; ++kind) {
+  std::set<int> kinds;
+  for (const v1::RootDocument* document : {&current, &next}) {
+    for (const v1::Threshold& threshold : document->thresholds()) kinds.insert(threshold.kind());
+  }
+  for (const int kind : kinds) {
     const auto order = static_cast<v1::OrderKind>(kind);
-    AddNumber(lines, fmt::format("operators for {}", trust::OrderKindText(order)),
-              OperatorsOf(current, order), OperatorsOf(next, order));
+    AddNumber(lines, "operators for " + OrderText(kind), OperatorsOf(current, order),
+              OperatorsOf(next, order));
   }
+  // A key with another role or person is another one.
   const auto name_of = [](const v1::RoleKey& key) {
-    return std::tuple(key.role(), key.public_key(), key.person());
+    return std::tuple(key.role(), key.person(), key.public_key());
   };
-  std::set<decltype(name_of(v1::RoleKey()))> before;
-  std::set<decltype(name_of(v1::RoleKey()))> after;
-  for (const v1::RoleKey& key : current.keys()) before.insert(name_of(key));
-  for (const v1::RoleKey& key : next.keys()) after.insert(name_of(key));
-  for (const v1::RoleKey& key : current.keys()) {
-    if (!after.contains(name_of(key))) lines.push_back("no longer: " + KeyText(key));
-  }
-  for (const v1::RoleKey& key : next.keys()) {
-    if (!before.contains(name_of(key))) lines.push_back("new: " + KeyText(key));
+  struct Change {
+    const v1::RoleKey* before = nullptr;
+    const v1::RoleKey* after = nullptr;
+  };
+  std::map<decltype(name_of(v1::RoleKey())), Change> changes;
+  for (const v1::RoleKey& key : current.keys()) changes[name_of(key)].before = &key;
+  for (const v1::RoleKey& key : next.keys()) changes[name_of(key)].after = &key;
+  for (const auto& [name, change] : changes) {
+    const std::string before = ValidityText(change.before);
+    const std::string after = ValidityText(change.after);
+    if (before == after) continue;
+    lines.push_back(fmt::format("{}: {} -> {}",
+                                KeyText(change.before != nullptr ? *change.before : *change.after),
+                                before, after));
   }
   return lines;
 }
@@ -216,7 +244,9 @@ Result<RootProposal> ReadRootProposal(const trust::RootDocument& current, ByteVi
   HF_ASSIGN(const trust::Envelope envelope,
             trust::DecodeEnvelope(trust::PayloadType::kRoot, bytes));
   RootProposal proposal;
-  HF_TRY(protocol::DecodeMessage(envelope.payload, "root document", proposal.document));
+  // A person must not sign unknown extensions, because the CLI cannot show them.
+  HF_TRY(protocol::DecodeMessage(envelope.payload, "root document", proposal.document,
+                                 protocol::Extensions::kRefused));
   HF_TRY(trust::CheckRootForm(proposal.document));
   HF_TRY(CheckIsNext(current.document(), proposal.document));
   std::set<std::string> old_persons;

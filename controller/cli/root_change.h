@@ -41,7 +41,8 @@ struct RootChanges {
 Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
                                       const RootChanges& changes, WallTime now);
 
-// How the next document differs, one line each, for the person who signs it.
+// How the next document differs, one line each with the old and the new value, for the person who
+// signs it. Covers every field that a version can change.
 std::vector<std::string> RootDifferences(const v1::RootDocument& current,
                                          const v1::RootDocument& next);
 

@@ -78,12 +78,6 @@ Result<const CliSettings*> SettingsToSign(Session& session) {
                 fmt::format("no operator's key: {} needs one for signing", session.verb_name()),
                 "name it as operator_key_file in " + where);
   }
-  if (settings->cluster_id.empty()) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        "no cluster_id: it is needed to sign only for the right cluster",
-        fmt::format("name it in {}; `holdfast status` shows it, `holdfast init` wrote it", where));
-  }
   Result<Fd> key = OpenFile(settings->operator_key_file, O_RDONLY);
   if (!key) return Fail(std::move(key).error().While("open the operator's key"));
   HF_TRY(session.CheckCanAsk());

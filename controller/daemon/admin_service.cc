@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::uint32_t kAgentsDefault = 1'000;
 constexpr std::uint32_t kRunsDefault = 50;
+constexpr std::uint32_t kRootsMax = 32;  // of at most 64 KiB each, in one reply
 constexpr std::uint32_t kSnapshotsDefault = 200;
 constexpr std::size_t kWatchesMax = 512;
 constexpr int kProblemsMax = 1'000;
@@ -628,11 +629,16 @@ AdminService::ReplyResult AdminService::Do(const v1::ApprovalShowRequest& reques
   return DraftReply(draft.run);
 }
 
-AdminService::ReplyResult AdminService::Do(const v1::TrustShowRequest&) {
+AdminService::ReplyResult AdminService::Do(const v1::TrustShowRequest& request) {
   HF_ASSIGN(const std::optional<ClusterRecord> cluster, reader_.Cluster());
   HF_CHECK(cluster.has_value());
   v1::AdminReply reply;
-  reply.mutable_trust()->set_root(std::string(AsText(cluster->root)));
+  v1::TrustReply& trust = *reply.mutable_trust();
+  trust.set_root(std::string(AsText(cluster->root)));
+  if (request.after() == 0 || request.after() >= cluster->root_version) return reply;
+  HF_ASSIGN(const std::vector<RootRecord> roots, reader_.Roots(request.after(), kRootsMax));
+  for (const RootRecord& root : roots) trust.add_successors(std::string(AsText(root.envelope)));
+  trust.set_more(roots.size() == kRootsMax);
   return reply;
 }
 

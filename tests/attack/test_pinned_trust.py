@@ -21,12 +21,13 @@ class PinnedTrust(Case):
         self.cluster = Cluster(self.directory).start()
         self.catalog = self.directory / "controller-state" / "catalog.db"
         self.pin = self.cluster.operator.parent / "root.holdfast"
+        self.first = (self.cluster.config.parent / "root.holdfast").read_bytes()
         self.mallory = SigningKey()
 
     def forged(self, version: int) -> bytes:
         """The cluster's root document, with the thief as one more person. anna would sign its successor, and agents
         would accept that."""
-        document = document_of((self.cluster.config.parent / "root.holdfast").read_bytes())
+        document = document_of(self.first)
         document.version = version
         for role in (trust_pb2.ROLE_ROOT, trust_pb2.ROLE_OPERATOR):
             key = self.mallory if role == trust_pb2.ROLE_ROOT else SigningKey()
@@ -93,23 +94,21 @@ class PinnedTrust(Case):
         self.assertIn("cli.yaml", done.stderr)
 
     def test_the_pin_follows_verified_successors_and_never_goes_back(self) -> None:
-        first = self.pin.read_bytes()
         for _ in range(2):
             self.cluster.rotate("--raise-epoch")
         third = self.pin.read_bytes()
         self.assertEqual(document_of(third).version, 3)
 
-        self.pin.write_bytes(first)  # an operator who was away
+        self.pin.write_bytes(self.first)  # an operator who was away
         shown = self.cluster.json("trust", "show", operator=True)
         self.assertEqual(shown["version"], 3)
         self.assertEqual(self.pin.read_bytes(), third)
 
-        self.take_over(first)  # signed by the right persons, but no longer in force
+        self.take_over(self.first)  # signed by the right persons, but no longer in force
         self.assert_denied(self.anna("agent", "token", "db-1"))
         self.assert_denied(self.rotate("--send"))
 
     def test_every_change_is_shown_with_its_old_and_new_value(self) -> None:
-        signer = self.cluster.root_key
         document = document_of(self.pin.read_bytes())
         document.version = 2
         anna = next(key for key in document.keys if key.role == trust_pb2.ROLE_OPERATOR)
@@ -118,9 +117,9 @@ class PinnedTrust(Case):
         document.thresholds[0].operators = 1
         document.thresholds.add(kind=trust_pb2.ORDER_KIND_BACKUP, operators=1)
         proposal = self.directory / "proposal"
-        proposal.write_bytes(sign(ROOT, document.SerializeToString(), SigningKey(signer)))
+        proposal.write_bytes(sign(ROOT, document.SerializeToString(), SigningKey(self.cluster.root_key)))
 
-        done = self.anna("trust", "rotate", "--file", str(proposal), "--root-key", str(signer), "--send", "--yes")
+        done = self.anna("trust", "rotate", "--file", str(proposal), "--send", "--yes")
 
         self.assertEqual(done.code, 0, done.stderr)
         self.assertRegex(done.stderr, r"operators for backup: 0 -> 1")

@@ -97,7 +97,7 @@ class Fleet:
         return write_config(directory / node, sources, node=node, repositories={group: repository})
 
     def _join(self, node: str, config: Path) -> None:
-        token = self.cluster.call("agent", "token", node).stdout
+        token = self.cluster.call("agent", "token", node, operator=True).stdout
         run([self._agent(), "join", "--token-file", "-", "--config", str(config)], input=token)
 
     @staticmethod

@@ -186,7 +186,13 @@ inline v1::AdminReply RunReply(const std::string& state, v1::TaskState task = v1
 struct OperatorFixture {
   OperatorFixture() {
     Unwrap(trust::CreateSigningKeyFile(Path("operator.key"), keys.anna, {}, keys.random));
+    Unwrap(WriteFileAtomic(Path("root.holdfast"), root.envelope(), 0644));
     WriteSettings("");
+    controller.On(v1::AdminRequest::kTrustShow, [this](const v1::AdminRequest&) {
+      v1::AdminReply reply;
+      reply.mutable_trust()->set_root(std::string(AsText(root.envelope())));
+      return Reply(reply);
+    });
     context.clock = &clock;
     context.random = &keys.random;
     context.prompt = &prompt;
@@ -202,7 +208,7 @@ struct OperatorFixture {
     Unwrap(WriteFileAtomic(Path(name), AsBytes(text), 0600));
   }
   void WriteSettings(const std::string& more) {
-    Write("cli.yaml", "controller: " + Path("socket") + "\ncluster_id: " + kCluster +
+    Write("cli.yaml", "controller: " + Path("socket") + "\nroot_file: root.holdfast" +
                           "\noperator_key_file: operator.key\n" + more);
   }
 
@@ -237,6 +243,7 @@ struct OperatorFixture {
 
   TempDir directory = Unwrap(TempDir::Create("operator"));
   TrustFixture keys;
+  const trust::RootDocument root = keys.Root();  // in force, and pinned
   FixedWallClock clock;
   FakePrompt prompt;
   std::stop_source stop;

@@ -2,7 +2,10 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/bus/join_token.h"
+#include "common/trust/root_document.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/pinned_root.h"
 #include "controller/cli/report.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
@@ -18,6 +21,19 @@ std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
   return Dump(document);
 }
 
+// The node pins the root document that the token names, so it must be the one that is pinned here.
+Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
+                        const trust::RootDocument& root) {
+  HF_ASSIGN(const bus::JoinToken content, bus::DecodeJoinToken(token.token()));
+  if (content.node == node && content.root_hash == root.hash()) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("the controller's token leads node {} to another root document than the "
+                          "pinned one, version {}",
+                          Quote(content.node), root.version()),
+              "if the root document was changed a moment ago, try again; otherwise the controller "
+              "must be investigated");
+}
+
 class AgentTokenVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
@@ -25,10 +41,12 @@ class AgentTokenVerb final : public OperatorVerb {
   }
 
   Result<int> Run(Session& session) override {
+    HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session));
     v1::AdminRequest request;
     request.mutable_token()->set_node(node_);
     HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kToken));
     const v1::TokenReply& token = reply.token();
+    HF_TRY(CheckToken(token, node_, root));
     const int code = session.Finish(
         0, [&] { return token.token() + "\n"; }, [&] { return TokenJson(node_, token); });
     // Not on stdout, which usually goes to a file.

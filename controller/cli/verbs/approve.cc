@@ -4,6 +4,7 @@
 #include "common/base/format.h"
 #include "controller/cli/draft_check.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/pinned_root.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
 #include "controller/cli/signing.h"
@@ -21,13 +22,14 @@ class ApproveVerb final : public OperatorVerb {
 
   Result<int> Run(Session& session) override {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
+    HF_ASSIGN(const trust::RootDocument pinned, PinnedRoot(*settings));
     HF_ASSIGN(const v1::DraftView draft, FindDraft(session, draft_));
     if (draft.state() != "open") {
       return Fail(ErrorCode::kDenied, fmt::format("draft {} is {} and accepts no more signatures",
                                                   draft.draft(), draft.state()));
     }
     ExpectedRestore expected;
-    expected.cluster_id = settings->cluster_id;
+    expected.cluster_id = pinned.cluster_id();
     expected.run = draft.draft();
     HF_ASSIGN(const v1::Plan shown, ReadDraft(draft));
     if (shown.has_restore()) {

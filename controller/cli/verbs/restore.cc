@@ -9,6 +9,7 @@
 #include "controller/cli/draft_check.h"
 #include "controller/cli/kind_table.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/pinned_root.h"
 #include "controller/cli/restore_checks.h"
 #include "controller/cli/restore_target.h"
 #include "controller/cli/run_words.h"
@@ -104,6 +105,7 @@ class RestoreVerb final : public OperatorVerb {
 
   Result<int> Run(Session& session) override {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
+    HF_ASSIGN(const trust::RootDocument pinned, PinnedRoot(*settings));
     HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, SnapshotToShow()));
     HF_TRY(CheckValidity(target_, snapshot));
     session.ReportSkippedSnapshots(snapshot);
@@ -115,7 +117,7 @@ class RestoreVerb final : public OperatorVerb {
     HF_ASSIGN(v1::AdminReply reply, session.Ask(OrderOf(snapshot), v1::AdminReply::kDraft));
     const v1::DraftView& draft = reply.draft();
     ExpectedRestore expected;
-    expected.cluster_id = settings->cluster_id;
+    expected.cluster_id = pinned.cluster_id();
     expected.run = draft.draft();
     expected.node = node_;
     expected.target = target_;

@@ -10,8 +10,8 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/root_document.h"
-#include "controller/cli/current_root.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/pinned_root.h"
 #include "controller/cli/report.h"
 #include "controller/cli/root_change.h"
 #include "controller/cli/session.h"
@@ -70,10 +70,11 @@ Result<Bytes> SignWith(Session& session, const trust::RootDocument& current,
 }
 
 Result<void> SendRoot(Session& session, const trust::RootDocument& current, ByteView envelope) {
-  HF_TRY(current.VerifyNext(envelope, session.now()));
+  HF_ASSIGN(const trust::RootDocument next, current.VerifyNext(envelope, session.now()));
   v1::AdminRequest request;
   request.mutable_trust_change()->set_root(std::string(AsText(envelope)));
   HF_TRY(session.Ask(std::move(request), v1::AdminReply::kDone));
+  PinRoot(session, next);
   return {};
 }
 
@@ -140,8 +141,9 @@ class TrustRotateVerb final : public OperatorVerb {
               .value = &file_})
         .Add({.names = "--base",
               .metavar = "FILE",
-              .help = "the document in force, without asking the controller",
-              .value = &base_})
+              .help = "a successor of the pinned document, without asking the controller; may be "
+                      "repeated",
+              .value = &bases_})
         .Add({.names = "--send",
               .help = "send it to the controller when all have signed",
               .value = &send_});
@@ -149,7 +151,7 @@ class TrustRotateVerb final : public OperatorVerb {
   }
 
   Result<int> Run(Session& session) override {
-    HF_ASSIGN(const trust::RootDocument current, CurrentRoot(session, base_));
+    HF_ASSIGN(const trust::RootDocument current, CurrentRoot(session, bases_));
     HF_ASSIGN(Proposal proposal, BeginOrGoOn(session, current));
     const std::vector<std::string> differences = RootDifferences(current.document(), proposal.next);
     if (!root_keys_.empty() || send_) {
@@ -180,10 +182,10 @@ class TrustRotateVerb final : public OperatorVerb {
     if (file_.empty() && !send_) {
       return WrongUsage("no destination; expected --file FILE or --send");
     }
-    if (send_ && !base_.empty()) {
+    if (send_ && !bases_.empty()) {
       return WrongUsage(
-          "--send and --base exclude each other: --send compares the document with the "
-          "controller's own");
+          "--send and --base exclude each other: --send asks the controller for the document in "
+          "force");
     }
     return {};
   }
@@ -222,7 +224,7 @@ class TrustRotateVerb final : public OperatorVerb {
   std::vector<std::string> add_roots_;
   std::vector<std::string> root_keys_;  // files
   std::string file_;                    // the proposal, passed between signers
-  std::string base_;                    // file with the document in force
+  std::vector<std::string> bases_;      // files with successors of the pinned document
   bool send_ = false;
 };
 

@@ -6,8 +6,8 @@
 #include "common/cli/table.h"
 #include "common/trust/orders.h"
 #include "common/trust/root_document.h"
-#include "controller/cli/current_root.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/pinned_root.h"
 #include "controller/cli/report.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
@@ -57,19 +57,21 @@ class TrustShowVerb final : public OperatorVerb {
   void Declare(OptionList& options) override {
     options.Add({.names = "--base",
                  .metavar = "FILE",
-                 .help = "of a file, without asking the controller",
-                 .value = &base_});
+                 .help =
+                     "a successor of the pinned document, without asking the controller; may be "
+                     "repeated",
+                 .value = &bases_});
   }
 
   Result<int> Run(Session& session) override {
-    HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session, base_));
+    HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session, bases_));
     return session.Finish(
         kExitDone, [&] { return TrustText(root.document(), session.now(), session.screen()); },
         [&] { return TrustJson(root.document(), session.now()); });
   }
 
  private:
-  std::string base_;
+  std::vector<std::string> bases_;
 };
 
 }  // namespace

@@ -65,7 +65,7 @@ class Rebuilt(Case):
         self.cluster.call("agent", "revoke", "gone", "--yes")
         (self.directory / "db-1-data" / "b").write_text("more\n")
         self.cluster.call("backup", "--all", "--note", "second")
-        self.cluster.call("agent", "token", "another")
+        self.cluster.call("agent", "token", "another", operator=True)
         self.cluster.rotate()
         before = self.cluster.json("snapshot", "list")["snapshots"]
         self.assertEqual(len(before), 5)
@@ -107,7 +107,7 @@ class Rebuilt(Case):
         copy = self.directory / "copy.db"
         self.cluster.call("catalog", "backup", str(copy))
         self.cluster.call("agent", "revoke", "gone", "--yes")
-        token = self.cluster.call("agent", "token", "db-2").stdout
+        token = self.cluster.call("agent", "token", "db-2", operator=True).stdout
         self.cluster.agents["db-2"].stop()
         self.cluster.agent("db-2").run("join", "--token-file", "-", input=token)
         self.cluster.start_agent("db-2")

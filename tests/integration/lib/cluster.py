@@ -87,7 +87,7 @@ class Cluster:
             agent.run("repository", "init")
         if policy is not None:
             (self._configs[node].parent / "policy.yaml").write_text(json.dumps(policy))
-        token = self.call("agent", "token", node).stdout
+        token = self.call("agent", "token", node, operator=True).stdout
         agent.run("join", "--token-file", "-", input=token)
         self.start_agent(node)
 
@@ -115,7 +115,7 @@ class Cluster:
 
     def rotate(self, *changes: str) -> None:
         """Creates the next root document and activates it."""
-        self.call("trust", "rotate", *changes, "--root-key", str(self.root_key), "--send", "--yes")
+        self.call("trust", "rotate", *changes, "--root-key", str(self.root_key), "--send", "--yes", operator=True)
 
     def restart_controller(self) -> None:
         """Kills the controller without warning, as a power cut would, and starts it again."""

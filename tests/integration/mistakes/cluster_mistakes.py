@@ -51,7 +51,7 @@ class Nodes:
         return self.cluster.agent(node).config
 
     def token(self, node: str) -> str:
-        return self.cluster.call("agent", "token", node).stdout.split()[0]
+        return self.cluster.call("agent", "token", node, operator=True).stdout.split()[0]
 
 
 def expired(token: str) -> str:

@@ -216,7 +216,7 @@ class HelperBesideTheService(Case):
         (self.directory / "etc" / "policy.yaml").write_text("restore: in-place\n")
         self.cluster = Cluster(self.directory / "cluster").start()
         run(self.words("repository", "init"))
-        run(self.words("join", "--token-file", "-"), input=self.cluster.call("agent", "token", "test-1").stdout)
+        run(self.words("join", "--token-file", "-"), input=self.cluster.call("agent", "token", "test-1", operator=True).stdout)
         unit = Unit(UNITS / "holdfast-agent.service.in", [self.state, self.repository])
         agent = Process(unit.argv(self.words("run")), self.directory / "agent.log")
         self.addCleanup(agent.kill)

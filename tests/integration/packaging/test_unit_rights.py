@@ -261,7 +261,7 @@ frontend plain
         self.expect_message(controller_notify, cluster.controller, "READY=1")
         cluster._wait_for_controller()
         config = self.directory / "etc" / "agent.yaml"
-        token = cluster.call("agent", "token", "test-1").stdout
+        token = cluster.call("agent", "token", "test-1", operator=True).stdout
         joined = self.unit().argv([agent_program(), "join", "--token-file", "-", "--config", str(config)])
         run(joined, input=token, env={"CREDENTIALS_DIRECTORY": str(self.credentials)})
         agent_notify, listening = self.listen("agent")

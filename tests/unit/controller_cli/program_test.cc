@@ -7,6 +7,7 @@
 
 #include "common/base/format.h"
 #include "common/bus/admin_server.h"
+#include "common/bus/join_token.h"
 #include "tests/support/catch.h"
 #include "tests/support/loopback_listener.h"
 #include "tests/support/operator_fixture.h"
@@ -161,10 +162,17 @@ TEST_CASE("holdfast: agents are listed over all pages, admitted and revoked") {
     reply.mutable_agents()->set_more(is_first);
     return Reply(reply);
   });
-  fixture.controller.On(Request::kToken, [](const Request& request) {
-    if (request.token().node() != "db-3") return Refuse(ErrorCode::kInvalidArgument, "bad name");
+  bus::JoinToken content;
+  content.node = "db-3";
+  content.endpoint = "tcp://backup-1:7734";
+  content.root_hash = fixture.root.hash();
+  content.secret = Secret(std::string(32, 's'));
+  content.expires_at_ms = kTrustNowMs + 900'000;
+  std::string text(bus::EncodeJoinToken(content).Reveal());
+  fixture.controller.On(Request::kToken, [&text](const Request& request) {
+    if (request.token().node() == "../db") return Refuse(ErrorCode::kInvalidArgument, "bad name");
     v1::AdminReply reply;
-    reply.mutable_token()->set_token("hf1.abc");
+    reply.mutable_token()->set_token(text);
     reply.mutable_token()->set_expires_ms(kTrustNowMs + 900'000);
     return Reply(reply);
   });
@@ -181,8 +189,16 @@ TEST_CASE("holdfast: agents are listed over all pages, admitted and revoked") {
 
   // stdout has only the token, so that it can be redirected to a file.
   const Outcome token = fixture.Run({"agent", "token", "db-3"});
-  REQUIRE(token.out == "hf1.abc\n");
+  REQUIRE(token.out == text + "\n");
   REQUIRE_THAT(token.err, Contains("for db-3, valid once, until 2023-11-14T22:28:20Z"));
+  // A token for another node, or for another root document than the pinned one.
+  REQUIRE(fixture.Run({"agent", "token", "db-4"}).code == 4);
+  content.root_hash[0] ^= 1;
+  text = bus::EncodeJoinToken(content).Reveal();
+  const Outcome forged = fixture.Run({"agent", "token", "db-3"});
+  REQUIRE(forged.code == 4);
+  REQUIRE(forged.out.empty());
+  REQUIRE_THAT(forged.err, Contains("another root document than the pinned one"));
   const Outcome bad = fixture.Run({"agent", "token", "../db"});
   REQUIRE(bad.code == 2);
   REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));

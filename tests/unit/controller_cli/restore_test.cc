@@ -559,7 +559,7 @@ struct LockedKeyFixture : RestoreFixture {
   LockedKeyFixture() {
     Unwrap(trust::CreateSigningKeyFile(Path("locked.key"), keys.anna, Secret("open sesame"),
                                        keys.random));
-    Write("cli.yaml", "controller: " + Path("socket") + "\ncluster_id: " + kCluster +
+    Write("cli.yaml", "controller: " + Path("socket") + "\nroot_file: root.holdfast" +
                           "\noperator_key_file: locked.key\n");
   }
 };
@@ -631,15 +631,15 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
   }
 }
 
-TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing is started") {
+TEST_CASE("restore: without a key or a pinned root document in cli.yaml nothing is started") {
   RestoreFixture fixture;
   fixture.Write("cli.yaml",
-                "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster + "\n");
+                "controller: " + fixture.Path("socket") + "\nroot_file: root.holdfast" + "\n");
   REQUIRE_THAT(fixture.Run(kRestore).err, Contains("operator_key_file"));
   fixture.Write("cli.yaml",
                 "controller: " + fixture.Path("socket") + "\noperator_key_file: operator.key\n");
-  REQUIRE_THAT(fixture.Run(kRestore).err, Contains("cluster_id"));
-  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster +
+  REQUIRE_THAT(fixture.Run(kRestore).err, Contains("no root document is pinned"));
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\nroot_file: root.holdfast" +
                                 "\noperator_key_file: nobody.key\n");
   REQUIRE_THAT(fixture.Run(kRestore).err, Contains("nobody.key"));
   REQUIRE(fixture.controller.Got(Request::kRestore).empty());

@@ -27,19 +27,28 @@ struct TrustCommands : OperatorFixture {
       Unwrap(trust::CreateSigningKeyFile(Path(std::string(name) + ".key"), *key, {}, keys.random));
     }
     Unwrap(trust::CreatePublicKeyFile(Path("new.pub"), keys.stranger.public_key()));
-    Unwrap(trust::CreateFile(Path("root.holdfast"), current.envelope(), 0644));
-    controller.On(Request::kTrustShow, [this](const Request&) {
-      v1::AdminReply reply;
-      reply.mutable_trust()->set_root(std::string(AsText(current.envelope())));
-      return Reply(reply);
-    });
     controller.On(Request::kTrustChange, [](const Request&) {
       v1::AdminReply reply;
       reply.mutable_done();
       return Reply(reply);
     });
   }
-  const trust::RootDocument current = keys.Root();
+  // The next version, signed by anna and ben.
+  Bytes Next(const trust::RootDocument& before) const {
+    v1::RootDocument next = before.document();
+    next.set_version(next.version() + 1);
+    return keys.SignRoot(next, {&keys.root_anna, &keys.root_ben});
+  }
+  // The controller answers with these documents, the last of which is in force.
+  void InForce(const std::vector<Bytes>& documents) {
+    controller.On(Request::kTrustShow, [documents](const Request&) {
+      v1::AdminReply reply;
+      for (const Bytes& one : documents)
+        reply.mutable_trust()->add_successors(std::string(AsText(one)));
+      reply.mutable_trust()->set_root(std::string(AsText(documents.back())));
+      return Reply(reply);
+    });
+  }
 };
 
 }  // namespace
@@ -57,16 +66,57 @@ TEST_CASE("trust show: lists persons and their rights, from the controller or a 
   fixture.controller.Stop();
   REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("root.holdfast")}).code == 0);
   fixture.Write("broken", "no envelope");
-  REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("broken")}).code == 1);
+  REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("broken")}).code == 4);
 }
 
-TEST_CASE("trust show: the controller of another cluster is refused") {
+TEST_CASE("trust show: verified successors become the pinned document") {
   TrustCommands fixture;
-  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") +
-                                "\ncluster_id: 01HF0000000000000000000009\n");
-  const Outcome outcome = fixture.Run({"trust", "show"});
-  REQUIRE(outcome.code == 4);
-  REQUIRE_THAT(outcome.err, Contains("expected 01HF0000000000000000000009"));
+  const Bytes second = fixture.Next(fixture.root);
+  const trust::RootDocument verified = Unwrap(fixture.root.VerifyNext(second, TrustNow()));
+  const Bytes third = fixture.Next(verified);
+  fixture.InForce({second, third});
+
+  const Outcome shown = fixture.Run({"trust", "show", "--json"});
+
+  REQUIRE(shown.code == 0);
+  REQUIRE(shown.document<Json>()["version"] == 3);
+  REQUIRE(fixture.controller.Got(Request::kTrustShow)[0].trust_show().after() == 1);
+  REQUIRE(Unwrap(ReadWholeFile(fixture.Path("root.holdfast"))) == third);
+}
+
+TEST_CASE("trust show: a document that does not follow the pinned one is refused") {
+  TrustCommands fixture;
+  v1::RootDocument forged = fixture.root.document();
+  const auto refused = [&](const Bytes& document, std::string_view reason) {
+    fixture.InForce({document});
+    const Outcome outcome = fixture.Run({"trust", "show"});
+    CHECK(outcome.code == 4);
+    CHECK_THAT(outcome.err, Contains("does not follow the pinned one, version 1: ") &&
+                                Contains(std::string(reason)) && Contains("do not sign anything"));
+  };
+  forged.set_epoch(9);
+  refused(fixture.keys.SignRoot(forged, {&fixture.keys.root_anna, &fixture.keys.root_ben}),
+          "does not follow version 1");
+  forged.set_version(2);
+  refused(fixture.keys.SignRoot(forged, {&fixture.keys.root_cleo, &fixture.keys.stranger}),
+          "signed by 1");
+  refused(ToBytes("no envelope"), "not a valid envelope");
+  REQUIRE(Unwrap(ReadWholeFile(fixture.Path("root.holdfast"))) == fixture.root.envelope());
+}
+
+TEST_CASE("trust: a command that needs the pinned document says where to get it") {
+  TrustCommands fixture;
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\n");
+  for (const std::vector<std::string>& argv :
+       {std::vector<std::string>{"trust", "show"},
+        {"agent", "token", "db-1"},
+        {"trust", "rotate", "--send", "--yes", "--root-key", fixture.Path("anna.key")}}) {
+    const Outcome outcome = fixture.Run(argv);
+    REQUIRE(outcome.code == 2);
+    REQUIRE_THAT(outcome.err, Contains("no root document is pinned") &&
+                                  Contains("has no root_file") && Contains("holdfast init"));
+  }
+  REQUIRE(fixture.controller.Got(Request::kToken).empty());
 }
 
 TEST_CASE("trust rotate: the file is passed on until enough have signed, then sent") {
@@ -80,7 +130,7 @@ TEST_CASE("trust rotate: the file is passed on until enough have signed, then se
   INFO(begun.err);
   REQUIRE(begun.code == 0);
   REQUIRE_THAT(begun.out, Contains("version: 1 -> 2") && Contains("epoch: 3 -> 4") &&
-                              Contains("of \"dora\"") && Contains("no longer: operator key") &&
+                              Contains("of \"dora\"") && Contains("of \"ben\": valid 2023") &&
                               Contains("operators for restore in place: 2 -> 1") &&
                               Contains("give " + next + " to the next person"));
 
@@ -104,7 +154,7 @@ TEST_CASE("trust rotate: the file is passed on until enough have signed, then se
   REQUIRE(sent.code == 0);
   const Bytes envelope =
       ToBytes(fixture.controller.Got(Request::kTrustChange)[0].trust_change().root());
-  const trust::RootDocument taken = Unwrap(fixture.current.VerifyNext(envelope, TrustNow()));
+  const trust::RootDocument taken = Unwrap(fixture.root.VerifyNext(envelope, TrustNow()));
   REQUIRE(taken.version() == 2);
   REQUIRE(taken.OperatorsNeeded(v1::ORDER_KIND_RESTORE_IN_PLACE) == 1);
 }
@@ -195,7 +245,7 @@ TEST_CASE("init: shows which files go where, and the next steps") {
   // The program can read what init wrote.
   const std::string settings =
       std::string(AsText(Unwrap(ReadWholeFile(fixture.Path("prod/operators/anna/cli.yaml")))));
-  REQUIRE_THAT(settings, Contains("tcp://backup-1:7735") && Contains("cluster_id: "));
+  REQUIRE_THAT(settings, Contains("tcp://backup-1:7735") && Contains("root_file: root.holdfast"));
   fixture.controller.Stop();
   const Outcome used =
       fixture.RunBare({"status", "--config", fixture.Path("prod/operators/anna/cli.yaml"),
