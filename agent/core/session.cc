@@ -143,7 +143,7 @@ bool Session::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   return true;
 }
 
-// Reports that the controller cannot read would fail their tasks.
+// Warns early: the controller fails the task of a report that it cannot read.
 void Session::CheckController(const v1::HelloAnswer& answer) {
   std::string missing;
   const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
@@ -156,8 +156,8 @@ void Session::CheckController(const v1::HelloAnswer& answer) {
   unreadable_outcomes_ = missing;
   if (missing.empty()) return;
   step_.Warn(
-      fmt::format("the controller, version {}, cannot read all reports of this agent: {}; "
-                  "upgrade the controller",
+      fmt::format("the controller, version {}, cannot read some outcomes that this agent reports: "
+                  "{}; upgrade the controller",
                   Quote(answer.version()), missing));
 }
 

@@ -59,7 +59,7 @@ class Session {
   std::int64_t heartbeat_ms_ = 30'000;
   std::int64_t lease_ms_ = 120'000;
   std::optional<FreshAnswer> freshness_;
-  std::string unreadable_outcomes_;  // to the controller; logged
+  std::string unreadable_outcomes_;  // those the controller cannot read; already logged
 };
 
 }  // namespace holdfast::agent

@@ -93,7 +93,8 @@ class JoinCaller {
     if (!message.refused().empty()) {
       return Fail(ErrorCode::kDenied,
                   fmt::format("the controller refuses: {}", Quote(message.refused())),
-                  std::string(kNewToken));
+                  "fix the cause and join again; a used or expired token needs a new one: `holdfast "
+                  "agent token NODE`");
     }
     if (!read && read.error().code() == ErrorCode::kUnsupported) {
       return Fail(ErrorCode::kUnsupported,

@@ -22,7 +22,7 @@ TokenBucket Rate(int per_second) {
 
 struct Request {
   std::string node;
-  std::string refusal;  // in words; empty for a request that can be read
+  std::string refusal;  // the reason, sent to the agent; empty if the request could be read
 };
 
 // nullopt if the message is not a request, or names another key than the peer's.
@@ -34,10 +34,10 @@ std::optional<Request> ReadRequest(ByteView bytes, std::string_view key_text) {
   std::ranges::copy(AsBytes(message.curve_key()), key.begin());
   if (CurveKeyText(key) != key_text) return std::nullopt;
   if (!read && read.error().code() == ErrorCode::kUnsupported) {
-    // The rest may have changed, too.
+    // Other fields may have changed as well, so they are not checked.
     return Request{{},
-                   fmt::format("this controller, version {}, cannot read the request of an "
-                               "agent of version {}: {}; upgrade the controller first",
+                   fmt::format("this controller, version {}, cannot read the join request from "
+                               "an agent of version {}: {}; upgrade the controller first",
                                Version(), Quote(message.version()), read.error().message())};
   }
   const bool is_request =

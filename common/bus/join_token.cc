@@ -45,7 +45,8 @@ Result<JoinToken> DecodeJoinToken(std::string_view text) {
   const Result<void> read = protocol::DecodeMessage(*bytes, "join token", message);
   if (!read && read.error().code() == ErrorCode::kUnsupported) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("a token of another version of Holdfast: {}", read.error().message()),
+                fmt::format("the token was created by another version of Holdfast: {}",
+                            read.error().message()),
                 "install the controller's version of holdfast-agent");
   }
   bool is_token = read && !message.node().empty() && !message.endpoint().empty() &&

@@ -25,8 +25,8 @@ struct JoinToken {
 
 // "hf1." and base64. Anyone who has the text can join as that node.
 Secret EncodeJoinToken(const JoinToken& token);
-// Ignores white space around the text. kUnsupported for a token of a later version that this one
-// cannot read; kInvalidArgument for any other text that EncodeJoinToken() would not have written.
+// Ignores white space around the text. kUnsupported for a token with essential fields that this
+// version does not know; kInvalidArgument for any other text that is not a join token.
 Result<JoinToken> DecodeJoinToken(std::string_view text);
 
 // SHA-256 of a token's secret: what the controller stores, and the key of the mac.

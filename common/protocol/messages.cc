@@ -27,7 +27,7 @@ bool IsKnownValue(const FieldDescriptor& field, int number) {
   return type.FindValueByNumber(number) != nullptr;
 }
 
-// Describes the first thing in a field that this version must not ignore.
+// Describes the first unknown field or enum value in `field` that a reader must not ignore.
 std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field,
                                      Extensions extensions);
 

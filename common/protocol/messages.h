@@ -1,9 +1,9 @@
-// Encodes and decodes Protobuf messages that are signed, and those that let a node join. A program
-// of another version may have sent them, so a reader refuses what it must not ignore, and ignores
-// what it may: docs/protocol.md#versions.
+// Encodes and decodes signed Protobuf messages and join messages. The sender may have another
+// version, so a reader ignores unknown extensions and refuses other unknown fields and enum values:
+// docs/protocol.md#versions.
 //
-// This room decides whether a message can be understood. It does not know the sender, or what the
-// sender may order: common/trust does.
+// This room decides whether a message can be understood. It does not know the sender or its rights;
+// common/trust checks those.
 #pragma once
 
 #include <cstdint>
@@ -24,21 +24,21 @@ inline constexpr int kFirstExtension = 1000;
 
 enum class Extensions : std::uint8_t {
   kIgnored,
-  kRefused,  // for a person who signs the bytes and must see all of them
+  kRefused,  // for what a person is about to sign, and for envelopes
 };
 
 Bytes EncodeMessage(const google::protobuf::Message& message);
 
-// Replaces the content of `out`. kCorrupt if the bytes are not such a message, or are nested deeper
-// than kMessageDepthMax. kUnsupported if they have, at any depth, an unknown field that is not an
-// extension, or an unknown enum value; values of Role and OrderKind are accepted, because they only
-// list what others may do. Unknown fields stay in `out`. `what` names the message in the error. On
-// failure, `out` holds what could be read.
+// Replaces the content of `out`. kCorrupt if the bytes are not a message of this type, or are
+// nested deeper than kMessageDepthMax. kUnsupported if they have, at any depth, an unknown field
+// that is not an ignored extension, or an unknown enum value. Unknown values of Role and OrderKind
+// are accepted, because they have no effect. Unknown fields stay in `out`. `what` names the message
+// in the error. On failure, `out` holds what could be read.
 Result<void> DecodeMessage(ByteView bytes, std::string_view what, google::protobuf::Message& out,
                            Extensions extensions = Extensions::kIgnored);
 
-// Reads a message whose fields every version can read (ReportHead) from the bytes of the whole one;
-// ignores the rest. False if the bytes are not a message.
+// Parses only the fields that every version can read, such as those of ReportHead, from the bytes
+// of the whole message. False if the bytes are not a Protobuf message.
 bool ParseHead(ByteView bytes, google::protobuf::Message& out);
 
 }  // namespace holdfast::protocol

@@ -173,14 +173,15 @@ Result<void> CheckOrderName(const v1::Plan& plan) {
   const bool is_known = std::ranges::find(known, plan.order_name()) != known.end();
   if (!is_known && !plan.order_name().empty()) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("this version does not know the order {}", Quote(plan.order_name())),
-                "upgrade holdfast-agent on this node");
+                fmt::format("this version of Holdfast does not know the order {}",
+                            Quote(plan.order_name())),
+                "upgrade Holdfast on this host");
   }
   const v1::OrderKind kind = KindOf(plan);
   const std::string_view name = OrderKindText(kind);
   if (kind == v1::ORDER_KIND_UNSPECIFIED || plan.order_name() == name) return {};
   return MalformedPlan(
-      fmt::format("the order {} that is named {}", Quote(name), Quote(plan.order_name())));
+      fmt::format("the order {} but the order name {}", Quote(name), Quote(plan.order_name())));
 }
 
 }  // namespace holdfast::trust

@@ -47,11 +47,11 @@ std::string RepositoryAlone(const v1::Plan& plan);
 
 // Fills `out` with what can be read, even on failure. kCorrupt for bytes that are not a plan, no
 // order, node or sequence, ids of the wrong length, or a run that is not a ULID; kUnsupported for
-// unknown fields and values. A person who signs the plan refuses extensions, too.
+// unknown essential fields and enum values. Before a person signs the plan, pass kRefused.
 Result<void> ParsePlan(ByteView payload, v1::Plan& out,
                        protocol::Extensions extensions = protocol::Extensions::kIgnored);
 // kUnsupported if the plan names an order that this version does not know, whether or not
-// ParsePlan() accepts it. kCorrupt if its order is another one than its name says.
+// ParsePlan() accepts it. kCorrupt if the order does not match its name.
 Result<void> CheckOrderName(const v1::Plan& plan);
 
 }  // namespace holdfast::trust

@@ -39,7 +39,7 @@ Result<void> CheckOutcome(const v1::Report& report) {
 
 Result<void> CheckPlace(const v1::ReportHead& head) {
   if (head.node().empty()) return MalformedReport("no node");
-  if (head.report_sequence() == 0) return MalformedReport("no number");
+  if (head.report_sequence() == 0) return MalformedReport("no sequence number");
   const std::size_t previous_bytes = head.report_sequence() == 1 ? 0 : crypto::kDigestBytes;
   if (head.previous().size() == previous_bytes) return {};
   return MalformedReport(fmt::format("a hash of the previous report with {} bytes; expected {}",
@@ -69,7 +69,7 @@ Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& age
   }
   VerifiedReport verified;
   if (!protocol::ParseHead(envelope.payload, verified.head)) {
-    return MalformedReport("no place in the agent's chain");
+    return MalformedReport("a head that cannot be parsed");
   }
   HF_TRY(CheckPlace(verified.head));
   Result<void> read = protocol::DecodeMessage(envelope.payload, "report", verified.report);

@@ -13,18 +13,18 @@ namespace holdfast::trust {
 
 struct VerifiedReport {
   v1::ReportHead head;
-  v1::Report report;  // empty if `defect`
+  v1::Report report;  // empty if `defect` is set
   Bytes payload;      // as signed
   crypto::Digest hash{};
-  // Why the report cannot be read, although it has its place in the chain: fields or an outcome
-  // that this version does not know, or ids of the wrong length. If it blocked the chain, the agent
-  // could never report anything again.
+  // Why the content cannot be read, although the head can: an unknown field or outcome, or
+  // malformed content such as an id of the wrong length. The caller must still advance the chain;
+  // otherwise, the agent could never report again.
   std::optional<Error> defect;
 };
 
-// kDenied unless it is signed by `agent_key` alone. kCorrupt if it has no place in the chain: no
-// node, no number, or no hash of the previous report. The caller checks which agent it is from, and
-// whether it is the next one.
+// kDenied unless it is signed by `agent_key` alone. kCorrupt if its head is malformed: no node, no
+// sequence number, or a previous hash of the wrong length. The caller checks which agent it is
+// from, and whether it is the next one.
 Result<VerifiedReport> VerifyReport(ByteView envelope, const crypto::PublicKey& agent_key);
 
 }  // namespace holdfast::trust

@@ -312,7 +312,7 @@ Result<Envelope> RootDocument::VerifyEnvelope(PayloadType type, ByteView bytes, 
     is_signed = true;
   }
   if (is_signed) return envelope;
-  return Fail(ErrorCode::kDenied, fmt::format("{} without a signature of a {}",
+  return Fail(ErrorCode::kDenied, fmt::format("{} is not signed by a key of role {}",
                                               PayloadTypeTitle(type), RoleText(role)));
 }
 

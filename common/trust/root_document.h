@@ -90,13 +90,13 @@ class RootDocument {
   Result<const RoleKey*> VerifySignature(const Signature& signature, v1::Role role, WallTime now,
                                          std::string_view payload_type, ByteView payload) const;
 
-  // Whether this is a correct signature of a key whose role this version does not know. It then
-  // counts for nothing. kDenied for a wrong one.
+  // True for a correct signature by a key whose role this version does not know; callers ignore it.
+  // kDenied if the signature of such a key is wrong.
   Result<bool> IsInUnknownRole(const Signature& signature, const Envelope& envelope) const;
 
-  // Decodes an envelope of this type that was signed by keys valid in `role`, and by no others
-  // except in roles that this version does not know. Its payload may then be parsed. kDenied or
-  // kCorrupt otherwise.
+  // Decodes an envelope of this type that was signed by at least one key valid in `role`, and
+  // otherwise only by keys of roles that this version does not know. Its payload may then be
+  // parsed. kDenied, kCorrupt or kUnsupported otherwise.
   Result<Envelope> VerifyEnvelope(PayloadType type, ByteView bytes, v1::Role role,
                                   WallTime now) const;
 

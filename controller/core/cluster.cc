@@ -13,14 +13,14 @@ bool Agent::Supports(OrderKind kind) const {
   const auto has = [&](OrderKind one) {
     return capabilities->contains(std::string(OrderKindName(one)));
   };
-  // A backup needs its cut and its end, too.
+  // A backup run also sends cut and end orders.
   const bool is_backup = kind == OrderKind::kBackup;
   return has(kind) && (!is_backup || (has(OrderKind::kCut) && has(OrderKind::kEnd)));
 }
 
 Error Unsupported(const Agent& agent, OrderKind kind) {
   return Error(ErrorCode::kUnsupported,
-               fmt::format("the agent of {}, version {}, does not support the order {}",
+               fmt::format("the agent on {}, version {}, does not support the order {}",
                            Quote(agent.record.node), Quote(agent.record.version),
                            Quote(OrderKindName(kind))))
       .WithHint(fmt::format("upgrade holdfast-agent on {}", agent.record.node));

@@ -39,16 +39,16 @@ struct Agent {
   std::int64_t twin_at_ms = -3'600'000;
   bool has_twin = false;              // two boots use its key
   bool is_missing_next_root = false;  // the document that it needs next is not here; logged
-  std::optional<std::set<std::string>> capabilities;  // of its last Hello
+  std::optional<std::set<std::string>> capabilities;  // from its last Hello, if any
   Bytes refused_report;  // hash of the last refused envelope: a resend is not audited again
 
   bool is_connected() const { return is_present && !is_lost; }
-  // Whether it carries out orders of this kind. An agent that has not said Hello since the
-  // controller started may; if it does not, it refuses the order by its name.
+  // Whether the agent supports orders of this kind. True if it has not said Hello since the
+  // controller started; if it does not support the order, it then refuses the plan.
   bool Supports(OrderKind kind) const;
 };
 
-// Why an order of this kind is not planned for the agent.
+// The error for an order that the agent does not support.
 Error Unsupported(const Agent& agent, OrderKind kind);
 
 class Cluster {

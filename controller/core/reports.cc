@@ -135,7 +135,7 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   if (!is_readable) {
     const std::string reason = opened->defect ? opened->defect->message() : "it has no outcome";
     Refuse(agent, envelope, reason);
-    // A plan whose acceptance cannot be read only stays unanswered.
+    // An unreadable acceptance fails nothing: its plan stays unanswered.
     report.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
     if (!report.has_accepted()) ApplyUnreadable(head, reason);
     return true;
@@ -150,8 +150,8 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   return true;
 }
 
-// The agent has finished a task or refused a plan, but the controller cannot know which. The task
-// has failed, so that its run does not wait for an answer that has already arrived.
+// The agent has finished a task or refused a plan, but the controller cannot know which. Fails the
+// task, so that its run does not wait for an answer that has already arrived.
 void Reports::ApplyUnreadable(const v1::ReportHead& head, std::string_view reason) {
   Plan* plan = plans_.Find(ToBytes(head.plan_id()));
   Run* run = plan == nullptr ? nullptr : runs_.table().Find(plan->record.run);

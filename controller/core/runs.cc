@@ -183,7 +183,7 @@ void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
 
 }  // namespace
 
-// As if the agent had refused the plan, which is what it would do.
+// Records the refusal that the agent itself would have sent.
 void Runs::RefuseFor(const Agent& agent, Run& run, Task& task) {
   const Error error = Unsupported(agent, task.record.kind);
   SetState(run, task, TaskState::kRefused,

@@ -25,8 +25,8 @@ class Sessions {
   Sessions(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, Reports& reports)
       : step_(step), cluster_(cluster), plans_(plans), runs_(runs), reports_(reports) {}
 
-  // Starts the leases of all agents. `version` is this program's, for the agents. REQUIRES: the
-  // first step has begun.
+  // Starts the leases of all agents. `version` is this program's version, for HelloAnswer.
+  // REQUIRES: the first step has begun.
   void Resume(const std::string& version);
   void Handle(const event::MessageReceived& event);
   void Handle(const event::ConnectionClosed& event);

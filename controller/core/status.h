@@ -33,7 +33,7 @@ struct AgentStatus {
   AgentRecord record;
   bool connected = false;
   bool conflict = false;               // two boots use its key
-  std::vector<OrderKind> unsupported;  // orders that its version does not know
+  std::vector<OrderKind> unsupported;  // orders that the agent does not support
   std::string boot_id;
   std::uint32_t tasks = 0;  // that it works on
 };

@@ -16,7 +16,7 @@ namespace holdfast::controller {
 
 struct OpenedReport {
   Bytes payload;  // its ReportHead can be read
-  // Why the rest of it cannot be read; trust::VerifiedReport.
+  // Why the rest of the payload cannot be read; see trust::VerifiedReport.
   std::optional<Error> defect;
 };
 
@@ -27,8 +27,8 @@ class Trust {
   // in docs/protocol.md#trust.
   virtual Bytes Sign(std::string_view payload_type, ByteView payload,
                      std::span<const Approval> approvals) const = 0;
-  // A report's Envelope. kDenied unless signed with the agent's key `signing_key`; kCorrupt if it
-  // has no place in the agent's chain.
+  // Opens a report's Envelope. kDenied unless signed with the agent's key `signing_key`; kCorrupt
+  // if the report's head is malformed.
   virtual Result<OpenedReport> OpenReport(ByteView envelope, ByteView signing_key) const = 0;
   // The person whose signature over a plan's payload this is, among the operators' keys that are
   // valid at `now_ms`.

@@ -126,8 +126,9 @@ void FillAgent(const AgentStatus& status, v1::AgentView& view) {
     view.add_warnings("two agents use its key: revoke it, and let the right one join again");
   }
   if (!status.unsupported.empty()) {
-    view.add_warnings(fmt::format("its version does not support: {}; upgrade holdfast-agent there",
-                                  JoinTexts(status.unsupported, OrderKindName)));
+    view.add_warnings(fmt::format(
+        "its version does not support these orders: {}; upgrade holdfast-agent on this node",
+        JoinTexts(status.unsupported, OrderKindName)));
   }
 }
 

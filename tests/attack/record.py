@@ -3,9 +3,9 @@
 
     HOLDFAST_BUILD=build/release /usr/bin/python3 tests/attack/record.py NAME
 
-writes NAME.txt, NAME.schema and NAME.messages in conversations (see its README.md). Never record a conversation again,
-only add one. A proxy between the two programs reads along. It has its own CURVE key, so the controller takes the
-proxy's key for the agent's; all signatures are the programs' own."""
+writes NAME.txt, NAME.schema and NAME.messages in conversations (see its README.md). Never overwrite a recording; add a
+new one. A proxy between the two programs records the messages. It joins with its own CURVE key in place of the
+agent's; all signatures are made by the programs themselves."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ COMMANDS = (
 
 
 class Proxy:
-    """Passes messages on between one agent and the controller, and records them."""
+    """Forwards messages between one agent and the controller, and records them."""
 
     def __init__(self, recorder: Recorder):
         self.recorder = recorder
@@ -53,7 +53,7 @@ class Proxy:
         self._is_over = threading.Event()
 
     def join(self, token: str) -> str:
-        """Returns a token for the agent that leads it to the proxy, and answers the agent's request in a thread."""
+        """Returns a token that directs the agent to the proxy, and answers the agent's request in a thread."""
         content = agent_pb2.JoinToken.FromString(base64.b64decode(token.strip().removeprefix("hf1.")))
         mine = agent_pb2.JoinToken()
         mine.CopyFrom(content)
@@ -111,7 +111,7 @@ class Proxy:
                 kind == "heartbeat_answer" and not one.heartbeat_answer.say_hello)
             if is_idle:
                 continue
-            # Of repetitions, only the first.
+            # Records only the first of repeated messages.
             key = one.SerializeToString()
             if kind == "progress":
                 task = one.progress.tasks[0]
@@ -150,7 +150,8 @@ def record(name: str, directory: Path) -> None:
     agent = Agent(config)
     agent.run("repository", "init")
     proxy = Proxy(recorder)
-    agent.run("join", "--token-file", "-", input=proxy.join(cluster.call("agent", "token", "db-1").stdout))
+    token = cluster.call("agent", "token", "db-1", operator=True).stdout
+    agent.run("join", "--token-file", "-", input=proxy.join(token))
     signing_key = SigningKey(state / "state" / "identity" / "agent.key")
     names[signing_key.id] = "agent"
     process = agent.start("run", log=directory / "db-1.log")
@@ -159,7 +160,7 @@ def record(name: str, directory: Path) -> None:
         recorder.steps.append(Step("operator", command, []))
         snapshots = cluster.json("snapshot", "list")["snapshots"]
         words = command.format(snapshot=snapshots[0]["id"] if snapshots else "", root_key=cluster.root_key).split()
-        cluster.call(*words, operator=words[0] in ("restore",), expect=None)
+        cluster.call(*words, operator=True, expect=None)
         wait_until("the end of all runs", lambda: not cluster.status()["running"])
         time.sleep(3)  # what follows the end of a run: its EndOrder and the answer
     proxy.close()
@@ -167,7 +168,7 @@ def record(name: str, directory: Path) -> None:
     version = run([program("holdfast"), "--version"]).stdout.strip()
     _DIRECTORY.mkdir(exist_ok=True)
     write(_DIRECTORY / f"{name}.txt",
-          f"Recorded with {version}.\nNever change it: it stands for a program of that version.", recorder.steps)
+          f"Recorded with {version}.\nNever change this file: it represents a program of that version.", recorder.steps)
     write_schema(_DIRECTORY / f"{name}.schema")
     write_messages(_DIRECTORY / f"{name}.messages")
 

@@ -1,5 +1,5 @@
-"""Today's programs meet those of the version with which the protocol was frozen: recorded conversations, in which this
-test says what one side said. record.py makes the recordings."""
+"""Today's programs work with programs of earlier versions. The test plays one side of a recorded conversation against
+the real program on the other side. record.py makes the recordings."""
 
 import base64
 import hashlib
@@ -47,8 +47,8 @@ _NEWER_ORDER = Step("controller", "plan forget", wire.parse("""
 
 
 class Listener:
-    """Messages of the party under test. Those that a step waits for may arrive in another order, as the network may
-    deliver them; each is used once."""
+    """Messages from the party under test. They may arrive in a different order than they were recorded in; each is
+    used once."""
 
     def __init__(self, socket, kind):
         self._socket = socket
@@ -73,11 +73,11 @@ class Listener:
 
 
 class Conversations(Case):
-    def test_there_are_recordings(self) -> None:
+    def test_recordings_exist(self) -> None:
         self.assertTrue(_RECORDINGS)
 
     def test_no_field_of_a_recorded_protocol_has_changed(self) -> None:
-        """A field never gets another number, type or name, and no number is used again."""
+        """No field changes its number, type or name, and no number is reused."""
         today = {(message, number): (kind, name) for message, number, kind, name in schema_of_today()}
         for recording in _RECORDINGS:
             for message, number, kind, name in read_schema(_DIRECTORY / f"{recording}.schema"):
@@ -93,7 +93,7 @@ class Conversations(Case):
             with self.subTest(recording):
                 self.play_controller(recording)
 
-    def test_every_recorded_message_is_read_as_it_was_written(self) -> None:
+    def test_every_recorded_message_round_trips(self) -> None:
         """The unit tests of common/protocol read them with the product's code."""
         for recording in _RECORDINGS:
             lines = (_DIRECTORY / f"{recording}.messages").read_text().splitlines()
@@ -115,7 +115,7 @@ class Conversations(Case):
         player = Player({"signing_key_1": agent_key.public, "curve_key_1": z85.decode(public)},
                         {"agent": agent_key}, schema_of(recording))
         token = agent_pb2.JoinToken.FromString(base64.b64decode(
-            cluster.call("agent", "token", "db-1").stdout.strip().removeprefix("hf1.")))
+            cluster.call("agent", "token", "db-1", operator=True).stdout.strip().removeprefix("hf1.")))
         for step in read(_DIRECTORY / f"{recording}.txt"):
             match step.speaker, step.what:
                 case "operator", "token":
@@ -145,11 +145,10 @@ class Conversations(Case):
         self.check_runs(cluster)
 
     def command(self, cluster: Cluster, command: str) -> None:
-        """Starts an operator's command, which ends when the agent has answered."""
+        """Starts an operator's command in the background; it ends when the agent has answered."""
         snapshots = cluster.json("snapshot", "list")["snapshots"]
         words = command.format(snapshot=snapshots[0]["id"] if snapshots else "", root_key=cluster.root_key).split()
-        where = ["--config", str(cluster.operator)] if words[0] == "restore" else ["--controller", str(cluster.socket)]
-        Process([program("holdfast"), *words, *where], cluster.directory / "commands.log",
+        Process([program("holdfast"), *words, "--config", str(cluster.operator)], cluster.directory / "commands.log",
                 env={"HOME": str(cluster.directory)})
 
     def check_runs(self, cluster: Cluster) -> None:

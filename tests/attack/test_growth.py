@@ -1,5 +1,5 @@
-"""A protocol that can grow: programs of a later version meet today's. What today's program may ignore, it ignores; what
-it must not ignore, it refuses in words; and no message of a later version blocks what comes after it."""
+"""Forward compatibility: today's programs talk to programs of a later version. They ignore unknown extensions and
+refuse other unknown content with a clear message. No message of a later version blocks the messages after it."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ from client.messages import field
 from lib import Case, main, wait_until
 from lib.cluster import Cluster
 
-# Field numbers that no message has. A reader may ignore unknown fields from 1000 on, and must not ignore others.
+# Unused numbers of fields, roles and kinds of order. A reader may ignore unknown fields only from 1000 on.
 _EXTENSION = 1000
 _NEW_FIELD = 900
 _NEW_ORDER = 40
@@ -31,7 +31,7 @@ _NEW_OUTCOME = 60
 _NEW_ROLE = 7
 _NEW_ORDER_KIND = 30
 _FILES = ("files/app", "main", "local")
-# Orders that any agent of this version carries out.
+# Orders that every agent of this version supports.
 _ORDERS = ["backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place"]
 
 
@@ -43,7 +43,7 @@ class AgentOfALaterVersion(Case):
         self.cluster = Cluster(self.directory).start()
 
     def token(self, node: str = "db-1") -> str:
-        return self.cluster.call("agent", "token", node).stdout
+        return self.cluster.call("agent", "token", node, operator=True).stdout
 
     def agent(self, **options) -> AgentClient:
         agent = join(self.token(), **options)
@@ -57,11 +57,11 @@ class AgentOfALaterVersion(Case):
         return agent
 
     def verify(self) -> str:
-        """Starts a run that is a single order of the kind `verify`."""
+        """Starts a run with a single `verify` order. Returns the run's id."""
         return self.cluster.json("check", "--repository", "main", "--no-wait")["runs"][0]["run"]
 
     def backup(self, agent: AgentClient) -> str:
-        """A backup without content. Returns the id of its snapshot."""
+        """Runs a backup without content. Returns the id of its snapshot."""
         run = self.cluster.json("backup", "files/app@db-1", "--no-wait")["runs"][0]["run"]
         snapshot = os.urandom(32)
         agent.report(agent.next_plan("backup"), source="files/app", repository="main",
@@ -69,7 +69,7 @@ class AgentOfALaterVersion(Case):
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
         return snapshot.hex()
 
-    def test_a_join_request_that_the_controller_does_not_understand_is_answered_in_words(self) -> None:
+    def test_a_join_request_with_an_unknown_essential_field_is_refused_with_a_message(self) -> None:
         def change(request) -> None:
             request.version = "99.0"
             add_unknown(request, _NEW_FIELD)
@@ -104,7 +104,7 @@ class AgentOfALaterVersion(Case):
 
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
 
-    def test_a_report_with_an_extension_counts(self) -> None:
+    def test_a_report_with_an_extension_is_accepted(self) -> None:
         agent = self.connected_agent()
         run = self.verify()
 
@@ -140,7 +140,7 @@ class AgentOfALaterVersion(Case):
         agent.report(agent.next_plan("verify"), verify=plan_pb2.VerifyResult(sound=True))
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
 
-    def test_only_orders_that_an_agent_can_carry_out_are_planned_for_it(self) -> None:
+    def test_an_agent_gets_only_orders_that_it_supports(self) -> None:
         agent = self.connected_agent()
         snapshot = self.backup(agent)
         agent.hello(_FILES, capabilities=["verify"])
@@ -148,14 +148,14 @@ class AgentOfALaterVersion(Case):
         refused = self.cluster.call("backup", "files/app@db-1", expect=None)
 
         self.assertNotEqual(refused.code, 0)
-        self.assertIn('the agent of "db-1", version "test", does not support the order "backup"', refused.stderr)
+        self.assertIn('the agent on "db-1", version "test", does not support the order "backup"', refused.stderr)
         self.assertIn("upgrade holdfast-agent on db-1", refused.stdout + refused.stderr)
         restore = self.cluster.call(
             "restore", snapshot, "--node", "db-1", "--into", "staging/x", "--yes", operator=True, expect=None)
         self.assertNotEqual(restore.code, 0)
         self.assertIn('does not support the order "restore"', restore.stderr)
         (warning,) = self.cluster.state_of("db-1")["warnings"]
-        self.assertIn("does not support: backup, cut,", warning)
+        self.assertIn("does not support these orders: backup, cut,", warning)
         run = self.verify()
         agent.report(agent.next_plan("verify"), verify=plan_pb2.VerifyResult(sound=True))
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
@@ -197,7 +197,7 @@ class ControllerOfALaterVersion(Case):
 
         self.assertEqual(self.probe_with().WhichOneof("outcome"), "probe")
 
-    def test_plans_may_have_extensions_and_nothing_else_unknown(self) -> None:
+    def test_plans_may_have_unknown_extensions_but_no_other_unknown_fields(self) -> None:
         self.controller.answer(self.controller.hello_of("db-1"))
 
         self.assertEqual(self.probe_with(tail=field(_EXTENSION, b"?")).WhichOneof("outcome"), "probe")
@@ -206,7 +206,7 @@ class ControllerOfALaterVersion(Case):
         self.assertEqual(report.refused.check, "decode")
         self.assertIn(f"unknown field {_NEW_FIELD}", report.refused.message)
 
-    def test_an_unknown_order_is_refused_by_its_name(self) -> None:
+    def test_the_refusal_of_an_unknown_order_names_it(self) -> None:
         self.controller.answer(self.controller.hello_of("db-1"))
         plan = self.controller.plan("db-1", order_name="forget")
 
@@ -237,7 +237,7 @@ class ControllerOfALaterVersion(Case):
         self.controller.root.version = 2
         self.controller.answer(hello)
 
-        # A signature in a role that the agent does not know counts for nothing, and does no harm.
+        # The agent ignores a correct signature by a key whose role it does not know.
         plan = self.controller.plan("db-1", order_name="probe", probe=plan_pb2.ProbeOrder())
         self.controller.send_plan("db-1", plan, auditor)
         self.assertEqual(self.controller.report_of("db-1").WhichOneof("outcome"), "probe")

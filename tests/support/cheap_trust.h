@@ -83,7 +83,7 @@ inline Bytes CheapRoot(std::uint64_t version) {
 class CheapControllerTrust final : public controller::Trust {
  public:
   std::uint32_t operators = 1;
-  std::optional<Error> defect;  // of every report
+  std::optional<Error> defect;  // if set, every report has it
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
              std::span<const controller::Approval> approvals) const override {

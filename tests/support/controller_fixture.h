@@ -216,7 +216,7 @@ class Fixture {
     return static_cast<std::size_t>(std::ranges::count(catalog.audit, type, &AuditEntry::type));
   }
 
-  // What agents support, by their next Hello.
+  // The orders that agents list as capabilities in their next Hello.
   std::set<OrderKind> supported = {
       OrderKind::kBackup,    OrderKind::kCut,     OrderKind::kCompose,
       OrderKind::kEnd,       OrderKind::kProbe,   OrderKind::kVerify,

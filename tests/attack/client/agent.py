@@ -26,7 +26,7 @@ def join_mac(secret: bytes, request: Message) -> bytes:
 
 
 def join(token: str, *, change: Callable[[Message], None] | None = None, seconds: float = 30) -> "AgentClient | str":
-    """Joins with a token. Returns the agent, or the controller's refusal in words. `change` modifies the request after
+    """Joins with a token. Returns the agent, or the controller's refusal message. `change` modifies the request after
     its mac was computed."""
     content = agent_pb2.JoinToken.FromString(base64.b64decode(token.strip().removeprefix("hf1.")))
     public, secret = sockets.new_keys()

@@ -14,8 +14,8 @@ from .messages import agent_pb2, plan_pb2, trust_pb2
 
 
 class ControllerClient:
-    """Listens in the place of a controller that has been stopped. `directory` has that one's keys, `endpoint` is the
-    bus's, `agents` are the public signing keys of the nodes."""
+    """Listens in place of a stopped controller. `directory` has that controller's keys, `endpoint` is the endpoint of
+    its bus, `agents` maps nodes to public signing keys."""
 
     def __init__(self, directory: Path, endpoint: str, agents: dict[str, bytes]):
         self.key = SigningKey(directory / "controller.key")
@@ -70,15 +70,15 @@ class ControllerClient:
             controller_epoch=self.root.epoch, run="01HF7777777777777777777777", requester="test", **order)
 
     def send_plan(self, node: str, plan: Message, *keys: SigningKey, tail: bytes = b"") -> None:
-        """Signs a plan as controller, and with more keys, and sends it. `tail` is appended to its bytes."""
+        """Signs a plan with the controller's key and `keys`, and sends it. `tail` is appended to the plan's bytes."""
         envelope = sign(PLAN, plan.SerializeToString() + tail, self.key, *keys)
         self.send(node, agent_pb2.ControllerMessage(plans=agent_pb2.Plans(envelopes=[envelope])))
 
     def report_of(self, node: str, *, seconds: float = 60) -> Message:
-        """The node's next report other than `accepted`. Its signature is verified, and it is confirmed."""
+        """The node's next report other than `accepted`. Verifies and confirms each report that arrives."""
         deadline = sockets.Deadline(seconds)
         while True:
-            _, message = self._receive(deadline, f"a report of {node}")
+            _, message = self._receive(deadline, f"a report from {node}")
             for envelope in message.reports.envelopes:
                 report = plan_pb2.Report.FromString(open_envelope(REPORT, envelope, self._agents[node]))
                 if report.node != node or report.report_sequence <= self._taken[node]:

@@ -7,9 +7,9 @@
           1: $plan_1  # plan_id
     ...
 
-What differs in each session is a placeholder (wire.py). Its names: `now` is the time in milliseconds, `sequence` an
-ascending number, `previous` the hash of the sender's previous report, `plan_hash_1` that of `plan_1`. All others get
-their values when they are first heard or said."""
+Values that differ between sessions are placeholders (wire.py): `now` is the time in milliseconds, `sequence` an
+ascending number, `previous` the hash of the sender's previous report, `plan_hash_1` the hash of the plan `plan_1`.
+All others get their values when they are first received or sent."""
 
 import hashlib
 import itertools
@@ -39,19 +39,19 @@ _ENVELOPES = {
     "holdfast.v1.Reports.envelopes", "holdfast.v1.JoinAnswer.root",
 }
 _SEQUENCES = {"holdfast.v1.Plan.sequence", "holdfast.v1.Fresh.latest_sequence"}
-# Numbers that are this close to the time of the recording are times.
+# Numbers in `_ms` fields that are this close to the time of the recording are timestamps.
 _TIME_RANGE_MS = 10 * 366 * 24 * 3_600_000
 
 
 @dataclass
 class Step:
     speaker: str  # "agent", "controller" or "operator"
-    what: str  # "hello", "plan backup"; of the operator: the command
+    what: str  # "hello", "plan backup"; for the operator: the command
     fields: wire.Fields
 
 
 def name_of(message: Message) -> str:
-    """What a message with one plan, report or task is: "hello", "plan backup", "report composed"."""
+    """The name of a message with at most one plan, report or task: "hello", "plan backup", "report composed"."""
     if isinstance(message, (agent_pb2.JoinToken, agent_pb2.JoinRequest, agent_pb2.JoinAnswer)):
         return {"JoinToken": "token", "JoinRequest": "join", "JoinAnswer": "join answer"}[message.DESCRIPTOR.name]
     kind = message.WhichOneof("message")
@@ -99,8 +99,8 @@ def write(path: Path, comment: str, steps: Iterable[Step]) -> None:
 
 
 class Recorder:
-    """Turns messages into steps. `known` are values that have a placeholder, `keys` the names of signing keys by their
-    ids, `texts` are replaced in all texts."""
+    """Turns messages into steps. `known` maps values to names of placeholders, `keys` maps key ids to names of signing
+    keys, `texts` maps substrings of all text fields to their replacements."""
 
     def __init__(self, known: dict[bytes, str], keys: dict[bytes, str], texts: dict[str, str]):
         self._known = {value: wire.Placeholder(name) for value, name in known.items()}
@@ -121,7 +121,7 @@ class Recorder:
         self._known[value] = wire.Placeholder(name)
 
     def name(self, value: bytes, name: str) -> None:
-        """From now on, `value` has the placeholder `name` with a number."""
+        """From now on, `value` has a numbered placeholder, such as `plan_1` for the name `plan`."""
         if value and value not in self._known:
             number = next(self._counts.setdefault(name, itertools.count(1)))
             self._known[value] = wire.Placeholder(f"{name}_{number}")
@@ -176,8 +176,8 @@ def _new_value(kind: str) -> bytes:
 
 
 class Player:
-    """Says what one party said, and listens to the other. `values` are those of placeholders, `keys` the signing keys
-    by name. `schema` has the fields that the recorded party knew, as message and number."""
+    """Plays one recorded party and receives the messages of the other. `values` maps placeholders to values, `keys`
+    maps names to signing keys. `schema` has the fields that the recorded party knew, as message and number."""
 
     def __init__(self, values: dict[str, bytes], keys: dict[str, SigningKey], schema: set[tuple[str, int]]):
         self.values = values
@@ -214,8 +214,8 @@ class Player:
                 self.values[one.value.name.replace("plan", "plan_hash")] = hashlib.sha256(payload).digest()
 
     def hear(self, step: Step, message: Message) -> None:
-        """Takes the values of placeholders from what the other party says instead of the recorded message. Fails if the
-        recorded party would not have understood it."""
+        """Takes values of placeholders from the message that the other party sent in place of the recorded one. Fails
+        if the recorded party would not have understood it."""
         self._hear(step.fields, message.DESCRIPTOR, message.SerializeToString(), essential=False)
 
     def _hear(self, template: wire.Fields, descriptor: Descriptor, data: bytes, *, essential: bool) -> None:
@@ -265,7 +265,7 @@ _TYPES = {number: name.removeprefix("TYPE_").lower() for name, number in vars(Fi
 
 
 def every_message() -> list[Message]:
-    """One message of each type with all of its fields set; of a oneof, one message for each case."""
+    """One message of each type with all of its fields set; for a oneof, one message per case."""
     messages = []
     for file in (agent_pb2, plan_pb2, trust_pb2):
         for name in sorted(file.DESCRIPTOR.message_types_by_name):

@@ -42,7 +42,7 @@ def sign(payload_type: str, payload: bytes, *keys: SigningKey) -> bytes:
 
 
 def open_envelope(payload_type: str, data: bytes, public_key: bytes) -> bytes:
-    """The payload. Fails unless the envelope has this type and a good signature of this key."""
+    """The payload. Fails unless the envelope has this type and a valid signature by this key."""
     envelope = trust_pb2.Envelope.FromString(data)
     if envelope.payload_type != payload_type:
         raise AssertionError(f"an envelope of {envelope.payload_type}; expected {payload_type}")
@@ -53,4 +53,4 @@ def open_envelope(payload_type: str, data: bytes, public_key: bytes) -> bytes:
         except InvalidSignature:
             continue
         return envelope.payload
-    raise AssertionError(f"no signature of {public_key.hex()} in this {payload_type}")
+    raise AssertionError(f"no valid signature by key {public_key.hex()} on this {payload_type}")

@@ -45,7 +45,7 @@ def receive(socket: zmq.Socket, seconds: float, what: str) -> list[bytes]:
 
 
 class Deadline:
-    """Remaining seconds of a waiting time."""
+    """Counts down the seconds that are left of a timeout."""
 
     def __init__(self, seconds: float):
         self._end = time.monotonic() + seconds

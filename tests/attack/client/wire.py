@@ -9,8 +9,8 @@
       10: double 1.5
     }
 
-One field per line; comments are for people. A value is a number, a text, bytes in hexadecimal, a double, a message in
-braces, or a placeholder whose value differs in each session. Messages inside of envelopes are written out, too, because
+One field per line; comments are for people. A value is a number, a string, bytes in hexadecimal, a double, a message in
+braces, or a placeholder whose value differs in each session. Messages inside envelopes are also written out, because
 their signatures differ in each session:
 
     1: signed "application/vnd.holdfast.fresh.v1" by controller {  # fresh
@@ -55,7 +55,7 @@ Sign = Callable[[Signed, bytes], bytes]
 
 
 def encode(fields: Fields, lookup: Lookup, sign: Sign) -> bytes:
-    """The bytes of a message. `lookup` knows the values of placeholders, `sign` makes an envelope of a payload."""
+    """The bytes of a message. `lookup` returns a placeholder's value, `sign` wraps a payload in an envelope."""
 
     def content(value) -> int | bytes:
         match value:
@@ -110,7 +110,7 @@ def split(data: bytes) -> Iterator[tuple[int, "int | bytes | float"]]:
             yield number, data[at:at + size]
             at += size
         else:
-            raise ValueError(f"field {number} has the wire type {kind}")
+            raise ValueError(f"field {number} has unsupported wire type {kind}")
 
 
 def to_text(fields: Fields, indent: str = "") -> str:
@@ -154,7 +154,7 @@ def parse(text: str) -> Fields:
     """The inverse of to_text()."""
     fields, rest = _parse(text.splitlines())
     if rest:
-        raise ValueError(f"a brace too many before {rest[0]!r}")
+        raise ValueError(f"unmatched closing brace before {rest[0]!r}")
     return fields
 
 

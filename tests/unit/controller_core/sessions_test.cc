@@ -261,7 +261,7 @@ TEST_CASE("reports: an acceptance that cannot be read leaves its plan unanswered
   CHECK(one.StateOf(run) == RunState::kDone);
 }
 
-TEST_CASE("capabilities: an order that an agent does not support is refused for it") {
+TEST_CASE("capabilities: the controller refuses an order that the agent does not support") {
   OneAgent one;
   one.supported = {OrderKind::kVerify, OrderKind::kBackup};  // without cut and end
   one.Hello("a");
@@ -296,7 +296,8 @@ TEST_CASE("capabilities: an agent that supports an order is preferred") {
   CHECK(three.PlanOf("c", OrderKind::kBackup).backup().tasks(0).data());
 }
 
-TEST_CASE("capabilities: the controller names the reports that it can read, and its version") {
+TEST_CASE(
+    "capabilities: HelloAnswer has the controller's version and the outcomes that it can read") {
   OneAgent one;
   const v1::HelloAnswer& answer = one.hello_answers["a"];
   CHECK(answer.version() == "1");

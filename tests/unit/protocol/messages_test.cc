@@ -46,7 +46,7 @@ TEST_CASE("messages: an unknown field below 1000 is refused at any depth") {
   REQUIRE_FAILS(DecodeRoot(after_an_extension), ErrorCode::kUnsupported, "unknown field 17");
 }
 
-TEST_CASE("messages: unknown fields from 1000 on are ignored, and stay in the bytes") {
+TEST_CASE("messages: unknown fields from 1000 on are ignored and preserved") {
   for (const Bytes& bytes : {Field(1000), Field(2000), InKey(Field(1000))}) {
     v1::RootDocument out;
     REQUIRE_OK(DecodeMessage(bytes, "root document", out));
@@ -54,7 +54,7 @@ TEST_CASE("messages: unknown fields from 1000 on are ignored, and stay in the by
   }
 }
 
-TEST_CASE("messages: a person who signs refuses extensions, too") {
+TEST_CASE("messages: with kRefused, unknown extensions are refused, too") {
   REQUIRE_FAILS(DecodeRoot(Field(1000), Extensions::kRefused), ErrorCode::kUnsupported,
                 "unknown field 1000");
   REQUIRE_FAILS(DecodeRoot(InKey(Field(1000)), Extensions::kRefused), ErrorCode::kUnsupported,
@@ -82,7 +82,7 @@ TEST_CASE("messages: bytes that are not a message, deep nesting and invalid text
 }
 
 // tests/attack/conversations/README.md
-TEST_CASE("messages: every recorded message is read as it was written") {
+TEST_CASE("messages: every recorded message round-trips") {
   (void)v1::AgentMessage::descriptor();  // links agent.proto
   const auto& pool = *google::protobuf::DescriptorPool::generated_pool();
   int count = 0;

@@ -130,7 +130,7 @@ TEST_CASE("plan checks: a valid plan of each kind is accepted") {
   REQUIRE(to_target.kind == v1::ORDER_KIND_RESTORE_IN_PLACE);
 }
 
-TEST_CASE("plan checks: an order of a later version is refused by its name, with the plan's id") {
+TEST_CASE("plan checks: an unknown order is refused with its name and the plan's id") {
   PlanScene scene;
   v1::Plan plan = scene.Head();
   plan.set_order_name("forget");
@@ -147,8 +147,7 @@ TEST_CASE("plan checks: an order of a later version is refused by its name, with
   REQUIRE(checked.plan.plan_id() == plan.plan_id());
 }
 
-TEST_CASE(
-    "plan checks: signatures in a role of a later version must be correct, and do not count") {
+TEST_CASE("plan checks: signatures by keys of an unknown role must be correct but do not count") {
   PlanScene scene;
   const auto auditor = crypto::SigningKey::Generate(scene.fixture.random);
   testing::TrustFixture::AddKey(scene.document, static_cast<v1::Role>(7), auditor, "cleo");

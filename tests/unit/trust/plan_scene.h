@@ -139,7 +139,7 @@ struct PlanScene {
     }
     return Unwrap(trust::Assemble(trust::PayloadType::kPlan, payload, signatures));
   }
-  // The bytes of a plan with the name of its order, unless it has one.
+  // Encodes a plan. Sets an empty order_name to the order's name, or to "end" without an order.
   static Bytes Encode(v1::Plan plan) {
     const v1::OrderKind kind = trust::KindOf(plan);
     if (plan.order_name().empty()) {

@@ -54,7 +54,7 @@ TEST_CASE("report: only the agent's signature is accepted") {
   REQUIRE_FAILS(VerifyReport(changed, agent.public_key()), ErrorCode::kDenied, "not signed");
 }
 
-TEST_CASE("report: a report without a place in the chain is refused") {
+TEST_CASE("report: a report with a malformed head is refused") {
   TrustFixture fixture;
   auto refused_with = [&](auto change, std::string_view reason) {
     v1::Report report = AcceptedReport(1, nullptr);
@@ -64,7 +64,7 @@ TEST_CASE("report: a report without a place in the chain is refused") {
   };
 
   refused_with([](v1::Report& r) { r.clear_node(); }, "no node");
-  refused_with([](v1::Report& r) { r.set_report_sequence(0); }, "no number");
+  refused_with([](v1::Report& r) { r.set_report_sequence(0); }, "no sequence number");
   refused_with([](v1::Report& r) { r.set_report_sequence(2); }, "expected 32");
   refused_with([](v1::Report& r) { r.set_previous("x"); }, "expected 0");
 }

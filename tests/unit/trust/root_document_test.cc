@@ -162,7 +162,7 @@ TEST_CASE("root document: a threshold below the minimum is refused") {
   REQUIRE_FAILS(CheckRootForm(lowered), ErrorCode::kInvalidArgument, "expected at least 1");
 }
 
-TEST_CASE("root document: roles and kinds of orders of a later version stay in the bytes") {
+TEST_CASE("root document: unknown roles and kinds of order are preserved and have no effect") {
   TrustFixture fixture;
   v1::RootDocument document = fixture.Document();
   TrustFixture::AddKey(document, static_cast<v1::Role>(7), fixture.stranger, "cleo");
@@ -178,7 +178,7 @@ TEST_CASE("root document: roles and kinds of orders of a later version stay in t
   }
   const Bytes fresh = Sign(PayloadType::kFresh, AsBytes("x"), fixture.stranger);
   REQUIRE_FAILS(root.VerifyEnvelope(PayloadType::kFresh, fresh, v1::ROLE_CONTROLLER, TrustNow()),
-                ErrorCode::kDenied, "without a signature of a controller");
+                ErrorCode::kDenied, "not signed by a key of role controller");
   REQUIRE_OK(root.VerifyEnvelope(
       PayloadType::kFresh, Unwrap(AddSignature(PayloadType::kFresh, fresh, fixture.controller)),
       v1::ROLE_CONTROLLER, TrustNow()));
