@@ -71,7 +71,7 @@ class AgentClient:
         self._socket.send(message.SerializeToString())
 
     def hello(self, *sources: tuple[str, str, str], change: Callable[[Message], None] | None = None,
-              **fields) -> Message:
+              seconds: float = 30, **fields) -> Message:
         """Says Hello and returns the HelloAnswer. A source is (name, repository, topology)."""
         hello = agent_pb2.Hello(
             **{"node": self.node, "incarnation": self.incarnation, "boot_id": "boot", "process_id": self._process_id,
@@ -84,7 +84,7 @@ class AgentClient:
         if change is not None:
             change(hello)
         self.send(agent_pb2.AgentMessage(hello=hello))
-        return self.receive("hello_answer").hello_answer
+        return self.receive("hello_answer", seconds).hello_answer
 
     def receive(self, kind: str, seconds: float = 30) -> Message:
         """The next message of this kind. Plans that arrive before it are kept for next_plan()."""
@@ -121,7 +121,7 @@ class AgentClient:
         """Sends the next report of the chain, with these fields, and returns its number. `change` modifies it before it
         is signed; `tail` is appended to its bytes."""
         payload = self.report_payload(plan, change=change, tail=tail, **fields)
-        self.send_reports(sign(REPORT, payload, self.signing_key))
+        self.send_payloads(payload)
         return self.sequence
 
     def report_payload(self, plan: Message, *, change: Callable[[Message], None] | None = None, tail: bytes = b"",
@@ -137,6 +137,10 @@ class AgentClient:
         payload = report.SerializeToString() + tail
         self.previous = hashlib.sha256(payload).digest()
         return payload
+
+    def send_payloads(self, *payloads: bytes) -> None:
+        """Signs and sends reports."""
+        self.send_reports(*(sign(REPORT, payload, self.signing_key) for payload in payloads))
 
     def send_reports(self, *envelopes: bytes) -> None:
         self.send(agent_pb2.AgentMessage(reports=agent_pb2.Reports(envelopes=envelopes)))
