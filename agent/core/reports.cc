@@ -6,6 +6,7 @@
 
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
+#include "common/protocol/limits.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
@@ -46,6 +47,7 @@ std::uint64_t Reports::Add(v1::Report report) {
   report.set_previous(std::string(AsText(identity.report_hash)));
   report.set_time_ms(step_.now.wall_ms);
   report.set_version(step_.options.version);
+  protocol::ClampTexts(report);
   const Bytes payload = ToBytes(report.SerializeAsString());
   const crypto::Digest hash = crypto::Sha256Of(payload);
   record.hash.assign(hash.begin(), hash.end());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
 #include "common/trust/orders.h"
@@ -73,6 +74,7 @@ Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& age
   }
   HF_TRY(CheckPlace(verified.head));
   Result<void> read = protocol::DecodeMessage(envelope.payload, "report", verified.report);
+  if (read) read = protocol::CheckLimits(verified.report);
   if (read) read = CheckContent(verified.report);
   if (!read) {
     verified.report.Clear();

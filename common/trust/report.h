@@ -17,8 +17,8 @@ struct VerifiedReport {
   Bytes payload;      // as signed
   crypto::Digest hash{};
   // Why the content cannot be read, although the head can: an unknown field or outcome, or
-  // malformed content such as an id of the wrong length. The caller must still advance the chain;
-  // otherwise, the agent could never report again.
+  // content beyond the limits, such as an id of the wrong length. The caller must still advance the
+  // chain; otherwise, the agent could never report again.
   std::optional<Error> defect;
 };
 

@@ -95,6 +95,8 @@ std::optional<AgentStatus> Cluster::Status(const std::string& node) const {
                      .connected = agent.is_connected() && !agent.is_away,
                      .conflict = agent.has_twin,
                      .unsupported = std::move(unsupported),
+                     .refused_reports = agent.refused_reports,
+                     .refused_reason = agent.refused_reason,
                      .boot_id = agent.boot_id,
                      .tasks = static_cast<std::uint32_t>(agent.tasks.size())};
 }

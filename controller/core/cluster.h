@@ -40,6 +40,8 @@ struct Agent {
   bool has_twin = false;              // two boots use its key
   bool is_missing_next_root = false;  // the document that it needs next is not here; logged
   std::optional<std::set<std::string>> capabilities;  // from its last Hello, if any
+  std::uint64_t refused_reports = 0;                  // since the controller started
+  std::string refused_reason;                         // of the last one
   Bytes refused_report;  // hash of the last refused envelope: a resend is not audited again
 
   bool is_connected() const { return is_present && !is_lost; }

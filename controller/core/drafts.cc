@@ -58,6 +58,7 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
   const bool is_beside = !event.in_place && event.target.empty();
   const OrderKind kind = is_beside ? OrderKind::kRestore : OrderKind::kRestoreInPlace;
   if (!agent->Supports(kind)) return Fail(Unsupported(*agent, kind));
+  HF_TRY(CheckNote(event.reason));
   const RunRecord run{.run = step_.NewUlid(), .requester = event.actor, .reason = event.reason};
   v1::Plan plan = plans_.New(*agent, run, kind, step_.options().restore_life_ms);
   v1::RestoreOrder& order = *plan.mutable_restore();
@@ -83,6 +84,12 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
     order.mutable_staging()->set_root(event.root);
     order.mutable_staging()->set_directory(event.directory);
     order.mutable_staging()->set_path(event.path);
+  }
+  if (plan.ByteSizeLong() > kPlanBytesMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the order would be a plan of {}; at most {}",
+                            FormatBytes(plan.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
+                "name fewer or shorter options");
   }
   DraftRecord draft{.run = run.run,
                     .kind = kind,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -10,9 +11,18 @@ namespace holdfast::controller {
 namespace {
 
 constexpr std::string_view kPlanType = "application/vnd.holdfast.plan.v1";
+constexpr std::size_t kNoteBytesMax = 4096;
 constexpr std::size_t kPlansPerMessageBytes = 256 * 1024;
 
 }  // namespace
+
+Result<void> CheckNote(std::string_view note) {
+  if (note.size() <= kNoteBytesMax) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("the note has {}; at most {}", FormatBytes(note.size()),
+                          FormatBytes(kNoteBytesMax)),
+              "shorten --note");
+}
 
 void Plans::Resume(const Plan& plan) {
   step_.SetTimer(TimerKind::kResend, step_.options().resend_first_ms,
@@ -43,8 +53,9 @@ v1::Plan Plans::New(Agent& agent, const RunRecord& run, OrderKind kind, std::int
   return plan;
 }
 
-Plan& Plans::Sign(const v1::Plan& message, OrderKind kind) {
-  return Sign(message, ToBytes(message.SerializeAsString()), kind, {});
+Plan* Plans::Sign(const v1::Plan& message, OrderKind kind) {
+  const Bytes payload = ToBytes(message.SerializeAsString());
+  return payload.size() > kPlanBytesMax ? nullptr : &Sign(message, payload, kind, {});
 }
 
 Plan& Plans::Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,

@@ -23,6 +23,12 @@ struct Plan {
   std::int64_t resend_ms = 0;
 };
 
+// Of a plan's payload. docs/protocol.md#trust.
+inline constexpr std::size_t kPlanBytesMax = std::size_t{1} << 20;
+
+// kInvalidArgument for an operator's note that is too long. Every plan of its run has it.
+Result<void> CheckNote(std::string_view note);
+
 class Plans {
  public:
   Plans(StepContext& step, Cluster& cluster) : step_(step), cluster_(cluster) {}
@@ -35,9 +41,10 @@ class Plans {
   // A plan for an order of this kind, with the agent's next sequence number. REQUIRES: add the
   // order and pass it to Sign().
   v1::Plan New(Agent& agent, const RunRecord& run, OrderKind kind, std::int64_t life_ms);
-  // Signs the plan, stores it and sends it. Valid until Remove().
-  Plan& Sign(const v1::Plan& message, OrderKind kind);
-  // The same for the very bytes that operators have signed. REQUIRES: `payload` is `message`.
+  // Signs the plan, stores it and sends it. Valid until Remove(). Null if the plan is too large.
+  Plan* Sign(const v1::Plan& message, OrderKind kind);
+  // The same for the very bytes that operators have signed. REQUIRES: `payload` is `message`, and
+  // not larger than kPlanBytesMax.
   Plan& Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,
              const std::vector<Approval>& approvals);
 

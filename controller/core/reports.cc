@@ -89,6 +89,8 @@ void Reports::Refuse(Agent& agent, const Bytes& envelope, std::string_view reaso
   Bytes digest(hash.begin(), hash.end());
   if (digest == agent.refused_report) return;  // a resend; already audited
   agent.refused_report = std::move(digest);
+  ++agent.refused_reports;
+  agent.refused_reason = reason;
   step_.Audit("report.refused", "node:" + agent.record.node, agent.record.node, "",
               {{"reason", std::string(reason)}}, envelope);
   step_.Warn(fmt::format("refused a report of {}: {}", Quote(agent.record.node), reason));
@@ -172,7 +174,7 @@ void Reports::ApplyUnreadable(const v1::ReportHead& head, std::string_view reaso
                            .message = fmt::format("the controller cannot read the report of {}: {}",
                                                   Quote(head.node()), reason),
                            .hint = fmt::format("upgrade the controller: the agent has version {}",
-                                               Quote(head.version())),
+                                               Quote(head.version().substr(0, 100))),
                            .began = true});
 }
 

@@ -40,6 +40,7 @@ void RunRequests::Handle(const event::RunRequested& event) {
 Result<Answer> RunRequests::Request(const event::RunRequested& event) {
   HF_CHECK(event.kind == OrderKind::kBackup || event.kind == OrderKind::kProbe ||
            event.kind == OrderKind::kVerify || event.kind == OrderKind::kInventory);
+  HF_TRY(CheckNote(event.reason));
   std::size_t running = 0;
   std::size_t queued = 0;
   for (const auto& [name, run] : runs_.table().all()) {

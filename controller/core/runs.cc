@@ -88,7 +88,9 @@ void Runs::ResumeTask(Run& run, Task& task) {
   task.is_partial = report.restored().has_partly();
   task.retry_ms = step_.now().mono_ms + step_.options().retry_after_ms;
   if (record.kind == OrderKind::kCompose) {
-    unit.trees[record.number] = TreesOf(plans_.At(record.plan_id).record.envelope);
+    // Null if its plan was too large.
+    if (const Plan* plan = plans_.Find(record.plan_id))
+      unit.trees[record.number] = TreesOf(plan->record.envelope);
     // How much of this time has passed is not known, so it starts again.
     unit.fence_ms =
         step_.now().mono_ms + step_.options().compose_life_ms + step_.options().fence_ms;
@@ -154,11 +156,25 @@ std::uint32_t Runs::AddTask(Run& run, const NewTask& new_task) {
   return task.record.number;
 }
 
-const Plan& Runs::Sign(Run& run, const v1::Plan& message, OrderKind kind,
+const Plan* Runs::Sign(Run& run, const v1::Plan& message, OrderKind kind,
                        std::vector<std::uint32_t> tasks) {
-  Plan& plan = plans_.Sign(message, kind);
-  plan.tasks = std::move(tasks);
-  run.plans.push_back(plan.record.plan_id);
+  Plan* plan = plans_.Sign(message, kind);
+  if (plan == nullptr) {
+    for (const std::uint32_t number : tasks) {
+      Task& task = run.tasks[number];
+      task.record.plan_id.clear();
+      SetState(
+          run, task, TaskState::kFailed,
+          TaskError{.code = "invalid_argument",
+                    .message = fmt::format(
+                        "the order for {} would be a plan of {}; at most {}", Quote(message.node()),
+                        FormatBytes(message.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
+                    .hint = "name fewer sources in one run"});
+    }
+    return nullptr;
+  }
+  plan->tasks = std::move(tasks);
+  run.plans.push_back(plan->record.plan_id);
   return plan;
 }
 
@@ -222,7 +238,7 @@ void Runs::PlanBackup(Run& run, const std::string& node, const std::vector<std::
     task.record.plan_task = static_cast<std::uint32_t>(order.tasks_size() - 1);
     table_.MarkChanged(task);
   }
-  Sign(run, plan, OrderKind::kBackup, numbers);
+  if (Sign(run, plan, OrderKind::kBackup, numbers) == nullptr) return;
   if (agent.is_lost) {
     // The lease has already passed; do not wait for another one.
     for (std::uint32_t number : numbers) SetState(run, run.tasks[number], TaskState::kLost);
@@ -247,7 +263,7 @@ void Runs::PlanSingle(Run& run, const NewTask& new_task) {
   }
   task.record.plan_id = ToBytes(plan.plan_id());
   table_.MarkChanged(task);
-  Sign(run, plan, new_task.kind, {number});
+  if (Sign(run, plan, new_task.kind, {number}) == nullptr) return;
   if (agent.is_lost) SetState(run, task, TaskState::kLost);
 }
 
@@ -497,9 +513,9 @@ void Runs::SendEnds(Run& run) {
   for (const std::string& node : nodes) {
     v1::Plan plan = plans_.New(cluster_.At(node), run.record, OrderKind::kEnd, kEndLifeMs);
     plan.mutable_end()->set_cancelled(run.record.cancelled);
-    const Plan& sent = Sign(run, plan, OrderKind::kEnd);
-    run.ends.insert(sent.record.plan_id);
-    step_.SetTimer(TimerKind::kExpire, kEndLifeMs, std::string(AsText(sent.record.plan_id)));
+    Sign(run, plan, OrderKind::kEnd);
+    run.ends.insert(ToBytes(plan.plan_id()));
+    step_.SetTimer(TimerKind::kExpire, kEndLifeMs, plan.plan_id());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
@@ -18,8 +19,6 @@ constexpr std::size_t kFormerBoots = 4;
 // are fewer and closer together.
 constexpr std::uint32_t kTwinSigns = 3;
 constexpr std::int64_t kTwinApartMs = 5'000;
-constexpr int kSourcesMax = 10'000;
-constexpr int kCapabilitiesMax = 1'000;
 
 }  // namespace
 
@@ -47,6 +46,11 @@ void Sessions::Handle(const event::MessageReceived& event) {
   v1::AgentMessage message;
   if (!message.ParseFromArray(event.message.data(), static_cast<int>(event.message.size()))) {
     step_.Warn(fmt::format("dropped a malformed message from {}", Quote(event.node)));
+    return;
+  }
+  if (const Result<void> checked = protocol::CheckLimits(message); !checked) {
+    step_.Warn(
+        fmt::format("dropped a message from {}: {}", Quote(event.node), checked.error().message()));
     return;
   }
   if (message.has_hello()) {
@@ -101,10 +105,6 @@ void Sessions::TakeHello(Agent& agent, const v1::Hello& hello) {
                            Quote(agent.record.node), Quote(hello.node()), hello.incarnation()));
     return;
   }
-  if (hello.sources_size() > kSourcesMax || hello.repositories_size() > kSourcesMax ||
-      hello.capabilities_size() > kCapabilitiesMax) {
-    return;
-  }
   if (IsTwin(agent, hello.boot_id())) return;
   agent.is_present = true;
   agent.boot_id = hello.boot_id();
@@ -145,7 +145,7 @@ bool Sessions::IsTwin(Agent& agent, const std::string& boot_id) {
 
 void Sessions::UpdateAgent(Agent& agent, const v1::Hello& hello) {
   AgentRecord changed = agent.record;
-  changed.version = hello.version().substr(0, 100);
+  changed.version = hello.version();
   changed.root_version = hello.root_version();
   changed.sources.clear();
   for (const auto& source : hello.sources()) {
@@ -233,7 +233,7 @@ void Sessions::TakeProgress(const Agent& agent, const v1::Progress& progress) {
     Run* run = runs_.table().Find(plan->record.run);
     if (run == nullptr) continue;
     Task& task = run->tasks[plan->tasks[one.task()]];
-    task.progress.phase = one.phase().substr(0, 100);
+    task.progress.phase = one.phase();
     task.progress.items = one.items();
     task.progress.bytes = one.bytes();
     task.progress.items_total = one.items_total();

@@ -34,6 +34,8 @@ struct AgentStatus {
   bool connected = false;
   bool conflict = false;               // two boots use its key
   std::vector<OrderKind> unsupported;  // orders that the agent does not support
+  std::uint64_t refused_reports = 0;   // since the controller started
+  std::string refused_reason;          // of the last one
   std::string boot_id;
   std::uint32_t tasks = 0;  // that it works on
 };

@@ -473,6 +473,14 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
       add("key_used_twice", record.node, "two agents use the key of this node",
           fmt::format("holdfast agent revoke {0}; then: holdfast agent token {0}", record.node));
     }
+    if (agent.refused_reports > 0) {
+      add("report_refused", record.node,
+          fmt::format("{} of its agent refused since the controller started; the last: {}",
+                      FormatCount(agent.refused_reports, "report"), agent.refused_reason),
+          fmt::format("compare the versions: holdfast agent list; if they are equal, investigate "
+                      "{}",
+                      record.node));
+    }
     if (agent.connected) continue;
     add("agent_away", record.node,
         record.last_seen_ms > 0 ? fmt::format("its agent is away, last seen {}",

@@ -9,7 +9,7 @@ from tree import Tree, folder_in_room, includes, room_of, rooms_in_cmake, source
 ROOMS = {
     "common/base": (0, "results and errors, time, bytes, ids, log, the names of orders and states"),
     "proto": (1, "the messages between operators, controller and agents"),
-    "common/protocol": (1, "encoding of messages, and which unknown fields a reader may ignore"),
+    "common/protocol": (1, "encoding of messages, which unknown fields a reader may ignore, how much an agent may send"),
     "common/io": (1, "files, locks between processes, child processes, HTTP: the operating system"),
     "common/crypto": (1, "hashes, signatures, encryption, key derivation"),
     "common/config": (1, "YAML into typed settings, with errors that name file, line and column"),

@@ -20,6 +20,10 @@ namespace holdfast::controller {
 
 inline constexpr std::int64_t kMinute = 60'000;
 
+inline std::string ProcessId(const std::string& node) {
+  return node + std::string(16 - node.size(), '-');
+}
+
 class Fixture {
  public:
   explicit Fixture(Options options = {}) : options_(options) {
@@ -79,7 +83,7 @@ class Fixture {
     for (std::int64_t left = ms; left > 0; left -= 20'000) {
       for (const std::string& node : nodes) {
         v1::AgentMessage message;
-        message.mutable_heartbeat()->set_process_id(node);
+        message.mutable_heartbeat()->set_process_id(ProcessId(node));
         Say(node, message);
       }
       Pass(std::min<std::int64_t>(left, 20'000));
@@ -96,7 +100,7 @@ class Fixture {
     hello.set_node(node);
     hello.set_incarnation(1);
     hello.set_boot_id(boot);
-    hello.set_process_id(node);
+    hello.set_process_id(ProcessId(node));
     hello.set_nonce("0123456789abcdef");
     hello.set_root_version(root_version);
     hello.set_report_sequence(reports[node]);

@@ -57,7 +57,7 @@ TEST_CASE("sessions: heartbeats only update last_seen, in batches") {
 
   for (int i = 0; i < 5; ++i) {
     v1::AgentMessage message;
-    message.mutable_heartbeat()->set_process_id("a");
+    message.mutable_heartbeat()->set_process_id(ProcessId("a"));
     one.Say("a", message);
     CHECK(one.last.changes.empty());
   }
@@ -112,7 +112,7 @@ TEST_CASE("sessions: an agent that missed a new root document learns of it from 
   one.Step(event::RootChanged{1, 2, 1, testing::CheapRoot(2), "uid:0"});
   auto heartbeat = [&] {
     v1::AgentMessage message;
-    message.mutable_heartbeat()->set_process_id("a");
+    message.mutable_heartbeat()->set_process_id(ProcessId("a"));
     one.Say("a", message);
     const Bytes& answer = std::get<action::Send>(one.last.actions.at(0)).message;
     return testing::Parsed<v1::ControllerMessage>(answer).heartbeat_answer().say_hello();
