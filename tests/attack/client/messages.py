@@ -19,6 +19,7 @@ subprocess.run(
     check=True)
 sys.path.insert(0, _generated)
 
+admin_pb2 = importlib.import_module("proto.holdfast.v1.admin_pb2")
 agent_pb2 = importlib.import_module("proto.holdfast.v1.agent_pb2")
 plan_pb2 = importlib.import_module("proto.holdfast.v1.plan_pb2")
 trust_pb2 = importlib.import_module("proto.holdfast.v1.trust_pb2")

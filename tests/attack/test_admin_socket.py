@@ -1,0 +1,100 @@
+"""Another user of the controller's host tries its admin socket: the agent's user, who shares a group with the controller,
+and users who are not in the group that controller.yaml names."""
+
+import json
+import multiprocessing
+import os
+import socket
+import stat
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from client.messages import admin_pb2
+from lib import Case, main, wait_until
+from lib.cluster import Cluster
+
+_ADMINS = 4_711  # numbers of groups that no user of this host has
+_OTHERS = 4_712
+_USER = 4_713
+
+
+def ask(path: str, uid: int, gid: int, groups: list[int], answers) -> None:
+    """Asks for a token as another user. Puts "granted", or why not."""
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    request = admin_pb2.AdminRequest(id=1, token=admin_pb2.TokenRequest(node="db-1")).SerializeToString()
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(path)
+            connection.sendall(len(request).to_bytes(4, "big") + request)
+            size = int.from_bytes(connection.recv(4), "big")
+            answers.put("granted" if size > 0 else "closed")
+    except OSError as error:
+        answers.put(type(error).__name__)
+
+
+class AdminSocket(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        if os.getuid() != 0:
+            self.fail("this test changes its user, so it needs root")
+        self.cluster = Cluster(self.directory)
+        # Everybody may reach the socket's directory; the socket itself must be protected.
+        self.directory.chmod(0o755)
+
+    def start(self, group: str = "", groups: tuple[int, ...] = ()) -> None:
+        """`group` as in controller.yaml."""
+        if group:
+            text = self.cluster.config.read_text().replace("admin:\n", f"admin:\n  group: {json.dumps(group)}\n")
+            self.cluster.config.write_text(text)
+        self.cluster.launch_controller(extra_groups=list(groups))
+        wait_until("the socket", self.cluster.socket.exists)
+        wait_until("the controller's answer", lambda: self.cluster.call("status", expect=None).code in (0, 1))
+
+    def ask(self, uid: int, gid: int, *groups: int) -> str:
+        context = multiprocessing.get_context("fork")
+        answers = context.Queue()
+        child = context.Process(target=ask, args=(str(self.cluster.socket), uid, gid, list(groups), answers))
+        child.start()
+        answer = answers.get(timeout=20)
+        child.join()
+        return answer
+
+    def mode(self) -> int:
+        return stat.S_IMODE(self.cluster.socket.stat().st_mode)
+
+    def test_without_a_group_only_root_and_the_controllers_user_are_served(self) -> None:
+        self.start()
+
+        self.assertEqual(self.mode(), 0o600)
+        self.assertEqual(self.ask(0, 0), "granted")
+        self.assertEqual(self.ask(_USER, os.getgid()), "PermissionError")  # the controller's own group
+        self.assertEqual(self.ask(_USER, _OTHERS, os.getgid()), "PermissionError")
+
+    def test_with_a_group_its_members_are_served(self) -> None:
+        self.start(str(_ADMINS))
+
+        self.assertEqual(self.mode(), 0o660)
+        self.assertEqual(self.cluster.socket.stat().st_gid, _ADMINS)
+        self.assertEqual(self.ask(_USER, _ADMINS), "granted")
+        self.assertEqual(self.ask(_USER, _OTHERS, _ADMINS), "granted")  # as one of several groups
+        self.assertEqual(self.ask(_USER, _OTHERS), "PermissionError")
+        self.assertEqual(self.ask(_USER, os.getgid()), "PermissionError")
+
+    def test_a_peer_is_checked_even_if_the_socket_lets_it_in(self) -> None:
+        for group in ("", str(_ADMINS)):
+            with self.subTest(group=group):
+                self.cluster = Cluster(self.directory / f"cluster-{group}")
+                (self.directory / f"cluster-{group}").chmod(0o755)
+                self.start(group)
+                self.cluster.socket.chmod(0o666)
+                self.assertEqual(self.ask(_USER, _OTHERS), "closed")
+                self.assertEqual(self.ask(_USER, os.getgid()), "closed")
+                self.assertEqual(self.ask(0, 0), "granted")
+                self.cluster.controller.stop()
+
+
+main()
