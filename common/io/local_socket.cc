@@ -14,11 +14,13 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/base/number.h"
 
 namespace holdfast {
 namespace {
@@ -78,6 +80,8 @@ Result<gid_t> GroupId(const std::string& name) {
   group* found = nullptr;
   const int failure = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (failure != 0) return Fail(ErrnoError(failure, "look up group " + Quote(name)));
+  const std::optional<gid_t> number = ParseWhole<gid_t>(name);
+  if (found == nullptr && number) return *number;
   if (found == nullptr) {
     return Fail(ErrorCode::kNotFound, fmt::format("group {} does not exist", Quote(name)),
                 "name another one, or create it: systemd-sysusers, groupadd");
@@ -85,7 +89,29 @@ Result<gid_t> GroupId(const std::string& name) {
   return entry.gr_gid;
 }
 
-Result<Fd> ListenAt(const LocalServerOptions& options) {
+// The peer's group and its other groups.
+std::vector<gid_t> GroupsOf(int socket, gid_t group) {
+  std::vector<gid_t> groups(64);
+  auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  if (result != 0 && errno == ERANGE) {  // `size` is what it takes
+    groups.resize(size / sizeof(gid_t));
+    result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  }
+  groups.resize(result == 0 ? size / sizeof(gid_t) : 0);
+  groups.push_back(group);
+  return groups;
+}
+
+// The permissions of the socket alone do not decide: somebody may have changed them.
+bool IsServed(int socket, const ucred& peer, const std::optional<gid_t>& group) {
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  if (!group) return false;
+  const std::vector<gid_t> groups = GroupsOf(socket, peer.gid);
+  return std::ranges::find(groups, *group) != groups.end();
+}
+
+Result<Fd> ListenAt(const LocalServerOptions& options, const std::optional<gid_t>& group) {
   HF_ASSIGN(const sockaddr_un address, AddressOf(options.path));
   HF_ASSIGN(Fd socket, NewSocket(SOCK_NONBLOCK));
   // The file gets the socket's current mode, so it is never open to more users than intended.
@@ -93,15 +119,14 @@ Result<Fd> ListenAt(const LocalServerOptions& options) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Fail(ErrnoError(errno, "create the socket " + Quote(options.path)));
   }
-  if (!options.group.empty()) {
-    HF_ASSIGN(const gid_t group, GroupId(options.group));
-    if (::chown(options.path.c_str(), static_cast<uid_t>(-1), group) != 0) {
+  if (group) {
+    if (::chown(options.path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
       return Fail(ErrnoError(
           errno, fmt::format("give {} to group {}", Quote(options.path), Quote(options.group))));
     }
-  }
-  if (::chmod(options.path.c_str(), options.mode) != 0) {
-    return Fail(ErrnoError(errno, "chmod " + Quote(options.path)));
+    if (::chmod(options.path.c_str(), 0660) != 0) {
+      return Fail(ErrnoError(errno, "chmod " + Quote(options.path)));
+    }
   }
   if (::listen(socket.get(), kBacklog) != 0) {
     return Fail(ErrnoError(errno, "listen at " + Quote(options.path)));
@@ -133,9 +158,11 @@ Result<void> MakeRoom(const std::string& path) {
 
 class LocalServerImpl final : public LocalServer {
  public:
-  LocalServerImpl(LocalServerOptions options, Handler handler, Fd listener, Fd wake)
+  LocalServerImpl(LocalServerOptions options, std::optional<gid_t> group, Handler handler,
+                  Fd listener, Fd wake)
       : options_(std::move(options)),
         handler_(std::move(handler)),
+        group_(group),
         listener_(std::move(listener)),
         wake_(std::move(wake)),
         thread_([this](const std::stop_token& stop) { Serve(stop); }) {}
@@ -229,6 +256,7 @@ class LocalServerImpl final : public LocalServer {
     ucred credentials{};
     socklen_t size = sizeof(credentials);
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
+    if (!IsServed(socket.get(), credentials, group_)) return;
     std::lock_guard guard(mutex_);
     Connection& connection = connections_[next_id_++];
     connection.socket = std::move(socket);
@@ -300,6 +328,7 @@ class LocalServerImpl final : public LocalServer {
 
   const LocalServerOptions options_;
   const Handler handler_;
+  const std::optional<gid_t> group_;
   const Fd listener_;
   const Fd wake_;
   std::mutex mutex_;
@@ -315,10 +344,14 @@ Result<std::unique_ptr<LocalServer>> LocalServer::Listen(const LocalServerOption
                                                          Handler handler) {
   HF_CHECK(handler.message != nullptr);
   HF_TRY(MakeRoom(options.path));
-  HF_ASSIGN(Fd listener, ListenAt(options));
+  std::optional<gid_t> group;
+  if (!options.group.empty()) {
+    HF_ASSIGN(group, GroupId(options.group));
+  }
+  HF_ASSIGN(Fd listener, ListenAt(options, group));
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.is_open()) return Fail(ErrnoError(errno, "create an event descriptor"));
-  return std::make_unique<LocalServerImpl>(options, std::move(handler), std::move(listener),
+  return std::make_unique<LocalServerImpl>(options, group, std::move(handler), std::move(listener),
                                            std::move(wake));
 }
 

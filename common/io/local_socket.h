@@ -1,5 +1,6 @@
 // Messages between processes of one host: a UNIX stream socket on which each message follows its
-// length, four bytes, big-endian. The kernel identifies the peer (SO_PEERCRED, unix(7)).
+// length, four bytes, big-endian. The kernel identifies the peer (SO_PEERCRED, SO_PEERGROUPS,
+// unix(7)).
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,9 @@ struct LocalPeer {
 
 struct LocalServerOptions {
   std::string path;
-  unsigned mode = 0600;  // write permission on the socket allows connecting
-  std::string group;     // the socket's; empty: the process's own
+  // A name or a number. The members of this group are served, too; its socket has mode 0660. Empty:
+  // only root and the process's own user are, and the socket has mode 0600.
+  std::string group;
   unsigned connections_max = 256;
   // A client that does not read is disconnected when more than this is queued.
   std::size_t queued_bytes_max = 16U << 20;

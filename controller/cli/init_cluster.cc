@@ -176,7 +176,8 @@ join:
   listen: "tcp://*:7734"
   endpoint: "tcp://{host}:7734"
 admin:
-  listen: "tcp://*:7735"           # for operators on other hosts; those on this one use the socket
+  # group: holdfast-admin          # its members may use the socket on this host; default: root alone
+  listen: "tcp://*:7735"           # for operators on other hosts
   operators:
 {operators})",
                      fmt::arg("cluster", options.cluster), fmt::arg("host", options.host),
@@ -244,7 +245,8 @@ void AddPlacements(InitClusterReport& report) {
     const std::string target = fmt::format("{}{}", kConfig, name);
     report.placements.push_back(
         {"controller", fmt::format("controller/{}", name), target,
-         fmt::format("install -D -o holdfast-controller -g holdfast -m 0600 {} {}", name, target)});
+         fmt::format("install -D -o holdfast-controller -g holdfast-controller -m 0600 {} {}", name,
+                     target)});
   }
   for (const char* name : {"root.holdfast", "controller.yaml"}) {
     const std::string target = fmt::format("{}{}", kConfig, name);

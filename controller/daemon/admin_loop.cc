@@ -31,7 +31,6 @@ namespace {
 constexpr std::chrono::milliseconds kTickEvery{500};
 // This bit marks connections by CURVE.
 constexpr std::uint64_t kRemote = std::uint64_t{1} << 63;
-constexpr unsigned kSocketMode = 0660;
 
 Bytes Encoded(const v1::AdminReply& reply) {
   if (reply.ByteSizeLong() <= kLocalMessageBytesMax) return ToBytes(reply.SerializeAsString());
@@ -65,7 +64,6 @@ class AdminLoopImpl final : public AdminLoop {
     LocalServerOptions options;
     options.path = settings.admin_socket;
     options.group = settings.admin_group;
-    options.mode = kSocketMode;
     HF_ASSIGN(local_,
               LocalServer::Listen(
                   options,

@@ -32,6 +32,8 @@ def ask(path: str, uid: int, gid: int, groups: list[int], answers) -> None:
             connection.sendall(len(request).to_bytes(4, "big") + request)
             size = int.from_bytes(connection.recv(4), "big")
             answers.put("granted" if size > 0 else "closed")
+    except (ConnectionResetError, BrokenPipeError):
+        answers.put("closed")
     except OSError as error:
         answers.put(type(error).__name__)
 

@@ -62,7 +62,7 @@ class Controller(Case):
             if placement["host"] != "controller":
                 continue
             line = placement["command"].replace("/etc/holdfast/", f"{self.etc}/")
-            line = line.replace("-o holdfast-controller -g holdfast ", f"-o {UID} -g {UID} ")
+            line = line.replace("-o holdfast-controller -g holdfast-controller ", f"-o {UID} -g {UID} ")
             run(shlex.split(line), cwd=self.made / "controller")
         self.configure(self.etc)
 

@@ -63,6 +63,7 @@ class Units(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         for user in ("holdfast", "holdfast-controller"):
             self.assertIn(f"user '{user}'", done.stdout + done.stderr)
+        self.assertIn("group 'holdfast-admin'", done.stdout + done.stderr)
 
 
 main()

@@ -126,16 +126,33 @@ TEST_CASE("local socket: a peer that does not read is disconnected") {
   CHECK(EndsWithin(place.closed.get_future(), 10s));
 }
 
-TEST_CASE("local socket: the file has the requested mode") {
+TEST_CASE("local socket: without a group, only the owner may connect") {
   Place place;
-  place.server = place.Echo({.mode = 0660});
+  place.server = place.Echo();
+  struct stat status {};
+
+  REQUIRE(::stat(place.path().c_str(), &status) == 0);
+
+  CHECK((status.st_mode & 0777) == 0600);
+  place.server.reset();
+  CHECK(::stat(place.path().c_str(), &status) != 0);
+}
+
+// tests/attack/test_admin_socket.py connects as other users.
+TEST_CASE("local socket: a group, by name or number, may connect") {
+  Place place;
+  const std::string own = std::to_string(::getgid());
+  place.server = place.Echo({.group = own});
   struct stat status {};
 
   REQUIRE(::stat(place.path().c_str(), &status) == 0);
 
   CHECK((status.st_mode & 0777) == 0660);
-  place.server.reset();
-  CHECK(::stat(place.path().c_str(), &status) != 0);
+  CHECK(status.st_gid == ::getgid());
+  LocalServer::Handler silent{.message = [](auto, const auto&, auto) {}, .closed = {}};
+  const std::string other = place.directory.path() + "/other";
+  REQUIRE_FAILS(LocalServer::Listen({.path = other, .group = "no such group"}, silent),
+                ErrorCode::kNotFound, "does not exist");
 }
 
 TEST_CASE("local socket: a second server is refused, and the file of a dead one replaced") {
