@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/text.h"
 #include "common/io/fd.h"
+#include "common/io/secret_file.h"
 #include "common/storage/xml.h"
 
 namespace holdfast::s3 {
@@ -55,6 +56,7 @@ class ConfiguredKeys final : public CredentialSource {
   std::string name() const override { return "the configuration"; }
   Result<std::optional<Credentials>> Load(std::stop_token) override {
     Credentials keys{.access_key_id = id_};
+    HF_TRY(CheckSecretMode(file_, "secret access key"));
     HF_ASSIGN(keys.secret_access_key, ReadSecretFile(file_));
     HF_TRY(CheckKeys(keys));
     return keys;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
+#include "common/io/secret_file.h"
 
 namespace holdfast::cli {
 namespace {
@@ -114,15 +114,8 @@ Result<Secret> AskNewPassphrase(Prompt& prompt, std::string_view whose) {
 }
 
 Result<Secret> ReadPassphraseFile(const std::string& path) {
+  HF_TRY(CheckSecretMode(path, "passphrase file"));
   HF_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0)
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
-  if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-    return Fail(ErrorCode::kDenied,
-                fmt::format("the passphrase file {} is readable by others", Quote(path)),
-                fmt::format("chmod 600 {}", path));
-  }
   std::string text;
   text.reserve(kLineBytesMax);
   char c = 0;

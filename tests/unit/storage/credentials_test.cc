@@ -1,5 +1,7 @@
 #include "common/storage/credentials.h"
 
+#include <sys/stat.h>
+
 #include <atomic>
 
 #include "common/io/atomic_file.h"
@@ -148,6 +150,8 @@ TEST_CASE("credentials: configured keys are read from a file without surrounding
                               .secret_access_key_file = files.Write("secret", "  s2\n")};
   REQUIRE(Unwrap(Find(settings)).secret_access_key.Reveal() == "s2");
 
+  REQUIRE(::chmod(settings.secret_access_key_file.c_str(), 0640) == 0);
+  REQUIRE_FAILS(Find(settings), ErrorCode::kDenied, "accessible to group or others");
   settings.secret_access_key_file = files.Write("empty", "\n");
   REQUIRE_FAILS(Find(settings), ErrorCode::kInvalidArgument, "is empty");
   settings.secret_access_key_file = files.Write("odd", "hush hush");
