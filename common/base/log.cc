@@ -6,6 +6,8 @@
 #include <memory>
 #include <mutex>
 
+#include "common/base/printable.h"
+
 namespace holdfast {
 namespace {
 
@@ -86,9 +88,9 @@ bool LogEnabled(LogLevel level) { return spdlog::should_log(SpdlogLevel(level));
 
 void LogText(LogLevel level, std::string_view text) {
   if (current_run.empty()) {
-    spdlog::log(SpdlogLevel(level), "{}", text);
+    spdlog::log(SpdlogLevel(level), "{}", Printable(text));
   } else {
-    spdlog::log(SpdlogLevel(level), "run={} {}", current_run, text);
+    spdlog::log(SpdlogLevel(level), "run={} {}", current_run, Printable(text));
   }
 }
 

@@ -1,6 +1,7 @@
 #include "common/cli/json_document.h"
 
 #include "common/base/json.h"
+#include "common/base/printable.h"
 
 namespace holdfast::cli {
 namespace {
@@ -9,9 +10,9 @@ constexpr int kFormatVersion = 1;
 
 }  // namespace
 
-std::string Dump(const Json& document) { return DumpJson(document, 2) + "\n"; }
+std::string Dump(const Json& document) { return PrintableJson(DumpJson(document, 2)) + "\n"; }
 
-std::string DumpLine(const Json& object) { return DumpJson(object); }
+std::string DumpLine(const Json& object) { return PrintableJson(DumpJson(object)); }
 
 Json Document(std::string_view verb, int exit_code) {
   return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "common/base/character_widths.h"
 #include "common/base/format.h"
 #include "common/base/utf8.h"
-#include "common/cli/character_widths.h"
 #include "common/io/fd.h"
 
 namespace holdfast::cli {
@@ -27,13 +27,6 @@ Size SizeOf(int fd) {
   if (size.ws_col > 0) known.columns = size.ws_col;
   if (size.ws_row > 0) known.lines = size.ws_row;
   return known;
-}
-
-std::string Escaped(const CodePoint& point, char first_byte) {
-  if (!point.valid) return fmt::format("\\x{:02x}", static_cast<std::uint8_t>(first_byte));
-  const auto value = static_cast<std::uint32_t>(point.value);
-  if (value < 0x80) return fmt::format("\\x{:02x}", value);
-  return value < 0x10000 ? fmt::format("\\u{:04x}", value) : fmt::format("\\U{:08x}", value);
 }
 
 // The columns of `text`, which may contain colours.
@@ -76,21 +69,6 @@ std::string WrapLine(std::string_view line, std::size_t width) {
 }
 
 }  // namespace
-
-std::string Printable(std::string_view text) {
-  std::string printable;
-  printable.reserve(text.size());
-  while (!text.empty()) {
-    const CodePoint point = DecodeUtf8(text);
-    if (point.valid && !IsUnsafe(point.value)) {
-      printable += text.substr(0, point.length);
-    } else {
-      printable += Escaped(point, text.front());
-    }
-    text.remove_prefix(point.length);
-  }
-  return printable;
-}
 
 std::size_t Columns(std::string_view text) {
   std::size_t columns = 0;

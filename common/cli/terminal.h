@@ -13,13 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/printable.h"
 #include "common/base/result.h"
 
 namespace holdfast::cli {
-
-// `text` with everything escaped that could control a terminal or change the text next to it:
-// controls, format characters and invalid bytes ("\x1b", "\u202e", "\xff").
-std::string Printable(std::string_view text);
 
 // Terminal columns of `text`: two for a wide East Asian character, none for a combining one.
 std::size_t Columns(std::string_view text);

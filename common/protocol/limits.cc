@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/base/printable.h"
 #include "common/base/utf8.h"
 
 namespace holdfast::protocol {
@@ -138,9 +139,8 @@ Result<void> CheckText(const FieldDescriptor& field, const std::string& value) {
     return Beyond(field,
                   fmt::format("has {} bytes; at most {}", value.size(), TextBytesMax(field)));
   }
-  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  if (Has(kNames, field.full_name()) && std::ranges::any_of(value, is_control)) {
-    return Beyond(field, "has a control character");
+  if (Has(kNames, field.full_name()) && Printable(value) != value) {
+    return Beyond(field, "has a control or format character");
   }
   return {};
 }

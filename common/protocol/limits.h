@@ -18,7 +18,7 @@ inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;
 // kCorrupt if a field of `message`, at any depth, is outside of its limits; the error names it.
 // - Numbers fit into SQLite, times are between 1970 and kTimeMsMax, durations are finite.
 // - Ids, keys, hashes and nonces have their size, or are empty if the field is optional.
-// - Names have at most 255 bytes and no control characters, other texts at most 4 KiB.
+// - Names have at most 255 bytes and no control or format characters, other texts at most 4 KiB.
 // - Lists have at most the number of elements that the .proto files state.
 // Never looks into envelopes. Unknown fields are ignored; DecodeMessage() refuses them.
 Result<void> CheckLimits(const google::protobuf::Message& message);

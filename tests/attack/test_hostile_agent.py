@@ -4,6 +4,7 @@ agent sends. Whatever it sends, the controller serves everybody else, and the no
 import os
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
@@ -120,6 +121,7 @@ class HostileAgent(Case):
                                                                         topology="local")]},
             "a source with a line break": {"sources": [agent_pb2.ConfiguredSource(
                 source="files/a\nb", repository="main", topology="local")]},
+            "a version with a bidirectional override": {"version": "1 \u202e2"},
             "a sequence beyond all": {"report_oldest": (1 << 64) - 1},
             "a root version beyond all": {"root_version": (1 << 64) - 1},
             "many capabilities": {"capabilities": ["x"] * 5_000},
@@ -148,6 +150,22 @@ class HostileAgent(Case):
                 self.assert_alive()
         self.agent.report(plan, **composed())
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
+
+    def test_no_text_of_an_agent_reaches_a_terminal_unescaped(self) -> None:
+        text = "bad \u202egpj.exe \u009b2J \x1b[2J \r\n\U000e0041 end"
+        run, plan = self.run_of_kind("verify")
+        self.agent.report(plan, failed=plan_pb2.Failure(code="unavailable", message=text, hint=text))
+        self.cluster.wait_for_end(run)
+
+        shown = [self.cluster.call(*words, expect=None) for words in (
+            ("run", "show", run), ("run", "show", run, "--json"), ("run", "list"), ("status",), ("status", "--json"),
+            ("agent", "list"), ("agent", "list", "--json"), ("source", "list", "--no-wait"))]
+        outputs = [one.stdout + one.stderr for one in shown] + [(self.directory / "controller.log").read_text()]
+
+        self.assertIn("gpj.exe", outputs[0])
+        for output in outputs:
+            unsafe = {char for char in output if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")} - {"\n"}
+            self.assertEqual(unsafe, set(), output)
 
     def test_a_plan_that_is_too_large_fails_its_source_and_nothing_else(self) -> None:
         """The composer's order contains what all nodes have reported."""

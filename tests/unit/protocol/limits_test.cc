@@ -77,7 +77,7 @@ TEST_CASE("limits: a Hello is checked field by field") {
   refused([](auto& h) { h.add_plans("x"); }, "\"Hello.plans\" has 1 bytes; expected 16");
   refused([](auto& h) { h.set_version(std::string(256, 'v')); }, "has 256 bytes; at most 255");
   refused([](auto& h) { h.add_sources()->set_source("files/a\nb"); },
-          "\"ConfiguredSource.source\" has a control character");
+          "\"ConfiguredSource.source\" has a control or format character");
   refused([](auto& h) { h.set_report_sequence(std::numeric_limits<std::uint64_t>::max()); },
           "\"Hello.report_sequence\" is too large");
   refused(

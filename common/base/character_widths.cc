@@ -1,9 +1,9 @@
-#include "common/cli/character_widths.h"
+#include "common/base/character_widths.h"
 
 #include <algorithm>
 #include <span>
 
-namespace holdfast::cli {
+namespace holdfast {
 namespace {
 
 bool IsIn(std::span<const CodePointRange> ranges, char32_t value) {
@@ -21,4 +21,4 @@ std::size_t CharacterColumns(char32_t value) {
 
 bool IsUnsafe(char32_t value) { return IsIn({kUnsafe, kUnsafeCount}, value); }
 
-}  // namespace holdfast::cli
+}  // namespace holdfast

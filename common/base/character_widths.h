@@ -5,7 +5,7 @@
 
 #include "common/base/utf8.h"
 
-namespace holdfast::cli {
+namespace holdfast {
 
 extern const CodePointRange kCombining[];
 extern const std::size_t kCombiningCount;
@@ -20,4 +20,4 @@ std::size_t CharacterColumns(char32_t value);
 // separators: a terminal obeys or hides them.
 bool IsUnsafe(char32_t value);
 
-}  // namespace holdfast::cli
+}  // namespace holdfast

@@ -1,7 +1,7 @@
 // Written by scripts/generate-character-widths from Unicode 14.0.0; not by hand.
-#include "common/cli/character_widths.h"
+#include "common/base/character_widths.h"
 
-namespace holdfast::cli {
+namespace holdfast {
 
 // clang-format off
 extern const CodePointRange kCombining[] = {
@@ -119,4 +119,4 @@ extern const CodePointRange kUnsafe[] = {
 extern const std::size_t kUnsafeCount = sizeof kUnsafe / sizeof kUnsafe[0];
 // clang-format on
 
-}  // namespace holdfast::cli
+}  // namespace holdfast
