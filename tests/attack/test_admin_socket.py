@@ -1,5 +1,5 @@
-"""Another user of the controller's host tries its admin socket: the agent's user, who shares a group with the controller,
-and users who are not in the group that controller.yaml names."""
+"""Other users of the controller's host try to use its admin socket: a user who shares a group with the controller, and
+users who are not in the group that controller.yaml names."""
 
 import json
 import multiprocessing

@@ -68,7 +68,10 @@ class AgentClient:
         self._socket.close()
 
     def send(self, message: Message) -> None:
-        self._socket.send(message.SerializeToString())
+        self.send_bytes(message.SerializeToString())
+
+    def send_bytes(self, data: bytes) -> None:
+        self._socket.send(data)
 
     def hello(self, *sources: tuple[str, str, str], change: Callable[[Message], None] | None = None,
               seconds: float = 30, **fields) -> Message:
@@ -84,7 +87,12 @@ class AgentClient:
         if change is not None:
             change(hello)
         self.send(agent_pb2.AgentMessage(hello=hello))
-        return self.receive("hello_answer", seconds).hello_answer
+        while True:
+            answer = self.receive("hello_answer", seconds).hello_answer
+            fresh = trust_pb2.Fresh.FromString(trust_pb2.Envelope.FromString(answer.fresh).payload)
+            if fresh.nonce == hello.nonce:
+                self.taken = max(self.taken, answer.report_sequence)
+                return answer
 
     def receive(self, kind: str, seconds: float = 30) -> Message:
         """The next message of this kind. Plans that arrive before it are kept for next_plan()."""
