@@ -16,7 +16,7 @@ std::string Escaped(const CodePoint& point, char first_byte) {
   return value < 0x10000 ? fmt::format("\\u{:04x}", value) : fmt::format("\\U{:08x}", value);
 }
 
-// RFC 8259, section 7: two UTF-16 code units for a character above U+FFFF.
+// RFC 8259, section 7: a UTF-16 surrogate pair for a character above U+FFFF.
 std::string JsonEscaped(char32_t character) {
   const auto value = static_cast<std::uint32_t>(character);
   if (value < 0x10000) return fmt::format("\\u{:04x}", value);
@@ -46,7 +46,7 @@ std::string PrintableJson(std::string_view json) {
   printable.reserve(json.size());
   while (!json.empty()) {
     const CodePoint point = DecodeUtf8(json);
-    // JSON has escaped all others below U+0080, except the line breaks between its values.
+    // JSON has already escaped control characters below U+0020; line breaks between values remain.
     if (point.value >= 0x7f && IsUnsafe(point.value)) {
       printable += JsonEscaped(point.value);
     } else {

@@ -1,4 +1,4 @@
-// Untrusted text for terminals, logs and documents that people read.
+// Makes untrusted text safe to show on terminals, in logs and in JSON documents.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace holdfast {
 // controls, format characters and invalid bytes ("\x1b", "\u202e", "\xff").
 std::string Printable(std::string_view text);
 
-// The same for the text of a JSON document, which means the same to programs afterwards: escapes
-// what JSON itself does not ("\u009b", "\u202e"). REQUIRES: valid UTF-8.
+// The same for a JSON document: escapes the characters that JSON leaves unescaped ("\u009b",
+// "\u202e"). The document's value does not change. REQUIRES: `json` is valid UTF-8.
 std::string PrintableJson(std::string_view json);
 
 }  // namespace holdfast

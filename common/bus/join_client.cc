@@ -93,8 +93,8 @@ class JoinCaller {
     if (!message.refused().empty()) {
       return Fail(ErrorCode::kDenied,
                   fmt::format("the controller refuses: {}", Quote(message.refused())),
-                  "fix the cause and join again; a used or expired token needs a new one: `holdfast "
-                  "agent token NODE`");
+                  "fix the cause and join again; if the token was used or has expired, create a "
+                  "new one: `holdfast agent token NODE`");
     }
     if (!read && read.error().code() == ErrorCode::kUnsupported) {
       return Fail(ErrorCode::kUnsupported,

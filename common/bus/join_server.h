@@ -45,7 +45,8 @@ struct JoinAnswer {
 
 struct JoinCounters {
   std::uint64_t received = 0;
-  // Not a join request, has another peer's key, or has fields that this version does not know.
+  // Messages that are not valid join requests, have another peer's key, or have essential fields
+  // that this version does not know.
   std::uint64_t refused = 0;
   std::uint64_t too_many = 0;     // handshakes and messages beyond the rate
   std::uint64_t over_limit = 0;   // connections beyond connections_max

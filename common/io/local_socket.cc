@@ -89,12 +89,12 @@ Result<gid_t> GroupId(const std::string& name) {
   return entry.gr_gid;
 }
 
-// The peer's group and its other groups.
+// The peer's primary group, `group`, and its supplementary groups.
 std::vector<gid_t> GroupsOf(int socket, gid_t group) {
   std::vector<gid_t> groups(64);
   auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
   int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
-  if (result != 0 && errno == ERANGE) {  // `size` is what it takes
+  if (result != 0 && errno == ERANGE) {  // `size` is now the size that is needed
     groups.resize(size / sizeof(gid_t));
     result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
   }
@@ -103,7 +103,7 @@ std::vector<gid_t> GroupsOf(int socket, gid_t group) {
   return groups;
 }
 
-// The permissions of the socket alone do not decide: somebody may have changed them.
+// Checks the peer itself, because the socket's permissions may have been changed.
 bool IsServed(int socket, const ucred& peer, const std::optional<gid_t>& group) {
   if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
   if (!group) return false;

@@ -27,8 +27,9 @@ struct LocalPeer {
 
 struct LocalServerOptions {
   std::string path;
-  // A name or a number. The members of this group are served, too; its socket has mode 0660. Empty:
-  // only root and the process's own user are, and the socket has mode 0600.
+  // Name or number of a group whose members are served, too. The socket then belongs to this group
+  // and has mode 0660. If empty, only root and the process's own user are served, and the mode is
+  // 0600.
   std::string group;
   unsigned connections_max = 256;
   // A client that does not read is disconnected when more than this is queued.

@@ -28,7 +28,7 @@ constexpr std::size_t kTextBytesMax = 4096;
 constexpr std::size_t kEnvelopeBytesMax = (std::size_t{1} << 20) + 2048;
 constexpr double kSecondsMax = 1e9;
 
-// By the name of the field, in any message.
+// Size of the fields of type bytes that have this name, in any message.
 struct ByteSize {
   std::string_view field;
   std::size_t bytes;
@@ -39,7 +39,8 @@ constexpr std::array kByteSizes = {
     ByteSize{"id", 32},       ByteSize{"parent", 32},          ByteSize{"plan_hash", 32},
     ByteSize{"previous", 32}, ByteSize{"safety_snapshot", 32},
 };
-// Bytes that must not be empty. (common/trust/report.h checks what an outcome requires.)
+// Fields of type bytes that must not be empty. common/trust/report.cc checks the fields that an
+// outcome requires.
 constexpr std::array<std::string_view, 8> kRequired = {
     "holdfast.v1.Hello.process_id",
     "holdfast.v1.Hello.nonce",
@@ -52,8 +53,8 @@ constexpr std::array<std::string_view, 8> kRequired = {
 };
 constexpr std::string_view kEnvelopes = "holdfast.v1.Reports.envelopes";
 
-// Texts that identify something. What a repository contains is not among them: another program may
-// have written it.
+// Text fields with names, ids and versions. Fields with content from a repository are not listed,
+// because another program may have written the repository.
 constexpr std::array<std::string_view, 14> kNames = {
     "holdfast.v1.ConfiguredSource.source",
     "holdfast.v1.ConfiguredSource.repository",
@@ -70,7 +71,7 @@ constexpr std::array<std::string_view, 14> kNames = {
     "holdfast.v1.Report.repository",
     "holdfast.v1.Report.version",
 };
-// Texts that identify something, but may come from a repository.
+// Text fields with at most kNameBytesMax, but with any characters, by field name in any message.
 constexpr std::array<std::string_view, 5> kForeignNames = {"host", "code", "check", "phase",
                                                            "endpoint"};
 
@@ -78,7 +79,7 @@ struct ListSize {
   std::string_view field;
   int elements;
 };
-constexpr int kElementsMax = 20;  // "the first 20"
+constexpr int kElementsMax = 20;  // of lists that are not in kListSizes
 constexpr int kMapMax = 64;
 constexpr std::array kListSizes = {
     ListSize{"holdfast.v1.Hello.sources", 10'000},
@@ -125,7 +126,7 @@ bool IsTime(const FieldDescriptor& field) { return field.name().ends_with("_ms")
 Result<void> CheckBytes(const FieldDescriptor& field, const std::string& value) {
   if (field.full_name() == kEnvelopes) {
     if (value.size() <= kEnvelopeBytesMax) return {};
-    return Beyond(field, "is larger than an envelope may be");
+    return Beyond(field, fmt::format("has {} bytes; at most {}", value.size(), kEnvelopeBytesMax));
   }
   if (value.empty() && !Has(kRequired, field.full_name())) return {};
   const auto found = std::ranges::find(kByteSizes, field.name(), &ByteSize::field);
@@ -163,7 +164,7 @@ Result<void> CheckValue(const Message& message, const FieldDescriptor& field, in
     case FieldDescriptor::CPPTYPE_INT64: {
       const std::int64_t value = reflection.GetInt64(message, &field);
       if (value >= 0 && (value <= kTimeMsMax || !IsTime(field))) return {};
-      return Beyond(field, "is not a time");
+      return Beyond(field, "is not a valid time");
     }
     case FieldDescriptor::CPPTYPE_UINT64:
       if (reflection.GetUInt64(message, &field) <= std::numeric_limits<std::int64_t>::max())
@@ -172,14 +173,15 @@ Result<void> CheckValue(const Message& message, const FieldDescriptor& field, in
     case FieldDescriptor::CPPTYPE_DOUBLE: {
       const double value = reflection.GetDouble(message, &field);
       if (std::isfinite(value) && value >= 0 && value <= kSecondsMax) return {};
-      return Beyond(field, "is not a duration");
+      return Beyond(field, "is not a valid duration");
     }
     default:
       return {};
   }
 }
 
-// The longest beginning of `text` that is valid in a message: at most `bytes_max` bytes of UTF-8.
+// The longest prefix of `text` that has at most `bytes_max` bytes of UTF-8. Invalid bytes are
+// replaced with U+FFFD.
 std::string Clamped(std::string_view text, std::size_t bytes_max) {
   std::string clamped;
   while (!text.empty()) {
@@ -217,7 +219,7 @@ std::vector<const FieldDescriptor*> FieldsOf(const Message& message) {
 
 Result<void> CheckLimits(const Message& message) {
   const Descriptor& type = *message.GetDescriptor();
-  // An empty field is not listed.
+  // ListFields() omits empty fields, but some fields must not be empty.
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     if (!field.is_repeated() && field.type() == FieldDescriptor::TYPE_BYTES &&
@@ -242,7 +244,7 @@ Result<void> CheckLimits(const Message& message) {
 void ClampTexts(Message& message) {
   const Reflection& reflection = *message.GetReflection();
   for (const FieldDescriptor* field : FieldsOf(message)) {
-    if (field->is_map()) continue;  // its keys identify something
+    if (field->is_map()) continue;  // a shortened key would be a different key
     const bool is_list = field->is_repeated();
     if (is_list) {
       while (reflection.FieldSize(message, field) > ElementsMax(*field))

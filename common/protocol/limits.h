@@ -1,5 +1,5 @@
-// How much a message of an agent may contain. An agent that has joined may be hostile, so the
-// controller checks every field of what it sends, by these limits: docs/protocol.md#limits.
+// Limits on the content of agents' messages. An agent that has joined may be hostile, so the
+// controller checks every field that the agent sends: docs/protocol.md#limits.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,20 @@ namespace holdfast::protocol {
 // Milliseconds since 1970. The maximum is in 2255; WallTime ends in 2262.
 inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;
 
-// kCorrupt if a field of `message`, at any depth, is outside of its limits; the error names it.
-// - Numbers fit into SQLite, times are between 1970 and kTimeMsMax, durations are finite.
-// - Ids, keys, hashes and nonces have their size, or are empty if the field is optional.
-// - Names have at most 255 bytes and no control or format characters, other texts at most 4 KiB.
-// - Lists have at most the number of elements that the .proto files state.
-// Never looks into envelopes. Unknown fields are ignored; DecodeMessage() refuses them.
+// kCorrupt if a field of `message`, at any depth, violates its limit; the error names the field.
+// - Numbers fit into SQLite's INTEGER, times are between 1970 and kTimeMsMax, durations are between
+//   0 and 1e9 seconds.
+// - Ids, hashes and nonces have the size that the field requires, or are empty if it is optional.
+// - Texts in Hello, and in Report outside its outcome, have at most 255 bytes and no control or
+//   format characters. Hosts, endpoints, phases, codes and checks have at most 255 bytes, all other
+//   texts at most 4 KiB.
+// - Lists have at most the number of elements in docs/protocol.md#limits.
+// Does not look into envelopes. Ignores unknown fields; DecodeMessage() refuses essential ones.
 Result<void> CheckLimits(const google::protobuf::Message& message);
 
-// Makes a message of this program's own fit into the limits: cuts texts between two characters,
-// replaces what is not UTF-8 by U+FFFD, and shortens lists. Does not change names, ids and numbers.
+// Shortens the texts and lists of a message that this program sends to the limits. Cuts texts
+// between two characters and replaces invalid UTF-8 with U+FFFD. Does not change maps, fields of
+// type bytes, numbers, or control and format characters.
 void ClampTexts(google::protobuf::Message& message);
 
 }  // namespace holdfast::protocol

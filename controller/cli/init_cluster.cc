@@ -176,7 +176,7 @@ join:
   listen: "tcp://*:7734"
   endpoint: "tcp://{host}:7734"
 admin:
-  # group: holdfast-admin          # its members may use the socket on this host; default: root alone
+  # group: holdfast-admin          # may use the socket; default: root and the controller's user
   listen: "tcp://*:7735"           # for operators on other hosts
   operators:
 {operators})",
@@ -187,7 +187,7 @@ admin:
 std::string CliYaml(const InitClusterOptions& options, const Keys& keys) {
   return fmt::format(R"(# Belongs to ~/.config/holdfast/cli.yaml, with the keys that it names.
 controller: "tcp://{}:7735"
-root_file: root.holdfast    # what you trust: only its verified successors replace it
+root_file: root.holdfast    # the root document you trust; only a verified successor replaces it
 server_key: {}
 curve_key_file: operator.curve
 operator_key_file: operator.key

@@ -18,7 +18,8 @@ Result<Bytes> ReadRootFile(const std::string& path) {
   return ReadWholeFile(path, trust::EnvelopeBytesMax(trust::PayloadType::kRoot));
 }
 
-// `next` is the same document, or the next version that `pinned` verifies.
+// Returns `pinned` if `next` is the same document, and otherwise verifies `next` as its next
+// version. `what` names `next` in the error.
 Result<trust::RootDocument> Follow(const trust::RootDocument& pinned, ByteView next, WallTime now,
                                    const std::string& what) {
   Result<trust::RootDocument> loaded = trust::RootDocument::Load(next);

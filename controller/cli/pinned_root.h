@@ -1,6 +1,6 @@
-// The root document that this operator trusts. `holdfast init` writes it beside cli.yaml, and newer
-// versions replace it only if it verifies them one after another. The controller's word counts for
-// nothing here: its files may have been stolen and changed. docs/protocol.md#pins.
+// The root document that this operator trusts. `holdfast init` writes it beside cli.yaml. A newer
+// version replaces it only if each version up to it is verified with the one before. The controller
+// is not trusted here, because an attacker may have changed its files. docs/protocol.md#pins.
 #pragma once
 
 #include <string>
@@ -14,19 +14,20 @@
 
 namespace holdfast::cli::cluster {
 
-// The pinned document, without asking anybody for a newer one. kInvalidArgument if cli.yaml names
-// none.
+// The pinned document. Does not ask the controller for a newer one. kInvalidArgument if cli.yaml
+// has no root_file.
 Result<trust::RootDocument> PinnedRoot(const CliSettings& settings);
 
-// The document in force: the pinned one, or its successors from the controller, verified one after
-// another. The newest becomes the pinned one. kDenied if the controller's document in force is
-// another one.
+// The document in force: the pinned one, or its newest successor from the controller, after each
+// version was verified with the one before. Pins the newest one. kDenied if the controller's
+// document in force is neither the pinned one nor a verified successor.
 Result<trust::RootDocument> CurrentRoot(Session& session);
-// The same without asking the controller: `bases` are files with the successors of the pinned
-// document, ascending, or with the pinned one itself.
+// The same if `bases` is empty. Otherwise, verifies the documents in these files instead of asking
+// the controller, and does not change the pin. The files have the successors of the pinned document
+// in ascending order, or the pinned document itself.
 Result<trust::RootDocument> CurrentRoot(Session& session, const std::vector<std::string>& bases);
 
-// Pins a document that the pinned one has verified. If the file cannot be written, warns.
+// Pins a document that was verified with the pinned one. Warns if the file cannot be written.
 void PinRoot(Session& session, const trust::RootDocument& root);
 
 Json RootObject(const v1::RootDocument& document);

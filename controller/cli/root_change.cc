@@ -218,7 +218,7 @@ std::vector<std::string> RootDifferences(const v1::RootDocument& current,
     AddNumber(lines, "operators for " + OrderText(kind), OperatorsOf(current, order),
               OperatorsOf(next, order));
   }
-  // A key with another role or person is another one.
+  // The same public key with a different role or person counts as a different key.
   const auto name_of = [](const v1::RoleKey& key) {
     return std::tuple(key.role(), key.person(), key.public_key());
   };

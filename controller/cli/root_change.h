@@ -41,8 +41,8 @@ struct RootChanges {
 Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
                                       const RootChanges& changes, WallTime now);
 
-// How the next document differs, one line each with the old and the new value, for the person who
-// signs it. Covers every field that a version can change.
+// The changes from `current` to `next`, for the person who signs: one line per change, with the old
+// and the new value. Covers every field that can change between versions.
 std::vector<std::string> RootDifferences(const v1::RootDocument& current,
                                          const v1::RootDocument& next);
 

@@ -87,7 +87,7 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
   }
   if (plan.ByteSizeLong() > kPlanBytesMax) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the order would be a plan of {}; at most {}",
+                fmt::format("the plan would be {}; the limit is {}",
                             FormatBytes(plan.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
                 "name fewer or shorter options");
   }

@@ -19,7 +19,7 @@ constexpr std::size_t kPlansPerMessageBytes = 256 * 1024;
 Result<void> CheckNote(std::string_view note) {
   if (note.size() <= kNoteBytesMax) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("the note has {}; at most {}", FormatBytes(note.size()),
+              fmt::format("the note is {}; the limit is {}", FormatBytes(note.size()),
                           FormatBytes(kNoteBytesMax)),
               "shorten --note");
 }

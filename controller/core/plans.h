@@ -23,10 +23,10 @@ struct Plan {
   std::int64_t resend_ms = 0;
 };
 
-// Of a plan's payload. docs/protocol.md#trust.
+// Maximum size of a plan's payload. docs/protocol.md#trust.
 inline constexpr std::size_t kPlanBytesMax = std::size_t{1} << 20;
 
-// kInvalidArgument for an operator's note that is too long. Every plan of its run has it.
+// kInvalidArgument if an operator's note is too long. Every plan of the run contains the note.
 Result<void> CheckNote(std::string_view note);
 
 class Plans {
@@ -41,10 +41,11 @@ class Plans {
   // A plan for an order of this kind, with the agent's next sequence number. REQUIRES: add the
   // order and pass it to Sign().
   v1::Plan New(Agent& agent, const RunRecord& run, OrderKind kind, std::int64_t life_ms);
-  // Signs the plan, stores it and sends it. Valid until Remove(). Null if the plan is too large.
+  // Signs the plan, stores it and sends it. The result is valid until Remove(). Does nothing and
+  // returns null if the plan is too large.
   Plan* Sign(const v1::Plan& message, OrderKind kind);
-  // The same for the very bytes that operators have signed. REQUIRES: `payload` is `message`, and
-  // not larger than kPlanBytesMax.
+  // The same for the very bytes that operators have signed. REQUIRES: `payload` encodes
+  // `message` and is at most kPlanBytesMax bytes.
   Plan& Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,
              const std::vector<Approval>& approvals);
 

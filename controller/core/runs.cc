@@ -88,7 +88,7 @@ void Runs::ResumeTask(Run& run, Task& task) {
   task.is_partial = report.restored().has_partly();
   task.retry_ms = step_.now().mono_ms + step_.options().retry_after_ms;
   if (record.kind == OrderKind::kCompose) {
-    // Null if its plan was too large.
+    // A plan that was too large was never stored.
     if (const Plan* plan = plans_.Find(record.plan_id))
       unit.trees[record.number] = TreesOf(plan->record.envelope);
     // How much of this time has passed is not known, so it starts again.
@@ -167,9 +167,9 @@ const Plan* Runs::Sign(Run& run, const v1::Plan& message, OrderKind kind,
           run, task, TaskState::kFailed,
           TaskError{.code = "invalid_argument",
                     .message = fmt::format(
-                        "the order for {} would be a plan of {}; at most {}", Quote(message.node()),
+                        "the plan for node {} would be {}; the limit is {}", Quote(message.node()),
                         FormatBytes(message.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
-                    .hint = "name fewer sources in one run"});
+                    .hint = "select fewer sources per run"});
     }
     return nullptr;
   }

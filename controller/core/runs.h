@@ -41,8 +41,8 @@ class Runs {
   void PlanSingle(Run& run, const NewTask& new_task);
   // Starts the run of an order that its operators have signed.
   void StartSigned(const DraftRecord& draft);
-  // Signs a plan of the run and sends it. `tasks` are those that it orders. If the plan is too
-  // large, they fail, and the result is null.
+  // Signs a plan of the run and sends it. `tasks` are the tasks that the plan orders. If the plan
+  // is too large, these tasks fail, and the result is null.
   const Plan* Sign(Run& run, const v1::Plan& message, OrderKind kind,
                    std::vector<std::uint32_t> tasks = {});
 

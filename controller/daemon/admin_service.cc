@@ -475,10 +475,11 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     }
     if (agent.refused_reports > 0) {
       add("report_refused", record.node,
-          fmt::format("{} of its agent refused since the controller started; the last: {}",
+          fmt::format("since it started, the controller has refused {} from this agent; last "
+                      "reason: {}",
                       FormatCount(agent.refused_reports, "report"), agent.refused_reason),
-          fmt::format("compare the versions: holdfast agent list; if they are equal, investigate "
-                      "{}",
+          fmt::format("compare the agent's version (holdfast agent list) with the controller's; if "
+                      "they are equal, investigate {}",
                       record.node));
     }
     if (agent.connected) continue;

@@ -14,13 +14,13 @@ from client.messages import admin_pb2
 from lib import Case, main, wait_until
 from lib.cluster import Cluster
 
-_ADMINS = 4_711  # numbers of groups that no user of this host has
+_ADMINS = 4_711  # ids of two groups and a user that do not exist on this host
 _OTHERS = 4_712
 _USER = 4_713
 
 
 def ask(path: str, uid: int, gid: int, groups: list[int], answers) -> None:
-    """Asks for a token as another user. Puts "granted", or why not."""
+    """Asks for a token as another user. Puts "granted" or the reason for the failure into `answers`."""
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -48,7 +48,7 @@ class AdminSocket(Case):
         self.directory.chmod(0o755)
 
     def start(self, group: str = "", groups: tuple[int, ...] = ()) -> None:
-        """`group` as in controller.yaml."""
+        """Starts the controller. `group` is admin.group, `groups` are the controller's supplementary groups."""
         if group:
             text = self.cluster.config.read_text().replace("admin:\n", f"admin:\n  group: {json.dumps(group)}\n")
             self.cluster.config.write_text(text)

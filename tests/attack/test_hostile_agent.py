@@ -1,5 +1,5 @@
-"""A node that has joined is hostile: it sends correctly signed reports and well-formed messages with content that no
-agent sends. Whatever it sends, the controller serves everybody else, and the node cannot make it forget a report."""
+"""A node that has joined is hostile: its reports are correctly signed and its messages are well-formed, but their
+content is invalid. The controller must continue to serve operators and other nodes, and must not skip a report."""
 
 import os
 import sys
@@ -46,7 +46,7 @@ class HostileAgent(Case):
         return agent
 
     def assert_alive(self) -> None:
-        """The controller runs, answers operators, and works with a well-behaved agent."""
+        """Fails unless the controller runs and answers operators."""
         self.cluster.controller.require_running()
         self.assertEqual(self.cluster.status()["cluster"], "prod")
 
@@ -63,19 +63,19 @@ class HostileAgent(Case):
             ("backup", "a snapshot of 31 bytes", composed(snapshot=b"x" * 31)),
             ("backup", "a host of 100 kB", composed(host="h" * 100_000)),
             ("backup", "a time before 1970", composed(time_ms=-1)),
-            ("backup", "a time beyond all clocks", composed(time_ms=1 << 62)),
-            ("backup", "more bytes than any disk", composed(bytes=(1 << 64) - 1)),
-            ("backup", "missing items without end", composed(missing=[plan_pb2.MissingItem(what="x")] * 21)),
-            ("backup", "a position without end", composed(position={str(n): "x" for n in range(10_000)})),
+            ("backup", "a time after 2255", composed(time_ms=1 << 62)),
+            ("backup", "a size of 2^64 - 1 bytes", composed(bytes=(1 << 64) - 1)),
+            ("backup", "21 missing items", composed(missing=[plan_pb2.MissingItem(what="x")] * 21)),
+            ("backup", "a position with 10,000 entries", composed(position={str(n): "x" for n in range(10_000)})),
             ("inventory", "a snapshot's id of 5 bytes", inventory(id=b"12345")),
             ("inventory", "a parent of 33 bytes", inventory(parent=b"x" * 33)),
             ("inventory", "a note of 900 kB", inventory(note="n" * 900_000)),
-            ("inventory", "negative sizes", inventory(bytes=(1 << 64) - 1)),
-            ("verify", "lines without end", {"verify": plan_pb2.VerifyResult(errors=["e"] * 100)}),
+            ("inventory", "an inventoried size of 2^64 - 1 bytes", inventory(bytes=(1 << 64) - 1)),
+            ("verify", "100 errors", {"verify": plan_pb2.VerifyResult(errors=["e"] * 100)}),
             ("verify", "a safety snapshot of 5 bytes", restored(
                 safety=plan_pb2.SafetySnapshot(snapshot=b"12345", repository="main"))),
             ("verify", "a code of 100 kB", {"failed": plan_pb2.Failure(code="c" * 100_000)}),
-            ("verify", "another task", {"task": 1 << 31, "verify": plan_pb2.VerifyResult(sound=True)}),
+            ("verify", "an unknown task number", {"task": 1 << 31, "verify": plan_pb2.VerifyResult(sound=True)}),
         ]
         for kind, what, fields in cases:
             with self.subTest(what):
@@ -122,9 +122,9 @@ class HostileAgent(Case):
             "a source with a line break": {"sources": [agent_pb2.ConfiguredSource(
                 source="files/a\nb", repository="main", topology="local")]},
             "a version with a bidirectional override": {"version": "1 \u202e2"},
-            "a sequence beyond all": {"report_oldest": (1 << 64) - 1},
-            "a root version beyond all": {"root_version": (1 << 64) - 1},
-            "many capabilities": {"capabilities": ["x"] * 5_000},
+            "a report sequence of 2^64 - 1": {"report_oldest": (1 << 64) - 1},
+            "a root version of 2^64 - 1": {"root_version": (1 << 64) - 1},
+            "5,000 capabilities": {"capabilities": ["x"] * 5_000},
         }.items():
             with self.subTest(what):
                 with self.assertRaises(AssertionError):
@@ -140,10 +140,10 @@ class HostileAgent(Case):
             "a phase of 900 kB": agent_pb2.AgentMessage(progress=agent_pb2.Progress(
                 tasks=[agent_pb2.TaskProgress(plan_id=plan.plan_id, phase="p" * 900_000)])),
             "10,000 tasks": agent_pb2.AgentMessage(progress=agent_pb2.Progress(tasks=[task] * 10_000)),
-            "sizes beyond all": agent_pb2.AgentMessage(progress=agent_pb2.Progress(
+            "2^64 - 1 items and a negative time": agent_pb2.AgentMessage(progress=agent_pb2.Progress(
                 tasks=[agent_pb2.TaskProgress(plan_id=plan.plan_id, items=(1 << 64) - 1, cut_time_ms=-(1 << 63))])),
             "a process id of 900 kB": agent_pb2.AgentMessage(heartbeat=agent_pb2.Heartbeat(process_id=bytes(900_000))),
-            "nothing": agent_pb2.AgentMessage(),
+            "an empty message": agent_pb2.AgentMessage(),
         }.items():
             with self.subTest(what):
                 self.agent.send(message)
@@ -151,7 +151,7 @@ class HostileAgent(Case):
         self.agent.report(plan, **composed())
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
 
-    def test_no_text_of_an_agent_reaches_a_terminal_unescaped(self) -> None:
+    def test_no_text_from_an_agent_reaches_a_terminal_unescaped(self) -> None:
         text = "bad \u202egpj.exe \u009b2J \x1b[2J \r\n\U000e0041 end"
         run, plan = self.run_of_kind("verify")
         self.agent.report(plan, failed=plan_pb2.Failure(code="unavailable", message=text, hint=text))
@@ -167,8 +167,8 @@ class HostileAgent(Case):
             unsafe = {char for char in output if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")} - {"\n"}
             self.assertEqual(unsafe, set(), output)
 
-    def test_a_plan_that_is_too_large_fails_its_source_and_nothing_else(self) -> None:
-        """The composer's order contains what all nodes have reported."""
+    def test_a_plan_that_is_too_large_fails_only_its_own_run(self) -> None:
+        """A compose order contains the parts that all nodes have reported."""
         others = [self.joined(f"db-{number}") for number in range(2, 5)]
         agents = [self.agent, *others]
         for agent in agents:

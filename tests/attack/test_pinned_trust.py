@@ -1,5 +1,5 @@
-"""A thief who holds all files of the controller puts a root document in force that only the thief has signed. Operators
-have pinned the root document at `init`, so none of their commands takes the thief's for the cluster's."""
+"""An attacker who can change all files of the controller makes it use a root document that only the attacker has
+signed. Operators have pinned the root document since `init`, so none of their commands accepts the forged one."""
 
 import sqlite3
 import sys
@@ -25,8 +25,8 @@ class PinnedTrust(Case):
         self.mallory = SigningKey()
 
     def forged(self, version: int) -> bytes:
-        """The cluster's root document, with the thief as one more person. anna would sign its successor, and agents
-        would accept that."""
+        """The cluster's root document with mallory as an additional person, signed only by mallory. If anna signed a
+        successor of it, agents would accept that successor."""
         document = document_of(self.first)
         document.version = version
         for role in (trust_pb2.ROLE_ROOT, trust_pb2.ROLE_OPERATOR):
@@ -36,7 +36,7 @@ class PinnedTrust(Case):
         return sign(ROOT, document.SerializeToString(), self.mallory)
 
     def take_over(self, envelope: bytes) -> None:
-        """Puts the document in force, as somebody can who writes the controller's files."""
+        """Puts the document in force, as someone who can write the controller's files could."""
         self.cluster.controller.kill()
         version = document_of(envelope).version
         with sqlite3.connect(self.catalog) as catalog:
@@ -57,7 +57,7 @@ class PinnedTrust(Case):
         self.assertNotEqual(done.code, 0, done.stdout)
         self.assertIn("pinned", done.stderr)
 
-    def test_a_root_document_of_a_thief_is_not_the_base_of_the_next_one(self) -> None:
+    def test_rotate_refuses_a_forged_root_document_from_the_controller(self) -> None:
         for version in (1, 2, 7):
             with self.subTest(version=version):
                 self.take_over(self.forged(version))
@@ -69,7 +69,7 @@ class PinnedTrust(Case):
                 self.assertFalse(made.exists())
                 self.assert_denied(self.anna("trust", "show"))
 
-    def test_a_file_of_a_thief_is_not_the_base_either(self) -> None:
+    def test_rotate_refuses_a_forged_root_document_as_base(self) -> None:
         made = self.directory / "next"
         for version in (1, 2):
             with self.subTest(version=version):
@@ -78,7 +78,7 @@ class PinnedTrust(Case):
                 self.assert_denied(self.rotate("--base", str(forged), "--file", str(made)))
                 self.assertFalse(made.exists())
 
-    def test_no_token_leads_a_node_to_a_thief(self) -> None:
+    def test_no_token_is_printed_for_a_forged_root_document(self) -> None:
         self.take_over(self.forged(2))
 
         done = self.anna("agent", "token", "db-1")
@@ -126,7 +126,7 @@ class PinnedTrust(Case):
         self.assertRegex(done.stderr, r'operator key \w+ of "anna": valid [^\n]+ -> none')
         self.assertRegex(done.stderr, r'operator key \w+ of "anna": none -> valid ')
 
-    def test_what_cannot_be_shown_is_not_signed(self) -> None:
+    def test_a_root_document_with_unknown_extensions_is_not_signed(self) -> None:
         document = document_of(self.pin.read_bytes())
         document.version = 2
         document.MergeFromString(b"\xc2\x3e\x01?")  # field 1000

@@ -21,17 +21,17 @@ std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
   return Dump(document);
 }
 
-// The node pins the root document that the token names, so it must be the one that is pinned here.
+// The node will pin the document whose hash is in the token, so it must be the operator's pin.
 Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
                         const trust::RootDocument& root) {
   HF_ASSIGN(const bus::JoinToken content, bus::DecodeJoinToken(token.token()));
   if (content.node == node && content.root_hash == root.hash()) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("the controller's token leads node {} to another root document than the "
-                          "pinned one, version {}",
-                          Quote(content.node), root.version()),
-              "if the root document was changed a moment ago, try again; otherwise the controller "
-              "must be investigated");
+              fmt::format("the controller's token is not for node {} and the pinned root document, "
+                          "version {}",
+                          Quote(node), root.version()),
+              "if the root document was changed a moment ago, try again; otherwise, investigate "
+              "the controller");
 }
 
 class AgentTokenVerb final : public OperatorVerb {

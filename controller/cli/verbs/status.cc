@@ -128,7 +128,7 @@ class StatusVerb final : public OperatorVerb {
            "  - a source has no good snapshot a day after its node joined (source_never_saved)\n"
            "  - a task of a running run is lost (task_lost)\n"
            "  - two agents use the key of one node (key_used_twice)\n"
-           "  - the controller refused a report of an agent (report_refused)\n"
+           "  - the controller refused a report from an agent (report_refused)\n"
            "  - the root document expires within 60 days (trust_expires)\n";
   }
 

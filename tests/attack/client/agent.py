@@ -147,7 +147,7 @@ class AgentClient:
         return payload
 
     def send_payloads(self, *payloads: bytes) -> None:
-        """Signs and sends reports."""
+        """Signs the payloads of reports and sends the reports in one message."""
         self.send_reports(*(sign(REPORT, payload, self.signing_key) for payload in payloads))
 
     def send_reports(self, *envelopes: bytes) -> None:

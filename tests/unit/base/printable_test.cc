@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-TEST_CASE("printable: Printable escapes control characters, and nothing else") {
+TEST_CASE("printable: Printable escapes only control and format characters and invalid bytes") {
   CHECK(Printable("caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b") ==
         "caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b");
   CHECK(Printable(std::string_view("\0\x1b[2J\n\x7f", 7)) == "\\x00\\x1b[2J\\x0a\\x7f");
@@ -31,7 +31,7 @@ TEST_CASE("printable: Printable escapes control characters, and nothing else") {
   CHECK(Printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
 }
 
-TEST_CASE("printable: a JSON document escapes what a terminal obeys, and means the same") {
+TEST_CASE("printable: PrintableJson escapes control and format characters and keeps the value") {
   const nlohmann::json document = {
       {"text", "a\u202egpj.exe\u009b2J \U000e0041 caf\u00e9 \x7f \x1b[2J\n"}};
   const std::string json = PrintableJson(DumpJson(document, 2));
@@ -42,7 +42,7 @@ TEST_CASE("printable: a JSON document escapes what a terminal obeys, and means t
   CHECK(ParseJson(json) == document);
 }
 
-TEST_CASE("printable: a line of the log contains nothing that a terminal obeys") {
+TEST_CASE("printable: log lines contain no control or format characters") {
   std::vector<std::string> lines;
   SetUpLog(LogLevel::kInfo, [&](LogLevel, std::string_view text) { lines.emplace_back(text); });
   LogText(LogLevel::kInfo, "node \u009b2J said\nok \u202e");

@@ -191,14 +191,14 @@ TEST_CASE("holdfast: agents are listed over all pages, admitted and revoked") {
   const Outcome token = fixture.Run({"agent", "token", "db-3"});
   REQUIRE(token.out == text + "\n");
   REQUIRE_THAT(token.err, Contains("for db-3, valid once, until 2023-11-14T22:28:20Z"));
-  // A token for another node, or for another root document than the pinned one.
+  // A token for another node, or for a root document other than the pinned one.
   REQUIRE(fixture.Run({"agent", "token", "db-4"}).code == 4);
   content.root_hash[0] ^= 1;
   text = bus::EncodeJoinToken(content).Reveal();
   const Outcome forged = fixture.Run({"agent", "token", "db-3"});
   REQUIRE(forged.code == 4);
   REQUIRE(forged.out.empty());
-  REQUIRE_THAT(forged.err, Contains("another root document than the pinned one"));
+  REQUIRE_THAT(forged.err, Contains("is not for node \"db-3\" and the pinned root document"));
   const Outcome bad = fixture.Run({"agent", "token", "../db"});
   REQUIRE(bad.code == 2);
   REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));

@@ -139,7 +139,7 @@ TEST_CASE("local socket: without a group, only the owner may connect") {
 }
 
 // tests/attack/test_admin_socket.py connects as other users.
-TEST_CASE("local socket: a group, by name or number, may connect") {
+TEST_CASE("local socket: the socket belongs to the configured group, which must exist") {
   Place place;
   const std::string own = std::to_string(::getgid());
   place.server = place.Echo({.group = own});

@@ -38,7 +38,7 @@ void Collect(const Descriptor& type, std::set<const Descriptor*>& types) {
   }
 }
 
-TEST_CASE("limits: every field of type bytes has a size, in every message of an agent") {
+TEST_CASE("limits: every field of type bytes in an agent's messages has a known size") {
   std::set<const Descriptor*> types;
   Collect(*v1::AgentMessage::descriptor(), types);
   Collect(*v1::Report::descriptor(), types);
@@ -95,10 +95,10 @@ TEST_CASE("limits: a report is checked at any depth") {
   };
   refused([](auto& r) { r.mutable_composed()->set_parent("12345"); },
           "\"Composed.parent\" has 5 bytes; expected 32");
-  refused([](auto& r) { r.mutable_composed()->set_time_ms(-1); }, "is not a time");
-  refused([](auto& r) { r.set_time_ms(kTimeMsMax + 1); }, "is not a time");
+  refused([](auto& r) { r.mutable_composed()->set_time_ms(-1); }, "is not a valid time");
+  refused([](auto& r) { r.set_time_ms(kTimeMsMax + 1); }, "is not a valid time");
   refused([](auto& r) { (*r.mutable_saved()->mutable_seconds())["save"] = std::nan(""); },
-          "is not a duration");
+          "is not a valid duration");
   refused([](auto& r) { r.mutable_failed()->set_message(std::string(4'097, 'x')); },
           "\"Failure.message\" has 4097 bytes; at most 4096");
   refused([](auto& r) { r.mutable_inventory()->add_snapshots(); },
