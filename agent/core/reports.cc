@@ -47,7 +47,7 @@ std::uint64_t Reports::Add(v1::Report report) {
   report.set_previous(std::string(AsText(identity.report_hash)));
   report.set_time_ms(step_.now.wall_ms);
   report.set_version(step_.options.version);
-  protocol::ClampTexts(report);
+  protocol::ClampToLimits(report);
   const Bytes payload = ToBytes(report.SerializeAsString());
   const crypto::Digest hash = crypto::Sha256Of(payload);
   record.hash.assign(hash.begin(), hash.end());

@@ -209,6 +209,20 @@ void ClampText(Message& message, const FieldDescriptor& field, int index) {
   }
 }
 
+// REQUIRES: no list of numbers has limits.
+void ClampNumber(Message& message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+    const std::int64_t value = reflection.GetInt64(message, &field);
+    reflection.SetInt64(&message, &field,
+                        std::clamp<std::int64_t>(value, 0, IsTime(field) ? kTimeMsMax : kMax));
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64) {
+    const std::uint64_t value = reflection.GetUInt64(message, &field);
+    reflection.SetUInt64(&message, &field, std::min<std::uint64_t>(value, kMax));
+  }
+}
+
 std::vector<const FieldDescriptor*> FieldsOf(const Message& message) {
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
@@ -241,7 +255,7 @@ Result<void> CheckLimits(const Message& message) {
   return {};
 }
 
-void ClampTexts(Message& message) {
+void ClampToLimits(Message& message) {
   const Reflection& reflection = *message.GetReflection();
   for (const FieldDescriptor* field : FieldsOf(message)) {
     if (field->is_map()) continue;  // a shortened key would be a different key
@@ -253,10 +267,12 @@ void ClampTexts(Message& message) {
     const int size = is_list ? reflection.FieldSize(message, field) : 1;
     for (int index = 0; index < size; ++index) {
       if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        ClampTexts(is_list ? *reflection.MutableRepeatedMessage(&message, field, index)
-                           : *reflection.MutableMessage(&message, field));
+        ClampToLimits(is_list ? *reflection.MutableRepeatedMessage(&message, field, index)
+                              : *reflection.MutableMessage(&message, field));
       } else if (field->type() == FieldDescriptor::TYPE_STRING) {
         ClampText(message, *field, index);
+      } else if (!is_list) {
+        ClampNumber(message, *field);
       }
     }
   }

@@ -26,9 +26,10 @@ inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;
 // Does not look into envelopes. Ignores unknown fields; DecodeMessage() refuses essential ones.
 Result<void> CheckLimits(const google::protobuf::Message& message);
 
-// Shortens the texts and lists of a message that this program sends to the limits. Cuts texts
-// between two characters and replaces invalid UTF-8 with U+FFFD. Does not change maps, fields of
-// type bytes, numbers, or control and format characters.
-void ClampTexts(google::protobuf::Message& message);
+// Makes a message that this program sends fit the limits. A repository that another program has
+// written may have contributed to it. Cuts texts between two characters, replaces invalid UTF-8
+// with U+FFFD, shortens lists, and replaces numbers and times with the nearest allowed ones. Does
+// not change maps, fields of type bytes, or control and format characters.
+void ClampToLimits(google::protobuf::Message& message);
 
 }  // namespace holdfast::protocol

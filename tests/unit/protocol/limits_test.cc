@@ -116,6 +116,22 @@ TEST_CASE("limits: a report is checked at any depth") {
   REQUIRE_OK(CheckLimits(report));
 }
 
+TEST_CASE("limits: numbers and times of a repository are replaced with allowed ones") {
+  v1::Report report;
+  v1::InventoriedSnapshot& snapshot = *report.mutable_inventory()->add_snapshots();
+  snapshot.set_id(std::string(32, 'i'));
+  snapshot.set_time_ms(-62'135'596'800'000);  // year 1, as of a program that set no time
+  snapshot.set_bytes(std::numeric_limits<std::uint64_t>::max());
+  snapshot.set_items(7);
+
+  ClampToLimits(report);
+
+  REQUIRE_OK(CheckLimits(report));
+  CHECK(report.inventory().snapshots(0).time_ms() == 0);
+  CHECK(report.inventory().snapshots(0).bytes() == std::numeric_limits<std::int64_t>::max());
+  CHECK(report.inventory().snapshots(0).items() == 7);
+}
+
 TEST_CASE("limits: texts are cut between characters, and lists are shortened") {
   v1::Report report;
   for (int i = 0; i < 30; ++i) report.mutable_saved()->add_warnings(std::string(5'000, 'w'));
@@ -123,8 +139,8 @@ TEST_CASE("limits: texts are cut between characters, and lists are shortened") {
   // The last character does not fit.
   failed.mutable_failed()->set_message(std::string(4'095, 'x') + "\xc3\xa9");
   failed.mutable_failed()->set_hint("a\xff\xfe b");
-  ClampTexts(failed);
-  ClampTexts(report);
+  ClampToLimits(failed);
+  ClampToLimits(report);
 
   CHECK(failed.failed().message() == std::string(4'095, 'x'));
   CHECK(failed.failed().hint() == "a\xef\xbf\xbd\xef\xbf\xbd b");
