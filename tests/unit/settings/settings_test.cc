@@ -172,8 +172,8 @@ TEST_CASE("settings: the number of readers has a default, bounds and an override
 }
 
 TEST_CASE("settings: the environment alone can configure the controller") {
-  AgentSettings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
-                                             {"HOLDFAST_LIMITS_TASKS", "8"}}));
+  AgentSettings settings = Unwrap(Parse(
+      "", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"}, {"HOLDFAST_LIMITS_TASKS", "8"}}));
 
   REQUIRE(settings.controller->endpoint == "tcp://c:7733");
   REQUIRE(settings.limits.tasks == 8);
