@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/base/format.h"
+#include "common/base/utf8.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::jobs {
@@ -17,35 +18,19 @@ constexpr std::size_t kMapMax = 50;
 constexpr std::size_t kTextMax = 1000;
 constexpr std::size_t kNameMax = 200;
 
-// Length of the UTF-8 sequence at the start of `text`; 0 if it is invalid.
-std::size_t SequenceLength(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and code points above U+10FFFF.
-  const bool is_bad = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
-                      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f);
-  return is_bad ? 0 : length;
-}
-
 // Protobuf rejects a message that has a string with invalid UTF-8.
 std::string Clean(std::string_view text, std::size_t bytes_max = kTextMax) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";
   constexpr std::string_view kCut = "...";
   std::string clean;
   while (!text.empty()) {
-    const std::size_t length = SequenceLength(text);
-    const std::string_view next = length == 0 ? kReplacement : text.substr(0, length);
+    const CodePoint character = DecodeUtf8(text);
+    const std::string_view next = character.valid ? text.substr(0, character.length) : kReplacement;
     if (clean.size() + next.size() + kCut.size() > bytes_max && text.size() > kCut.size()) {
       return clean.append(kCut);
     }
     clean += next;
-    text.remove_prefix(std::max<std::size_t>(length, 1));
+    text.remove_prefix(character.length);
   }
   return clean;
 }

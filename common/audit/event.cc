@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/utf8.h"
 #include "proto/holdfast/v1/audit.pb.h"
 
 namespace holdfast {
@@ -16,29 +17,13 @@ namespace {
 constexpr std::uint32_t kFormat = 1;
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
-bool IsContinuation(std::uint8_t byte) { return (byte & 0xc0) == 0x80; }
-
-// Length of the UTF-8 character at the front (Unicode 15, table 3-7); 0: not well-formed.
-std::size_t CharacterLength(ByteView text) {
-  std::uint8_t first = text[0];
-  if (first < 0x80) return 1;
-  std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  std::uint8_t second = text[1];
-  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-    return 0;
-  }
-  return std::ranges::all_of(text.subspan(1, length - 1), IsContinuation) ? length : 0;
-}
-
 std::string Readable(std::string_view text) {
   std::string readable;
   readable.reserve(text.size());
   while (!text.empty()) {
-    std::size_t length = CharacterLength(AsBytes(text));
-    readable += length == 0 ? kReplacement : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
+    const CodePoint character = DecodeUtf8(text);
+    readable += character.valid ? text.substr(0, character.length) : kReplacement;
+    text.remove_prefix(character.length);
   }
   return readable;
 }
