@@ -1,5 +1,6 @@
 #include "common/base/printable.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "common/base/character_widths.h"
@@ -42,6 +43,9 @@ std::string Printable(std::string_view text) {
 }
 
 std::string PrintableJson(std::string_view json) {
+  // Most documents, and most lines of a long list, are ASCII.
+  if (std::ranges::all_of(json, [](char c) { return c >= 0 && c < 0x7f; }))
+    return std::string(json);
   std::string printable;
   printable.reserve(json.size());
   while (!json.empty()) {

@@ -233,24 +233,20 @@ std::vector<const FieldDescriptor*> FieldsOf(const Message& message) {
 
 Result<void> CheckLimits(const Message& message) {
   const Descriptor& type = *message.GetDescriptor();
-  // ListFields() omits empty fields, but some fields must not be empty.
+  const Reflection& reflection = *message.GetReflection();
+  // All fields, not only those that are set: some must not be empty.
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    if (!field.is_repeated() && field.type() == FieldDescriptor::TYPE_BYTES &&
-        field.containing_oneof() == nullptr) {
-      HF_TRY(CheckValue(message, field, 0));
-    }
-  }
-  for (const FieldDescriptor* field : FieldsOf(message)) {
-    if (!field->is_repeated()) {
-      HF_TRY(CheckValue(message, *field, 0));
+    if (!field.is_repeated()) {
+      const bool is_absent = field.has_presence() && !reflection.HasField(message, &field);
+      if (!is_absent) HF_TRY(CheckValue(message, field, 0));
       continue;
     }
-    const int size = message.GetReflection()->FieldSize(message, field);
-    if (size > ElementsMax(*field)) {
-      return Beyond(*field, fmt::format("has {} elements; at most {}", size, ElementsMax(*field)));
+    const int size = reflection.FieldSize(message, &field);
+    if (size > ElementsMax(field)) {
+      return Beyond(field, fmt::format("has {} elements; at most {}", size, ElementsMax(field)));
     }
-    for (int index = 0; index < size; ++index) HF_TRY(CheckValue(message, *field, index));
+    for (int index = 0; index < size; ++index) HF_TRY(CheckValue(message, field, index));
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "common/protocol/messages.h"
 #include "common/trust/orders.h"
 
@@ -16,7 +17,7 @@ std::unexpected<Error> RefuseFreshness(std::string message, std::string hint = "
 
 Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
   const std::int64_t now_ms = UnixMilliseconds(now);
-  if (fresh.now_ms() < 0 || fresh.now_ms() > kUnixMillisecondsMax ||
+  if (fresh.now_ms() < 0 || fresh.now_ms() > protocol::kTimeMsMax ||
       fresh.expires_at_ms() < fresh.now_ms() ||
       fresh.expires_at_ms() - fresh.now_ms() > kFreshLife.count()) {
     return RefuseFreshness("is valid for more than an hour");

@@ -23,8 +23,7 @@ inline constexpr std::size_t kNonceBytes = 16;
 inline constexpr std::chrono::milliseconds kClockAllowance = std::chrono::seconds(120);
 inline constexpr std::chrono::milliseconds kPlanLifeMax = std::chrono::hours(24);
 
-// Milliseconds since 1970, as in messages. The maximum is in 2255; WallTime ends in 2262.
-inline constexpr std::int64_t kUnixMillisecondsMax = 9'000'000'000'000;
+// Milliseconds since 1970, as in messages.
 std::int64_t UnixMilliseconds(WallTime time);
 
 // ORDER_KIND_UNSPECIFIED for a plan without an order, or a restore without a target.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "common/trust/orders.h"
 
 namespace holdfast::trust {
@@ -97,7 +98,7 @@ Result<void> CheckTime(Examination& examination) {
   // Check order and bounds first: the rest cannot overflow, and a plan's life cannot begin before
   // its issue.
   if (plan.issued_at_ms() < 0 || plan.not_before_ms() < plan.issued_at_ms() ||
-      plan.expires_at_ms() <= plan.not_before_ms() || plan.expires_at_ms() > kUnixMillisecondsMax) {
+      plan.expires_at_ms() <= plan.not_before_ms() || plan.expires_at_ms() > protocol::kTimeMsMax) {
     return Refuse("the plan's times are out of order");
   }
   if (plan.expires_at_ms() - plan.issued_at_ms() > kPlanLifeMax.count()) {

@@ -9,6 +9,7 @@
 
 #include "common/base/format.h"
 #include "common/base/ulid.h"
+#include "common/protocol/limits.h"
 #include "common/protocol/messages.h"
 #include "common/trust/orders.h"
 
@@ -73,7 +74,7 @@ Result<void> CheckHead(const v1::RootDocument& document) {
   if (!IsUlid(document.cluster_id())) return BadForm("a cluster id that is not a ULID");
   if (!IsName(document.cluster())) return BadForm("no cluster name");
   if (document.version() == 0) return BadForm("version 0; versions begin at 1");
-  if (document.issued_at_ms() < 0 || document.issued_at_ms() > kUnixMillisecondsMax) {
+  if (document.issued_at_ms() < 0 || document.issued_at_ms() > protocol::kTimeMsMax) {
     return BadForm("an invalid time of issue");
   }
   if (document.issued_at_ms() >= document.expires_at_ms()) {

@@ -5,6 +5,7 @@
 
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
@@ -104,7 +105,7 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   }
   const Bytes& payload = opened->payload;
   v1::ReportHead head;
-  if (!head.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+  if (!protocol::ParseHead(payload, head)) {
     Refuse(agent, envelope, "it is not a report");
     return false;
   }
@@ -131,14 +132,11 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   step_.Put(
       ReportCursor{agent.record.node, agent.record.report_sequence, agent.record.report_hash});
   v1::Report report;
-  const bool is_readable =
-      !opened->defect && report.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
-      !OutcomeName(report).empty();
-  if (!is_readable) {
+  const bool is_parsed = report.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
+  if (opened->defect || !is_parsed || OutcomeName(report).empty()) {
     const std::string reason = opened->defect ? opened->defect->message() : "it has no outcome";
     Refuse(agent, envelope, reason);
     // An unreadable acceptance fails nothing: its plan stays unanswered.
-    report.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
     if (!report.has_accepted()) ApplyUnreadable(head, reason);
     return true;
   }
