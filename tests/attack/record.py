@@ -7,7 +7,6 @@ writes NAME.txt, NAME.schema and NAME.messages in conversations (see its README.
 new one. A proxy between the two programs records the messages. It joins with its own CURVE key in place of the
 agent's; all signatures are made by the programs themselves."""
 
-import base64
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import zmq
 import zmq.utils.z85 as z85
-from client import SigningKey, agent_pb2, sockets, trust_pb2
+from client import SigningKey, agent_pb2, read_token, sockets, token_text, trust_pb2
 from client.agent import join_mac
 from client.conversation import Recorder, Step, payload_of, singles, write, write_messages, write_schema
 from lib import free_port, wait_until, write_config
@@ -54,7 +53,7 @@ class Proxy:
 
     def join(self, token: str) -> str:
         """Returns a token that directs the agent to the proxy, and answers the agent's request in a thread."""
-        content = agent_pb2.JoinToken.FromString(base64.b64decode(token.strip().removeprefix("hf1.")))
+        content = read_token(token)
         mine = agent_pb2.JoinToken()
         mine.CopyFrom(content)
         mine.endpoint = f"tcp://127.0.0.1:{self.port}"
@@ -65,7 +64,7 @@ class Proxy:
         self.recorder.name(mine.server_key, "server_key")
         self.recorder.name(mine.endpoint.encode(), "endpoint")
         self.recorder.add("operator", mine)
-        return "hf1." + base64.b64encode(mine.SerializeToString()).decode()
+        return token_text(mine)
 
     def _join(self, token) -> None:
         route, frame = sockets.receive(self.front, 30, "the agent's join request")

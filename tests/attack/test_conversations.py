@@ -1,7 +1,6 @@
 """Today's programs work with programs of earlier versions. The test plays one side of a recorded conversation against
 the real program on the other side. record.py makes the recordings."""
 
-import base64
 import hashlib
 import json
 import sqlite3
@@ -10,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import zmq.utils.z85 as z85
-from client import REPORT, SigningKey, agent_pb2, open_envelope, plan_pb2, sockets, trust_pb2, wire
+from client import REPORT, SigningKey, agent_pb2, open_envelope, plan_pb2, read_token, sockets, token_text, trust_pb2, wire
 from client.agent import join_mac
 from client.conversation import Player, Step, name_of, payload_of, read, read_schema, schema_of_today, singles
 from lib import Agent, Case, Process, free_port, main, wait_until, write_config
@@ -114,8 +113,7 @@ class Conversations(Case):
         public, secret = sockets.new_keys()
         player = Player({"signing_key_1": agent_key.public, "curve_key_1": z85.decode(public)},
                         {"agent": agent_key}, schema_of(recording))
-        token = agent_pb2.JoinToken.FromString(base64.b64decode(
-            cluster.call("agent", "token", "db-1", operator=True).stdout.strip().removeprefix("hf1.")))
+        token = read_token(cluster.call("agent", "token", "db-1", operator=True).stdout)
         for step in read(_DIRECTORY / f"{recording}.txt"):
             match step.speaker, step.what:
                 case "operator", "token":
@@ -188,7 +186,7 @@ class Conversations(Case):
             match step.speaker, step.what:
                 case "operator", "token":
                     token = directory / "token"
-                    token.write_text("hf1." + base64.b64encode(player.say(step)).decode())
+                    token.write_text(token_text(agent_pb2.JoinToken.FromString(player.say(step))))
                     joining = agent.start("join", "--token-file", str(token), log=directory / "join.log")
                 case "operator", _:
                     pass  # the recorded controller did what its operator asked for

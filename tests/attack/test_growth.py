@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from client import (
+    ORDERS,
     ROOT,
     AgentClient,
     ControllerClient,
@@ -31,8 +32,6 @@ _NEW_OUTCOME = 60
 _NEW_ROLE = 7
 _NEW_ORDER_KIND = 30
 _FILES = ("files/app", "main", "local")
-# Orders that every agent of this version supports.
-_ORDERS = ["backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place"]
 
 
 class AgentOfALaterVersion(Case):
@@ -53,7 +52,7 @@ class AgentOfALaterVersion(Case):
 
     def connected_agent(self, capabilities: list[str] | None = None) -> AgentClient:
         agent = self.agent()
-        agent.hello(_FILES, capabilities=_ORDERS if capabilities is None else capabilities)
+        agent.hello(_FILES, capabilities=ORDERS if capabilities is None else capabilities)
         return agent
 
     def verify(self) -> str:
@@ -84,7 +83,7 @@ class AgentOfALaterVersion(Case):
     def test_a_join_request_may_have_extensions(self) -> None:
         agent = self.agent(change=lambda request: add_unknown(request, _EXTENSION))
 
-        answer = agent.hello(_FILES, capabilities=_ORDERS)
+        answer = agent.hello(_FILES, capabilities=ORDERS)
 
         self.assertTrue(answer.fresh)
         self.assertTrue(answer.version)
@@ -93,7 +92,7 @@ class AgentOfALaterVersion(Case):
     def test_unknown_messages_and_fields_on_the_bus_are_ignored(self) -> None:
         agent = self.agent()
 
-        agent.hello(_FILES, capabilities=[*_ORDERS, "order of tomorrow"],
+        agent.hello(_FILES, capabilities=[*ORDERS, "order of tomorrow"],
                     change=lambda hello: add_unknown(hello, _NEW_FIELD))
         unknown = agent_pb2.AgentMessage()
         add_unknown(unknown, _NEW_FIELD, b"a message of tomorrow")
@@ -187,7 +186,7 @@ class ControllerOfALaterVersion(Case):
     def test_answers_may_have_extensions(self) -> None:
         def change(answer) -> None:
             add_unknown(answer, _NEW_FIELD)  # not signed, so never essential
-            answer.capabilities.extend([*_ORDERS, "order of tomorrow"])
+            answer.capabilities.extend([*ORDERS, "order of tomorrow"])
 
         self.controller.answer(self.controller.hello_of("db-1"), change=change,
                                change_fresh=lambda fresh: add_unknown(fresh, _EXTENSION))

@@ -8,11 +8,10 @@ import unicodedata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from client import AgentClient, agent_pb2, join, plan_pb2
+from client import ORDERS, AgentClient, agent_pb2, join, plan_pb2
 from lib import Case, main
 from lib.cluster import Cluster
 
-_ORDERS = ["backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place"]
 _FILES = ("files/app", "main", "local")
 _MIB = 1 << 20
 _NOW_MS = int(1000 * time.time())
@@ -42,7 +41,7 @@ class HostileAgent(Case):
         agent = join(self.cluster.call("agent", "token", node, operator=True).stdout)
         self.assertIsInstance(agent, AgentClient, agent)
         self.addCleanup(agent.close)
-        agent.hello(_FILES, capabilities=_ORDERS)
+        agent.hello(_FILES, capabilities=ORDERS)
         return agent
 
     def assert_alive(self) -> None:
@@ -130,7 +129,7 @@ class HostileAgent(Case):
                 with self.assertRaises(AssertionError):
                     self.agent.hello(_FILES, seconds=1, **change)
                 self.assert_alive()
-        self.assertTrue(self.agent.hello(_FILES, capabilities=_ORDERS).fresh)
+        self.assertTrue(self.agent.hello(_FILES, capabilities=ORDERS).fresh)
         self.assertEqual(self.cluster.state_of("db-1")["sources"][0]["source"], "files/app")
 
     def test_messages_outside_of_the_limits_are_dropped(self) -> None:
@@ -172,7 +171,7 @@ class HostileAgent(Case):
         others = [self.joined(f"db-{number}") for number in range(2, 5)]
         agents = [self.agent, *others]
         for agent in agents:
-            agent.hello(("etcd/main", "main", "replicated"), _FILES, capabilities=_ORDERS)
+            agent.hello(("etcd/main", "main", "replicated"), _FILES, capabilities=ORDERS)
         run = self.cluster.json("backup", "etcd/main", "--no-wait")["runs"][0]["run"]
         for agent in agents:
             plan = agent.next_plan("backup")

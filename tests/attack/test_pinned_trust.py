@@ -7,12 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from client import ROOT, SigningKey, sign, trust_pb2
+from client.conversation import payload_of
 from lib import Case, main
 from lib.cluster import Cluster
 
 
 def document_of(envelope: bytes) -> trust_pb2.RootDocument:
-    return trust_pb2.RootDocument.FromString(trust_pb2.Envelope.FromString(envelope).payload)
+    return payload_of(envelope, trust_pb2.RootDocument)
 
 
 class PinnedTrust(Case):

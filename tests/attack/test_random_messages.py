@@ -3,7 +3,6 @@ a message. The controller must keep serving operators.
 
     test_random_messages.py ROUNDS SEED [unittest's arguments]"""
 
-import base64
 import collections
 import contextlib
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import zmq
 import zmq.utils.z85 as z85
-from client import AgentClient, agent_pb2, join, plan_pb2, sockets
+from client import ORDERS, AgentClient, agent_pb2, join, plan_pb2, read_token, sockets, token_text
 from client.messages import admin_pb2
 from client.random_message import RandomMessages
 from lib import Case, main
@@ -22,7 +21,6 @@ from lib.cluster import Cluster
 
 ROUNDS = int(sys.argv.pop(1))
 SEED = int(sys.argv.pop(1))
-_ORDERS = ["backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place"]
 # A copy of the catalog may be written to any new path, which is not what this tests.
 _ADMIN_REQUESTS = [field.name for field in admin_pb2.AdminRequest.DESCRIPTOR.fields
                    if field.name not in ("id", "catalog_save")]
@@ -48,7 +46,7 @@ class RandomInput(Case):
         return agent
 
     def greet(self, agent: AgentClient) -> None:
-        agent.hello(("files/app", "main", "local"), ("etcd/main", "main", "replicated"), capabilities=_ORDERS)
+        agent.hello(("files/app", "main", "local"), ("etcd/main", "main", "replicated"), capabilities=ORDERS)
 
     def assert_alive(self, what: str, message) -> None:
         if not self.cluster.controller.is_running():
@@ -136,8 +134,7 @@ class RandomInput(Case):
         return list(agent.plans)
 
     def test_the_join_socket(self) -> None:
-        token = agent_pb2.JoinToken.FromString(base64.b64decode(
-            self.cluster.call("agent", "token", "db-1", operator=True).stdout.strip().removeprefix("hf1.")))
+        token = read_token(self.cluster.call("agent", "token", "db-1", operator=True).stdout)
         # Each connection may send one message, and the socket admits 50 per second.
         for _ in range(min(ROUNDS, 1000)):
             public, secret = sockets.new_keys()
@@ -153,7 +150,7 @@ class RandomInput(Case):
             self.assert_alive("a join request", request)
         self.assert_serves()
         # The token was not used up.
-        agent = join("hf1." + base64.b64encode(token.SerializeToString()).decode())
+        agent = join(token_text(token))
         self.assertIsInstance(agent, AgentClient, agent)
         agent.close()
 

@@ -4,13 +4,14 @@ It shares nothing with the product except the .proto files: Protobuf, ZeroMQ and
 Python packages. It does what the test says, correct or not, so it is not a model of a well-behaved peer."""
 
 from . import sockets, wire
-from .agent import AgentClient, join
+from .agent import ORDERS, AgentClient, join, read_token, token_text
 from .controller import ControllerClient
 from .envelope import FRESH, PLAN, REPORT, ROOT, SigningKey, open_envelope, sign
 from .messages import add_unknown, plan_pb2, trust_pb2, agent_pb2
 
 __all__ = [
     "FRESH",
+    "ORDERS",
     "PLAN",
     "REPORT",
     "ROOT",
@@ -22,8 +23,10 @@ __all__ = [
     "join",
     "open_envelope",
     "plan_pb2",
+    "read_token",
     "sign",
     "sockets",
+    "token_text",
     "trust_pb2",
     "wire",
 ]

@@ -16,6 +16,20 @@ from .envelope import REPORT, SigningKey, sign
 from .messages import agent_pb2, plan_pb2, trust_pb2
 
 
+# Orders that every agent of this version supports.
+ORDERS = ["backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place"]
+
+
+def read_token(text: str) -> Message:
+    """The JoinToken in the text that `holdfast agent token` prints."""
+    return agent_pb2.JoinToken.FromString(base64.b64decode(text.strip().removeprefix("hf1.")))
+
+
+def token_text(token: Message) -> str:
+    """The inverse of read_token()."""
+    return "hf1." + base64.b64encode(token.SerializeToString()).decode()
+
+
 def _transcript(*fields: bytes) -> bytes:
     return b"holdfast join 1\n" + b"".join(len(one).to_bytes(4, "big") + one for one in fields)
 
@@ -28,7 +42,7 @@ def join_mac(secret: bytes, request: Message) -> bytes:
 def join(token: str, *, change: Callable[[Message], None] | None = None, seconds: float = 30) -> "AgentClient | str":
     """Joins with a token. Returns the agent, or the controller's refusal message. `change` modifies the request after
     its mac was computed."""
-    content = agent_pb2.JoinToken.FromString(base64.b64decode(token.strip().removeprefix("hf1.")))
+    content = read_token(token)
     public, secret = sockets.new_keys()
     signing_key = SigningKey()
     request = agent_pb2.JoinRequest(node=content.node, signing_key=signing_key.public, curve_key=z85.decode(public))
