@@ -166,25 +166,42 @@ class HostileAgent(Case):
             unsafe = {char for char in output if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")} - {"\n"}
             self.assertEqual(unsafe, set(), output)
 
-    def test_a_plan_that_is_too_large_fails_only_its_own_run(self) -> None:
-        """A compose order contains the parts that all nodes have reported."""
-        others = [self.joined(f"db-{number}") for number in range(2, 5)]
-        agents = [self.agent, *others]
-        for agent in agents:
+    def test_a_run_with_many_nodes_and_large_parts_is_composed(self) -> None:
+        """The order to compose grows with the number of nodes, but not with what they report."""
+        agents = {node: self.joined(node) for node in (f"db-{number}" for number in range(2, 61))} | {"db-1": self.agent}
+        trees = {node: os.urandom(32) for node in agents}
+        for agent in agents.values():
             agent.hello(("etcd/main", "main", "replicated"), _FILES, capabilities=ORDERS)
         run = self.cluster.json("backup", "etcd/main", "--no-wait")["runs"][0]["run"]
-        for agent in agents:
+        text = "w" * 4_000
+        missing = [plan_pb2.MissingItem(what=text, reason=text, remedy=text)] * 20
+        for node, agent in agents.items():
             plan = agent.next_plan("backup")
-            part = plan_pb2.Part(node=agent.node, tree_id=os.urandom(32), data=plan.backup.tasks[0].data,
-                                 warning_count=20, warnings=["w" * 4_000] * 20, missing_count=20,
-                                 missing=[plan_pb2.MissingItem(what="w" * 4_000, reason="r" * 4_000,
-                                                               remedy="r" * 4_000)] * 20)
-            agent.report(plan, source="etcd/main", repository="main", saved=part)
+            has_data = plan.backup.tasks[0].data
+            if has_data:
+                composer = agent
+            agent.report(plan, source="etcd/main", repository="main", saved=plan_pb2.Part(
+                node=node, tree_id=trees[node], data=has_data, warning_count=20, warnings=[text] * 20,
+                missing_count=20, missing=missing))
+
+        plan = composer.next_plan("compose")
+
+        self.assertEqual({part.node: part.tree_id for part in plan.compose.parts}, trees)
+        self.assertEqual([part.node for part in plan.compose.parts if part.data], [composer.node])
+        composer.report(plan, **composed() | {"source": "etcd/main"})
+        self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
+
+    def test_a_plan_that_is_too_large_fails_only_its_own_run(self) -> None:
+        """An order to back up contains the names of all sources that a node has configured."""
+        sources = [(f"files/{number:05}" + "x" * 88, "main", "local") for number in range(9_000)]
+        self.agent.hello(*sources, _FILES, capabilities=ORDERS)
+        run = self.cluster.json("backup", "files/0*@db-1", "--note", "n" * 4_000, "--no-wait")["runs"][0]["run"]
+
+        ended = self.cluster.wait_for_end(run)
 
         self.assert_alive()
-        ended = self.cluster.wait_for_end(run)
         self.assertEqual(ended["state"], "failed", ended)
-        self.assertIn("plan", str(ended["tasks"]))
+        self.assertIn("plan", str(ended["tasks"][0]["error"]))
         run, plan = self.run_of_kind("verify")
         self.agent.report(plan, verify=plan_pb2.VerifyResult(sound=True))
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
