@@ -119,20 +119,25 @@ struct Send {
   Bytes message;
 };
 
+// A part that a task has saved.
+struct PartReference {
+  std::string node;
+  Bytes tree_id;  // 32
+  // Only for StartCompose:
+  BackupScope scope = BackupScope::kWhole;
+  std::uint64_t bytes_added = 0;
+  std::uint64_t bytes_stored = 0;
+};
+
 // Locks, opens and prepares the source -> TaskPrepared. The session stays open for Cut and
 // StartSave with the same key.
 struct StartPrepare {
-  // A part of the source that the run already has.
-  struct OtherPart {
-    std::string node;
-    Bytes tree_id;  // 32
-  };
   TaskKey key;
   std::string run;
   std::string source;
   std::string repository;
   BackupScope scope = BackupScope::kWhole;
-  std::vector<OtherPart> others;
+  std::vector<PartReference> others;  // parts of the source that the run already has
   std::uint32_t round = 0;
   std::string requester;
   std::string note;
@@ -152,10 +157,6 @@ struct StartSave {
 // write. Until then, retries a write of unknown outcome with the same bytes. Keeps its lock until
 // none of its writes can land any more.
 struct StartCompose {
-  struct Part {
-    BackupScope scope = BackupScope::kWhole;
-    Bytes part;  // a serialised Part
-  };
   struct LackingPart {
     std::string node;  // empty: the shards of a sharded source that no node saved
     std::string reason;
@@ -165,7 +166,7 @@ struct StartCompose {
   std::string source;
   std::string repository;
   std::string host;
-  std::vector<Part> parts;
+  std::vector<PartReference> parts;
   std::vector<LackingPart> lacking;
   bool cut_barrier_met = false;
   std::string requester;

@@ -26,6 +26,16 @@ Message Parsed(const Bytes& bytes) {
   return message;
 }
 
+// REQUIRES: `part` is a v1::PartReference or a v1::Part.
+template <typename Part>
+action::PartReference ReferenceTo(const Part& part, BackupScope scope) {
+  return {.node = part.node(),
+          .tree_id = ToBytes(part.tree_id()),
+          .scope = scope,
+          .bytes_added = part.bytes_added(),
+          .bytes_stored = part.bytes_stored()};
+}
+
 UncomposedPartRecord PartOf(const Task& task, Bytes part) {
   return {.plan_id = task.key.plan_id,
           .task = task.key.task,
@@ -112,8 +122,8 @@ void Jobs::StartPreparing(Task& task, const v1::Plan& message) {
                              .round = task.round,
                              .requester = message.requester(),
                              .note = message.reason()};
-  for (const v1::OtherPart& part : order.others()) {
-    start.others.push_back({part.node(), ToBytes(part.tree_id())});
+  for (const v1::PartReference& part : order.others()) {
+    start.others.push_back({.node = part.node(), .tree_id = ToBytes(part.tree_id())});
   }
   step_.Perform(std::move(start));
 }
@@ -179,19 +189,19 @@ void Jobs::StartComposing(Task& task, const v1::Plan& message) {
                              .write_until_boot_ms = task.write_until_ms};
   if (is_order) {
     const v1::ComposeOrder& order = message.compose();
-    for (const v1::Part& part : order.parts()) {
-      start.parts.push_back(
-          {ScopeOf({.data = part.data(), .rest = part.rest(), .sharded = order.sharded()}),
-           ToBytes(part.SerializeAsString())});
+    for (const v1::PartReference& part : order.parts()) {
+      start.parts.push_back(ReferenceTo(
+          part, ScopeOf({.data = part.data(), .rest = part.rest(), .sharded = order.sharded()})));
     }
     for (const v1::LackingPart& one : order.lacking()) {
       start.lacking.push_back({one.rest() ? "" : one.node(), one.reason()});
     }
     start.cut_barrier_met = order.cut_barrier_met();
-  } else if (const UncomposedPartRecord* part = parts_.FindPart(task)) {
+  } else if (const UncomposedPartRecord* record = parts_.FindPart(task)) {
     // A local source has a single part.
-    start.parts.push_back({task.scope, part->part});
-    start.cut_barrier_met = Parsed<v1::Part>(part->part).cut_on_order();
+    const auto part = Parsed<v1::Part>(record->part);
+    start.parts.push_back(ReferenceTo(part, task.scope));
+    start.cut_barrier_met = part.cut_on_order();
   }
   if (const SealedRecord* sealed = parts_.FindSealed(task)) start.sealed = *sealed;
   task.phase = Phase::kComposing;

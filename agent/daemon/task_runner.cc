@@ -266,7 +266,7 @@ void TaskRunner::RunBackup(Job& job, const action::StartPrepare& action) {
     HF_CHECK(kind != nullptr);
     HF_TRY(CheckScope(*kind, action));
     options.scope = action.scope;
-    for (const action::StartPrepare::OtherPart& other : action.others) {
+    for (const action::PartReference& other : action.others) {
       HF_ASSIGN(const repository::Id tree, TreeOf(other.tree_id));
       options.others.push_back({other.node, tree});
     }
@@ -330,14 +330,13 @@ void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
     wanted.host = action.host;
     wanted.note = action.note;
     wanted.cut_barrier_met = action.cut_barrier_met;
-    for (const auto& [scope, bytes] : action.parts) {
-      v1::Part message;
-      if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-        return Fail(ErrorCode::kCorrupt, "a part of the order cannot be read");
-      }
-      HF_ASSIGN(jobs::ComposeRequest::Part part, jobs::ReadMessage(message));
-      part.scope = scope;
-      wanted.parts.push_back(std::move(part));
+    for (const action::PartReference& part : action.parts) {
+      HF_ASSIGN(const repository::Id tree, TreeOf(part.tree_id));
+      wanted.parts.push_back({.node = part.node,
+                              .tree = tree,
+                              .scope = part.scope,
+                              .bytes_added = part.bytes_added,
+                              .bytes_stored = part.bytes_stored});
     }
     for (const action::StartCompose::LackingPart& one : action.lacking) {
       wanted.lacking.push_back({one.node, one.reason});

@@ -280,19 +280,4 @@ void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& 
   message.set_rolled_back(rolled_back);
 }
 
-Result<ComposeRequest::Part> ReadMessage(const v1::Part& message) {
-  ComposeRequest::Part part;
-  const std::string& tree = message.tree_id();
-  if (tree.size() != part.tree.bytes.size()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the tree id of the part of node {} has {} bytes; expected {}",
-                            Quote(message.node()), tree.size(), part.tree.bytes.size()));
-  }
-  std::ranges::copy(AsBytes(tree), part.tree.bytes.begin());
-  part.node = message.node();
-  part.bytes_added = message.bytes_added();
-  part.bytes_stored = message.bytes_stored();
-  return part;
-}
-
 }  // namespace holdfast::jobs

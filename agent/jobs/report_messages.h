@@ -12,7 +12,6 @@
 #include "agent/jobs/maintenance/inventory_job.h"
 #include "agent/jobs/parts/compose_job.h"
 #include "agent/jobs/restore/restore_job.h"
-#include "common/base/result.h"
 
 namespace holdfast::v1 {
 class Composed;
@@ -42,9 +41,5 @@ void FillMessage(const InventoryPage& page, v1::InventoryResult& message);
 // understand them.
 void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan = false);
 void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& message);
-
-// Reads a part of a compose order, except its scope. kInvalidArgument if the tree id has the wrong
-// length.
-Result<ComposeRequest::Part> ReadMessage(const v1::Part& message);
 
 }  // namespace holdfast::jobs

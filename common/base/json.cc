@@ -1,5 +1,6 @@
 #include "common/base/json.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace holdfast {
@@ -7,7 +8,13 @@ namespace {
 
 constexpr std::size_t kDepthMax = 64;
 
-bool IsTooDeep(std::string_view text) {
+struct Extent {
+  std::size_t depth = 0;   // deepest nesting
+  std::size_t values = 1;  // and keys
+};
+
+Extent ExtentOf(std::string_view text) {
+  Extent extent;
   std::size_t depth = 0;
   bool is_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -18,17 +25,20 @@ bool IsTooDeep(std::string_view text) {
     } else if (c == '"') {
       is_string = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kDepthMax) return true;
+      extent.depth = std::max(extent.depth, ++depth);
+      ++extent.values;
     } else if ((c == ']' || c == '}') && depth > 0) {
       --depth;
+    } else if (c == ',' || c == ':') {
+      ++extent.values;
     }
   }
-  return false;
+  return extent;
 }
 
 template <typename Json>
 Json Parse(std::string_view text) {
-  if (IsTooDeep(text)) return Json(Json::value_t::discarded);
+  if (ExtentOf(text).depth > kDepthMax) return Json(Json::value_t::discarded);
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
@@ -43,6 +53,8 @@ nlohmann::json ParseJson(std::string_view text) { return Parse<nlohmann::json>(t
 nlohmann::ordered_json ParseOrderedJson(std::string_view text) {
   return Parse<nlohmann::ordered_json>(text);
 }
+
+std::size_t CountJsonValues(std::string_view text) { return ExtentOf(text).values; }
 
 std::string DumpJson(const nlohmann::json& json, int indent) { return Dump(json, indent); }
 std::string DumpJson(const nlohmann::ordered_json& json, int indent) { return Dump(json, indent); }

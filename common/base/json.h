@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,10 @@ namespace holdfast {
 // the depth is bounded.
 nlohmann::json ParseJson(std::string_view text);
 nlohmann::ordered_json ParseOrderedJson(std::string_view text);
+
+// At least the number of values in `text`, without parsing it. Parsing untrusted text can take 100
+// bytes of memory per value.
+std::size_t CountJsonValues(std::string_view text);
 
 // Replaces invalid UTF-8 by U+FFFD. Writes one line if `indent` is -1, otherwise `indent` spaces
 // per level.

@@ -47,6 +47,19 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+std::string ShortenUtf8(std::string_view text, std::size_t bytes_max) {
+  std::string shortened;
+  while (!text.empty()) {
+    const CodePoint character = DecodeUtf8(text);
+    std::string encoded;
+    AppendUtf8(encoded, character.value);
+    if (shortened.size() + encoded.size() > bytes_max) break;
+    shortened += encoded;
+    text.remove_prefix(character.length);
+  }
+  return shortened;
+}
+
 bool IsUnicodeScalar(char32_t value) {
   return value < 0xd800 || (value > 0xdfff && value <= 0x10ffff);
 }

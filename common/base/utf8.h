@@ -18,6 +18,9 @@ CodePoint DecodeUtf8(std::string_view text);
 // Appends `value`, at most U+10FFFF. A surrogate becomes three bytes, which are not valid UTF-8.
 void AppendUtf8(std::string& out, char32_t value);
 bool IsUtf8(std::string_view text);
+// The longest prefix of `text` that has at most `bytes_max` bytes, with U+FFFD for each invalid
+// byte. Does not cut a character.
+std::string ShortenUtf8(std::string_view text, std::size_t bytes_max);
 // False for surrogates and values above U+10FFFF.
 bool IsUnicodeScalar(char32_t value);
 

@@ -25,7 +25,6 @@ using google::protobuf::Reflection;
 
 constexpr std::size_t kNameBytesMax = 255;
 constexpr std::size_t kTextBytesMax = 4096;
-constexpr std::size_t kEnvelopeBytesMax = (std::size_t{1} << 20) + 2048;
 constexpr double kSecondsMax = 1e9;
 
 // Size of the fields of type bytes that have this name, in any message.
@@ -47,7 +46,7 @@ constexpr std::array<std::string_view, 8> kRequired = {
     "holdfast.v1.Hello.plans",
     "holdfast.v1.Heartbeat.process_id",
     "holdfast.v1.TaskProgress.plan_id",
-    "holdfast.v1.OtherPart.tree_id",
+    "holdfast.v1.PartReference.tree_id",
     "holdfast.v1.InventoriedSnapshot.id",
     "holdfast.v1.SafetySnapshot.snapshot",
 };
@@ -180,28 +179,13 @@ Result<void> CheckValue(const Message& message, const FieldDescriptor& field, in
   }
 }
 
-// The longest prefix of `text` that has at most `bytes_max` bytes of UTF-8. Invalid bytes are
-// replaced with U+FFFD.
-std::string Clamped(std::string_view text, std::size_t bytes_max) {
-  std::string clamped;
-  while (!text.empty()) {
-    const CodePoint character = DecodeUtf8(text);
-    std::string encoded;
-    AppendUtf8(encoded, character.valid ? character.value : U'\ufffd');
-    if (clamped.size() + encoded.size() > bytes_max) break;
-    clamped += encoded;
-    text.remove_prefix(character.length);
-  }
-  return clamped;
-}
-
 void ClampText(Message& message, const FieldDescriptor& field, int index) {
   const Reflection& reflection = *message.GetReflection();
   const bool is_list = field.is_repeated();
   std::string value = is_list ? reflection.GetRepeatedString(message, &field, index)
                               : reflection.GetString(message, &field);
   if (value.size() <= TextBytesMax(field) && IsUtf8(value)) return;
-  value = Clamped(value, TextBytesMax(field));
+  value = ShortenUtf8(value, TextBytesMax(field));
   if (is_list) {
     reflection.SetRepeatedString(&message, &field, index, std::move(value));
   } else {

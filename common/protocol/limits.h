@@ -2,6 +2,7 @@
 // controller checks every field that the agent sends: docs/protocol.md#limits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "common/base/result.h"
@@ -11,6 +12,12 @@ class Message;
 }
 
 namespace holdfast::protocol {
+
+// Maximum size of a plan or report, and of the envelope around it. docs/protocol.md#trust.
+inline constexpr std::size_t kPayloadBytesMax = std::size_t{1} << 20;
+// The type and eight signatures of 100 bytes with their framing, rounded up.
+inline constexpr std::size_t kEnvelopeOverhead = 2048;
+inline constexpr std::size_t kEnvelopeBytesMax = kPayloadBytesMax + kEnvelopeOverhead;
 
 // Milliseconds since 1970. The maximum is in 2255; WallTime ends in 2262.
 inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;

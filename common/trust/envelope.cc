@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "common/protocol/messages.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
@@ -18,13 +19,10 @@ struct TypeFacts {
 };
 constexpr std::array<TypeFacts, 4> kTypes = {{
     {"application/vnd.holdfast.root.v1", "root document", 64U << 10},
-    {"application/vnd.holdfast.plan.v1", "plan", 1U << 20},
+    {"application/vnd.holdfast.plan.v1", "plan", protocol::kPayloadBytesMax},
     {"application/vnd.holdfast.fresh.v1", "freshness", 64U << 10},
-    {"application/vnd.holdfast.report.v1", "report", 1U << 20},
+    {"application/vnd.holdfast.report.v1", "report", protocol::kPayloadBytesMax},
 }};
-
-// The type and eight signatures of 100 bytes with their framing, rounded up.
-constexpr std::size_t kEnvelopeOverhead = 2048;
 
 const TypeFacts& FactsOf(PayloadType type) { return kTypes.at(static_cast<std::size_t>(type)); }
 
@@ -94,7 +92,7 @@ std::string_view PayloadTypeName(PayloadType type) { return FactsOf(type).name; 
 std::string_view PayloadTypeTitle(PayloadType type) { return FactsOf(type).word; }
 std::size_t PayloadBytesMax(PayloadType type) { return FactsOf(type).bytes_max; }
 std::size_t EnvelopeBytesMax(PayloadType type) {
-  return FactsOf(type).bytes_max + kEnvelopeOverhead;
+  return FactsOf(type).bytes_max + protocol::kEnvelopeOverhead;
 }
 
 Bytes PreAuthenticationEncoding(std::string_view payload_type, ByteView payload) {

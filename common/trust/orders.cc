@@ -35,7 +35,7 @@ Result<void> CheckHead(const v1::Plan& plan) {
 
 Result<void> CheckCompose(const v1::ComposeOrder& order) {
   if (order.parts().empty()) return MalformedPlan("no part to compose");
-  for (const v1::Part& part : order.parts()) {
+  for (const v1::PartReference& part : order.parts()) {
     if (part.tree_id().size() != crypto::kDigestBytes)
       return MalformedPlan("a part without a tree's id");
   }
@@ -45,7 +45,7 @@ Result<void> CheckCompose(const v1::ComposeOrder& order) {
 Result<void> CheckBackup(const v1::BackupOrder& order) {
   if (order.tasks().empty()) return MalformedPlan("no task");
   for (const v1::BackupTask& task : order.tasks()) {
-    for (const v1::OtherPart& part : task.others()) {
+    for (const v1::PartReference& part : task.others()) {
       if (part.tree_id().size() != crypto::kDigestBytes)
         return MalformedPlan("a part without a tree's id");
     }

@@ -300,7 +300,7 @@ Result<void> CheckPath(Examination& examination) {
   }
   if (plan.has_compose()) {
     // A part's node is a directory name in the snapshot.
-    for (const v1::Part& part : plan.compose().parts()) {
+    for (const v1::PartReference& part : plan.compose().parts()) {
       if (!IsComponent(part.node())) return RefusePath("node", part.node());
     }
   }

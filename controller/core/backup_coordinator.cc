@@ -7,12 +7,17 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/base/utf8.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::controller {
 namespace {
 
 constexpr std::int64_t kComposerWaitMs = 10'000;
+// Of the reasons in a compose order why parts are missing: agents wrote them, and a plan is
+// limited.
+constexpr std::size_t kReasonBytesMax = 1'000;
+constexpr std::size_t kReasonsBytesMax = 256U << 10;
 
 // Whether another agent can do the task instead.
 bool CanRunElsewhere(const TaskRecord& task) {
@@ -58,6 +63,16 @@ bool MayTryAgain(const Options& options, const Run& run, const Task& task) {
   // A rest starts with round 1.
   const std::uint32_t tried = IsRest(task.record.scope) ? task.record.round : task.record.round + 1;
   return tried < rounds;
+}
+
+// The controller decides whose part it is and what it counts as; the agent reported the rest.
+void SetReference(const Task& task, const v1::Part& part, v1::PartReference& reference) {
+  reference.set_node(task.record.node);
+  reference.set_tree_id(part.tree_id());
+  reference.set_data(HasData(task.record.scope));
+  reference.set_rest(IsRest(task.record.scope));
+  reference.set_bytes_added(part.bytes_added());
+  reference.set_bytes_stored(part.bytes_stored());
 }
 
 ConfiguredSource SourceOf(const Unit& unit) {
@@ -283,22 +298,23 @@ void BackupCoordinator::StartCompose(Run& run, std::size_t unit) {
   for (const auto& [node, task] : parts) {
     if (rest != nullptr && task != data && step_.options().planted_bug == PlantedBug::kLosePart)
       continue;
-    *order.add_parts() = ReportOf(*task).saved();
-    is_met = is_met && task->record.round == 0 && !task->record.late &&
-             ReportOf(*task).saved().cut_on_order();
+    const v1::Part part = ReportOf(*task).saved();
+    SetReference(*task, part, *order.add_parts());
+    is_met = is_met && task->record.round == 0 && !task->record.late && part.cut_on_order();
     missing.erase(node);
   }
-  if (rest != nullptr) *order.add_parts() = ReportOf(*rest).saved();
+  if (rest != nullptr) SetReference(*rest, ReportOf(*rest).saved(), *order.add_parts());
+  const std::size_t reason_max = std::min(kReasonBytesMax, kReasonsBytesMax / (missing.size() + 1));
   for (const auto& [node, reason] : missing) {
     v1::LackingPart& one = *order.add_lacking();
     one.set_node(node);
-    one.set_reason(reason);
+    one.set_reason(ShortenUtf8(reason, reason_max));
   }
   if (composed.topology == Topology::kSharded) {
     order.set_sharded(true);
     if (rest == nullptr) {
       v1::LackingPart& one = *order.add_lacking();
-      one.set_reason(missing_rest);
+      one.set_reason(ShortenUtf8(missing_rest, reason_max));
       one.set_rest(true);
     }
   }
@@ -316,7 +332,8 @@ void BackupCoordinator::StartCompose(Run& run, std::size_t unit) {
       step_.now().mono_ms + step_.options().compose_life_ms + step_.options().fence_ms;
   source.fence_jumps_ms = composer->hello_jumps_ms;
   step_.timers().SetSooner(UnitTimer(run, unit), FenceOf(source));
-  for (const v1::Part& part : order.parts()) source.trees[number].insert(ToBytes(part.tree_id()));
+  for (const v1::PartReference& part : order.parts())
+    source.trees[number].insert(ToBytes(part.tree_id()));
   runs_.Sign(run, plan, OrderKind::kCompose, {number});
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::controller {
@@ -85,11 +86,12 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
     order.mutable_staging()->set_directory(event.directory);
     order.mutable_staging()->set_path(event.path);
   }
-  if (plan.ByteSizeLong() > kPlanBytesMax) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the plan would be {}; the limit is {}",
-                            FormatBytes(plan.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
-                "name fewer or shorter options");
+  if (plan.ByteSizeLong() > protocol::kPayloadBytesMax) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("the plan would be {}; the limit is {}", FormatBytes(plan.ByteSizeLong()),
+                    FormatBytes(protocol::kPayloadBytesMax)),
+        "name fewer or shorter options");
   }
   DraftRecord draft{.run = run.run,
                     .kind = kind,

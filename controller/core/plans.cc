@@ -4,6 +4,7 @@
 
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
+#include "common/protocol/limits.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
@@ -55,7 +56,7 @@ v1::Plan Plans::New(Agent& agent, const RunRecord& run, OrderKind kind, std::int
 
 Plan* Plans::Sign(const v1::Plan& message, OrderKind kind) {
   const Bytes payload = ToBytes(message.SerializeAsString());
-  return payload.size() > kPlanBytesMax ? nullptr : &Sign(message, payload, kind, {});
+  return payload.size() > protocol::kPayloadBytesMax ? nullptr : &Sign(message, payload, kind, {});
 }
 
 Plan& Plans::Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,

@@ -23,9 +23,6 @@ struct Plan {
   std::int64_t resend_ms = 0;
 };
 
-// Maximum size of a plan's payload. docs/protocol.md#trust.
-inline constexpr std::size_t kPlanBytesMax = std::size_t{1} << 20;
-
 // kInvalidArgument if an operator's note is too long. Every plan of the run contains the note.
 Result<void> CheckNote(std::string_view note);
 
@@ -45,7 +42,7 @@ class Plans {
   // returns null if the plan is too large.
   Plan* Sign(const v1::Plan& message, OrderKind kind);
   // The same for the very bytes that operators have signed. REQUIRES: `payload` encodes
-  // `message` and is at most kPlanBytesMax bytes.
+  // `message` and is at most protocol::kPayloadBytesMax bytes.
   Plan& Sign(const v1::Plan& message, const Bytes& payload, OrderKind kind,
              const std::vector<Approval>& approvals);
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
@@ -28,7 +29,8 @@ v1::Plan PlanIn(const Bytes& bytes) {
 std::set<Bytes> TreesOf(const Bytes& bytes) {
   std::set<Bytes> trees;
   const v1::Plan plan = PlanIn(bytes);
-  for (const v1::Part& part : plan.compose().parts()) trees.insert(ToBytes(part.tree_id()));
+  for (const v1::PartReference& part : plan.compose().parts())
+    trees.insert(ToBytes(part.tree_id()));
   return trees;
 }
 
@@ -163,13 +165,13 @@ const Plan* Runs::Sign(Run& run, const v1::Plan& message, OrderKind kind,
     for (const std::uint32_t number : tasks) {
       Task& task = run.tasks[number];
       task.record.plan_id.clear();
-      SetState(
-          run, task, TaskState::kFailed,
-          TaskError{.code = "invalid_argument",
-                    .message = fmt::format(
-                        "the plan for node {} would be {}; the limit is {}", Quote(message.node()),
-                        FormatBytes(message.ByteSizeLong()), FormatBytes(kPlanBytesMax)),
-                    .hint = "select fewer sources per run"});
+      SetState(run, task, TaskState::kFailed,
+               TaskError{.code = "invalid_argument",
+                         .message =
+                             fmt::format("the plan for node {} would be {}; the limit is {}",
+                                         Quote(message.node()), FormatBytes(message.ByteSizeLong()),
+                                         FormatBytes(protocol::kPayloadBytesMax)),
+                         .hint = "select fewer sources per run"});
     }
     return nullptr;
   }
@@ -191,7 +193,7 @@ void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
   for (std::uint32_t number : unit.tasks) {
     const Task& task = run.tasks[number];
     if (IsRest(task.record.scope) || task.record.state != TaskState::kSaved) continue;
-    v1::OtherPart& other = *order.add_others();
+    v1::PartReference& other = *order.add_others();
     other.set_node(task.record.node);
     other.set_tree_id(ReportOf(task).saved().tree_id());
   }

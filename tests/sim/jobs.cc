@@ -14,9 +14,9 @@ Bytes Serialised(const google::protobuf::MessageLite& message) {
   return ToBytes(message.SerializeAsString());
 }
 
-bool AreSharded(const std::vector<agent::action::StartCompose::Part>& parts) {
+bool AreSharded(const std::vector<agent::action::PartReference>& parts) {
   return !parts.empty() &&
-         std::ranges::all_of(parts, IsSharded, &agent::action::StartCompose::Part::scope);
+         std::ranges::all_of(parts, IsSharded, &agent::action::PartReference::scope);
 }
 
 }  // namespace
@@ -191,12 +191,10 @@ void World::CheckParts(const agent::action::StartCompose& action) {
   std::set<std::string> nodes;
   int data = 0;
   int rests = 0;
-  for (const auto& [scope, bytes] : action.parts) {
-    v1::Part part;
-    part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-    data += part.data() ? 1 : 0;
-    rests += part.rest() ? 1 : 0;
-    if (!part.rest() && !nodes.insert(part.node()).second)
+  for (const agent::action::PartReference& part : action.parts) {
+    data += HasData(part.scope) ? 1 : 0;
+    rests += IsRest(part.scope) ? 1 : 0;
+    if (!IsRest(part.scope) && !nodes.insert(part.node).second)
       Violate("two parts of one node are to be composed: " + action.source);
   }
   if (data != 1) Violate("not exactly one part to be composed has the data: " + action.source);
@@ -218,10 +216,8 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   job.packs.clear();
   job.lock = repository_.TakeLock(agent.index, agent.life);
   std::vector<Bytes> trees;
-  for (const auto& [scope, bytes] : action.parts) {
-    v1::Part part;
-    part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-    trees.push_back(ToBytes(part.tree_id()));
+  for (const agent::action::PartReference& part : action.parts) {
+    trees.push_back(part.tree_id);
     const std::set<int>& packs = repository_.parts[trees.back()];
     job.packs.insert(packs.begin(), packs.end());
   }

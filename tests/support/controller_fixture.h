@@ -21,7 +21,9 @@ namespace holdfast::controller {
 inline constexpr std::int64_t kMinute = 60'000;
 
 inline std::string ProcessId(const std::string& node) {
-  return node + std::string(16 - node.size(), '-');
+  std::string id = node;
+  id.resize(16, '-');
+  return id;
 }
 
 class Fixture {

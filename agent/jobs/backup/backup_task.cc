@@ -172,18 +172,14 @@ Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots
 }
 
 Result<void> BackupTask::OpenOthers() {
+  std::uint64_t bytes_left = kPartRecordsBytesMax;
   for (const BackupTaskOptions::OtherPart& other : options_.others) {
     const std::string name = fmt::format("part of node {}", Quote(other.node));
-    Result<PartRecord> record = LoadPartRecord(repository_->repository(), other.tree);
+    Result<PartRecord> record = LoadPartRecord(repository_->repository(), other.tree, bytes_left);
     if (!record) return Fail(std::move(record).error().While(name));
-    const Manifest& manifest = record->manifest;
-    if (manifest.run != context_.run || manifest.kind != slot_.kind ||
-        manifest.name != slot_.name) {
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{}: its tree {} is of {}, run {}", name, other.tree.Hex(),
-                              Quote(manifest.kind + "/" + manifest.name), Quote(manifest.run)),
-                  "back the source up again");
-    }
+    Result<void> checked =
+        CheckPartRecord(*record, {slot_.kind, slot_.name, context_.run, other.node});
+    if (!checked) return Fail(std::move(checked).error().While(name));
     repository::TreeNode top;
     top.attributes.type = NodeType::kDirectory;
     top.subtree = other.tree;

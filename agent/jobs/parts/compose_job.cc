@@ -92,8 +92,9 @@ class ComposeJob {
   }
 
   Result<void> LoadRecords() {
+    std::uint64_t bytes_left = kPartRecordsBytesMax;
     for (const ComposeRequest::Part& part : request_.parts) {
-      Result<PartRecord> record = LoadPartRecord(session_->repository(), part.tree);
+      Result<PartRecord> record = LoadPartRecord(session_->repository(), part.tree, bytes_left);
       if (!record) return Fail(std::move(record).error().While(PartName(part)));
       HF_TRY(CheckRecord(part, *record));
       records_.push_back(*std::move(record));
@@ -101,19 +102,18 @@ class ComposeJob {
     return {};
   }
 
-  // Detects parts that were mixed up: the part's own record must match the order.
+  // Another node has written the record, so it must match the order.
   Result<void> CheckRecord(const ComposeRequest::Part& part, const PartRecord& record) const {
-    const Manifest& manifest = record.manifest;
-    const bool is_right = manifest.run == context_.run && manifest.kind == request_.kind &&
-                          manifest.name == request_.name &&
-                          manifest.parts.front().node == part.node &&
-                          manifest.parts.front().is_rest == IsRest(part.scope) &&
-                          record.has_data == HasData(part.scope);
-    if (is_right) return {};
+    const Result<void> checked =
+        CheckPartRecord(record, {request_.kind, request_.name, context_.run, part.node});
+    if (!checked) return Fail(Error(checked.error()).While(PartName(part)));
+    if (record.manifest.parts.front().is_rest == IsRest(part.scope) &&
+        record.has_data == HasData(part.scope)) {
+      return {};
+    }
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{}: its tree {} is of {}, run {}, node {}, {} data", PartName(part),
-                            part.tree.Hex(), Quote(manifest.kind + "/" + manifest.name),
-                            Quote(manifest.run), Quote(manifest.parts.front().node),
+                fmt::format("{}: its {} is of a {} {} data", PartName(part), kPartRecordName,
+                            record.manifest.parts.front().is_rest ? "rest" : "part",
                             record.has_data ? "with" : "without"),
                 "back the source up again");
   }
@@ -134,6 +134,7 @@ class ComposeJob {
     manifest.holdfast_version = Version();
     manifest.holdfast_commit = Commit();
     manifest.note = request_.note;
+    manifest.cluster = context_.settings->cluster;
     manifest.cut_barrier = request_.cut_barrier_met;
     manifest.parts.clear();
     manifest.missing.clear();

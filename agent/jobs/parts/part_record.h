@@ -2,6 +2,8 @@
 // the task. The snapshot does not contain it. Fields: docs/repository-format.md#parts.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,23 @@ namespace holdfast::jobs {
 
 inline constexpr std::string_view kPartRecordName = "part.json";
 
+// Limits. Another node has written the file, so its reader treats it as hostile.
+inline constexpr std::uint64_t kPartRecordBytesMax = 64U << 20;
+inline constexpr std::size_t kPartRecordValuesMax = 1'000'000;
+inline constexpr std::size_t kPartRecordListMax = 10'000;  // missing, warnings, invalid
+inline constexpr std::size_t kPartRecordTextMax = 4096;
+inline constexpr std::uint64_t kPartRecordCountMax = std::uint64_t{1} << 53;
+// Of all files that one job reads.
+inline constexpr std::uint64_t kPartRecordsBytesMax = 512U << 20;
+
+// Whose part it is.
+struct PartOrigin {
+  std::string kind;
+  std::string name;
+  std::string run;
+  std::string node;
+};
+
 struct PartRecord {
   // A manifest of this part alone: `parts` has one entry, without the id of the tree, which
   // contains this file.
@@ -26,12 +45,18 @@ struct PartRecord {
   std::optional<repository::Id> parent;  // the previous snapshot that it was compared with
 };
 
-std::string EncodePartRecord(const PartRecord& record);
-// kCorrupt if malformed, kUnsupported if a newer format wrote it.
+// Shortens texts and lists to the limits.
+std::string EncodePartRecord(PartRecord record);
+// kCorrupt if malformed or beyond the limits, kUnsupported if a newer format wrote it. Shortens
+// texts that are too long.
 Result<PartRecord> DecodePartRecord(std::string_view json);
 
-// Reads it from the part's tree. kCorrupt if it is missing. REQUIRES: the index was loaded after
-// the part was written.
-Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repository::Id& tree);
+// Reads it from the part's tree, and subtracts its size from `bytes_left`. kCorrupt if it is
+// missing or has more bytes than that. REQUIRES: the index was loaded after the part was written.
+Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repository::Id& tree,
+                                  std::uint64_t& bytes_left);
+
+// kCorrupt if the record is of another source, run or node than the order says.
+Result<void> CheckPartRecord(const PartRecord& record, const PartOrigin& expected);
 
 }  // namespace holdfast::jobs

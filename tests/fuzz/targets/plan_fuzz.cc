@@ -14,7 +14,7 @@ bool MayControllerOrder(const v1::Plan& plan, const testing::PlanScene& scene) {
     auto own = scene.policy.sources.find(task.source());
     if (own == scene.policy.sources.end() || own->second != task.repository()) return false;
   }
-  for (const v1::Part& part : plan.compose().parts()) {
+  for (const v1::PartReference& part : plan.compose().parts()) {
     if (part.node().empty() || part.node().find('/') != std::string::npos) return false;
   }
   return true;

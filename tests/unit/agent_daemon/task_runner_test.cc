@@ -154,6 +154,9 @@ struct Nodes {
   static v1::Composed ComposedOf(const Event& event) {
     return testing::Parsed<v1::Composed>(As<event::TaskComposed>(event).composed);
   }
+  static action::PartReference ReferenceTo(const v1::Part& part, BackupScope scope) {
+    return {.node = part.node(), .tree_id = ToBytes(part.tree_id()), .scope = scope};
+  }
   action::StartCompose ComposeOrder(TaskKey key, const std::string& source,
                                     const std::string& host) {
     return {.key = std::move(key),
@@ -190,7 +193,7 @@ TEST_CASE("task runner: the shards of two nodes and the rest become one complete
   order = nodes.Order("shop/s");
   order.scope = BackupScope::kRest;
   for (const v1::Part* part : {&lead, &shards})
-    order.others.push_back({part->node(), ToBytes(part->tree_id())});
+    order.others.push_back(Nodes::ReferenceTo(*part, order.scope));
   const v1::Part rest = Nodes::PartOf(nodes.second.Save(order));
   CHECK(rest.rest());
   CHECK_FALSE(rest.data());
@@ -200,7 +203,7 @@ TEST_CASE("task runner: the shards of two nodes and the rest become one complete
   for (const auto& [scope, part] : {std::pair(BackupScope::kLead, &lead),
                                     {BackupScope::kShards, &shards},
                                     {BackupScope::kRest, &rest}})
-    compose.parts.push_back({scope, ToBytes(part->SerializeAsString())});
+    compose.parts.push_back(Nodes::ReferenceTo(*part, scope));
   const v1::Composed composed = Nodes::ComposedOf(nodes.first.Compose(compose));
 
   CHECK_FALSE(composed.partial());
@@ -213,7 +216,7 @@ struct SavedNodes : Nodes {
     const action::StartPrepare order = Order("fake/one");
     const v1::Part part = PartOf(first.Save(order));
     action::StartCompose compose = ComposeOrder(order.key, "fake/one", "n1");
-    compose.parts.push_back({order.scope, ToBytes(part.SerializeAsString())});
+    compose.parts.push_back(ReferenceTo(part, order.scope));
     snapshot = ComposedOf(first.Compose(compose)).snapshot();
     world.steps.clear();
   }

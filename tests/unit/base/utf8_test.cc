@@ -35,5 +35,23 @@ TEST_CASE("utf8: encoded characters decode to themselves") {
   CHECK_FALSE(IsUtf8("ab\xff"));
 }
 
+TEST_CASE("utf8: a shortened text ends with a whole character") {
+  struct Row {
+    std::string_view text;
+    std::size_t bytes_max;
+    std::string_view expected;
+  };
+  for (const Row& row : {Row{"abc", 3, "abc"}, Row{"abc", 2, "ab"}, Row{"abc", 0, ""},
+                         Row{"a\u00e9", 2, "a"}, Row{"a\u00e9", 3, "a\u00e9"},
+                         Row{"a\xff"
+                             "b",
+                             9,
+                             "a\xef\xbf\xbd"
+                             "b"},
+                         Row{"a\xff", 3, "a"}}) {
+    CHECK(ShortenUtf8(row.text, row.bytes_max) == row.expected);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast

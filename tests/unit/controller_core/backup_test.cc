@@ -1,3 +1,5 @@
+#include "common/base/format.h"
+#include "common/protocol/limits.h"
 #include "tests/support/controller_fixture.h"
 
 namespace holdfast::controller {
@@ -101,6 +103,52 @@ TEST_CASE("backup: the member that saved the data composes, then all get the end
   }
   CHECK(cluster.catalog.runs.at(run).closed);
   CHECK_FALSE(cluster.core->Status(run).has_value());
+}
+
+// The largest run that a plan must have room for: long names, large parts, long reasons.
+TEST_CASE("backup: the compose order of 3,000 nodes fits into a plan") {
+  constexpr int kNodes = 3'000;
+  constexpr int kLarge = 20;  // as many parts of the largest size as the test can afford
+  Fixture fixture;
+  std::vector<std::string> nodes;
+  for (int i = 0; i < kNodes; ++i) {
+    nodes.push_back(fmt::format("{:04}", i) + std::string(60, 'n'));
+    fixture.AddAgent(nodes.back(), {Replicated("etcd/main")});
+  }
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  v1::Part large;
+  large.set_tree_id(std::string(32, 't'));
+  for (int i = 0; i < 20; ++i) {
+    large.add_warnings(std::string(4'096, 'w'));
+    v1::MissingItem& missing = *large.add_missing();
+    missing.set_what(std::string(4'096, 'w'));
+    missing.set_reason(std::string(4'096, 'r'));
+    missing.set_remedy(std::string(4'096, 'r'));
+  }
+  v1::Part small;
+  small.set_tree_id(std::string(32, 't'));
+  for (int i = 0; i < kNodes; ++i) {
+    v1::Report report = fixture.ReportOf(nodes[i], OrderKind::kBackup);
+    if (i % 2 == 0) {
+      *report.mutable_saved() = i < kLarge ? large : small;
+    } else {
+      report.mutable_failed()->set_code("denied");
+      report.mutable_failed()->set_message(std::string(4'096, 'm'));
+    }
+    fixture.Report(nodes[i], report);
+  }
+
+  const v1::Plan plan = fixture.PlanOf(nodes[0], OrderKind::kCompose);
+
+  CHECK(plan.ByteSizeLong() <= protocol::kPayloadBytesMax);
+  CHECK(plan.compose().parts_size() == kNodes / 2);
+  CHECK(plan.compose().parts(0).node() == nodes[0]);
+  CHECK(plan.compose().parts(0).data());
+  REQUIRE(plan.compose().lacking_size() == kNodes / 2);
+  CHECK(plan.compose().lacking(0).reason().starts_with("mmm"));
+  fixture.Composed(nodes[0], OrderKind::kCompose);
+  CHECK(fixture.StateOf(run) != RunState::kRunning);
 }
 
 TEST_CASE(

@@ -41,7 +41,7 @@ struct Shop : ThreeAgents {
   }
   static std::string Described(const v1::ComposeOrder& order) {
     std::string text;
-    for (const v1::Part& part : order.parts()) {
+    for (const v1::PartReference& part : order.parts()) {
       text += part.tree_id()[0];
       text += part.data() ? "d" : "";
       text += part.rest() ? "r" : "";

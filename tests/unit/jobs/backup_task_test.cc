@@ -51,7 +51,12 @@ TEST_CASE("backup task: a saved part is durable and invisible, and has its metad
   HeldPart held = task.TakePart();
   auto view = ViewOf(held.repository->repository(), saved.tree);
   REQUIRE(Names(view, "") == std::vector<std::string>{"data", "members", "part.json"});
-  PartRecord record = Unwrap(LoadPartRecord(held.repository->repository(), saved.tree));
+  std::uint64_t left = kPartRecordsBytesMax;
+  PartRecord record = Unwrap(LoadPartRecord(held.repository->repository(), saved.tree, left));
+  REQUIRE(left < kPartRecordsBytesMax);
+  std::uint64_t too_few = 10;
+  REQUIRE_FAILS(LoadPartRecord(held.repository->repository(), saved.tree, too_few),
+                ErrorCode::kCorrupt, "is too long; at most 10 B");
   REQUIRE(record.has_data);
   REQUIRE(record.is_partial);
   REQUIRE(record.manifest.run == cluster.run);
@@ -111,7 +116,8 @@ TEST_CASE("backup task: a member's part contains only that member's files") {
   REQUIRE(Names(view, "") == std::vector<std::string>{"members", "part.json"});
   REQUIRE(Names(view, "members") == std::vector<std::string>{"n2"});
   REQUIRE(TextAt(view, "members/n2/conf") == "two");
-  REQUIRE_FALSE(Unwrap(LoadPartRecord(repository, saved.tree)).has_data);
+  std::uint64_t left = kPartRecordsBytesMax;
+  REQUIRE_FALSE(Unwrap(LoadPartRecord(repository, saved.tree, left)).has_data);
 }
 
 TEST_CASE("backup task: a kind without a member scope refuses it before it is opened") {

@@ -1,9 +1,11 @@
 #include "agent/jobs/parts/compose_job.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "agent/jobs/backup/held_parts.h"
+#include "agent/jobs/parts/part_record.h"
 #include "common/repository/store/own_locks.h"
 #include "common/storage/retry_storage.h"
 #include "tests/support/catch.h"
@@ -43,6 +45,23 @@ struct ComposeFixture : Cluster {
   }
   testing::MemoryStorage& storage() { return fixture.storages["memory:main"]; }
   std::vector<FileName> FilesOf(FileKind kind) { return testing::FileNames(storage(), kind); }
+  // Stores a part of this node, with no content except a part.json that `change` has modified. Each
+  // "LONG" in it becomes a text of 1 MB.
+  repository::Id Forge(const std::string& node, const std::function<void(PartRecord&)>& change) {
+    auto session = Unwrap(RepositorySession::Open(On(node), Address(), LockUse::kRequired));
+    REQUIRE_OK(session->repository().index().Load({}));
+    PartRecord record;
+    record.manifest = testing::ManifestOf("ring", "r");
+    record.manifest.run = run;
+    record.manifest.parts = {{.node = node}};
+    change(record);
+    auto writer = repository::PartWriter::Begin(session->repository(), {.lock = session->lock()});
+    std::string text = EncodePartRecord(record);
+    for (std::size_t at = 0; (at = text.find("LONG", at)) != text.npos;)
+      text.replace(at, 4, std::string(1'000'000, 'x'));
+    REQUIRE_OK(writer->AddOwnFile(kPartRecordName, AsBytes(text), {}));
+    return Unwrap(writer->Finish()).tree;
+  }
   void RemoveSnapshots() { testing::RemoveFiles(storage(), FileKind::kSnapshot); }
   // All files except locks.
   std::size_t CountAll() {
@@ -192,11 +211,13 @@ TEST_CASE("compose: an invalid or unexpected part is refused") {
   ComposeFixture compose;
   SECTION("of another node") {
     std::swap(compose.request.parts[1].tree, compose.request.parts[2].tree);
-    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n2\": its tree");
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt,
+                  "part of node \"n2\": its part.json is of");
   }
   SECTION("of another run") {
     compose.run = "01HF7YAT000000000000000000";
-    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n1\": its tree");
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt,
+                  "part of node \"n1\": its part.json is of");
   }
   SECTION("a tree that is not a part") {
     JobContext context = compose.On("n1");
@@ -212,6 +233,52 @@ TEST_CASE("compose: an invalid or unexpected part is refused") {
     REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n2\": tree blob 01");
   }
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+// What a node may write into its part.json.
+struct ForgedRecord {
+  const char* what;
+  std::function<void(PartRecord&)> change;
+  const char* error;  // of composing with it
+};
+
+TEST_CASE("compose: a part.json that does not match the order is refused") {
+  const ForgedRecord forged = GENERATE(
+      ForgedRecord{"another kind", [](auto& r) { r.manifest.kind = "etcd"; }, "is of \"etcd/r\""},
+      ForgedRecord{"another source", [](auto& r) { r.manifest.name = "q"; }, "is of \"ring/q\""},
+      ForgedRecord{"another run", [](auto& r) { r.manifest.run = "01HF7YAT000000000000000000"; },
+                   "run \"01HF7YAT000000000000000000\""},
+      ForgedRecord{"another node", [](auto& r) { r.manifest.parts[0].node = "n1"; }, "node \"n1\""},
+      ForgedRecord{"the data", [](auto& r) { r.has_data = true; }, "a part with data"},
+      ForgedRecord{"a rest", [](auto& r) { r.manifest.parts[0].is_rest = true; }, "of a rest"},
+      ForgedRecord{"two parts", [](auto& r) { r.manifest.parts.resize(2); }, "describes 2 parts"},
+      ForgedRecord{"a count", [](auto& r) { r.statistics.items = ~std::uint64_t{0}; },
+                   "items is not a count"});
+  INFO(forged.what);
+  ComposeFixture compose;
+  compose.request.parts[1].tree = compose.Forge("n2", forged.change);
+
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, forged.error);
+
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("compose: the texts of a part.json are shortened, and its cluster is ignored") {
+  ComposeFixture compose;
+  compose.request.parts[0].tree = compose.Forge("n1", [&](PartRecord& record) {
+    record.has_data = true;
+    record.manifest.cluster = "elsewhere";
+    record.manifest.warnings = {"LONG"};
+    record.manifest.missing = {{"LONG", "LONG", "LONG"}};
+    record.manifest.identity["version"] = "LONG";
+  });
+
+  const ComposedSnapshot composed = Unwrap(compose.Compose());
+
+  REQUIRE(composed.manifest.cluster == "prod");
+  REQUIRE(composed.manifest.warnings == std::vector{"n1: " + std::string(4096, 'x')});
+  REQUIRE(composed.manifest.missing.at(0).remedy.size() == 4096);
+  REQUIRE(composed.manifest.identity.at("version").size() == 4096);
 }
 
 TEST_CASE("compose: an inconsistent order is refused") {

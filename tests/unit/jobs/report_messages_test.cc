@@ -57,14 +57,11 @@ TEST_CASE("report messages: a part's texts and lists are shortened to fit") {
   REQUIRE(back.warning_count() == 500);
   REQUIRE(back.warnings_size() == 20);
   REQUIRE(back.seconds().at("save") == 1.5);
-  ComposeRequest::Part read = Unwrap(ReadMessage(back));
-  REQUIRE(read.node == "n1");
-  REQUIRE(read.tree == part.tree);
-  REQUIRE(message.data());
-  REQUIRE(read.bytes_added == 7);
-  REQUIRE(read.bytes_stored == 8);
-  back.set_tree_id("short");
-  REQUIRE_FAILS(ReadMessage(back), ErrorCode::kInvalidArgument, "has 5 bytes; expected 32");
+  REQUIRE(back.node() == "n1");
+  REQUIRE(ToBytes(back.tree_id()) == ToBytes(AsText(part.tree.bytes)));
+  REQUIRE(back.data());
+  REQUIRE(back.bytes_added() == 7);
+  REQUIRE(back.bytes_stored() == 8);
 
   // Composed in the same task, it includes the part.
   v1::Composed composed;

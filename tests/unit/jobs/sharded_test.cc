@@ -186,12 +186,18 @@ TEST_CASE("sharded: items missing from the rest make the snapshot partial") {
         std::vector<Missing>{{"n1: s3", "nobody leads it", "start a broker"}});
 }
 
-TEST_CASE("sharded: the rest accepts only parts of the same run and source") {
+TEST_CASE(
+    "sharded: the rest accepts only parts of the same run and source, and of the nodes named") {
   Shop shop;
   const SavedPart strange = Unwrap(shop.TrySave("n2", BackupScope::kShards, "other"));
   shop.request.parts.push_back({.node = "n2", .tree = strange.tree});
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt,
-                "part of node \"n2\": its tree");
+                "part of node \"n2\": its part.json is of \"shop/other\"");
+  const SavedPart shards = Unwrap(shop.TrySave("n2", BackupScope::kShards));
+  shop.request.parts[0] = {.node = "n3", .tree = shards.tree};
+  REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt,
+                "part of node \"n3\": its part.json is of \"shop/s\"");
+  shop.request.parts[0].node = "n2";
   shop.request.parts[0].tree = repository::Id{{1}};
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt, "part of node \"n2\"");
 }
@@ -214,7 +220,8 @@ TEST_CASE("sharded: an order that confuses parts and rests is refused") {
   SECTION("a part as the rest") {
     shop.request.parts[1].scope = BackupScope::kRest;
     shop.request.parts.pop_back();
-    REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt, "rest of node \"n2\": its tree");
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt,
+                  "rest of node \"n2\": its part.json is of a part");
   }
   SECTION("the rest as a part") {
     shop.request.parts[2].scope = BackupScope::kShards;

@@ -101,7 +101,7 @@ struct PlanScene {
     v1::Plan plan = Head();
     plan.mutable_compose()->set_source("etcd/main");
     plan.mutable_compose()->set_repository("main");
-    v1::Part& part = *plan.mutable_compose()->add_parts();
+    v1::PartReference& part = *plan.mutable_compose()->add_parts();
     part.set_node("db-2");
     part.set_tree_id(std::string(32, 't'));
     return plan;
