@@ -93,6 +93,7 @@ class HostileAgent(Case):
         self.assertIn(f"{len(cases) - 1} ", problem["message"])
 
     def test_a_bad_report_neither_blocks_the_chain_nor_skips_a_report(self) -> None:
+        """The bad report is the outcome of its task: a second one does not replace it."""
         run, plan = self.run_of_kind("verify")
         bad = self.agent.report_payload(plan, verify=plan_pb2.VerifyResult(errors=["e"] * 100))
         good = self.agent.report_payload(plan, verify=plan_pb2.VerifyResult(sound=True))
@@ -103,7 +104,12 @@ class HostileAgent(Case):
         self.agent.send_payloads(bad, good)
         self.agent.wait_until_taken(2)
 
-        self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
+        self.assertEqual(self.cluster.wait_for_end(run)["state"], "failed")
+        self.cluster.restart_controller()
+        self.agent.hello(_FILES, capabilities=ORDERS)
+        self.agent.report(plan, verify=plan_pb2.VerifyResult(sound=True))
+        self.agent.wait_until_taken(3)
+        self.assertEqual(self.cluster.run_of(run)["state"], "failed")
 
     def test_a_hello_outside_of_the_limits_is_dropped(self) -> None:
         big = "x" * 100_000
