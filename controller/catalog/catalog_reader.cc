@@ -289,9 +289,11 @@ Result<std::optional<std::string>> CatalogReader::LastRun(std::string_view sourc
 Result<std::vector<TaskRecord>> CatalogReader::TasksOfSource(std::string_view run,
                                                              std::string_view source,
                                                              std::string_view node) {
-  static const std::string kAll = SelectTasks("WHERE source = ?1 AND run = ?2 ORDER BY number");
-  static const std::string kOne =
-      SelectTasks("WHERE source = ?1 AND run = ?2 AND node = ?3 ORDER BY number");
+  // By default, SQLite walks all tasks of the run, because they are in the right order.
+  static const std::string kAll =
+      SelectTasks("INDEXED BY task_by_source WHERE source = ?1 AND run = ?2 ORDER BY number");
+  static const std::string kOne = SelectTasks(
+      "INDEXED BY task_by_source WHERE source = ?1 AND run = ?2 AND node = ?3 ORDER BY number");
   if (node.empty()) {
     HF_ASSIGN(Statement statement, connection_.Query(kAll, source, run));
     return ReadTasks(std::move(statement));

@@ -13,6 +13,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
+#include "controller/core/agent_budget.h"
 #include "controller/core/records.h"
 #include "controller/core/status.h"
 #include "controller/core/step_context.h"
@@ -42,7 +43,8 @@ struct Agent {
   std::optional<std::set<std::string>> capabilities;  // from its last Hello, if any
   std::uint64_t refused_reports = 0;                  // since the controller started
   std::string refused_reason;                         // of the last one
-  Bytes refused_report;  // hash of the last refused envelope: a resend is not audited again
+  Bytes refused_report;  // hash of the last refused envelope: a resend is not counted again
+  AgentBudget budget;
 
   bool is_connected() const { return is_present && !is_lost; }
   // Whether the agent supports orders of this kind. True if it has not said Hello since the

@@ -25,6 +25,12 @@ Result<void> CheckNote(std::string_view note) {
               "shorten --note");
 }
 
+void Plans::Load(const PlanRecord& record) {
+  Plan& plan = plans_[record.plan_id];
+  plan.record = record;
+  plan.has_answer = record.state == PlanState::kAccepted || record.state == PlanState::kRefused;
+}
+
 void Plans::Resume(const Plan& plan) {
   step_.SetTimer(TimerKind::kResend, step_.options().resend_first_ms,
                  std::string(AsText(plan.record.plan_id)));

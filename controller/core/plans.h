@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -21,6 +22,10 @@ struct Plan {
   PlanRecord record;
   std::vector<std::uint32_t> tasks;  // numbers in its run, by index in the order
   std::int64_t resend_ms = 0;
+  // Reports that have been taken: the agent accepts or refuses the plan once, and reports one
+  // outcome per task. An order without tasks counts as one.
+  bool has_answer = false;
+  std::set<std::uint32_t> outcomes;  // by index in the order
 };
 
 // kInvalidArgument if an operator's note is too long. Every plan of the run contains the note.
@@ -31,7 +36,7 @@ class Plans {
   Plans(StepContext& step, Cluster& cluster) : step_(step), cluster_(cluster) {}
 
   // Adds a stored plan. An unanswered one is resumed with Resume().
-  void Load(const PlanRecord& record) { plans_[record.plan_id].record = record; }
+  void Load(const PlanRecord& record);
   // Schedules an unanswered plan's next sending. REQUIRES: the first step has begun.
   void Resume(const Plan& plan);
 

@@ -140,7 +140,7 @@ struct TaskRecord {
   bool cut_barrier_met = false;
   std::optional<TaskError> error;
   Bytes snapshot;  // 32 bytes: what the task composed, or restores
-  Bytes report;    // payload of the report that ended it, signed by the agent
+  Bytes report;    // payload of the report that ended it, signed by the agent; maybe unreadable
   bool operator==(const TaskRecord&) const = default;
 };
 
@@ -257,13 +257,14 @@ struct PlanSequence {
   std::uint64_t sequence = 0;
   bool operator==(const PlanSequence&) const = default;
 };
+// Has no audit event if the report was refused and its evidence is not stored.
 struct ReportCursor {
   std::string node;
   std::uint64_t sequence = 0;
   Bytes hash;  // 32
   bool operator==(const ReportCursor&) const = default;
 };
-// The only change without an audit event: it is batched, and may be out of date.
+// A change without an audit event: it is batched, and may be out of date.
 struct LastSeen {
   std::vector<std::pair<std::string, std::int64_t>> nodes;
   bool operator==(const LastSeen&) const = default;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
@@ -78,6 +79,8 @@ std::optional<SnapshotRecord> SafetySnapshotOf(const Task& task, const v1::Repor
 
 void Reports::Take(Agent& agent, const v1::Reports& reports) {
   for (const std::string& envelope : reports.envelopes()) {
+    // The agent sends the others again.
+    if (agent.budget.refusals.IsEmpty(step_.now().mono_ms)) break;
     if (!TakeOne(agent, ToBytes(envelope))) break;
   }
   v1::ControllerMessage message;
@@ -85,33 +88,43 @@ void Reports::Take(Agent& agent, const v1::Reports& reports) {
   cluster_.Send(agent, message);
 }
 
-void Reports::Refuse(Agent& agent, const Bytes& envelope, std::string_view reason) {
+void Reports::Refuse(Agent& agent, const Bytes& envelope, Misbehaviour kind,
+                     std::string_view reason) {
   const crypto::Digest hash = crypto::Sha256Of(envelope);
   Bytes digest(hash.begin(), hash.end());
-  if (digest == agent.refused_report) return;  // a resend; already audited
+  if (digest == agent.refused_report) return;  // a resend
   agent.refused_report = std::move(digest);
   ++agent.refused_reports;
   agent.refused_reason = reason;
-  step_.Audit("report.refused", "node:" + agent.record.node, agent.record.node, "",
-              {{"reason", std::string(reason)}}, envelope);
-  step_.Warn(fmt::format("refused a report of {}: {}", Quote(agent.record.node), reason));
+  if (agent.budget.TakeEvidence(kind, step_.now().mono_ms)) AuditRefusal(agent, envelope);
+  (void)agent.budget.refusals.Take(1, step_.now().mono_ms);
+}
+
+void Reports::AuditRefusal(const Agent& agent, const Bytes& envelope) {
+  step_.Audit(
+      "report.refused", "node:" + agent.record.node, agent.record.node, "",
+      {{"reason", agent.refused_reason}, {"refused", std::to_string(agent.refused_reports)}},
+      envelope);
+  step_.Warn(
+      fmt::format("refused a report of {}: {}", Quote(agent.record.node), agent.refused_reason));
 }
 
 bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   const Result<OpenedReport> opened = step_.trust().OpenReport(envelope, agent.record.signing_key);
   if (!opened) {
-    Refuse(agent, envelope, opened.error().message());
+    Refuse(agent, envelope, Misbehaviour::kNotVerified, opened.error().message());
     return false;
   }
   const Bytes& payload = opened->payload;
   v1::ReportHead head;
   if (!protocol::ParseHead(payload, head)) {
-    Refuse(agent, envelope, "it is not a report");
+    Refuse(agent, envelope, Misbehaviour::kNotVerified, "it is not a report");
     return false;
   }
   if (head.cluster_id() != cluster_.record().cluster_id || head.node() != agent.record.node ||
       head.incarnation() != agent.record.incarnation) {
-    Refuse(agent, envelope, "it names another cluster, node or incarnation");
+    Refuse(agent, envelope, Misbehaviour::kNotVerified,
+           "it names another cluster, node or incarnation");
     return false;
   }
   const std::uint64_t next = agent.record.report_sequence + 1;
@@ -123,7 +136,7 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   const bool is_restart = next > 1 && agent.record.report_hash.empty();
   if (!is_restart && ToBytes(head.previous()) != agent.record.report_hash &&
       step_.options().planted_bug == PlantedBug::kNone) {
-    Refuse(agent, envelope, "it does not follow the previous one");
+    Refuse(agent, envelope, Misbehaviour::kNotNext, "it does not follow the previous one");
     return false;
   }
   const crypto::Digest hash = crypto::Sha256Of(payload);
@@ -131,14 +144,32 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
   agent.record.report_hash = Bytes(hash.begin(), hash.end());
   step_.Put(
       ReportCursor{agent.record.node, agent.record.report_sequence, agent.record.report_hash});
+  TakeNext(agent, envelope, *opened, head);
+  return true;
+}
+
+// The report is the next of its chain, so the chain continues, whatever its content.
+void Reports::TakeNext(Agent& agent, const Bytes& envelope, const OpenedReport& opened,
+                       const v1::ReportHead& head) {
   v1::Report report;
-  const bool is_parsed = report.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
-  if (opened->defect || !is_parsed || OutcomeName(report).empty()) {
-    const std::string reason = opened->defect ? opened->defect->message() : "it has no outcome";
-    Refuse(agent, envelope, reason);
+  const bool is_parsed =
+      report.ParseFromArray(opened.payload.data(), static_cast<int>(opened.payload.size()));
+  const bool is_answer = report.has_accepted() || report.has_refused();
+  const std::optional<Subject> subject = SubjectOf(agent, head);
+  if (const auto surplus = Count(agent, subject, head, is_answer, envelope.size())) {
+    Refuse(agent, envelope, subject ? Misbehaviour::kSurplus : Misbehaviour::kUnknownPlan,
+           *surplus);
+    return;
+  }
+  if (opened.defect || !is_parsed || OutcomeName(report).empty()) {
+    ++agent.refused_reports;
+    agent.refused_reason = opened.defect ? opened.defect->message() : "it has no outcome";
+    AuditRefusal(agent, envelope);
     // An unreadable acceptance fails nothing: its plan stays unanswered.
-    if (!report.has_accepted()) ApplyUnreadable(head, reason);
-    return true;
+    if (!report.has_accepted()) {
+      ApplyUnreadable(subject, head, opened.payload, agent.refused_reason);
+    }
+    return;
   }
   step_.Audit("report.taken", "node:" + agent.record.node, agent.record.node, report.run(),
               {{"sequence", std::to_string(report.report_sequence())},
@@ -146,28 +177,58 @@ bool Reports::TakeOne(Agent& agent, const Bytes& envelope) {
                {"plan", HexEncode(AsBytes(report.plan_id()))},
                {"source", report.source()}},
               envelope);
-  Apply(agent, report, payload);
-  return true;
+  Apply(agent, subject, report, opened.payload);
+}
+
+std::optional<Reports::Subject> Reports::SubjectOf(const Agent& agent, const v1::ReportHead& head) {
+  Plan* plan = plans_.Find(ToBytes(head.plan_id()));
+  if (plan == nullptr || plan->record.node != agent.record.node ||
+      plan->record.hash != ToBytes(head.plan_hash())) {
+    return std::nullopt;
+  }
+  Run* run = runs_.table().Find(plan->record.run);
+  if (run == nullptr) return std::nullopt;
+  return Subject{*plan, *run};
+}
+
+std::optional<std::string> Reports::Count(Agent& agent, const std::optional<Subject>& subject,
+                                          const v1::ReportHead& head, bool is_answer,
+                                          std::size_t bytes) {
+  if (step_.options().planted_bug == PlantedBug::kTakeTwice) return std::nullopt;
+  if (!subject) {
+    constexpr std::int64_t kRowBytes = 512;  // of the audit event and the record, besides evidence
+    const auto cost = static_cast<std::int64_t>(bytes) + kRowBytes;
+    if (agent.budget.unknown_plans.Take(cost, step_.now().mono_ms)) return std::nullopt;
+    return "the agent has sent too many reports about plans that the controller does not know";
+  }
+  Plan& plan = subject->plan;
+  if (is_answer) {
+    if (!std::exchange(plan.has_answer, true)) return std::nullopt;
+    return "the agent has already answered the plan";
+  }
+  if (head.task() >= std::max<std::size_t>(1, plan.tasks.size())) {
+    return "the plan does not have the task";
+  }
+  if (plan.outcomes.insert(head.task()).second) return std::nullopt;
+  return "the agent has already reported the outcome of the task";
 }
 
 // The agent has finished a task or refused a plan, but the controller cannot know which. Fails the
 // task, so that its run does not wait for an answer that has already arrived.
-void Reports::ApplyUnreadable(const v1::ReportHead& head, std::string_view reason) {
-  Plan* plan = plans_.Find(ToBytes(head.plan_id()));
-  Run* run = plan == nullptr ? nullptr : runs_.table().Find(plan->record.run);
-  if (run == nullptr || plan->record.node != head.node() ||
-      plan->record.hash != ToBytes(head.plan_hash())) {
+void Reports::ApplyUnreadable(const std::optional<Subject>& subject, const v1::ReportHead& head,
+                              const Bytes& payload, std::string_view reason) {
+  if (!subject) return;
+  auto& [plan, run] = *subject;
+  plans_.SetAnswered(plan, PlanState::kAccepted);
+  if (plan.record.kind == OrderKind::kEnd) {
+    runs_.TakeEndAnswer(run, plan.record.plan_id);
     return;
   }
-  plans_.SetAnswered(*plan, PlanState::kAccepted);
-  if (plan->record.kind == OrderKind::kEnd) {
-    runs_.TakeEndAnswer(*run, plan->record.plan_id);
-    return;
-  }
-  if (head.task() >= plan->tasks.size()) return;
-  Task& task = run->tasks[plan->tasks[head.task()]];
+  if (head.task() >= plan.tasks.size()) return;
+  Task& task = run.tasks[plan.tasks[head.task()]];
   if (IsSettled(task.record)) return;
-  runs_.SetState(*run, task, TaskState::kFailed,
+  task.record.report = payload;
+  runs_.SetState(run, task, TaskState::kFailed,
                  TaskError{.code = "unsupported",
                            .message = fmt::format("the controller cannot read the report of {}: {}",
                                                   Quote(head.node()), reason),
@@ -176,36 +237,32 @@ void Reports::ApplyUnreadable(const v1::ReportHead& head, std::string_view reaso
                            .began = true});
 }
 
-void Reports::Apply(Agent& agent, const v1::Report& report, const Bytes& payload) {
-  Plan* found = plans_.Find(ToBytes(report.plan_id()));
-  Run* run = found == nullptr ? nullptr : runs_.table().Find(found->record.run);
-  const bool is_ours = run != nullptr && found->record.node == agent.record.node &&
-                       found->record.hash == ToBytes(report.plan_hash());
-  if (!is_ours) {
+void Reports::Apply(Agent& agent, const std::optional<Subject>& subject, const v1::Report& report,
+                    const Bytes& payload) {
+  if (!subject) {
     ApplyUnknown(agent, report);
     return;
   }
-  Plan& plan = *found;
+  auto& [plan, run] = *subject;
   if (report.has_refused()) {
-    ApplyRefused(*run, plan, report, payload);
+    ApplyRefused(run, plan, report, payload);
     return;
   }
   plans_.SetAnswered(plan, PlanState::kAccepted);
   if (report.has_accepted()) {
     for (std::uint32_t number : plan.tasks) {
-      Task& task = run->tasks[number];
-      if (task.record.state == TaskState::kPlanned)
-        runs_.SetState(*run, task, TaskState::kAccepted);
+      Task& task = run.tasks[number];
+      if (task.record.state == TaskState::kPlanned) runs_.SetState(run, task, TaskState::kAccepted);
     }
     return;
   }
   if (plan.record.kind == OrderKind::kEnd) {
-    runs_.TakeEndAnswer(*run, plan.record.plan_id);
+    runs_.TakeEndAnswer(run, plan.record.plan_id);
     return;
   }
   if (report.has_probe()) TakeProbe(agent, report);
   if (report.task() < plan.tasks.size()) {
-    ApplyOutcome(*run, run->tasks[plan.tasks[report.task()]], report, payload);
+    ApplyOutcome(run, run.tasks[plan.tasks[report.task()]], report, payload);
   }
 }
 

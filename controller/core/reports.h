@@ -1,6 +1,11 @@
-// Reports of agents: verified, in the order of their chain, each applied once.
+// Reports of agents: verified, in the order of their chain, each applied once. A report that is
+// beyond what the agent's plans or its budget allow is refused and counted, and the chain
+// continues.
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/base/bytes.h"
@@ -27,11 +32,28 @@ class Reports {
   void Take(Agent& agent, const v1::Reports& reports);
 
  private:
+  // The agent's plan that a report is about, and its run.
+  struct Subject {
+    Plan& plan;
+    Run& run;
+  };
+
   // False: those after it cannot be taken either.
   bool TakeOne(Agent& agent, const Bytes& envelope);
-  void Refuse(Agent& agent, const Bytes& envelope, std::string_view reason);
-  void Apply(Agent& agent, const v1::Report& report, const Bytes& payload);
-  void ApplyUnreadable(const v1::ReportHead& head, std::string_view reason);
+  void TakeNext(Agent& agent, const Bytes& envelope, const OpenedReport& opened,
+                const v1::ReportHead& head);
+  std::optional<Subject> SubjectOf(const Agent& agent, const v1::ReportHead& head);
+  // Counts the report. A reason: it is beyond what the agent's plans or its budget allow.
+  std::optional<std::string> Count(Agent& agent, const std::optional<Subject>& subject,
+                                   const v1::ReportHead& head, bool is_answer, std::size_t bytes);
+  // Counts the refusal, and stores its evidence once a day for each kind.
+  void Refuse(Agent& agent, const Bytes& envelope, Misbehaviour kind, std::string_view reason);
+  // Stores the evidence of the refusal that was counted last.
+  void AuditRefusal(const Agent& agent, const Bytes& envelope);
+  void Apply(Agent& agent, const std::optional<Subject>& subject, const v1::Report& report,
+             const Bytes& payload);
+  void ApplyUnreadable(const std::optional<Subject>& subject, const v1::ReportHead& head,
+                       const Bytes& payload, std::string_view reason);
   void ApplyUnknown(Agent& agent, const v1::Report& report);
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);

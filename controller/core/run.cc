@@ -1,5 +1,7 @@
 #include "controller/core/run.h"
 
+#include "common/protocol/limits.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::controller {
@@ -26,12 +28,16 @@ Unit& AddToUnit(Run& run, Task& task) {
   return unit;
 }
 
-v1::Report ReportOf(const Task& task) {
+v1::Report ReportOf(const TaskRecord& task) {
   v1::Report report;
-  (void)report.ParseFromArray(task.record.report.data(),
-                              static_cast<int>(task.record.report.size()));
+  // An unreadable report is stored, too: it is the outcome of its task.
+  const bool is_readable =
+      protocol::DecodeMessage(task.report, "report", report) && protocol::CheckLimits(report);
+  if (!is_readable) report.Clear();
   return report;
 }
+
+v1::Report ReportOf(const Task& task) { return ReportOf(task.record); }
 
 bool IsWhole(const v1::Report& report) {
   if (!report.has_composed()) return false;

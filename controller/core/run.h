@@ -78,7 +78,8 @@ Unit& AddToUnit(Run& run, Task& task);
 // of the repository.
 std::string UnitKey(const TaskRecord& task);
 
-// The report that ended the task; empty before.
+// The report that ended the task; empty before, and if the controller could not read it.
+v1::Report ReportOf(const TaskRecord& task);
 v1::Report ReportOf(const Task& task);
 
 // Whether the report is of a valid snapshot in which nothing is missing.

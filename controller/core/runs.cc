@@ -100,6 +100,7 @@ void Runs::ResumeTask(Run& run, Task& task) {
   if (Plan* plan = plans_.Find(record.plan_id)) {
     plan->tasks.resize(std::max<std::size_t>(plan->tasks.size(), record.plan_task + 1));
     plan->tasks[record.plan_task] = record.number;
+    if (!record.report.empty()) plan->outcomes.insert(record.plan_task);
     if (record.kind == OrderKind::kRestoreInPlace) {
       run.allows_backups = PlanIn(plan->record.envelope).restore().has_named();
     }

@@ -143,6 +143,14 @@ bool Sessions::IsTwin(Agent& agent, const std::string& boot_id) {
   return true;
 }
 
+// Whether a Hello may change the agent's record once more; otherwise, a later one does.
+bool Sessions::MayChange(Agent& agent) {
+  if (agent.budget.changes.Take(1, step_.now().mono_ms)) return true;
+  step_.Warn(
+      fmt::format("ignored a change of {}: its Hellos change too often", Quote(agent.record.node)));
+  return false;
+}
+
 void Sessions::UpdateAgent(Agent& agent, const v1::Hello& hello) {
   AgentRecord changed = agent.record;
   changed.version = hello.version();
@@ -158,7 +166,7 @@ void Sessions::UpdateAgent(Agent& agent, const v1::Hello& hello) {
     return std::ranges::find(changed.sources, one.first, &ConfiguredSource::source) ==
            changed.sources.end();
   });
-  if (changed == agent.record) return;
+  if (changed == agent.record || !MayChange(agent)) return;
   const bool is_first = agent.record.version.empty();
   agent.record = std::move(changed);
   cluster_.MarkChanged(agent.record.node);
@@ -169,7 +177,7 @@ void Sessions::UpdateAgent(Agent& agent, const v1::Hello& hello) {
 }
 
 void Sessions::AnswerHello(Agent& agent, const v1::Hello& hello) {
-  if (hello.report_oldest() > agent.record.report_sequence + 1) {
+  if (hello.report_oldest() > agent.record.report_sequence + 1 && MayChange(agent)) {
     // Reports that its journal lost never arrive; the chain restarts after the gap.
     step_.Audit("report.gap", "node:" + agent.record.node, agent.record.node, "",
                 {{"after", std::to_string(agent.record.report_sequence)},

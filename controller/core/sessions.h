@@ -36,6 +36,7 @@ class Sessions {
  private:
   void TakeHello(Agent& agent, const v1::Hello& hello);
   bool IsTwin(Agent& agent, const std::string& boot_id);
+  bool MayChange(Agent& agent);
   void UpdateAgent(Agent& agent, const v1::Hello& hello);
   void AnswerHello(Agent& agent, const v1::Hello& hello);
   void TakeProgress(const Agent& agent, const v1::Progress& progress);

@@ -5,6 +5,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
+#include "controller/core/run.h"
 
 namespace holdfast::controller {
 namespace {
@@ -84,17 +85,14 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
     error.set_rolled_back(record.error->rolled_back);
   }
   view.set_snapshot(Text(record.snapshot));
-  if (!record.report.empty()) {
-    // It was verified on arrival. If it can no longer be read, it is left out.
-    v1::Report report;
-    if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
-      const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();
-      if (status.cut_time_ms == 0) view.mutable_progress()->set_cut_time_ms(part.cut_time_ms());
-      const auto [items, bytes] = CountsOf(report);
-      if (status.items == 0) view.mutable_progress()->set_items(items);
-      if (status.bytes == 0) view.mutable_progress()->set_bytes(bytes);
-      *view.mutable_report() = std::move(report);
-    }
+  v1::Report report = ReportOf(record);
+  if (report.outcome_case() != v1::Report::OUTCOME_NOT_SET) {
+    const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();
+    if (status.cut_time_ms == 0) view.mutable_progress()->set_cut_time_ms(part.cut_time_ms());
+    const auto [items, bytes] = CountsOf(report);
+    if (status.items == 0) view.mutable_progress()->set_items(items);
+    if (status.bytes == 0) view.mutable_progress()->set_bytes(bytes);
+    *view.mutable_report() = std::move(report);
   }
 }
 

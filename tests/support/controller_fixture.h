@@ -96,7 +96,7 @@ class Fixture {
     Step(event::MessageReceived{node, ToBytes(message.SerializeAsString())});
   }
   void Hello(const std::string& node, const std::string& boot = "boot",
-             std::uint64_t root_version = 1) {
+             std::uint64_t root_version = 1, const std::string& version = "1") {
     v1::AgentMessage message;
     v1::Hello& hello = *message.mutable_hello();
     hello.set_node(node);
@@ -106,7 +106,7 @@ class Fixture {
     hello.set_nonce("0123456789abcdef");
     hello.set_root_version(root_version);
     hello.set_report_sequence(reports[node]);
-    hello.set_version("1");
+    hello.set_version(version);
     for (const ConfiguredSource& source : catalog.agents.at(node).sources) {
       v1::ConfiguredSource& one = *hello.add_sources();
       one.set_source(source.source);

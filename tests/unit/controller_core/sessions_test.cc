@@ -1,3 +1,7 @@
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "tests/support/controller_fixture.h"
 
 namespace holdfast::controller {
@@ -259,6 +263,126 @@ TEST_CASE("reports: an acceptance that cannot be read leaves its plan unanswered
 
   CHECK(one.taken["a"] == 2);
   CHECK(one.StateOf(run) == RunState::kDone);
+}
+
+TEST_CASE("reports: the first outcome of a task is final, even if it could not be read") {
+  ThreeAgents cluster(Replicated("etcd/main"));
+  const std::string run = cluster.Backup({"*"});
+  cluster.Accept("a", OrderKind::kBackup);
+  const v1::Report outcome = cluster.ReportOf("a", OrderKind::kBackup);
+  v1::Report report = outcome;
+  report.mutable_failed()->set_code(std::string(5'000, 'c'));  // beyond the limits
+  cluster.trust.defect = Error(ErrorCode::kCorrupt, "field \"Failure.code\" has 5000 bytes");
+  cluster.Report("a", report);
+  cluster.trust.defect.reset();
+  const bool is_restarted = GENERATE(false, true);
+  if (is_restarted) cluster.StartWithAgents();
+
+  report = outcome;
+  report.mutable_saved()->set_tree_id(std::string(32, 't'));
+  cluster.Report("a", report);
+  report = outcome;
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+  cluster.Report("a", report);
+
+  CHECK(cluster.taken["a"] == 4);
+  CHECK(cluster.catalog.tasks.at({run, 0}).state == TaskState::kFailed);
+  CHECK(cluster.catalog.snapshots.empty());
+  CHECK(cluster.core->AgentOf("a")->refused_reports == (is_restarted ? 2 : 3));
+  CHECK(cluster.AuditCount("report.refused") == 2);  // evidence of the last is left out
+}
+
+TEST_CASE("reports: those that the plan does not need are refused, and the chain continues") {
+  OneAgent one;
+  const std::string run = one.Backup({"*"});
+  one.Accept("a", OrderKind::kBackup);
+  struct Row {
+    const char* what;
+    std::function<void(v1::Report&)> change;
+  };
+  const Row row = GENERATE(Row{"a second acceptance", [](auto& r) { r.mutable_accepted(); }},
+                           Row{"a refusal after the acceptance",
+                               [](auto& r) { r.mutable_refused()->set_check("size"); }},
+                           Row{"the outcome of an unknown task", [](auto& r) {
+                                 r.set_task(1);
+                                 r.mutable_failed();
+                               }});
+  INFO(row.what);
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  row.change(report);
+
+  for (int i = 0; i < 10; ++i) one.Report("a", report);
+
+  CHECK(one.taken["a"] == 11);
+  CHECK(one.AuditCount("report.taken") == 1);
+  CHECK(one.AuditCount("report.refused") == 1);
+  CHECK(one.core->AgentOf("a")->refused_reports == 10);
+  one.Composed("a", OrderKind::kBackup);
+  CHECK(one.StateOf(run) == RunState::kDone);
+}
+
+TEST_CASE("reports: those about unknown plans share a budget of 16 MiB and then 64 KiB per hour") {
+  OneAgent one;
+  one.Backup({"*"});
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+  (*report.mutable_composed()->mutable_position())["x"] = std::string(1'000'000, 'x');
+  const auto send = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      report.set_plan_id(std::string(16, 'x'));
+      one.Report("a", report);
+    }
+    return one.AuditCount("report.taken");
+  };
+
+  CHECK(send(30) == 16);
+  CHECK(one.AuditCount("report.refused") == 1);
+  CHECK(one.taken["a"] == 30);
+  report.mutable_composed()->clear_position();
+  const std::size_t used_up = send(950);
+  CHECK(send(1) == used_up);
+  one.PassAlive(60 * kMinute, {"a"});
+  const std::size_t refilled = send(120) - used_up;
+  CHECK(refilled > 64);
+  CHECK(refilled < 110);
+  CHECK(one.AuditCount("report.refused") == 1);
+  one.PassAlive(24 * 60 * kMinute, {"a"});
+  report.mutable_composed()->set_host(std::string(1'000'000, 'h'));
+  for (int i = 0; i < 3; ++i) send(3);
+  CHECK(one.AuditCount("report.refused") == 2);  // a day later
+}
+
+TEST_CASE("reports: after many refusals, the others wait") {
+  OneAgent one;
+  one.Backup({"*"});
+  one.Accept("a", OrderKind::kBackup);
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  report.mutable_accepted();
+  std::vector<Bytes> envelopes;
+  for (int i = 0; i < 1'020; ++i) envelopes.push_back(one.Seal("a", report));
+  const auto send = [&] {
+    for (const Bytes& envelope : envelopes) one.SendReport("a", envelope);
+    return one.taken["a"] - 1;
+  };
+
+  CHECK(send() == 1'000);
+  CHECK(send() == 1'000);
+  one.Pass(1'000);
+  CHECK(send() == 1'010);
+}
+
+TEST_CASE("sessions: a Hello changes the agent's record only as often as its budget allows") {
+  OneAgent one;
+  const std::size_t before = one.AuditCount("agent.changed");
+  for (int i = 0; i < 100; ++i) {
+    one.Hello("a", "boot", 1, "version " + std::to_string(i));
+  }
+  CHECK(one.AuditCount("agent.changed") == before + 60);
+  CHECK(one.catalog.agents.at("a").version == "version 59");
+
+  one.PassAlive(60 * kMinute, {"a"});
+  one.Hello("a", "boot", 1, "version 100");
+  CHECK(one.catalog.agents.at("a").version == "version 100");
 }
 
 TEST_CASE("capabilities: the controller refuses an order that the agent does not support") {

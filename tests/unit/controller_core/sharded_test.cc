@@ -291,7 +291,9 @@ TEST_CASE("sharded: a restarted controller continues from its catalog") {
 
 TEST_CASE("sharded: an agent that refuses an unknown order is left out") {
   Shop shop;
-  shop.BackupSavedBy("");
+  shop.Backup({"*"});
+  shop.Accept("a", OrderKind::kBackup);
+  shop.Accept("c", OrderKind::kBackup);
   v1::Report report = shop.ReportOf("b", OrderKind::kBackup);
   report.mutable_refused()->set_check("decode");
   report.mutable_refused()->set_message("unknown field 7 in \"BackupTask\"");
