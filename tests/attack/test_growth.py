@@ -170,11 +170,7 @@ class ControllerOfALaterVersion(Case):
         data.mkdir()
         (data / "a").write_text("data\n")
         self.cluster.add("db-1", [{"kind": "files", "name": "app", "paths": [str(data)]}])
-        state = self.directory / "db-1" / "agent" / "state" / "identity"
-        endpoint = (state / "node").read_text().splitlines()[2]
-        public = SigningKey(state / "agent.key").public
-        self.cluster.controller.kill()
-        self.controller = ControllerClient(self.cluster.config.parent, endpoint, {"db-1": public})
+        self.controller = ControllerClient.in_place_of(self.cluster)
         self.addCleanup(self.controller.close)
 
     def probe_with(self, **options) -> trust_pb2.Envelope:

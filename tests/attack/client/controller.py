@@ -28,6 +28,15 @@ class ControllerClient:
         self._taken: dict[str, int] = {}
         self._sequence = int(1000 * time.time()) + 3_600_000  # above all sequences of the real controller
 
+    @classmethod
+    def in_place_of(cls, cluster) -> "ControllerClient":
+        """Kills the controller of a lib.cluster.Cluster and listens in its place, with its keys."""
+        states = {node: cluster.directory / node / "agent" / "state" / "identity" for node in cluster.agents}
+        endpoint = next((state / "node").read_text().splitlines()[2] for state in states.values())
+        cluster.controller.kill()
+        return cls(cluster.config.parent, endpoint,
+                   {node: SigningKey(state / "agent.key").public for node, state in states.items()})
+
     def close(self) -> None:
         self._socket.close()
 
@@ -71,8 +80,23 @@ class ControllerClient:
 
     def send_plan(self, node: str, plan: Message, *keys: SigningKey, tail: bytes = b"") -> None:
         """Signs a plan with the controller's key and `keys`, and sends it. `tail` is appended to the plan's bytes."""
-        envelope = sign(PLAN, plan.SerializeToString() + tail, self.key, *keys)
+        self.send_envelope(node, sign(PLAN, plan.SerializeToString() + tail, self.key, *keys))
+
+    def send_envelope(self, node: str, envelope: bytes) -> None:
         self.send(node, agent_pb2.ControllerMessage(plans=agent_pb2.Plans(envelopes=[envelope])))
+
+    def sign_again(self, envelope: bytes) -> bytes:
+        """The envelope of a plan with a new signature of the controller. Other signatures stay as they are."""
+        message = trust_pb2.Envelope.FromString(envelope)
+        for one in message.signatures:
+            if one.key_id == self.key.id:
+                one.signature = self.key.sign(PLAN, message.payload)
+        return message.SerializeToString()
+
+    def ask_for_hello(self, node: str) -> Message:
+        """Asks a node with a session for a Hello, and returns it."""
+        self.send(node, agent_pb2.ControllerMessage(heartbeat_answer=agent_pb2.HeartbeatAnswer(say_hello=True)))
+        return self.hello_of(node)
 
     def report_of(self, node: str, *, seconds: float = 60) -> Message:
         """The node's next report other than `accepted`. Verifies and confirms each report that arrives."""
