@@ -6,6 +6,7 @@
 #include "common/base/format.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/protocol/messages.h"
 #include "common/trust/orders.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -146,11 +147,9 @@ bool Session::TakeHelloAnswer(const v1::HelloAnswer& answer) {
 // Warns early: the controller fails the task of a report that it cannot read.
 void Session::CheckController(const v1::HelloAnswer& answer) {
   std::string missing;
-  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
-  for (int i = 0; i < outcomes.field_count(); ++i) {
-    const std::string& outcome = outcomes.field(i)->name();
+  for (const std::string_view outcome : protocol::OutcomeNames()) {
     if (std::ranges::find(answer.capabilities(), outcome) != answer.capabilities().end()) continue;
-    missing += (missing.empty() ? "" : ", ") + outcome;
+    missing += fmt::format("{}{}", missing.empty() ? "" : ", ", outcome);
   }
   if (missing == unreadable_outcomes_) return;
   unreadable_outcomes_ = missing;

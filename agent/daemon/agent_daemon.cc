@@ -50,9 +50,7 @@ Result<Options> CoreOptions(const AgentSettings& settings, const std::vector<Sou
 
 bus::BusClientOptions BusOptions(const AgentSettings& settings, Identity& identity) {
   bus::BusClientOptions options;
-  options.endpoint = settings.controller && !settings.controller->endpoint.empty()
-                         ? settings.controller->endpoint
-                         : identity.endpoint;
+  options.endpoint = settings.controller_endpoint.value_or(identity.endpoint);
   options.keys = std::move(identity.curve);
   options.server_key = identity.server_key;
   return options;

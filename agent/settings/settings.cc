@@ -221,14 +221,13 @@ class SettingsReader {
   Result<void> ReadController(Node& root) {
     HF_ASSIGN(std::optional<Values> values, ReadBlock(root, "controller", ControllerSchema()));
     if (!values) return {};
-    ControllerEndpoint controller;
-    controller.endpoint = values->Text("endpoint");
-    if (!IsTcpEndpoint(controller.endpoint)) {
-      return values->Invalid("endpoint",
-                             fmt::format("\"endpoint\" is {}; expected \"tcp://HOST:PORT\"",
-                                         Quote(controller.endpoint)));
+    std::string endpoint = values->Text("endpoint");
+    if (!IsTcpEndpoint(endpoint)) {
+      return values->Invalid(
+          "endpoint",
+          fmt::format("\"endpoint\" is {}; expected \"tcp://HOST:PORT\"", Quote(endpoint)));
     }
-    settings_.controller = std::move(controller);
+    settings_.controller_endpoint = std::move(endpoint);
     return {};
   }
 

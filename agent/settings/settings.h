@@ -50,11 +50,6 @@ struct SourceSettings {
   std::string label() const { return kind + "/" + name; }
 };
 
-// Where the controller's bus is, instead of where the controller said when the node joined.
-struct ControllerEndpoint {
-  std::string endpoint;  // "tcp://HOST:PORT"
-};
-
 // 0: no limit, unless noted.
 struct LimitSettings {
   unsigned tasks = 2;             // concurrent saves and restores for plans; never 0
@@ -68,7 +63,8 @@ struct AgentSettings {
   std::string node;
   std::string cluster;  // may be empty
   std::string state_dir;
-  std::optional<ControllerEndpoint> controller;  // nullopt: as it said at the join
+  // The controller's bus, "tcp://HOST:PORT". nullopt: as the controller said when the node joined.
+  std::optional<std::string> controller_endpoint;
   LimitSettings limits;
   std::vector<RepositorySettings> repositories;  // in the file's order
   std::vector<SourceSettings> sources;           // likewise

@@ -2,6 +2,7 @@
 // docs/protocol.md#runs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,6 +41,10 @@ enum class OrderKind : std::uint8_t {
   kRestore = 8,
   kRestoreInPlace = 9,
 };
+inline constexpr std::array kOrderKinds = {
+    OrderKind::kBackup,    OrderKind::kCut,     OrderKind::kCompose,
+    OrderKind::kEnd,       OrderKind::kProbe,   OrderKind::kVerify,
+    OrderKind::kInventory, OrderKind::kRestore, OrderKind::kRestoreInPlace};
 // "backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place";
 // "unknown" for any other number.
 std::string_view OrderKindName(OrderKind kind);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::protocol {
@@ -102,6 +103,13 @@ Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out,
                 "the sender has another version of Holdfast; upgrade the older one");
   }
   return {};
+}
+
+std::vector<std::string_view> OutcomeNames() {
+  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
+  std::vector<std::string_view> names;
+  for (int i = 0; i < outcomes.field_count(); ++i) names.push_back(outcomes.field(i)->name());
+  return names;
 }
 
 bool ParseHead(ByteView bytes, Message& out) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
@@ -40,5 +41,9 @@ Result<void> DecodeMessage(ByteView bytes, std::string_view what, google::protob
 // Parses only the fields that every version can read, such as those of ReportHead, from the bytes
 // of the whole message. False if the bytes are not a Protobuf message.
 bool ParseHead(ByteView bytes, google::protobuf::Message& out);
+
+// Names of the outcomes that this version can read: of the fields of Report.outcome. HelloAnswer
+// lists them as the controller's capabilities.
+std::vector<std::string_view> OutcomeNames();
 
 }  // namespace holdfast::protocol

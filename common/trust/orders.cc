@@ -124,15 +124,14 @@ v1::OrderKind KindOf(const v1::Plan& plan) {
 }
 
 std::string_view OrderKindText(v1::OrderKind kind) {
-  static_assert(v1::ORDER_KIND_RESTORE_IN_PLACE == static_cast<int>(OrderKind::kRestoreInPlace));
+  static_assert(v1::OrderKind_MAX == static_cast<int>(kOrderKinds.back()));
+  static_assert(static_cast<std::size_t>(v1::OrderKind_MAX) == kOrderKinds.size());
   return v1::OrderKind_IsValid(kind) ? OrderKindName(static_cast<OrderKind>(kind)) : "unknown";
 }
 
 std::vector<std::string_view> OrderNames() {
   std::vector<std::string_view> names;
-  for (int kind = v1::ORDER_KIND_UNSPECIFIED + 1; v1::OrderKind_IsValid(kind); ++kind) {
-    names.push_back(OrderKindText(static_cast<v1::OrderKind>(kind)));
-  }
+  for (const OrderKind kind : kOrderKinds) names.push_back(OrderKindName(kind));
   return names;
 }
 

@@ -1,6 +1,7 @@
 #include "controller/core/cluster.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
@@ -87,10 +88,8 @@ std::optional<AgentStatus> Cluster::Status(const std::string& node) const {
   if (found == agents_.end()) return std::nullopt;
   const Agent& agent = found->second;
   std::vector<OrderKind> unsupported;
-  for (int number = 1; number <= static_cast<int>(OrderKind::kRestoreInPlace); ++number) {
-    const auto kind = static_cast<OrderKind>(number);
-    if (!agent.Supports(kind)) unsupported.push_back(kind);
-  }
+  std::ranges::copy_if(kOrderKinds, std::back_inserter(unsupported),
+                       [&](OrderKind kind) { return !agent.Supports(kind); });
   return AgentStatus{.record = agent.record,
                      .connected = agent.is_connected() && !agent.is_away,
                      .conflict = agent.has_twin,

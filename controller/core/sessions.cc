@@ -5,6 +5,7 @@
 
 #include "common/base/format.h"
 #include "common/protocol/limits.h"
+#include "common/protocol/messages.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
@@ -224,9 +225,8 @@ void Sessions::AnswerHello(Agent& agent, const v1::Hello& hello) {
   answer.set_lease_ms(static_cast<std::uint32_t>(cluster_.LeaseMs()));
   answer.set_report_sequence(agent.record.report_sequence);
   answer.set_version(version_);
-  const auto& outcomes = *v1::Report::descriptor()->FindOneofByName("outcome");
-  for (int i = 0; i < outcomes.field_count(); ++i)
-    answer.add_capabilities(outcomes.field(i)->name());
+  for (const std::string_view outcome : protocol::OutcomeNames())
+    answer.add_capabilities(std::string(outcome));
   cluster_.Send(agent, message);
 }
 

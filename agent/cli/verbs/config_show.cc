@@ -74,8 +74,8 @@ std::string ConfigShowText(const AgentSettings& settings, const KindSchemas& kin
       fmt::format("# {}\nnode: {}\n", Printable(settings.file), YamlText(settings.node));
   if (!settings.cluster.empty()) text += fmt::format("cluster: {}\n", YamlText(settings.cluster));
   text += fmt::format("state_dir: {}\n", YamlText(settings.state_dir));
-  if (settings.controller) {
-    text += fmt::format("controller:\n  endpoint: {}\n", YamlText(settings.controller->endpoint));
+  if (settings.controller_endpoint) {
+    text += fmt::format("controller:\n  endpoint: {}\n", YamlText(*settings.controller_endpoint));
   }
   text += fmt::format("limits:\n  tasks: {}\n  readers: {}\n  read_mib_s: {}\n  write_mib_s: {}\n",
                       settings.limits.tasks, settings.limits.readers, settings.limits.read_mib_s,
@@ -117,8 +117,8 @@ std::string ConfigShowJson(const AgentSettings& settings, const KindSchemas& kin
   document["cluster"] = OrNull(settings.cluster);
   document["state_dir"] = settings.state_dir;
   document["controller"] = nullptr;
-  if (settings.controller) {
-    document["controller"] = {{"endpoint", settings.controller->endpoint}};
+  if (settings.controller_endpoint) {
+    document["controller"] = {{"endpoint", *settings.controller_endpoint}};
   }
   document["limits"] = {{"tasks", settings.limits.tasks},
                         {"readers", settings.limits.readers},
