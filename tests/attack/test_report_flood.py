@@ -148,6 +148,24 @@ class ReportFlood(Case):
         self.assertEqual(self.agent.taken, sequence)
         self.assert_serves(80)
 
+    def test_an_inventory_without_end_fails(self) -> None:
+        for what, page_of in (("one page again and again", lambda _: [b"i" * 32, b"j" * 32]),
+                              ("descending pages", lambda number: [bytes([200 - number]) * 32]),
+                              ("a descending page", lambda _: [b"j" * 32, b"i" * 32]),
+                              ("a snapshot twice", lambda _: [b"i" * 32, b"i" * 32])):
+            with self.subTest(what):
+                run = self.cluster.json("catalog", "rebuild", "--no-wait")["runs"][0]["run"]
+                for number in range(3):
+                    if number > 0 and self.cluster.run_of(run)["ended"]:
+                        break
+                    plan = self.agent.next_plan("inventory")
+                    page = [plan_pb2.InventoriedSnapshot(id=one, source="files/app") for one in page_of(number)]
+                    self.agent.report(plan, inventory=plan_pb2.InventoryResult(snapshots=page, more=True))
+                    self.agent.wait_until_taken(self.agent.sequence)
+                ended = self.cluster.run_of(run)
+                self.assertEqual(ended["state"], "failed", ended)
+                self.assertIn("order", ended["tasks"][-1]["error"]["message"])
+
     def test_hellos_that_change_the_agents_record_are_bounded(self) -> None:
         self.finished_plan()
         self.agent.wait_until_taken(self.agent.sequence)
