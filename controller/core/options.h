@@ -46,7 +46,8 @@ struct Options {
   std::uint32_t queued_max = 100;
   std::uint32_t drafts_max = 200;
   std::uint32_t tokens_max = 10'000;
-  std::int64_t flush_ms = 10'000;  // how often last_seen is stored
+  std::uint32_t inventory_max = 500'000;  // snapshots of one repository
+  std::int64_t flush_ms = 10'000;         // how often last_seen is stored
   PlantedBug planted_bug = PlantedBug::kNone;
 };
 

@@ -358,15 +358,45 @@ void Reports::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
                 "see `holdfast run show`; do not change the repository until the cause is known"});
   } else {
     task.record.report = payload;
-    if (report.has_inventory()) TakeInventory(run, task, report);
-    // Recorded at once, so that the restore can be undone.
-    if (auto safety = SafetySnapshotOf(task, report, step_.now().wall_ms)) {
-      step_.Put(RecoverSnapshot{*std::move(safety)});
-    }
-    task.is_partial = report.restored().has_partly();
-    runs_.SetState(run, task, TaskState::kDone);
+    ApplyDone(run, task, report);
   }
   if (is_late) runs_.Amend(run);
+}
+
+void Reports::ApplyDone(Run& run, Task& task, const v1::Report& report) {
+  if (report.has_inventory()) {
+    if (std::optional<TaskError> defect = DefectOf(run, report.inventory())) {
+      runs_.SetState(run, task, TaskState::kFailed, std::move(defect));
+      return;
+    }
+    TakeInventory(run, task, report);
+  }
+  // Recorded at once, so that the restore can be undone.
+  if (auto safety = SafetySnapshotOf(task, report, step_.now().wall_ms)) {
+    step_.Put(RecoverSnapshot{*std::move(safety)});
+  }
+  task.is_partial = report.restored().has_partly();
+  runs_.SetState(run, task, TaskState::kDone);
+}
+
+// An inventory must end, whatever the agent reports: each page starts after the one before it.
+std::optional<TaskError> Reports::DefectOf(const Run& run, const v1::InventoryResult& page) const {
+  Bytes last = run.seen.empty() ? Bytes() : run.seen.back();
+  for (const v1::InventoriedSnapshot& one : page.snapshots()) {
+    Bytes id = ToBytes(one.id());
+    if (id <= last) {
+      return TaskError{
+          .code = "corrupt",
+          .message = "the agent's inventory is not in ascending order of the snapshots"};
+    }
+    last = std::move(id);
+  }
+  const std::size_t count = run.seen.size() + static_cast<std::size_t>(page.snapshots_size());
+  if (count <= step_.options().inventory_max) return std::nullopt;
+  return TaskError{.code = "unsupported",
+                   .message = fmt::format("the repository has more than {}",
+                                          FormatCount(step_.options().inventory_max, "snapshot")),
+                   .hint = "remove old snapshots: holdfast-agent forget"};
 }
 
 void Reports::TakeInventory(Run& run, const Task& task, const v1::Report& report) {

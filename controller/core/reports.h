@@ -16,6 +16,7 @@
 #include "controller/core/step_context.h"
 
 namespace holdfast::v1 {
+class InventoryResult;
 class Report;
 class ReportHead;
 class Reports;
@@ -57,6 +58,9 @@ class Reports {
   void ApplyUnknown(Agent& agent, const v1::Report& report);
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
+  void ApplyDone(Run& run, Task& task, const v1::Report& report);
+  // Why the page of an inventory is not taken.
+  std::optional<TaskError> DefectOf(const Run& run, const v1::InventoryResult& page) const;
   void TakeInventory(Run& run, const Task& task, const v1::Report& report);
   void TakeProbe(Agent& agent, const v1::Report& report);
 

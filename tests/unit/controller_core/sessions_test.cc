@@ -639,6 +639,34 @@ TEST_CASE("reports: a catalog that lost its runs learns snapshots and health fro
   CHECK(one.catalog.agents.at("a").healthy == std::map<std::string, bool>{{"files/app", true}});
 }
 
+TEST_CASE("inventory: must be in ascending order and not too long, and is not taken otherwise") {
+  Options options;
+  options.inventory_max = 3;
+  Fixture one(options);
+  one.AddAgent("a", {Local("files/app")});
+  one.StartWithAgents();
+  struct Row {
+    const char* ids;  // of the second page; the first has "2"
+    const char* error;
+  };
+  const Row row = GENERATE(Row{"1", "ascending"}, Row{"2", "ascending"}, Row{"43", "ascending"},
+                           Row{"33", "ascending"}, Row{"345", "more than 3 snapshots"});
+  INFO(row.ids);
+  const event::RunRequested request{.request = 1, .kind = OrderKind::kInventory, .actor = "uid:0"};
+  const std::string run = one.Granted(request).runs.front();
+  for (const std::string& ids : {std::string("2"), std::string(row.ids)}) {
+    v1::Report report = one.ReportOf("a", OrderKind::kInventory);
+    for (const char id : ids)
+      report.mutable_inventory()->add_snapshots()->set_id(std::string(32, id));
+    report.mutable_inventory()->set_more(true);
+    one.Report("a", report);
+  }
+
+  CHECK(one.StateOf(run) == RunState::kFailed);
+  CHECK_THAT(one.catalog.tasks.at({run, 1}).error->message, Catch::Contains(row.error));
+  CHECK(one.catalog.snapshots.size() == 1);
+}
+
 TEST_CASE("inventory: comes in pages, and snapshots it does not list are removed") {
   OneAgent one;
   SnapshotRecord gone{.repository = "main", .snapshot = Bytes(32, 9), .recorded_ms = 1};
