@@ -12,6 +12,7 @@
 #include "agent/jobs/parts/part_record.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "common/base/format.h"
+#include "common/bus/join_token.h"
 #include "common/io/fd.h"
 #include "common/repository/archive/archive.h"
 #include "common/repository/archive/archive_entry.h"
@@ -27,6 +28,7 @@
 #include "common/stream/tar_reader.h"
 #include "common/trust/fresh.h"
 #include "common/trust/report.h"
+#include "proto/holdfast/v1/agent.pb.h"
 #include "tests/fuzz/trust_seeds.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
@@ -300,6 +302,89 @@ void WriteTrust() {
   fresh.set_controller_epoch(4);
   fresh.set_root_version(1);
   WriteSeed("fresh", "answer", protocol::EncodeMessage(fresh));
+  const std::vector<const crypto::SigningKey*> persons = {&fixture.root_anna, &fixture.root_ben};
+  WriteSeed("root_file", "first", fixture.SignRoot(fixture.Document(), persons));
+  WriteSeed("root_file", "next", fixture.SignRoot(next, persons));
+  const bus::JoinToken token{.node = "db-1",
+                             .endpoint = "tcp://controller:7734",
+                             .server_key = {1, 2, 3},
+                             .root_hash = {4, 5, 6},
+                             .secret = Secret(std::string(32, 's')),
+                             .expires_at_ms = testing::kTrustNowMs};
+  WriteSeed("join_token", "db-1", bus::EncodeJoinToken(token).Reveal());
+}
+
+// What a node sends to the controller; see the targets for the fields that they add.
+void WriteAgentMessages() {
+  v1::Part part;
+  part.set_node("a");
+  part.set_tree_id(std::string(32, 't'));
+  part.add_warnings("w");
+  (*part.mutable_seconds())["save"] = 1.5;
+  v1::Report report;
+  report.set_source("files/app");
+  report.set_repository("main");
+  const auto write = [&](const char* plan, const char* name) {
+    WriteSeed("taken_report", name, plan + report.SerializeAsString());
+  };
+  v1::Composed& composed = *report.mutable_composed();
+  composed.set_snapshot(std::string(32, 's'));
+  composed.set_host("a");
+  composed.set_time_ms(testing::kTrustNowMs);
+  (*composed.mutable_position())["revision"] = "7";
+  *composed.mutable_part() = part;
+  write("b", "composed");
+  report.set_run("01HF7YAT000000000000000000");
+  write("u", "unknown-plan");
+  *report.mutable_saved() = part;
+  write("b", "saved");
+  report.mutable_failed()->set_code("unavailable");
+  report.mutable_failed()->set_message("it broke");
+  write("v", "failed");
+  report.mutable_refused()->set_check("path");
+  write("u", "refused");
+  report.mutable_verify()->set_sound(true);
+  report.mutable_verify()->add_errors("e");
+  write("v", "verify");
+  v1::ProbedSource& probed = *report.mutable_probe()->add_sources();
+  probed.set_source("files/app");
+  probed.set_healthy(true);
+  (*probed.add_members()->mutable_facts())["name"] = "m";
+  write("p", "probe");
+  v1::Restored& restored = *report.mutable_restored();
+  restored.mutable_safety()->set_snapshot(std::string(32, 'y'));
+  restored.mutable_safety()->set_repository("main");
+  write("v", "restored");
+  v1::InventoryResult& page = *report.mutable_inventory();
+  for (const char id : {'1', '2'}) {
+    v1::InventoriedSnapshot& one = *page.add_snapshots();
+    one.set_id(std::string(32, id));
+    one.set_source("files/app");
+    one.set_host("a");
+    one.set_time_ms(testing::kTrustNowMs);
+    one.set_note("n");
+  }
+  write("i", "inventory");
+  WriteSeed("inventory", "last", page.SerializeAsString());
+  page.set_more(true);
+  WriteSeed("inventory", "more", page.SerializeAsString());
+  WriteSeed("inventory", "empty", v1::InventoryResult().SerializeAsString());
+
+  v1::Hello hello;
+  hello.set_boot_id("boot");
+  hello.set_process_id(std::string(16, 'p'));
+  hello.set_version("2");
+  hello.set_root_version(1);
+  hello.set_report_sequence(3);
+  hello.set_report_oldest(2);
+  hello.add_plans(std::string(16, 'i'));
+  hello.add_repositories("main");
+  hello.add_capabilities("backup");
+  v1::ConfiguredSource& source = *hello.add_sources();
+  source.set_source("files/app");
+  source.set_repository("main");
+  source.set_topology("local");
+  WriteSeed("hello", "full", hello.SerializeAsString());
 }
 
 void WriteKafka() {
@@ -384,6 +469,7 @@ TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
   WriteS3();
   WriteHostile();
   WriteTrust();
+  WriteAgentMessages();
   WriteKafka();
 }
 
