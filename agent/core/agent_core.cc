@@ -34,7 +34,7 @@ struct AgentCore::State {
 
   void Handle(const event::Started& event);
   void Handle(const event::TimePassed&) {}
-  void Handle(const event::Connected&) { session.RestartHello(); }
+  void Handle(const event::Connected& event) { session.HandleConnected(event.is_former_key); }
   void Handle(const event::MessageReceived& event);
   void Handle(const event::ReportsLoaded& event) { reports.Handle(event); }
   void Handle(const event::PartsHeld& event) { parts.Handle(event); }

@@ -43,7 +43,9 @@ struct Started {};
 // NextWake() has been reached.
 struct TimePassed {};
 // The bus has established a new connection. The core starts a session with a Hello.
-struct Connected {};
+struct Connected {
+  bool is_former_key = false;  // the controller has only the former bus key
+};
 // A ControllerMessage, unparsed.
 struct MessageReceived {
   Bytes message;
@@ -222,6 +224,12 @@ struct LoadReports {
   std::uint64_t first = 0;
   std::uint32_t limit = 0;
 };
+// The next connections must prove one of these bus keys: `key`, or else `former` unless it is
+// empty.
+struct UseBusKeys {
+  Bytes key;
+  Bytes former;
+};
 // A message for the log.
 struct Note {
   std::string text;
@@ -234,7 +242,7 @@ using Action = std::variant<action::Send, action::StartPrepare, action::Cut, act
                             action::StartCompose, action::WriteSnapshot, action::StartProbe,
                             action::StartVerify, action::StartInventory, action::StartRestore,
                             action::StopTask, action::HoldParts, action::ReleasePart,
-                            action::LoadReports, action::Note>;
+                            action::LoadReports, action::UseBusKeys, action::Note>;
 
 // Result of a step. First make all `changes` durable atomically, then perform `actions`.
 struct Effects {

@@ -1,6 +1,7 @@
 #include "agent/core/identity_state.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace holdfast::agent {
 
@@ -8,6 +9,11 @@ void IdentityState::SetRoot(const Bytes& envelope, const Trust::Root& root) {
   record_.root = envelope;
   record_.root_version = root.version;
   RaiseEpoch(root.epoch);
+}
+
+void IdentityState::SetFormerBusKey(Bytes key) {
+  record_.former_bus_key = std::move(key);
+  is_changed_ = true;
 }
 
 void IdentityState::RaiseEpoch(std::uint64_t epoch) {

@@ -21,6 +21,8 @@ class IdentityState {
   void SetOldestReport(std::uint64_t sequence) { oldest_report_ = sequence; }
 
   void SetRoot(const Bytes& envelope, const Trust::Root& root);
+  // Empty: only the root document's bus key is accepted from now on.
+  void SetFormerBusKey(Bytes key);
   void RaiseEpoch(std::uint64_t epoch);
   void AddReport(const ReportRecord& report);
   // Ends a step: puts the record once, however often it changed.

@@ -76,6 +76,16 @@ void Session::RestartHello() {
   SayHello();
 }
 
+void Session::HandleConnected(bool is_former_key) {
+  if (!is_former_key && !identity_.record().former_bus_key.empty()) SetFormerBusKey({});
+  RestartHello();
+}
+
+void Session::SetFormerBusKey(const Bytes& former) {
+  identity_.SetFormerBusKey(former);
+  step_.Perform(action::UseBusKeys{step_.trust.BusKey(), former});
+}
+
 void Session::Renew() {
   is_answered_ = false;
   SayHello();
@@ -103,12 +113,14 @@ void Session::CheckLease() {
 
 // Returns whether it was the next version.
 bool Session::TakeRoot(const Bytes& root) {
+  const Bytes bus_key = step_.trust.BusKey();
   const Result<Trust::Root> taken = step_.trust.TakeRoot(root, step_.now);
   if (!taken) {
     step_.Warn("the controller's root document is not the next version: " + taken.error().Text());
     return false;
   }
   identity_.SetRoot(root, *taken);
+  if (step_.trust.BusKey() != bus_key) SetFormerBusKey(bus_key);
   return true;
 }
 

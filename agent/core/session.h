@@ -31,6 +31,8 @@ class Session {
   void SayHello();
   // As SayHello(), with the shortest retry time.
   void RestartHello();
+  // Says Hello. If the controller has the newest bus key, the former one is refused from now on.
+  void HandleConnected(bool is_former_key);
   // Ends the session, and says Hello for the next one.
   void Renew();
   void Send(const v1::AgentMessage& message);
@@ -45,6 +47,7 @@ class Session {
 
  private:
   bool TakeRoot(const Bytes& root);
+  void SetFormerBusKey(const Bytes& former);
   void CheckController(const v1::HelloAnswer& answer);
 
   StepContext& step_;

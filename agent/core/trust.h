@@ -56,6 +56,8 @@ class Trust {
   virtual CheckResult Check(ByteView envelope, const CheckContext& context) const = 0;
   // Returns the payload of a Fresh signed for `nonce` by a controller of the current root document.
   virtual Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const = 0;
+  // The bus key in the current root document.
+  virtual Bytes BusKey() const = 0;
   // Verifies and installs the next root document; returns its version and epoch. On error, the
   // current one stays.
   struct Root {

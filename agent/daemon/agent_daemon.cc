@@ -48,11 +48,12 @@ Result<Options> CoreOptions(const AgentSettings& settings, const std::vector<Sou
   return options;
 }
 
-bus::BusClientOptions BusOptions(const AgentSettings& settings, Identity& identity) {
+bus::BusClientOptions BusOptions(const AgentSettings& settings, Identity& identity,
+                                 const bus::ServerKeys& server) {
   bus::BusClientOptions options;
   options.endpoint = settings.controller_endpoint.value_or(identity.endpoint);
   options.keys = std::move(identity.curve);
-  options.server_key = identity.server_key;
+  options.server = server;
   return options;
 }
 
@@ -90,7 +91,8 @@ Result<void> RunAgentDaemon(const AgentSettings& configured, const std::vector<S
                    {identity.node, identity.incarnation}, local,
                    RootsDirectory(settings.state_dir));
   HF_ASSIGN(const Options options, CoreOptions(settings, kinds));
-  const bus::BusClientOptions bus_options = BusOptions(settings, identity);
+  const bus::BusClientOptions bus_options =
+      BusOptions(settings, identity, ServerKeysOf(trust.BusKey(), loaded.identity.former_bus_key));
   HF_ASSIGN(const std::unique_ptr<bus::BusClient> bus, bus::BusClient::Open(bus_options, random));
   HF_ASSIGN(const std::unique_ptr<RestoreLauncher> restores, OpenSpoolLauncher(settings, clock));
 

@@ -18,7 +18,20 @@ std::int64_t Milliseconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
+bus::CurvePublicKey KeyOf(ByteView bytes) {
+  bus::CurvePublicKey key{};
+  HF_CHECK(bytes.size() == key.size());
+  std::ranges::copy(bytes, key.begin());
+  return key;
+}
+
 }  // namespace
+
+bus::ServerKeys ServerKeysOf(ByteView key, ByteView former) {
+  bus::ServerKeys keys{.key = KeyOf(key), .former = {}};
+  if (!former.empty()) keys.former = KeyOf(former);
+  return keys;
+}
 
 AgentLoop::AgentLoop(Options options, const Loaded& loaded, Journal& journal, Trust& trust,
                      bus::BusClient& bus, TaskRunnerOptions runner, Random& random,
@@ -90,8 +103,9 @@ Result<void> AgentLoop::Hear(Instant deadline) {
     if (!event) return {};
     switch (event->kind) {
       case bus::BusEvent::Kind::kConnected:
-        Log(LogLevel::kInfo, "connected to the controller");
-        Feed(event::Connected{});
+        Log(LogLevel::kInfo, "connected to the controller{}",
+            event->is_former_key ? ", which still has the former bus key" : "");
+        Feed(event::Connected{event->is_former_key});
         break;
       case bus::BusEvent::Kind::kMessage:
         Feed(event::MessageReceived{std::move(event->bytes)});
@@ -124,6 +138,8 @@ void AgentLoop::Perform(const Action& action) {
     (void)bus_.Send(send->message);  // may be lost: important messages are repeated until answered
   } else if (const auto* note = std::get_if<action::Note>(&action)) {
     Log(note->warning ? LogLevel::kWarning : LogLevel::kInfo, "{}", note->text);
+  } else if (const auto* keys = std::get_if<action::UseBusKeys>(&action)) {
+    bus_.SetServerKeys(ServerKeysOf(keys->key, keys->former));
   } else if (const auto* load = std::get_if<action::LoadReports>(&action)) {
     Result<std::vector<ReportRecord>> reports = journal_.Reports(load->first, load->limit);
     if (!reports) Log(LogLevel::kError, "{}", reports.error().Text());
@@ -132,9 +148,9 @@ void AgentLoop::Perform(const Action& action) {
     std::visit(
         [this](const auto& one) {
           using One = std::decay_t<decltype(one)>;
-          constexpr bool is_done_above = std::is_same_v<One, action::Send> ||
-                                         std::is_same_v<One, action::Note> ||
-                                         std::is_same_v<One, action::LoadReports>;
+          constexpr bool is_done_above =
+              std::is_same_v<One, action::Send> || std::is_same_v<One, action::Note> ||
+              std::is_same_v<One, action::UseBusKeys> || std::is_same_v<One, action::LoadReports>;
           if constexpr (!is_done_above) runner_->Perform(one);
         },
         action);

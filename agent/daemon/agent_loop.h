@@ -12,6 +12,7 @@
 #include "agent/core/events.h"
 #include "agent/daemon/task_runner.h"
 #include "agent/journal/journal.h"
+#include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
@@ -19,6 +20,9 @@
 #include "common/service/notify.h"
 
 namespace holdfast::agent {
+
+// Keys as in the root document and IdentityRecord: 32 bytes. `former` may be empty.
+bus::ServerKeys ServerKeysOf(ByteView key, ByteView former);
 
 class AgentLoop {
  public:

@@ -29,6 +29,11 @@ trust::Freshness FreshnessOf(const CheckContext& context) {
 
 }  // namespace
 
+Result<void> StoreRoot(const std::string& roots_directory, const trust::RootDocument& root) {
+  return WriteFileAtomic(fmt::format("{}/{}.holdfast", roots_directory, root.version()),
+                         root.envelope(), 0640);
+}
+
 AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
                        trust::AgentIdentity identity, const trust::LocalPolicy& policy,
                        std::string roots_directory)
@@ -72,12 +77,11 @@ Result<Bytes> AgentTrust::OpenFresh(ByteView envelope, ByteView nonce, const Tim
   return std::move(decoded.payload);
 }
 
+Bytes AgentTrust::BusKey() const { return {root_.bus_key().begin(), root_.bus_key().end()}; }
+
 Result<Trust::Root> AgentTrust::TakeRoot(ByteView envelope, const Time& now) {
   HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, WallTimeOf(now.wall_ms)));
-  if (!roots_directory_.empty()) {
-    HF_TRY(WriteFileAtomic(fmt::format("{}/{}.holdfast", roots_directory_, next.version()),
-                           next.envelope(), 0640));
-  }
+  if (!roots_directory_.empty()) HF_TRY(StoreRoot(roots_directory_, next));
   root_ = std::move(next);
   return Root{root_.version(), root_.epoch()};
 }

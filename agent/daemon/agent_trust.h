@@ -12,6 +12,9 @@
 
 namespace holdfast::agent {
 
+// Stores a root document for the restore helper, which verifies each version.
+Result<void> StoreRoot(const std::string& roots_directory, const trust::RootDocument& root);
+
 class AgentTrust final : public Trust {
  public:
   // `policy` must outlive the object. Stores root documents that it takes in `roots_directory`,
@@ -21,6 +24,7 @@ class AgentTrust final : public Trust {
 
   CheckResult Check(ByteView envelope, const CheckContext& context) const override;
   Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const override;
+  Bytes BusKey() const override;
   Result<Root> TakeRoot(ByteView envelope, const Time& now) override;
   Bytes SignReport(ByteView payload) const override;
 

@@ -43,7 +43,8 @@ Result<void> MakeJournal(const std::string& directory, const Identity& identity)
                                                       .root_version = root.version(),
                                                       .root = identity.root,
                                                       .epoch = root.epoch(),
-                                                      .report_hash = {}}};
+                                                      .report_hash = {},
+                                                      .former_bus_key = {}}};
   return journal.Apply(changes);
 }
 
@@ -51,7 +52,6 @@ Result<void> WriteFiles(const std::string& directory, const Identity& identity, 
   HF_TRY(trust::CreateSigningKeyFile(PathIn(directory, "agent.key"), identity.signing_key, {},
                                      random));
   HF_TRY(bus::SaveCurveSecret(PathIn(directory, "agent.curve"), identity.curve));
-  HF_TRY(bus::SaveCurvePublicKey(PathIn(directory, "bus.curve.pub"), identity.server_key));
   HF_TRY(trust::CreateFile(PathIn(directory, "root.holdfast"), identity.root, 0644));
   const std::string facts =
       fmt::format("{}\n{}\n{}\n", identity.node, identity.incarnation, identity.endpoint);
@@ -137,15 +137,12 @@ Result<Identity> LoadIdentity(const std::string& state_dir) {
   HF_ASSIGN(crypto::SigningKey signing_key,
             trust::ReadSigningKeyFile(PathIn(directory, "agent.key")));
   HF_ASSIGN(bus::CurveKeys curve, bus::LoadCurveKeys(PathIn(directory, "agent.curve")));
-  HF_ASSIGN(const bus::CurvePublicKey server_key,
-            bus::LoadCurvePublicKey(PathIn(directory, "bus.curve.pub")));
   HF_ASSIGN(Bytes root, ReadWholeFile(PathIn(directory, "root.holdfast")));
   return Identity{.node = std::move(facts.node),
                   .incarnation = facts.incarnation,
                   .root = std::move(root),
                   .signing_key = std::move(signing_key),
                   .curve = std::move(curve),
-                  .server_key = server_key,
                   .endpoint = std::move(facts.endpoint)};
 }
 

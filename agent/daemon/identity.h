@@ -20,7 +20,6 @@ struct Identity {
   Bytes root;  // Envelope of the root document at the time of joining
   crypto::SigningKey signing_key;
   bus::CurveKeys curve;
-  bus::CurvePublicKey server_key{};
   std::string endpoint;  // bus endpoint
 };
 

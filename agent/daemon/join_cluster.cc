@@ -47,6 +47,13 @@ Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view t
   if (!answer) return Fail(std::move(answer).error().While("join " + Quote(token.endpoint)));
   HF_ASSIGN(const trust::RootDocument root,
             trust::RootDocument::VerifyFirst(answer->root, token.root_hash));
+  // The connection has proved only that the other side has the token's key.
+  if (root.bus_key() != token.server_key) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("the token is for another bus key than version {} of the root document",
+                            root.version()),
+                std::string(kNewToken));
+  }
   if (!settings.cluster.empty() && settings.cluster != root.cluster()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("this is cluster {}; {} says {}", Quote(root.cluster()), settings.file,
@@ -59,7 +66,6 @@ Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view t
                           .root = std::move(answer->root),
                           .signing_key = std::move(signing_key),
                           .curve = std::move(curve),
-                          .server_key = answer->server_key,
                           .endpoint = std::move(answer->endpoint)};
   HF_TRY(SaveIdentity(settings.state_dir, identity, random));
   // The agent must not be able to write the helper's identity, so only root can store it.

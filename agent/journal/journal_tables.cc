@@ -21,7 +21,8 @@ CREATE TABLE identity(
   epoch           INTEGER NOT NULL,
   t_max_ms        INTEGER NOT NULL,
   report_sequence INTEGER NOT NULL,
-  report_hash     BLOB    NOT NULL CHECK (length(report_hash) IN (0, 32))
+  report_hash     BLOB    NOT NULL CHECK (length(report_hash) IN (0, 32)),
+  former_bus_key  BLOB    NOT NULL CHECK (length(former_bus_key) IN (0, 32))
 ) STRICT;
 
 CREATE TABLE floor(

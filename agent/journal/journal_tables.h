@@ -23,12 +23,13 @@ template <>
 struct TableOf<agent::IdentityRecord> {
   static constexpr std::string_view kName = "identity";
   static constexpr std::string_view kKey = "id";  // always 1, by default
-  static constexpr std::array kColumns = {"cluster_id",      "cluster",    "node",  "incarnation",
-                                          "root_version",    "root",       "epoch", "t_max_ms",
-                                          "report_sequence", "report_hash"};
+  static constexpr std::array kColumns = {"cluster_id",  "cluster",       "node",
+                                          "incarnation", "root_version",  "root",
+                                          "epoch",       "t_max_ms",      "report_sequence",
+                                          "report_hash", "former_bus_key"};
   static auto Fields(auto& r) {
     return std::tie(r.cluster_id, r.cluster, r.node, r.incarnation, r.root_version, r.root, r.epoch,
-                    r.t_max_ms, r.report_sequence, r.report_hash);
+                    r.t_max_ms, r.report_sequence, r.report_hash, r.former_bus_key);
   }
 };
 

@@ -44,7 +44,8 @@ class DealerBusClient final : public BusClient {
       // The connection is reported once it accepts messages, shortly after its handshake.
       if (has_shaken_hands_ && !is_connected_ && socket_->IsWritable()) {
         is_connected_ = true;
-        happened_.push_back({Kind::kConnected, {}, {}, milliseconds(0)});
+        happened_.push_back(
+            {Kind::kConnected, {}, {}, milliseconds(0), is_former_key_ || is_outdated_});
       }
       if (!happened_.empty()) {
         BusEvent event = std::move(happened_.front());
@@ -81,11 +82,18 @@ class DealerBusClient final : public BusClient {
   }
 
   bool is_connected() const override { return is_connected_; }
+  void SetServerKeys(const ServerKeys& keys) override {
+    options_.server = keys;
+    is_outdated_ = true;
+  }
   void Wake() const override { wake_.Raise(); }
 
  private:
   Result<void> Configure(Socket& socket) {
-    HF_TRY(SetCurveClient(socket, options_.keys, options_.server_key));
+    is_outdated_ = false;
+    is_former_key_ = is_former_key_ && options_.server.former;
+    HF_TRY(SetCurveClient(socket, options_.keys,
+                          is_former_key_ ? *options_.server.former : options_.server.key));
     HF_TRY(socket.SetMessageBytesMax(options_.message_bytes_max));
     HF_TRY(socket.Set(ZMQ_SNDHWM, options_.send_queue));
     HF_TRY(socket.Set(ZMQ_RCVHWM, kReceiveQueue));
@@ -131,26 +139,43 @@ class DealerBusClient final : public BusClient {
         if (std::exchange(is_connected_, false)) {
           happened_.push_back({Kind::kDisconnected, {}, {}, milliseconds(0)});
         }
+        // ZeroMQ would connect with the same key again.
+        if (is_former_key_ || is_outdated_) Reopen(false);
         return;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         return StartOver(fmt::format("{} does not accept this key", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return StartOver(fmt::format("{} does not follow the protocol", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        if (!is_former_key_ && !is_outdated_ && options_.server.former) return Reopen(true);
         if (++broken_handshakes_ < kBrokenHandshakesMax) return;
         return StartOver(fmt::format(
-            "{} aborts the handshake: its key may differ from the one that this node has",
+            "{} aborts the handshake: it may have another bus key than the root document",
             Quote(options_.endpoint)));
       default:
         return;
     }
   }
 
-  // Closes the socket, which would either never retry or retry too often.
-  void StartOver(std::string reason) {
+  // Closes the socket and opens another one: with the former key at once, with the newest after a
+  // delay.
+  void Reopen(bool with_former_key) {
+    Close();
+    is_former_key_ = with_former_key;
+    retry_at_ = SteadyNow();
+    if (!with_former_key) *retry_at_ += Between(options_.reconnect_min, options_.reconnect_max);
+  }
+
+  void Close() {
     monitor_.reset();
     socket_.reset();
     has_shaken_hands_ = false;
+  }
+
+  // Closes the socket, which would either never retry or retry too often.
+  void StartOver(std::string reason) {
+    Close();
+    is_former_key_ = false;
     broken_handshakes_ = 0;
     milliseconds most = options_.refused_min;
     for (int i = 0; i <= failures_ && most < options_.refused_max; ++i) most *= 2;
@@ -176,7 +201,7 @@ class DealerBusClient final : public BusClient {
     return WaitFor(what, retry_at_ ? std::min(*retry_at_, deadline) : deadline);
   }
 
-  const BusClientOptions options_;
+  BusClientOptions options_;
   Random& random_;
   Context context_;
   WakeFlag wake_;
@@ -186,8 +211,10 @@ class DealerBusClient final : public BusClient {
   std::deque<BusEvent> happened_;
   bool has_shaken_hands_ = false;
   bool is_connected_ = false;
-  int broken_handshakes_ = 0;  // consecutive
-  int failures_ = 0;           // consecutive calls of StartOver()
+  bool is_former_key_ = false;  // the socket has, or will have, ServerKeys::former
+  bool is_outdated_ = false;    // SetServerKeys() was called after the socket was opened
+  int broken_handshakes_ = 0;   // consecutive
+  int failures_ = 0;            // consecutive calls of StartOver()
 };
 
 }  // namespace

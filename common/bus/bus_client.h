@@ -20,11 +20,19 @@
 
 namespace holdfast::bus {
 
+// What the server must prove to have. `former` is set only until `key` has worked once:
+// docs/protocol.md#bus-key.
+struct ServerKeys {
+  CurvePublicKey key{};
+  std::optional<CurvePublicKey> former;
+};
+
 struct BusClientOptions {
   // "tcp://controller:7733". Names resolve to IPv4; an IPv6 address is in brackets.
   std::string endpoint;
   CurveKeys keys;
-  CurvePublicKey server_key{};
+  // Each attempt begins with `key`. If the server does not have it, `former` is tried next.
+  ServerKeys server;
   std::size_t message_bytes_max = kMessageBytesMax;
   int send_queue = 32;  // messages queued for the connection
   // Delays after a failed or lost connection: first a random one between reconnect_min and
@@ -54,6 +62,7 @@ struct BusEvent {
   Bytes bytes;
   std::string reason;
   std::chrono::milliseconds retry_in{0};
+  bool is_former_key = false;  // kConnected: the server has only ServerKeys::former
 };
 
 class BusClient {
@@ -69,6 +78,8 @@ class BusClient {
   // read earlier messages.
   virtual Result<void> Send(ByteView bytes) = 0;
   virtual bool is_connected() const = 0;
+  // For the next connections; does not end the current one.
+  virtual void SetServerKeys(const ServerKeys& keys) = 0;
   // Makes the current or the next Receive() return. May be called from any thread.
   virtual void Wake() const = 0;
 };

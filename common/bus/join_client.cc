@@ -105,9 +105,8 @@ class JoinCaller {
                   "agent token NODE`");
     }
     JoinAnswer answer;
-    bool is_answer = !received.too_long && read && message.incarnation() > 0 &&
-                     !message.root().empty() && !message.endpoint().empty() &&
-                     message.server_key().size() == answer.server_key.size();
+    const bool is_answer = !received.too_long && read && message.incarnation() > 0 &&
+                           !message.root().empty() && !message.endpoint().empty();
     if (!is_answer) {
       return Fail(
           ErrorCode::kCorrupt,
@@ -116,7 +115,6 @@ class JoinCaller {
     }
     answer.incarnation = message.incarnation();
     answer.root = ToBytes(message.root());
-    std::ranges::copy(AsBytes(message.server_key()), answer.server_key.begin());
     answer.endpoint = message.endpoint();
     return answer;
   }

@@ -13,7 +13,7 @@ namespace holdfast::bus {
 // Sends one request and waits for the answer. `keys` and `signing_key` (Ed25519, 32 bytes) become
 // the node's identity. kDenied if the controller refuses, or is not the token's; kUnavailable if it
 // cannot be reached, or disconnects without an answer. The caller checks that the answer's root
-// document matches the token's `root_hash`.
+// document matches the token's `root_hash` and `server_key`.
 Result<JoinAnswer> Join(const JoinToken& token, ByteView signing_key, const CurveKeys& keys,
                         Instant deadline);
 

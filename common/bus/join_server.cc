@@ -108,7 +108,6 @@ class ListeningJoinServer final : public JoinServer {
     } else {
       message.set_incarnation(answer.incarnation);
       message.set_root(std::string(AsText(answer.root)));
-      message.set_server_key(std::string(AsText(answer.server_key)));
       message.set_endpoint(answer.endpoint);
     }
     Result<void> sent = listener_->Send(AsText(connection), AsBytes(message.SerializeAsString()));

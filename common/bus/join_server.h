@@ -37,10 +37,9 @@ struct JoinCall {
 
 struct JoinAnswer {
   std::uint64_t incarnation = 0;
-  Bytes root;                   // Envelope of RootDocument
-  CurvePublicKey server_key{};  // of the bus
-  std::string endpoint;         // of the bus
-  std::string refused;          // the reason; all else is empty then
+  Bytes root;            // Envelope of RootDocument
+  std::string endpoint;  // of the bus
+  std::string refused;   // the reason; all else is empty then
 };
 
 struct JoinCounters {

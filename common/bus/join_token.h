@@ -17,7 +17,7 @@ namespace holdfast::bus {
 struct JoinToken {
   std::string node;
   std::string endpoint;            // of the join socket
-  CurvePublicKey server_key{};     // of the join socket
+  CurvePublicKey server_key{};     // of the join socket: the root document's bus key
   crypto::Digest root_hash{};      // SHA-256 of the root document's payload
   Secret secret;                   // 32 bytes, single use
   std::int64_t expires_at_ms = 0;  // since 1970, by the controller's clock

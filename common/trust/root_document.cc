@@ -67,6 +67,18 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
   return {};
 }
 
+Result<void> CheckBusKey(std::string_view key) {
+  if (key.size() != sizeof(BusKey)) {
+    return BadForm(fmt::format("a bus key of {}; expected {}", FormatCount(key.size(), "byte"),
+                               sizeof(BusKey)));
+  }
+  // Anyone can act as a server with this key.
+  if (std::ranges::all_of(key, [](char c) { return c == '\0'; })) {
+    return BadForm("a bus key of zeros");
+  }
+  return {};
+}
+
 Result<void> CheckHead(const v1::RootDocument& document) {
   if (document.format() != kRootFormat) {
     return BadForm(fmt::format("format {}; expected {}", document.format(), kRootFormat));
@@ -80,7 +92,7 @@ Result<void> CheckHead(const v1::RootDocument& document) {
   if (document.issued_at_ms() >= document.expires_at_ms()) {
     return BadForm("an expiry that is not after its issue");
   }
-  return {};
+  return CheckBusKey(document.bus_key());
 }
 
 Result<void> CheckSuccessor(const v1::RootDocument& old, const v1::RootDocument& next,
@@ -177,6 +189,7 @@ Result<RootDocument> RootDocument::Parse(const Envelope& envelope, ByteView byte
   HF_TRY(CheckRootForm(root.document_));
   root.envelope_ = Bytes(bytes.begin(), bytes.end());
   root.hash_ = crypto::Sha256Of(envelope.payload);
+  std::ranges::copy(AsBytes(root.document_.bus_key()), root.bus_key_.begin());
   for (const v1::RoleKey& from : root.document_.keys()) {
     HF_ASSIGN(crypto::PublicKey public_key, crypto::PublicKeyFromBytes(AsBytes(from.public_key())));
     root.keys_.push_back({from.role(), crypto::KeyIdOf(public_key), public_key, from.person(),

@@ -2,6 +2,7 @@
 // its next version. Form and rules: docs/protocol.md#trust.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,6 +24,9 @@ inline constexpr unsigned kOperatorsMax = kSignaturesMax - 1;
 // The signatures of old and new persons must fit into one envelope, even if all persons change.
 inline constexpr unsigned kRootThresholdMax = kSignaturesMax / 2;
 
+// The CURVE public key of the controller's sockets; bus::CurvePublicKey is the same type.
+using BusKey = std::array<std::uint8_t, 32>;
+
 // The minimum of operators for a kind of order in any cluster; a root document can only raise it.
 unsigned OperatorsFloor(v1::OrderKind kind);
 
@@ -30,8 +34,8 @@ unsigned OperatorsFloor(v1::OrderKind kind);
 std::string_view RoleText(v1::Role role);
 
 // kInvalidArgument for a document that no agent accepts: another format, no ULID, invalid versions
-// or times, a key twice or in two roles, fewer persons than a threshold, or a threshold below its
-// minimum.
+// or times, no bus key, a key twice or in two roles, fewer persons than a threshold, or a threshold
+// below its minimum.
 Result<void> CheckRootForm(const v1::RootDocument& document);
 
 // The envelope of `document`, signed with `keys`, at most kSignaturesMax. Does not check that these
@@ -77,6 +81,7 @@ class RootDocument {
   std::uint64_t version() const { return document_.version(); }
   std::uint64_t epoch() const { return document_.epoch(); }
   const std::vector<RoleKey>& keys() const { return keys_; }
+  const BusKey& bus_key() const { return bus_key_; }
 
   // No key of an expired document is valid.
   bool IsExpiredAt(WallTime now) const;
@@ -118,6 +123,7 @@ class RootDocument {
   v1::RootDocument document_;
   Bytes envelope_;
   crypto::Digest hash_{};
+  BusKey bus_key_{};
   std::vector<RoleKey> keys_;  // of document_, with their ids
 };
 

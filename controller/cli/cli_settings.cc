@@ -18,9 +18,7 @@ const Schema& CliSchema() {
       {.name = "controller", .help = "\"tcp://HOST:7735\", or the path of a socket"},
       {.name = "root_file",
        .type = OptionType::kPath,
-       .help = "the root document that you trust; only orders for its cluster are signed"},
-      {.name = "server_key", .help = "the controller's CURVE key, as Z85 text"},
-      {.name = "server_key_file", .type = OptionType::kPath, .help = "the same, in a file"},
+       .help = "the root document that you trust; its cluster and its controller's bus key count"},
       {.name = "curve_key_file",
        .type = OptionType::kPath,
        .help = "this operator's CURVE key, for a controller on another host"},
@@ -96,13 +94,8 @@ Result<CliSettings> LoadCliSettings(const std::string& config_option,
                             : controller_option;
   HF_TRY(CheckEndpoint(settings.controller));
   settings.root_file = values.Text("root_file");
-  settings.server_key = values.Text("server_key");
-  settings.server_key_file = values.Text("server_key_file");
   settings.curve_key_file = values.Text("curve_key_file");
   settings.operator_key_file = values.Text("operator_key_file");
-  if (!settings.server_key.empty() && !settings.server_key_file.empty()) {
-    return values.Invalid("server_key_file", "server_key and server_key_file exclude each other");
-  }
   settings.warnings = config::WarnOfUnusedVariables(environment, used);
   return settings;
 }

@@ -16,9 +16,7 @@ struct CliSettings {
   // "tcp://HOST:PORT", or the path of a UNIX socket. Taken from, in this order: the option, the
   // variable HOLDFAST_CONTROLLER, the file, the socket of this host.
   std::string controller;
-  std::string root_file;        // the pinned root document
-  std::string server_key;       // Z85
-  std::string server_key_file;  // instead of server_key
+  std::string root_file;  // the pinned root document
   std::string curve_key_file;
   std::string operator_key_file;
   std::vector<std::string> warnings;

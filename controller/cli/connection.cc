@@ -10,6 +10,7 @@
 #include "common/bus/bus_client.h"
 #include "common/io/local_socket.h"
 #include "common/io/reachability.h"
+#include "controller/cli/pin_file.h"
 
 namespace holdfast::cli {
 namespace {
@@ -102,9 +103,10 @@ class CurveConnection final : public Connection {
                   const ConnectionContext& surroundings)
       : client_(std::move(client)), endpoint_(std::move(endpoint)), surroundings_(surroundings) {}
 
-  Result<void> Connect() {
+  // Returns whether the controller has only the former bus key.
+  Result<bool> Connect() {
     HF_ASSIGN(std::optional<Bytes> message, Wait(surroundings_.connect_max, true));
-    if (client_->is_connected() || message) return {};
+    if (client_->is_connected() || message) return is_former_key_;
     return Fail(WhyNotConnected());
   }
 
@@ -163,6 +165,7 @@ class CurveConnection final : public Connection {
       }
       switch (event->kind) {
         case bus::BusEvent::Kind::kConnected:
+          is_former_key_ = event->is_former_key;
           if (for_connection) return std::nullopt;
           continue;
         case bus::BusEvent::Kind::kMessage:
@@ -176,32 +179,38 @@ class CurveConnection final : public Connection {
           return Fail(ErrorCode::kDenied,
                       fmt::format("the controller refuses the connection: {}", event->reason),
                       "operators use the port of `admin: {listen: ...}`, agents another; if the "
-                      "port is right, compare server_key in cli.yaml with the controller's, and "
-                      "curve_key_file with admin.operators of controller.yaml");
+                      "port is right, compare curve_key_file with admin.operators of "
+                      "controller.yaml; if the bus key was rotated, pin the new root document: "
+                      "holdfast trust pin FILE");
       }
     }
   }
 
+  bool is_former_key_ = false;
   const std::unique_ptr<bus::BusClient> client_;
   const std::string endpoint_;
   const ConnectionContext surroundings_;
 };
 
-Result<std::unique_ptr<Connection>> OpenCurve(const ControllerAddress& address,
+Result<std::unique_ptr<Connection>> OpenCurve(ControllerAddress::Curve& curve,
+                                              const std::string& endpoint,
                                               const ConnectionContext& surroundings) {
   bus::BusClientOptions options;
-  options.endpoint = address.endpoint;
-  options.keys = address.curve->own;
-  options.server_key = address.curve->server;
+  options.endpoint = endpoint;
+  options.keys = curve.own;
+  options.server = curve.server;
   options.message_bytes_max = kReplyBytesMax;
   options.reconnect_min = milliseconds(100);
   options.reconnect_max = milliseconds(300);
   options.reconnect_limit = milliseconds(1'000);
   HF_ASSIGN(std::unique_ptr<bus::BusClient> client,
             bus::BusClient::Open(std::move(options), *surroundings.random));
-  auto connection =
-      std::make_unique<CurveConnection>(std::move(client), address.endpoint, surroundings);
-  HF_TRY(connection->Connect());
+  auto connection = std::make_unique<CurveConnection>(std::move(client), endpoint, surroundings);
+  HF_ASSIGN(const bool is_former_key, connection->Connect());
+  if (curve.server.former && !is_former_key) {
+    HF_TRY(curve.forget_former());
+    curve.server.former.reset();
+  }
   return connection;
 }
 
@@ -211,32 +220,26 @@ Result<ControllerAddress> AddressOf(const CliSettings& settings) {
   ControllerAddress address;
   address.endpoint = settings.controller;
   if (!settings.controller.starts_with("tcp://")) return address;
-  const bool has_server_key = !settings.server_key.empty() || !settings.server_key_file.empty();
-  if (!has_server_key || settings.curve_key_file.empty()) {
+  if (settings.curve_key_file.empty()) {
     return Fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("no {} for the controller at {}",
-                    has_server_key ? "curve_key_file" : "server_key", Quote(settings.controller)),
+        fmt::format("no curve_key_file for the controller at {}", Quote(settings.controller)),
         settings.file.empty()
             ? "copy the files that `holdfast init` wrote to operators/PERSON to ~/.config/holdfast"
             : "name it in " + settings.file);
   }
   ControllerAddress::Curve curve;
-  if (settings.server_key.empty()) {
-    HF_ASSIGN(curve.server, bus::LoadCurvePublicKey(settings.server_key_file));
-  } else {
-    auto key = bus::ParseCurveKey(settings.server_key);
-    if (!key) return Fail(std::move(key).error().While("server_key"));
-    curve.server = *key;
-  }
+  HF_ASSIGN(Pin pin, Pin::Load(settings));
+  curve.server = pin.server_keys();
+  curve.forget_former = [pin]() mutable { return pin.ForgetFormerBusKey(); };
   HF_ASSIGN(curve.own, bus::LoadCurveKeys(settings.curve_key_file));
   address.curve = std::move(curve);
   return address;
 }
 
-Result<std::unique_ptr<Connection>> Connection::Open(const ControllerAddress& address,
+Result<std::unique_ptr<Connection>> Connection::Open(ControllerAddress& address,
                                                      const ConnectionContext& surroundings) {
-  if (address.curve) return OpenCurve(address, surroundings);
+  if (address.curve) return OpenCurve(*address.curve, address.endpoint, surroundings);
   return OpenLocal(address.endpoint, surroundings);
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/bus/bus_client.h"
 #include "common/bus/curve_key.h"
 #include "controller/cli/cli_settings.h"
 #include "proto/holdfast/v1/admin.pb.h"
@@ -24,13 +26,15 @@ struct ControllerAddress {
   std::string endpoint;
   struct Curve {
     bus::CurveKeys own;
-    bus::CurvePublicKey server{};
+    bus::ServerKeys server;  // of the pinned root document
+    // Called when the newest key has worked: forgets the former one, durably.
+    std::function<Result<void>()> forget_former;
   };
   std::optional<Curve> curve;  // none: a UNIX socket
 };
 
-// kInvalidArgument if the settings do not have a key that the endpoint needs; kDenied for a key
-// that others can access.
+// kInvalidArgument if the settings do not have a key or the pinned root document that the endpoint
+// needs; kDenied for a key that others can access.
 Result<ControllerAddress> AddressOf(const CliSettings& settings);
 
 // What a connection uses; all of it must outlive the connection.
@@ -53,7 +57,8 @@ class Connection {
 
   // kUnavailable if there is no answer, kDenied if we are refused. Both name the endpoint and the
   // next action.
-  static Result<std::unique_ptr<Connection>> Open(const ControllerAddress& address,
+  // Removes the former key from `address` when the newest one has worked.
+  static Result<std::unique_ptr<Connection>> Open(ControllerAddress& address,
                                                   const ConnectionContext& surroundings);
 };
 
@@ -81,7 +86,7 @@ class ControllerClient {
   Result<void> Connect();
   Result<void> SendRequest(v1::AdminRequest& request);
 
-  const ControllerAddress address_;
+  ControllerAddress address_;
   const ConnectionContext surroundings_;
   std::unique_ptr<Connection> connection_;
   std::uint64_t next_id_ = 0;

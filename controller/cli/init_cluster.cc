@@ -139,6 +139,7 @@ v1::RootDocument MakeDocument(const InitClusterOptions& options, const Keys& key
   document.set_expires_at_ms(
       trust::UnixMilliseconds(now + std::chrono::hours(24) * options.valid_days));
   document.set_root_threshold(options.root_threshold);
+  document.set_bus_key(keys.bus.public_key.data(), keys.bus.public_key.size());
   AddKey(document, v1::ROLE_CONTROLLER, keys.controller, "");
   for (const Person& person : keys.persons) {
     AddKey(document, v1::ROLE_ROOT, person.root_key, person.name);
@@ -184,15 +185,14 @@ admin:
                      fmt::arg("operators", operators));
 }
 
-std::string CliYaml(const InitClusterOptions& options, const Keys& keys) {
+std::string CliYaml(const InitClusterOptions& options) {
   return fmt::format(R"(# Belongs to ~/.config/holdfast/cli.yaml, with the keys that it names.
 controller: "tcp://{}:7735"
 root_file: root.holdfast    # the root document you trust; only a verified successor replaces it
-server_key: {}
 curve_key_file: operator.curve
 operator_key_file: operator.key
 )",
-                     options.host, Quote(bus::CurveKeyText(keys.bus.public_key)));
+                     options.host);
 }
 
 Result<void> WriteController(const std::string& directory, const InitClusterOptions& options,
@@ -206,8 +206,8 @@ Result<void> WriteController(const std::string& directory, const InitClusterOpti
 }
 
 Result<void> WritePerson(const std::string& directory, const std::string& root_key_file,
-                         const InitClusterOptions& options, const Keys& keys, const Person& person,
-                         ByteView root, Random& random) {
+                         const InitClusterOptions& options, const Person& person, ByteView root,
+                         Random& random) {
   Secret passphrase;
   if (options.passphrase) {
     HF_ASSIGN(passphrase, options.passphrase(person.name));
@@ -217,7 +217,7 @@ Result<void> WritePerson(const std::string& directory, const std::string& root_k
                                      random));
   HF_TRY(bus::SaveCurveSecret(directory + "/operator.curve", person.curve));
   HF_TRY(trust::CreateFile(directory + "/root.holdfast", root, 0644));
-  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options, keys)), 0600));
+  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options)), 0600));
   return trust::CreateSigningKeyFile(root_key_file, person.root_key, passphrase, random);
 }
 
@@ -297,8 +297,8 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
   for (const Person& person : keys.persons) {
     const std::string own = "/operators/" + person.name;
     const std::string root_key_file = fmt::format("/{}/{}.key", kRootKeys, person.name);
-    HF_TRY(WritePerson(made.path() + own, made.path() + root_key_file, options, keys, person, root,
-                       random));
+    HF_TRY(
+        WritePerson(made.path() + own, made.path() + root_key_file, options, person, root, random));
     report.operators.push_back({person.name, directory + own, directory + root_key_file});
   }
   HF_TRY(SyncDirectory(made.path()));

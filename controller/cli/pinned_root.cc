@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/io/atomic_file.h"
-#include "common/io/fd.h"
-#include "common/trust/envelope.h"
 #include "common/trust/orders.h"
+#include "common/trust/root_files.h"
+#include "controller/cli/pin_file.h"
+#include "controller/cli/root_change.h"
 
 namespace holdfast::cli::cluster {
 namespace {
@@ -14,8 +14,12 @@ namespace {
 constexpr std::string_view kInvestigate =
     "do not sign anything for this controller before it has been investigated";
 
-Result<Bytes> ReadRootFile(const std::string& path) {
-  return ReadWholeFile(path, trust::EnvelopeBytesMax(trust::PayloadType::kRoot));
+// The document can be verified again later, so this does not fail the command.
+void WarnIfNotPinned(Session& session, const trust::RootDocument& root,
+                     const Result<void>& pinned) {
+  if (pinned) return;
+  session.Tell(fmt::format("warning: version {} of the root document could not be pinned: {}",
+                           root.version(), pinned.error().message()));
 }
 
 // Returns `pinned` if `next` is the same document, and otherwise verifies `next` as its next
@@ -32,69 +36,80 @@ Result<trust::RootDocument> Follow(const trust::RootDocument& pinned, ByteView n
               std::string(kInvestigate));
 }
 
+// Replaces the pinned document by `next` unless they are equal.
+void Advance(Pin& pin, trust::RootDocument next) {
+  if (next.version() != pin.root().version()) pin.Advance(std::move(next));
+}
+
+// Advances the pin to the newest of the documents in these files.
+Result<void> AdvanceByFiles(Pin& pin, const std::vector<std::string>& files, WallTime now) {
+  HF_ASSIGN(const std::vector<trust::RootFile> given, trust::ReadRootFiles(files));
+  for (const trust::RootFile& file : given) {
+    if (file.root.version() < pin.root().version()) continue;
+    HF_ASSIGN(trust::RootDocument next,
+              Follow(pin.root(), file.root.envelope(), now,
+                     fmt::format("the root document in {}", Quote(file.path))));
+    Advance(pin, std::move(next));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<trust::RootDocument> PinnedRoot(const CliSettings& settings) {
-  if (settings.root_file.empty()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "no root document is pinned: " + (settings.file.empty()
-                                                      ? "there is no cli.yaml"
-                                                      : Quote(settings.file) + " has no root_file"),
-                "use an operator's cli.yaml: `holdfast init` writes it, with root.holdfast beside "
-                "it; --config FILE names it");
-  }
-  Result<Bytes> bytes = ReadRootFile(settings.root_file);
-  if (!bytes) return Fail(std::move(bytes).error().While("read the pinned root document"));
-  Result<trust::RootDocument> root = trust::RootDocument::Load(*bytes);
-  if (!root) {
-    return Fail(std::move(root).error().While("read the pinned root document " +
-                                              Quote(settings.root_file)));
-  }
-  return root;
+  HF_ASSIGN(const Pin pin, Pin::Load(settings));
+  return pin.root();
 }
 
 Result<trust::RootDocument> CurrentRoot(Session& session) {
   HF_ASSIGN(const CliSettings* settings, session.Settings());
-  HF_ASSIGN(const trust::RootDocument pinned, PinnedRoot(*settings));
-  trust::RootDocument current = pinned;
+  HF_ASSIGN(Pin pin, Pin::Load(*settings));
+  const std::uint64_t pinned_version = pin.root().version();
   for (;;) {
     v1::AdminRequest request;
-    request.mutable_trust_show()->set_after(current.version());
+    request.mutable_trust_show()->set_after(pin.root().version());
     HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kTrust));
-    const std::uint64_t before = current.version();
-    for (const std::string& next : reply.trust().successors()) {
-      HF_ASSIGN(current, Follow(current, AsBytes(next), session.now(),
-                                fmt::format("the controller's root document after version {}",
-                                            current.version())));
+    const std::uint64_t before = pin.root().version();
+    for (const std::string& bytes : reply.trust().successors()) {
+      HF_ASSIGN(trust::RootDocument next,
+                Follow(pin.root(), AsBytes(bytes), session.now(),
+                       fmt::format("the controller's root document after version {}",
+                                   pin.root().version())));
+      Advance(pin, std::move(next));
     }
-    if (reply.trust().more() && current.version() > before) continue;
-    HF_TRY(Follow(current, AsBytes(reply.trust().root()), session.now(),
+    if (reply.trust().more() && pin.root().version() > before) continue;
+    HF_TRY(Follow(pin.root(), AsBytes(reply.trust().root()), session.now(),
                   "the controller's root document"));
     break;
   }
-  if (current.version() != pinned.version()) PinRoot(session, current);
-  return current;
+  if (pin.root().version() != pinned_version) WarnIfNotPinned(session, pin.root(), pin.Save());
+  return pin.root();
 }
 
 Result<trust::RootDocument> CurrentRoot(Session& session, const std::vector<std::string>& bases) {
   if (bases.empty()) return CurrentRoot(session);
   HF_ASSIGN(const CliSettings* settings, session.Settings());
-  HF_ASSIGN(trust::RootDocument current, PinnedRoot(*settings));
-  for (const std::string& base : bases) {
-    HF_ASSIGN(const Bytes bytes, ReadRootFile(base));
-    HF_ASSIGN(current, Follow(current, bytes, session.now(),
-                              fmt::format("the root document in {}", Quote(base))));
-  }
-  return current;
+  HF_ASSIGN(Pin pin, Pin::Load(*settings));
+  HF_TRY(AdvanceByFiles(pin, bases, session.now()));
+  return pin.root();
+}
+
+Result<trust::RootDocument> PinFromFiles(Session& session, const std::vector<std::string>& files) {
+  HF_ASSIGN(const CliSettings* settings, session.Settings());
+  HF_ASSIGN(Pin pin, Pin::Load(*settings));
+  HF_TRY(AdvanceByFiles(pin, files, session.now()));
+  HF_TRY(pin.Save());
+  return pin.root();
 }
 
 void PinRoot(Session& session, const trust::RootDocument& root) {
-  const Result<const CliSettings*> settings = session.Settings();
-  if (!settings || (*settings)->root_file.empty()) return;
-  Result<void> written = WriteFileAtomic((*settings)->root_file, root.envelope(), 0644);
-  if (written) return;
-  session.Tell(fmt::format("warning: version {} of the root document could not be pinned: {}",
-                           root.version(), written.error().message()));
+  const auto pin_it = [&]() -> Result<void> {
+    HF_ASSIGN(const CliSettings* settings, session.Settings());
+    HF_ASSIGN(Pin pin, Pin::Load(*settings));
+    Advance(pin, root);
+    return pin.Save();
+  };
+  WarnIfNotPinned(session, root, pin_it());
 }
 
 Json RootObject(const v1::RootDocument& document) {
@@ -104,7 +119,8 @@ Json RootObject(const v1::RootDocument& document) {
                  {"epoch", document.epoch()},
                  {"issued", TimeOrNull(document.issued_at_ms())},
                  {"expires", TimeOrNull(document.expires_at_ms())},
-                 {"root_threshold", document.root_threshold()}};
+                 {"root_threshold", document.root_threshold()},
+                 {"bus_key", BusKeyText(document)}};
   object["thresholds"] = Json::object();
   for (const v1::Threshold& threshold : document.thresholds()) {
     object["thresholds"][std::string(trust::OrderKindText(threshold.kind()))] =

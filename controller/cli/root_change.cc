@@ -1,12 +1,16 @@
 #include "controller/cli/root_change.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <map>
 #include <set>
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/bus/curve_key.h"
 #include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
 #include "common/trust/key_file.h"
@@ -17,6 +21,18 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::chrono::hours kDay(24);
+
+// The programs create files of secret keys that only their owner may read.
+Result<void> CheckIsPublic(const std::string& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) {
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(file)));
+  }
+  if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("{} may be a secret key: only its owner may read it", Quote(file)),
+              "name the file of the public key, FILE.pub; if it is this one: chmod 644 " + file);
+}
 
 Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string& person,
                     const std::string& file) {
@@ -56,6 +72,20 @@ Result<void> RemoveKeys(v1::RootDocument& document, v1::Role role, const std::st
                 "`holdfast trust show` shows the persons and their keys");
   }
   keys->erase(rest, keys->end());
+  return {};
+}
+
+Result<void> SetBusKey(v1::RootDocument& document, const std::string& file) {
+  // A secret key in its file looks like a public one, and must not be published by mistake.
+  HF_TRY(CheckIsPublic(file));
+  HF_ASSIGN(const bus::CurvePublicKey key, bus::LoadCurvePublicKey(file));
+  const std::string bytes(AsText(key));
+  if (bytes == document.bus_key()) {
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("the root document already has the bus key in {}", Quote(file)),
+                "create a new pair on the controller's host: holdfast-controller bus-key FILE");
+  }
+  document.set_bus_key(bytes);
   return {};
 }
 
@@ -155,8 +185,8 @@ Result<void> CheckIsNext(const v1::RootDocument& current, const v1::RootDocument
 
 bool RootChanges::is_empty() const {
   return add_operators.empty() && remove_operators.empty() && add_roots.empty() &&
-         remove_roots.empty() && controller_key_file.empty() && !raise_epoch && !root_threshold &&
-         !restore_operators && !restore_in_place_operators &&
+         remove_roots.empty() && controller_key_file.empty() && bus_key_file.empty() &&
+         !raise_epoch && !root_threshold && !restore_operators && !restore_in_place_operators &&
          valid_days == RootChanges().valid_days;
 }
 
@@ -188,12 +218,20 @@ Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
     HF_TRY(RemoveKeys(next, v1::ROLE_CONTROLLER, ""));
     HF_TRY(AddKey(next, v1::ROLE_CONTROLLER, "", changes.controller_key_file));
   }
+  if (!changes.bus_key_file.empty()) HF_TRY(SetBusKey(next, changes.bus_key_file));
   for (v1::RoleKey& key : *next.mutable_keys()) key.set_not_after_ms(next.expires_at_ms());
   if (changes.root_threshold) next.set_root_threshold(*changes.root_threshold);
   SetThreshold(next, v1::ORDER_KIND_RESTORE, changes.restore_operators);
   SetThreshold(next, v1::ORDER_KIND_RESTORE_IN_PLACE, changes.restore_in_place_operators);
   HF_TRY(trust::CheckRootForm(next));
   return next;
+}
+
+std::string BusKeyText(const v1::RootDocument& document) {
+  bus::CurvePublicKey key{};
+  HF_CHECK(document.bus_key().size() == key.size());  // CheckRootForm() was called
+  std::ranges::copy(AsBytes(document.bus_key()), key.begin());
+  return bus::CurveKeyText(key);
 }
 
 std::vector<std::string> RootDifferences(const v1::RootDocument& current,
@@ -209,6 +247,9 @@ std::vector<std::string> RootDifferences(const v1::RootDocument& current,
   add_time("valid until", current.expires_at_ms(), next.expires_at_ms());
   AddNumber(lines, "persons for a new root document", current.root_threshold(),
             next.root_threshold());
+  if (current.bus_key() != next.bus_key()) {
+    lines.push_back(fmt::format("bus key: {} -> {}", BusKeyText(current), BusKeyText(next)));
+  }
   std::set<int> kinds;
   for (const v1::RootDocument* document : {&current, &next}) {
     for (const v1::Threshold& threshold : document->thresholds()) kinds.insert(threshold.kind());

@@ -17,7 +17,7 @@ namespace holdfast::cli {
 
 inline constexpr unsigned kValidDaysMax = 3650;  // of a root document and the keys in it
 
-// What to change. Public keys are files in PEM.
+// What to change. Public signing keys are files in PEM.
 struct RootChanges {
   using PersonKey = std::pair<std::string, std::string>;  // person, file of the public key
   std::vector<PersonKey> add_operators;
@@ -25,6 +25,7 @@ struct RootChanges {
   std::vector<PersonKey> add_roots;
   std::vector<std::string> remove_roots;
   std::string controller_key_file;  // replaces the current ones; empty: they stay
+  std::string bus_key_file;         // the public CURVE key; empty: it stays
   bool raise_epoch = false;
   std::optional<unsigned> root_threshold;
   std::optional<unsigned> restore_operators;
@@ -40,6 +41,9 @@ struct RootChanges {
 // a key that already exists, kInvalidArgument for what no agent accepts.
 Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
                                       const RootChanges& changes, WallTime now);
+
+// The bus key, as Z85.
+std::string BusKeyText(const v1::RootDocument& document);
 
 // The changes from `current` to `next`, for the person who signs: one line per change, with the old
 // and the new value. Covers every field that can change between versions.

@@ -16,6 +16,7 @@
 #include "controller/catalog/catalog_compare.h"
 #include "controller/core/selector.h"
 #include "controller/daemon/admin_views.h"
+#include "controller/daemon/bus_key.h"
 #include "controller/daemon/snapshot_names.h"
 
 namespace holdfast::controller {
@@ -305,6 +306,10 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   HF_ASSIGN(const std::vector<DraftRecord> drafts, reader_.Drafts(true, "", kPageRowsMax));
   status.set_drafts_open(static_cast<std::uint32_t>(drafts.size()));
   FillProblems(agents, runs, status);
+  if (std::optional<v1::Problem> problem = BusKeyProblem(root, options_.bus_key, agents)) {
+    status.set_problem_count(status.problem_count() + 1);
+    *status.add_problems() = *std::move(problem);
+  }
   const std::int64_t left_ms =
       root.document().expires_at_ms() - trust::UnixMilliseconds(clock_.Now());
   if (left_ms < kRootExpiryWarningMs) {
@@ -658,12 +663,19 @@ AdminService::ReplyResult AdminService::Do(const v1::TokenRequest& request,
   HF_ASSIGN(const std::optional<ClusterRecord> cluster, reader_.Cluster());
   HF_CHECK(cluster.has_value());
   HF_ASSIGN(const trust::RootDocument root, trust::RootDocument::Load(cluster->root));
+  if (root.bus_key() != options_.bus_key) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("no node can join: the controller does not have the bus key of root "
+                            "document {} yet",
+                            root.version()),
+                "`holdfast status` says what to do");
+  }
   std::array<std::uint8_t, 32> secret{};
   random_.Fill(secret);
   bus::JoinToken token;
   token.node = request.node();
   token.endpoint = options_.join_endpoint;
-  token.server_key = options_.join_key;
+  token.server_key = options_.bus_key;
   token.root_hash = root.hash();
   token.secret = Secret(std::string(AsText(secret)));
   const crypto::Digest hash = bus::JoinSecretHash(token.secret);

@@ -24,10 +24,10 @@
 namespace holdfast::controller {
 
 struct AdminServiceOptions {
-  std::string catalog;        // path of the file
-  std::string version;        // of this program
-  std::string join_endpoint;  // as nodes reach it
-  bus::CurvePublicKey join_key{};
+  std::string catalog;            // path of the file
+  std::string version;            // of this program
+  std::string join_endpoint;      // as nodes reach it
+  bus::CurvePublicKey bus_key{};  // of all sockets
 };
 
 // One thread at a time, except for the worker that checks or copies the catalog.

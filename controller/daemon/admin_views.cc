@@ -113,6 +113,7 @@ void FillAgent(const AgentStatus& status, v1::AgentView& view) {
   view.set_revoked(record.revoked);
   view.set_joined_ms(record.joined_ms);
   view.set_last_seen_ms(record.last_seen_ms);
+  view.set_root_version(record.root_version);
   for (const ConfiguredSource& source : record.sources) {
     v1::ConfiguredSource& added = *view.add_sources();
     added.set_source(source.source);

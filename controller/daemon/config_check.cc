@@ -4,26 +4,53 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
 #include "common/bus/curve_key.h"
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
 #include "common/trust/root_document.h"
+#include "controller/daemon/bus_key.h"
 
 namespace holdfast::controller {
 namespace {
 
-Result<void> CheckRoot(const ControllerSettings& settings) {
-  HF_ASSIGN(const Bytes envelope, ReadWholeFile(settings.root_file));
+Result<trust::RootDocument> ReadRoot(const std::string& path) {
+  HF_ASSIGN(const Bytes envelope, ReadWholeFile(path));
   Result<trust::RootDocument> root = trust::RootDocument::Load(envelope);
-  if (!root) return Fail(std::move(root).error().While(Quote(settings.root_file)));
-  if (root->cluster() == settings.cluster) return {};
+  if (!root) return Fail(std::move(root).error().While(Quote(path)));
+  return root;
+}
+
+Result<void> CheckRoot(const ControllerSettings& settings) {
+  HF_ASSIGN(const trust::RootDocument root, ReadRoot(settings.root_file));
+  if (root.cluster() == settings.cluster) return {};
   return settings.values.Invalid(
       "cluster", fmt::format("\"cluster\" is {}; {} belongs to cluster {}", Quote(settings.cluster),
-                             Quote(settings.root_file), Quote(root->cluster())));
+                             Quote(settings.root_file), Quote(root.cluster())));
+}
+
+// Compares the bus key with the root documents that the controller has stored, and with root_file.
+Result<void> CheckBusKey(const ControllerSettings& settings, const trust::BusKey& own) {
+  BusKeyVersions versions;
+  std::vector<std::string> files = {settings.root_file};
+  std::error_code failure;  // no directory: the controller has never run
+  for (const auto& entry :
+       std::filesystem::directory_iterator(settings.state_dir + "/roots", failure)) {
+    if (entry.path().extension() == ".holdfast") files.push_back(entry.path().string());
+  }
+  for (const std::string& file : files) {
+    // CheckRoot() reports a bad root_file, and the controller ignores other bad files.
+    if (const auto root = ReadRoot(file)) versions[root->version()] = root->bus_key();
+  }
+  if (versions.empty()) return {};
+  HF_TRY(IsFormerBusKey(versions, own, settings.bus_key_file));
+  return {};
 }
 
 Result<void> CheckStateDirectory(const std::string& path) {
@@ -50,6 +77,8 @@ std::vector<Error> CheckControllerFiles(const ControllerSettings& settings) {
   }
   if (const auto keys = bus::LoadCurveKeys(settings.bus_key_file); !keys) {
     errors.push_back(WithOwnerHint(keys.error(), settings.bus_key_file));
+  } else if (Result<void> known = CheckBusKey(settings, keys->public_key); !known) {
+    errors.push_back(known.error());
   }
   if (Result<void> state = CheckStateDirectory(settings.state_dir); !state) {
     errors.push_back(state.error());

@@ -21,6 +21,7 @@
 #include "controller/catalog/catalog_reader.h"
 #include "controller/daemon/admin_loop.h"
 #include "controller/daemon/agent_keys.h"
+#include "controller/daemon/bus_key.h"
 #include "controller/daemon/controller_trust.h"
 #include "controller/daemon/core_loop.h"
 #include "controller/daemon/roster.h"
@@ -108,6 +109,19 @@ Result<Document> CurrentRoot(const Loaded& loaded, const Keys& keys,
   return Document{*std::move(next), true};
 }
 
+Result<void> CheckBusKey(const Loaded& loaded, const trust::RootDocument& root,
+                         const trust::BusKey& own, const std::string& key_file) {
+  HF_ASSIGN(BusKeyVersions versions, BusKeysOf(loaded.roots));
+  versions[root.version()] = root.bus_key();
+  HF_ASSIGN(const bool is_former, IsFormerBusKey(versions, own, key_file));
+  if (!is_former) return {};
+  Log(LogLevel::kWarning,
+      "{} has the former bus key: install the key of root document {} when `holdfast status` says "
+      "that all agents have confirmed it",
+      Quote(key_file), root.version());
+  return {};
+}
+
 Result<void> TakeFromFile(Catalog& catalog, ClusterRecord cluster, const trust::RootDocument& root,
                           const Clock& clock) {
   cluster.root_version = root.version();
@@ -154,7 +168,7 @@ class Daemon {
         bus_keys_(std::move(keys.bus)),
         catalog_(std::move(catalog)),
         roster_(std::move(roster)),
-        trust_(std::move(root), std::move(keys.signing), clock) {}
+        trust_(std::move(root), std::move(keys.signing), bus_keys_.public_key, clock) {}
 
   Result<void> Start(const std::stop_token& stop) {
     HF_TRY(trust_.CheckOwnKey());
@@ -176,7 +190,6 @@ class Daemon {
         std::chrono::duration_cast<std::chrono::milliseconds>(settings_.run_deadline).count();
     options.version = HOLDFAST_VERSION;
     options.bus_endpoint = settings_.bus.endpoint;
-    options.bus_key = bus_keys_.public_key;
     core_ = std::make_unique<CoreLoop>(std::move(options), catalog_, roster_, trust_, agents_,
                                        *bus_, *join_, random_, clock_);
     HF_TRY(core_->Start());
@@ -184,7 +197,7 @@ class Daemon {
     admin.catalog = catalog_.path();
     admin.version = HOLDFAST_VERSION;
     admin.join_endpoint = settings_.join.endpoint;
-    admin.join_key = bus_keys_.public_key;
+    admin.bus_key = bus_keys_.public_key;
     HF_ASSIGN(admin_,
               AdminLoop::Open(settings_, std::move(admin), *core_, bus_keys_, random_, clock_));
     core_->OnRunEnded([this] { admin_->ShowRuns(); });
@@ -239,6 +252,7 @@ Result<void> RunController(const ControllerSettings& settings, const Notifier& n
   }
   HF_TRY(TakeBack(catalog, roster, loaded, clock));
   HF_ASSIGN(Document document, CurrentRoot(loaded, keys, settings, clock));
+  HF_TRY(CheckBusKey(loaded, document.root, keys.bus.public_key, settings.bus_key_file));
   if (document.is_from_file) {
     HF_TRY(TakeFromFile(catalog, *loaded.cluster, document.root, clock));
   }

@@ -7,6 +7,7 @@
 
 #include "common/trust/envelope.h"
 #include "common/trust/report.h"
+#include "controller/daemon/bus_key.h"
 
 namespace holdfast::controller {
 namespace {
@@ -32,8 +33,8 @@ trust::PayloadType TypeOf(std::string_view name) {
 }  // namespace
 
 ControllerTrust::ControllerTrust(trust::RootDocument root, crypto::SigningKey key,
-                                 const Clock& clock)
-    : root_(std::move(root)), key_(std::move(key)), clock_(clock) {}
+                                 const trust::BusKey& bus_key, const Clock& clock)
+    : root_(std::move(root)), key_(std::move(key)), bus_key_(bus_key), clock_(clock) {}
 
 Bytes ControllerTrust::Sign(std::string_view payload_type, ByteView payload,
                             std::span<const Approval> approvals) const {
@@ -78,6 +79,7 @@ Result<void> ControllerTrust::CheckOwnKey() const {
 
 Result<void> ControllerTrust::TakeRoot(ByteView envelope) {
   HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, clock_.Now()));
+  HF_TRY(CheckNextBusKey(root_, next, bus_key_));
   root_ = std::move(next);
   return {};
 }

@@ -13,8 +13,9 @@ namespace holdfast::controller {
 
 class ControllerTrust final : public Trust {
  public:
-  // `clock` must outlive it.
-  ControllerTrust(trust::RootDocument root, crypto::SigningKey key, const Clock& clock);
+  // `bus_key` is that of our sockets. `clock` must outlive it.
+  ControllerTrust(trust::RootDocument root, crypto::SigningKey key, const trust::BusKey& bus_key,
+                  const Clock& clock);
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
              std::span<const Approval> approvals) const override;
@@ -25,7 +26,8 @@ class ControllerTrust final : public Trust {
 
   // kDenied unless our key may sign plans by the current document.
   Result<void> CheckOwnKey() const;
-  // Accepts the next document. kDenied as RootDocument::VerifyNext(); the current one stays then.
+  // Accepts the next document. kDenied as RootDocument::VerifyNext(), or if we could not run with
+  // our bus key any more; the current one stays then.
   Result<void> TakeRoot(ByteView envelope);
   // Goes back to the durable document.
   void Restore(trust::RootDocument root) { root_ = std::move(root); }
@@ -34,6 +36,7 @@ class ControllerTrust final : public Trust {
  private:
   trust::RootDocument root_;
   const crypto::SigningKey key_;
+  const trust::BusKey bus_key_;
   const Clock& clock_;
 };
 

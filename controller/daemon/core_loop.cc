@@ -219,7 +219,6 @@ void CoreLoop::Do(const action::JoinReply& action) {
     bus_.Drop(action.node);  // its former connection
     answer.incarnation = action.incarnation;
     answer.root = action.root;
-    answer.server_key = options_.bus_key;
     answer.endpoint = options_.bus_endpoint;
     Log(LogLevel::kInfo, "node {} has joined, incarnation {}", action.node, action.incarnation);
   } else {

@@ -40,7 +40,6 @@ struct CoreLoopOptions {
   Options core;
   std::string version;                           // of this program
   std::string bus_endpoint;                      // as agents reach it
-  bus::CurvePublicKey bus_key{};                 // of the bus
   std::chrono::milliseconds retry_every{5'000};  // after the catalog refused
 };
 

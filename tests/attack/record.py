@@ -4,8 +4,8 @@
     HOLDFAST_BUILD=build/release /usr/bin/python3 tests/attack/record.py NAME
 
 writes NAME.txt, NAME.schema and NAME.messages in conversations (see its README.md). Never overwrite a recording; add a
-new one. A proxy between the two programs records the messages. It joins with its own CURVE key in place of the
-agent's; all signatures are made by the programs themselves."""
+new one. A proxy between the two programs records the messages. It listens with the controller's bus key, and joins with
+its own CURVE key in place of the agent's; all signatures are made by the programs themselves."""
 
 import json
 import os
@@ -42,11 +42,11 @@ COMMANDS = (
 class Proxy:
     """Forwards messages between one agent and the controller, and records them."""
 
-    def __init__(self, recorder: Recorder):
+    def __init__(self, recorder: Recorder, bus_secret: bytes):
         self.recorder = recorder
         self.public, self.secret = sockets.new_keys()
         self.port = free_port()
-        self.front = sockets.listen(f"tcp://127.0.0.1:{self.port}", self.secret)
+        self.front = sockets.listen(f"tcp://127.0.0.1:{self.port}", bus_secret)
         self.back: zmq.Socket | None = None
         self._seen: set[bytes] = set()
         self._is_over = threading.Event()
@@ -57,7 +57,6 @@ class Proxy:
         mine = agent_pb2.JoinToken()
         mine.CopyFrom(content)
         mine.endpoint = f"tcp://127.0.0.1:{self.port}"
-        mine.server_key = z85.decode(self.public)
         threading.Thread(target=self._join, args=(content,), daemon=True).start()
         self.recorder.name(content.secret, "secret")
         self.recorder.name(content.root_hash, "root_hash")
@@ -80,9 +79,8 @@ class Proxy:
         (frame,) = sockets.receive(socket, 30, "the controller's answer")
         socket.close()
         answer = agent_pb2.JoinAnswer.FromString(frame)
-        self.back = sockets.dial(answer.endpoint, z85.encode(answer.server_key), self.secret)
+        self.back = sockets.dial(answer.endpoint, z85.encode(token.server_key), self.secret)
         answer.endpoint = f"tcp://127.0.0.1:{self.port}"
-        answer.server_key = z85.decode(self.public)
         self.recorder.add("controller", answer)
         self.front.send_multipart([route, answer.SerializeToString()])
         self._pass_on()
@@ -148,7 +146,7 @@ def record(name: str, directory: Path) -> None:
     (state / "policy.yaml").write_text(json.dumps(policy))
     agent = Agent(config)
     agent.run("repository", "init")
-    proxy = Proxy(recorder)
+    proxy = Proxy(recorder, (cluster.config.parent / "bus.curve").read_bytes().strip())
     token = cluster.call("agent", "token", "db-1", operator=True).stdout
     agent.run("join", "--token-file", "-", input=proxy.join(token))
     signing_key = SigningKey(state / "state" / "identity" / "agent.key")

@@ -131,7 +131,7 @@ class Conversations(Case):
                     joining.close()
                     answer = agent_pb2.JoinAnswer.FromString(frame)
                     self.assertFalse(answer.refused)
-                    socket = sockets.dial(answer.endpoint, z85.encode(answer.server_key), secret)
+                    socket = sockets.dial(answer.endpoint, z85.encode(token.server_key), secret)
                     self.addCleanup(socket.close)
                     listener = Listener(socket, agent_pb2.ControllerMessage)
                 case "controller", "join answer":

@@ -71,7 +71,7 @@ void BeNode(const std::string& endpoint, int number) {
   BusClientOptions options;
   options.endpoint = endpoint;
   options.keys = KeysOf(static_cast<std::uint64_t>(number) + 1);
-  options.server_key = KeysOf(0).public_key;
+  options.server.key = KeysOf(0).public_key;
   auto client = Must(BusClient::Open(options, random));
   for (;;) {
     std::optional<BusEvent> event = Must(client->Receive(Now() + kEndMax));

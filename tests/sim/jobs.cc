@@ -86,6 +86,9 @@ void World::Perform(Agent& agent, const agent::action::Send& action) {
   ToController(agent, action.message);
 }
 
+// Connections have no keys here.
+void World::Perform(Agent&, const agent::action::UseBusKeys&) {}
+
 void World::Perform(Agent& agent, const agent::action::Note& action) {
   Say(agent.node + ": " + action.text);
 }

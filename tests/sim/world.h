@@ -163,6 +163,7 @@ class World {
   void Perform(Agent& agent, const agent::action::HoldParts& action);
   void Perform(Agent& agent, const agent::action::ReleasePart& action);
   void Perform(Agent& agent, const agent::action::LoadReports& action);
+  void Perform(Agent& agent, const agent::action::UseBusKeys& action);
   void Perform(Agent& agent, const agent::action::Note& action);
   void Later(Agent& agent, const agent::TaskKey& key, std::int64_t ms,
              std::function<void(Job&)> what);

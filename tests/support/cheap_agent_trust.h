@@ -38,6 +38,7 @@ class CheapAgentTrust final : public agent::Trust {
     }
     return std::move(opened->payload);
   }
+  Bytes BusKey() const override { return bus_key_; }
   Result<Root> TakeRoot(ByteView envelope, const agent::Time&) override {
     const std::optional<CheapOpened> opened = OpenCheap(envelope);
     v1::RootDocument root;
@@ -47,6 +48,7 @@ class CheapAgentTrust final : public agent::Trust {
       return Fail(ErrorCode::kDenied, "not the next root document");
     }
     root_version_ = root.version();
+    if (!root.bus_key().empty()) bus_key_ = ToBytes(root.bus_key());
     return Root{root.version(), root.epoch()};
   }
   // Sets the root document version of a new process, from its journal.
@@ -135,6 +137,7 @@ class CheapAgentTrust final : public agent::Trust {
   std::string node_;
   std::set<std::string> sources_;
   std::uint64_t root_version_ = 1;
+  Bytes bus_key_ = Bytes(32, 1);
 };
 
 }  // namespace holdfast::testing

@@ -72,10 +72,11 @@ inline constexpr std::string_view kReportType = "application/vnd.holdfast.report
 inline constexpr std::string_view kRootType = "application/vnd.holdfast.root.v1";
 
 // A root document that is valid only as the successor of the version before it.
-inline Bytes CheapRoot(std::uint64_t version) {
+inline Bytes CheapRoot(std::uint64_t version, const std::string& bus_key = {}) {
   v1::RootDocument root;
   root.set_version(version);
   root.set_epoch(1);
+  root.set_bus_key(bus_key);
   return CheapEnvelope(kRootType, ToBytes(root.SerializeAsString()), {CheapKey("root")});
 }
 

@@ -212,6 +212,12 @@ struct OperatorFixture {
                           "\noperator_key_file: operator.key\n" + more);
   }
 
+  // Replaces the document in force, and the pinned one.
+  void SetRoot(const v1::RootDocument& document) {
+    root = keys.Root(document);
+    Unwrap(WriteFileAtomic(Path("root.holdfast"), root.envelope(), 0644));
+  }
+
   // Runs the program with `argv`, `more` and --config.
   Outcome Run(std::vector<std::string> argv, const std::vector<std::string>& more = {}) {
     argv.insert(argv.end(), more.begin(), more.end());
@@ -243,7 +249,7 @@ struct OperatorFixture {
 
   TempDir directory = Unwrap(TempDir::Create("operator"));
   TrustFixture keys;
-  const trust::RootDocument root = keys.Root();  // in force, and pinned
+  trust::RootDocument root = keys.Root();  // in force, and pinned
   FixedWallClock clock;
   FakePrompt prompt;
   std::stop_source stop;

@@ -78,7 +78,7 @@ struct TestBus {
     BusClientOptions client;
     client.endpoint = options.endpoint;
     client.keys = GenerateCurveKeys(Chance());
-    client.server_key = options.keys.public_key;
+    client.server.key = options.keys.public_key;
     client.reconnect_min = milliseconds(10);
     client.reconnect_max = milliseconds(30);
     client.reconnect_limit = milliseconds(100);

@@ -59,6 +59,7 @@ struct TrustFixture {
     document.set_issued_at_ms(kTrustNowMs - kDayMs);
     document.set_expires_at_ms(kTrustNowMs + 365 * kDayMs);
     document.set_root_threshold(2);
+    document.set_bus_key(std::string(32, 'b'));
     AddKey(document, v1::ROLE_ROOT, root_anna, "anna");
     AddKey(document, v1::ROLE_ROOT, root_ben, "ben");
     AddKey(document, v1::ROLE_ROOT, root_cleo, "cleo");

@@ -59,6 +59,7 @@ std::string AgentsJson(const std::vector<v1::AgentView>& agents) {
     document["agents"].push_back({{"node", agent.node()},
                                   {"incarnation", agent.incarnation()},
                                   {"version", OrNull(agent.version())},
+                                  {"root_version", agent.root_version()},
                                   {"connected", agent.connected()},
                                   {"revoked", agent.revoked()},
                                   {"joined", TimeOrNull(agent.joined_ms())},

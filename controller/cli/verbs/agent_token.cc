@@ -21,10 +21,18 @@ std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
   return Dump(document);
 }
 
-// The node will pin the document whose hash is in the token, so it must be the operator's pin.
+// The node will pin the document whose hash is in the token, so it must be the operator's pin. The
+// node sends its request to whoever has the token's key.
 Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
                         const trust::RootDocument& root) {
   HF_ASSIGN(const bus::JoinToken content, bus::DecodeJoinToken(token.token()));
+  if (content.server_key != root.bus_key()) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("the controller's token has another bus key than the pinned root "
+                            "document, version {}",
+                            root.version()),
+                "do not join nodes before the controller has been investigated");
+  }
   if (content.node == node && content.root_hash == root.hash()) return {};
   return Fail(ErrorCode::kDenied,
               fmt::format("the controller's token is not for node {} and the pinned root document, "

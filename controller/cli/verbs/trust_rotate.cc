@@ -20,7 +20,8 @@ namespace holdfast::cli::cluster {
 namespace {
 
 std::string RotateText(const std::vector<std::string>& differences,
-                       const RootSignatures& signatures, const std::string& file, bool sent) {
+                       const RootSignatures& signatures, const std::string& file, bool sent,
+                       bool has_new_bus_key) {
   std::string text;
   AddLines(text, "the next root document", differences);
   text += fmt::format(
@@ -29,8 +30,14 @@ std::string RotateText(const std::vector<std::string>& differences,
              "no person"),
       signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
       signatures.new_needed);
-  if (sent)
-    return text + "it is in force; agents get it with the next message from the controller\n";
+  if (sent) {
+    text += "it is in force; agents get it with the next message from the controller\n";
+    if (!has_new_bus_key) return text;
+    return text +
+           "the controller keeps its former bus key: `holdfast status` says when all agents have "
+           "the document; then install the new key as bus.key_file of controller.yaml, and restart "
+           "holdfast-controller\n";
+  }
   if (!signatures.is_enough()) {
     return text +
            fmt::format(
@@ -120,6 +127,11 @@ class TrustRotateVerb final : public OperatorVerb {
               .metavar = "FILE",
               .help = "the controller's new public key, instead of the old",
               .value = &changes_.controller_key_file})
+        .Add({.names = "--bus-key",
+              .metavar = "FILE",
+              .help = "the new public key of the controller's sockets, instead of the old; "
+                      "`holdfast-controller bus-key` creates it",
+              .value = &changes_.bus_key_file})
         .Add({.names = "--raise-epoch",
               .help = "agents refuse everything that the former controller signed",
               .value = &changes_.raise_epoch});
@@ -171,7 +183,11 @@ class TrustRotateVerb final : public OperatorVerb {
     }
     if (send_) HF_TRY(SendRoot(session, current, proposal.envelope));
     return session.Finish(
-        kExitDone, [&] { return RotateText(differences, made.signatures, file_, send_); },
+        kExitDone,
+        [&] {
+          return RotateText(differences, made.signatures, file_, send_,
+                            made.document.bus_key() != current.document().bus_key());
+        },
         [&] { return RotateJson(made.document, differences, made.signatures, file_, send_); });
   }
 

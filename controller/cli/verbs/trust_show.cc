@@ -9,6 +9,7 @@
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/pinned_root.h"
 #include "controller/cli/report.h"
+#include "controller/cli/root_change.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
 
@@ -23,6 +24,7 @@ std::string TrustText(const v1::RootDocument& document, WallTime now, Screen scr
       {"valid", fmt::format("{} to {}{}", TimeText(document.issued_at_ms()),
                             TimeText(document.expires_at_ms()),
                             has_expired ? ": EXPIRED, agents accept no orders" : "")},
+      {"bus key", BusKeyText(document)},
       {"to change it", FormatCount(document.root_threshold(), "person") + " with root keys"},
   };
   for (const v1::Threshold& threshold : document.thresholds()) {

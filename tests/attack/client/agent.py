@@ -76,7 +76,7 @@ class AgentClient:
         self.plans: deque[Message] = deque()
         self._envelopes: dict[bytes, bytes] = {}  # payload of a plan by its id
         self._process_id = os.urandom(16)
-        self._socket = sockets.dial(answer.endpoint, z85.encode(answer.server_key), secret)
+        self._socket = sockets.dial(answer.endpoint, z85.encode(root.bus_key), secret)
 
     def close(self) -> None:
         self._socket.close()

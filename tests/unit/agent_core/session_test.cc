@@ -80,6 +80,32 @@ TEST_CASE("session: a root document out of order does not trigger another Hello"
   CHECK(fixture.Count<action::Note>() == 1);
 }
 
+TEST_CASE("session: the former bus key is accepted until the newest one has worked") {
+  ConnectedFixture fixture;
+  const Bytes former = fixture.trust.BusKey();
+  fixture.Step(event::Connected{});
+  REQUIRE(fixture.Count<action::UseBusKeys>() == 0);
+
+  v1::ControllerMessage message;
+  const Bytes root = testing::CheapRoot(2, std::string(32, 'k'));
+  message.mutable_hello_answer()->set_root(std::string(AsText(root)));
+  fixture.Say(message);
+  REQUIRE(fixture.Count<action::UseBusKeys>() == 1);
+  CHECK(fixture.Last<action::UseBusKeys>().key == Bytes(32, 'k'));
+  CHECK(fixture.Last<action::UseBusKeys>().former == former);
+  CHECK(fixture.journal.identity.former_bus_key == former);
+
+  fixture.Step(event::Connected{.is_former_key = true});
+  CHECK(fixture.Count<action::UseBusKeys>() == 1);
+  CHECK(fixture.journal.identity.former_bus_key == former);
+
+  fixture.Step(event::Connected{});
+  REQUIRE(fixture.Count<action::UseBusKeys>() == 2);
+  CHECK(fixture.Last<action::UseBusKeys>().key == Bytes(32, 'k'));
+  CHECK(fixture.Last<action::UseBusKeys>().former.empty());
+  CHECK(fixture.journal.identity.former_bus_key.empty());
+}
+
 TEST_CASE("session: reports are chained, and sent again until the controller takes them") {
   ConnectedFixture fixture;
   fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));

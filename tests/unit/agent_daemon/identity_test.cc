@@ -18,14 +18,12 @@ using holdfast::testing::Unwrap;
 namespace {
 
 Identity SomeIdentity(Random& random, std::uint64_t incarnation) {
-  Identity identity{.node = "db-1",
-                    .incarnation = incarnation,
-                    .root = testing::TrustFixture().Root().envelope(),
-                    .signing_key = crypto::SigningKey::Generate(random),
-                    .curve = bus::GenerateCurveKeys(random),
-                    .endpoint = "tcp://controller:7733"};
-  identity.server_key.fill(7);
-  return identity;
+  return {.node = "db-1",
+          .incarnation = incarnation,
+          .root = testing::TrustFixture().Root().envelope(),
+          .signing_key = crypto::SigningKey::Generate(random),
+          .curve = bus::GenerateCurveKeys(random),
+          .endpoint = "tcp://controller:7733"};
 }
 
 std::size_t EntriesOf(const std::string& directory) {
@@ -48,7 +46,6 @@ TEST_CASE("identity: a saved identity loads unchanged, and its secrets are priva
   CHECK(loaded.root == saved.root);
   CHECK(loaded.signing_key.id() == saved.signing_key.id());
   CHECK(loaded.curve.public_key == saved.curve.public_key);
-  CHECK(loaded.server_key == saved.server_key);
   CHECK(loaded.endpoint == saved.endpoint);
   for (const char* secret : {"/identity/agent.key", "/identity/agent.curve"}) {
     struct stat status {};

@@ -28,16 +28,17 @@ struct Place {
     options.endpoint = "tcp://127.0.0.1:*";
     options.keys = bus::GenerateCurveKeys(random);
     server = Unwrap(bus::JoinServer::Open(options));
-    root = fixture.SignRoot(fixture.Document(), {&fixture.root_anna, &fixture.root_ben});
+    v1::RootDocument document = fixture.Document();
+    document.set_bus_key(std::string(AsText(options.keys.public_key)));
+    root = fixture.SignRoot(document, {&fixture.root_anna, &fixture.root_ben});
     token.node = "db-1";
     token.endpoint = server->endpoint();
     token.server_key = options.keys.public_key;
-    token.root_hash = fixture.Root().hash();
+    token.root_hash = fixture.Root(document).hash();
     token.secret = Secret(std::string(32, 's'));
     token.expires_at_ms = trust::UnixMilliseconds(clock.Now()) + 60'000;
     answer.incarnation = 2;
     answer.root = root;
-    answer.server_key.fill(5);
     answer.endpoint = "tcp://controller:7733";
     settings.file = "/etc/holdfast/agent.yaml";
     settings.node = "db-1";
@@ -102,6 +103,12 @@ TEST_CASE("join cluster: anything that does not match is refused, and nothing is
   SECTION("another root document than the token names") {
     place.token.root_hash.fill(1);
     REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "root document");
+  }
+  SECTION("another bus key than the token names") {
+    const trust::RootDocument other = place.fixture.Root();
+    place.answer.root = other.envelope();
+    place.token.root_hash = other.hash();
+    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "another bus key");
   }
   SECTION("another cluster than the configuration names") {
     place.settings.cluster = "test";

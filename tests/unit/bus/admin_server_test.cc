@@ -18,7 +18,7 @@ struct TestAdmin {
     BusClientOptions client;
     client.endpoint = server->endpoint();
     client.keys = keys;
-    client.server_key = options.keys.public_key;
+    client.server.key = options.keys.public_key;
     client.message_bytes_max = kAdminReplyBytesMax;
     return client;
   }

@@ -31,7 +31,7 @@ class RawPeer final {
  public:
   explicit RawPeer(const BusClientOptions& node, std::string_view routing_id = {})
       : context_(Unwrap(Context::Create())), socket_(Unwrap(Socket::Open(context_, ZMQ_DEALER))) {
-    REQUIRE_OK(SetCurveClient(socket_, node.keys, node.server_key));
+    REQUIRE_OK(SetCurveClient(socket_, node.keys, node.server.key));
     if (!routing_id.empty()) REQUIRE_OK(socket_.SetBytes(ZMQ_ROUTING_ID, routing_id));
     REQUIRE_OK(socket_.Set(ZMQ_RECONNECT_IVL, 10));
     monitor_.emplace(Unwrap(SocketMonitor::Begin(
@@ -307,14 +307,14 @@ TEST_CASE("bus attack: a node that connects too often is deferred, and others ar
 TEST_CASE("bus attack: nothing is sent to a server with another key") {
   TestBus bus;
   BusClientOptions options = bus.Node("db-1");
-  options.server_key = GenerateCurveKeys(Chance()).public_key;
+  options.server.key = GenerateCurveKeys(Chance()).public_key;
   auto node = Join(options);
 
   BusEvent event = Next(*node, Kind::kRefused);
 
   REQUIRE_THAT(
       event.reason,
-      Catch::Contains("aborts the handshake: its key may differ from the one that this node has"));
+      Catch::Contains("aborts the handshake: it may have another bus key than the root document"));
   REQUIRE(event.retry_in >= options.refused_min);
   REQUIRE(event.retry_in <= options.refused_max);
   REQUIRE_FALSE(node->is_connected());

@@ -208,5 +208,64 @@ TEST_CASE("bus: a hundred nodes reconnect after a restart of the server") {
   Until(*bus.server, [&] { return bus.server->counters().nodes == nodes.size(); });
 }
 
+TEST_CASE("bus: a server with only the former key is accepted until the newest one has worked") {
+  TestBus bus;
+  const CurveKeys former = bus.options.keys;
+  const CurveKeys newest = GenerateCurveKeys(Chance());
+  BusClientOptions options = bus.Node("db-1");
+  options.server = {.key = newest.public_key, .former = former.public_key};
+  auto client = Join(options);
+
+  REQUIRE(Next(*client, Kind::kConnected).is_former_key);
+  REQUIRE(Greet(*client, *bus.server) == "db-1");
+
+  // The newest key is tried first after each disconnection.
+  bus.server.reset();
+  bus.options.keys = newest;
+  bus.Open();
+  REQUIRE_FALSE(Next(*client, Kind::kConnected).is_former_key);
+  REQUIRE(Greet(*client, *bus.server) == "db-1");
+
+  client->SetServerKeys({.key = newest.public_key, .former = {}});
+  bus.server.reset();
+  bus.options.keys = former;
+  bus.Open();
+  (void)Next(*client, Kind::kRefused);
+  REQUIRE_FALSE(client->is_connected());
+}
+
+TEST_CASE("bus: keys that change during a connection are used for the next one") {
+  TestBus bus;
+  const CurveKeys newest = GenerateCurveKeys(Chance());
+  BusClientOptions options = bus.Node("db-1");
+  auto client = Connected(options);
+
+  client->SetServerKeys({.key = newest.public_key, .former = options.server.key});
+  REQUIRE(client->is_connected());
+  REQUIRE(Greet(*client, *bus.server) == "db-1");
+  bus.server.reset();
+  bus.Open();  // still with the former key
+
+  REQUIRE(Next(*client, Kind::kConnected).is_former_key);
+}
+
+TEST_CASE("bus: a server with neither key is refused, and tried again later") {
+  TestBus bus;
+  const CurveKeys right = bus.options.keys;
+  BusClientOptions options = bus.Node("db-1");
+  options.server = {.key = right.public_key, .former = GenerateCurveKeys(Chance()).public_key};
+  bus.server.reset();
+  bus.options.keys = GenerateCurveKeys(Chance());
+  bus.Open();
+  auto client = Join(options);
+
+  (void)Next(*client, Kind::kRefused);
+  REQUIRE_FALSE(client->is_connected());
+  bus.server.reset();
+  bus.options.keys = right;
+  bus.Open();
+  REQUIRE_FALSE(Next(*client, Kind::kConnected).is_former_key);
+}
+
 }  // namespace
 }  // namespace holdfast::bus

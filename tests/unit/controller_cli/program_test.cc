@@ -759,10 +759,13 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   });
   Unwrap(bus::SaveCurveSecret(fixture.Path("operator.curve"), own));
   const auto connect_to = [&](const std::string& endpoint) {
-    fixture.Write("cli.yaml", "controller: \"" + endpoint + "\"\nserver_key: '" +
-                                  bus::CurveKeyText(server_keys.public_key) +
-                                  "'\ncurve_key_file: operator.curve\n");
+    fixture.Write("cli.yaml", "controller: \"" + endpoint +
+                                  "\"\nroot_file: root.holdfast\ncurve_key_file: "
+                                  "operator.curve\n");
   };
+  v1::RootDocument document = fixture.keys.Document();
+  document.set_bus_key(std::string(AsText(server_keys.public_key)));
+  fixture.SetRoot(document);
   connect_to(server->endpoint());
 
   const Outcome good = fixture.Run({"status"});
@@ -779,7 +782,7 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   fixture.Write("cli.yaml", "controller: \"" + server->endpoint() + "\"\n");
   const Outcome keyless = fixture.Run({"status"});
   REQUIRE(keyless.code == 2);
-  REQUIRE_THAT(keyless.err, Contains("no server_key"));
+  REQUIRE_THAT(keyless.err, Contains("no curve_key_file"));
 
   fixture.context.connect_max = std::chrono::milliseconds(50);
   connect_to("tcp://127.0.0.1:1");

@@ -3,6 +3,9 @@
 
 #include <filesystem>
 
+#include "common/base/format.h"
+#include "common/bus/curve_key.h"
+#include "common/bus/join_token.h"
 #include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
 #include "common/trust/root_document.h"
@@ -198,6 +201,64 @@ TEST_CASE("trust rotate: mistakes and modified files are refused") {
   const Outcome changed = rotate({"--root-key", fixture.Path("ben.key")});
   REQUIRE(changed.code == 4);
   REQUIRE_THAT(changed.err, Contains("the signature of \"anna\" on the document is wrong"));
+}
+
+TEST_CASE("trust rotate: the bus key is replaced, and shown with both values") {
+  TrustCommands fixture;
+  const bus::CurveKeys keys = bus::GenerateCurveKeys(fixture.keys.random);
+  Unwrap(bus::SaveCurvePublicKey(fixture.Path("bus.pub"), keys.public_key));
+  Unwrap(bus::SaveCurveSecret(fixture.Path("bus"), keys));
+  const std::string next = fixture.Path("next.holdfast");
+  const auto rotate = [&](const std::string& file) {
+    return fixture.Run({"trust", "rotate", "--yes", "--file", next, "--root-key",
+                        fixture.Path("anna.key"), "--bus-key", fixture.Path(file)});
+  };
+
+  const Outcome secret = rotate("bus");
+  REQUIRE(secret.code == 4);
+  REQUIRE_THAT(secret.err, Contains("may be a secret key") && Contains("FILE.pub"));
+  REQUIRE_FALSE(std::filesystem::exists(next));
+
+  const Outcome made = rotate("bus.pub");
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  trust::BusKey before{};
+  before.fill('b');
+  const std::string change = fmt::format("bus key: {} -> {}", bus::CurveKeyText(before),
+                                         bus::CurveKeyText(keys.public_key));
+  REQUIRE_THAT(made.err, Contains(change));  // before signing
+  REQUIRE_THAT(made.out, Contains(change));
+
+  v1::RootDocument same = fixture.root.document();
+  same.set_bus_key(std::string(AsText(keys.public_key)));
+  fixture.SetRoot(same);
+  std::filesystem::remove(next);
+  const Outcome again = rotate("bus.pub");
+  REQUIRE(again.code == 1);
+  REQUIRE_THAT(again.err, Contains("already has the bus key") && Contains("bus-key FILE"));
+}
+
+TEST_CASE("agent token: a token with another bus key than the pinned one is not printed") {
+  TrustCommands fixture;
+  bus::JoinToken token;
+  token.node = "db-1";
+  token.endpoint = "tcp://controller:7734";
+  token.root_hash = fixture.root.hash();
+  token.server_key = fixture.root.bus_key();
+  token.secret = Secret(std::string(32, 's'));
+  token.expires_at_ms = kTrustNowMs;
+  fixture.controller.On(Request::kToken, [&](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_token()->set_token(std::string(bus::EncodeJoinToken(token).Reveal()));
+    return Reply(reply);
+  });
+  REQUIRE(fixture.Run({"agent", "token", "db-1"}).code == 0);
+
+  token.server_key.fill(9);
+  const Outcome outcome = fixture.Run({"agent", "token", "db-1"});
+  REQUIRE(outcome.code == 4);
+  REQUIRE_THAT(outcome.err, Contains("another bus key than the pinned root document"));
+  REQUIRE(outcome.out.empty());
 }
 
 TEST_CASE("trust rotate: an expired document can still be followed by another") {

@@ -164,7 +164,7 @@ struct Agent {
     bus::BusClientOptions options;
     options.endpoint = answer.endpoint;
     options.keys = keys;
-    options.server_key = answer.server_key;
+    options.server.key = Unwrap(trust::RootDocument::Load(answer.root)).bus_key();
     client = Unwrap(bus::BusClient::Open(options, cluster.random));
     node = token.node;
     deadline = cluster.clock.Monotonic() + 30s;

@@ -199,6 +199,11 @@ TEST_CASE("root document: a malformed or inconsistent one is invalid") {
   REQUIRE_FAILS(check_with([](auto& d) { d.set_version(0); }), kInvalid, "version 0");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_expires_at_ms(0); }), kInvalid, "expiry");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_issued_at_ms(INT64_MAX); }), kInvalid, "issue");
+  REQUIRE_FAILS(check_with([](auto& d) { d.clear_bus_key(); }), kInvalid, "a bus key of 0 bytes");
+  REQUIRE_FAILS(check_with([](auto& d) { d.set_bus_key(std::string(33, 'b')); }), kInvalid,
+                "a bus key of 33 bytes; expected 32");
+  REQUIRE_FAILS(check_with([](auto& d) { d.set_bus_key(std::string(32, '\0')); }), kInvalid,
+                "a bus key of zeros");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(0); }), kInvalid, "0 persons");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(4); }), kInvalid, "it names 3");
   REQUIRE_FAILS(check_with([](auto& d) { d.mutable_keys(0)->clear_person(); }), kInvalid,
