@@ -51,8 +51,9 @@ ProgramText Text() {
                      {"key", "manage the passwords that open a repository"},
                      {"repair", "repair what `check` found damaged"},
                      {"source", "show the configured sources, and find others"},
+                     {"trust", "pin newer root documents"},
                      {"config", "check the configuration"}},
-          .commands_elsewhere = {"status", "approve", "approval", "trust", "agent", "catalog"},
+          .commands_elsewhere = {"status", "approve", "approval", "agent", "catalog"},
           .elsewhere = "is a command of holdfast, the operators' program"};
 }
 

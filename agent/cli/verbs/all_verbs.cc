@@ -32,6 +32,7 @@ namespace holdfast::cli {
   V(ConfigCheck)          \
   V(ConfigShow)           \
   V(Join)                 \
+  V(TrustPin)             \
   V(Run)                  \
   V(RestoreHelper)
 

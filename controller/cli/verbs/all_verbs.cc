@@ -26,6 +26,7 @@ namespace cluster {
   V(AgentRevoke)             \
   V(TrustShow)               \
   V(TrustRotate)             \
+  V(TrustPin)                \
   V(TrustKey)                \
   V(CatalogCheck)            \
   V(CatalogBackup)           \

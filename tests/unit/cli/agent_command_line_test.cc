@@ -94,6 +94,7 @@ TEST_CASE("agent command line: verbs keep their names, also those in JSON") {
       {"snapshots", "list"},
       {"source list", "source list"},
       {"stats", "repository stats"},
+      {"trust pin", "trust pin"},
       {"unlock", "repository unlock"},
   };
   std::map<std::string, std::string> found;

@@ -48,6 +48,7 @@ TEST_CASE("operator command line: verbs keep their names, also those in JSON") {
       {"source list", "source list"},
       {"status", "status"},
       {"trust key", "trust key"},
+      {"trust pin", "trust pin"},
       {"trust rotate", "trust rotate"},
       {"trust show", "trust show"},
   };

@@ -765,6 +765,7 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   };
   v1::RootDocument document = fixture.keys.Document();
   document.set_bus_key(std::string(AsText(server_keys.public_key)));
+  const v1::RootDocument document_of_controller = document;
   fixture.SetRoot(document);
   connect_to(server->endpoint());
 
@@ -772,6 +773,22 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   INFO(good.err);
   REQUIRE(good.code == 0);
   REQUIRE_THAT(good.out, Contains("prod"));
+
+  // The next root document has another bus key, which the controller does not have yet.
+  const bus::CurveKeys next_keys = bus::GenerateCurveKeys(fixture.keys.random);
+  document.set_version(2);
+  document.set_bus_key(std::string(AsText(next_keys.public_key)));
+  Unwrap(WriteFileAtomic(fixture.Path("2.holdfast"), fixture.keys.Root(document).envelope(), 0644));
+  REQUIRE(fixture.Run({"trust", "pin", fixture.Path("2.holdfast")}).code == 0);
+  const std::string former = fixture.Path("root.holdfast.former-bus-key");
+  REQUIRE(Unwrap(bus::LoadCurvePublicKey(former)) == server_keys.public_key);
+  REQUIRE(fixture.Run({"status"}).code == 0);
+  REQUIRE(std::filesystem::exists(former));
+
+  // When the controller's key is the newest one, the former one is forgotten.
+  fixture.SetRoot(document_of_controller);
+  REQUIRE(fixture.Run({"status"}).code == 0);
+  REQUIRE_FALSE(std::filesystem::exists(former));
 
   book.Forbid(own.public_key);
   const Outcome refused = fixture.Run({"status"});

@@ -238,6 +238,46 @@ TEST_CASE("trust rotate: the bus key is replaced, and shown with both values") {
   REQUIRE_THAT(again.err, Contains("already has the bus key") && Contains("bus-key FILE"));
 }
 
+TEST_CASE("trust pin: successors are pinned without the controller, others are refused") {
+  TrustCommands fixture;
+  fixture.controller.Stop();
+  v1::RootDocument document = fixture.root.document();
+  document.set_bus_key(std::string(32, 'c'));
+  document.set_version(2);
+  const trust::RootDocument second = fixture.keys.Root(document);
+  document.set_bus_key(std::string(32, 'd'));
+  document.set_version(3);
+  const trust::RootDocument third = fixture.keys.Root(document);
+  document.set_version(1);
+  const trust::RootDocument other_first = fixture.keys.Root(document);
+  for (const auto& [name, root] :
+       {std::pair{"2", &second}, std::pair{"3", &third}, std::pair{"first", &other_first}}) {
+    Unwrap(WriteFileAtomic(fixture.Path(name), root->envelope(), 0644));
+  }
+  const auto pin = [&](const std::vector<std::string>& files) {
+    std::vector<std::string> argv = {"trust", "pin"};
+    for (const std::string& file : files) argv.push_back(fixture.Path(file));
+    return fixture.Run(argv);
+  };
+  const auto pinned = [&] { return Unwrap(ReadWholeFile(fixture.Path("root.holdfast"))); };
+
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"3"}, {"first"}, {"operator.key"}, {"none"}, {"2", "none"}}) {
+    REQUIRE(pin(wrong).code != 0);
+    REQUIRE(pinned() == fixture.root.envelope());
+  }
+
+  // In any order. The former key is the one directly before the newest.
+  const Outcome done = pin({"3", "2", "root.holdfast"});
+  INFO(done.err);
+  REQUIRE(done.code == 0);
+  REQUIRE(pinned() == third.envelope());
+  const auto former = Unwrap(bus::LoadCurvePublicKey(fixture.Path("root.holdfast.former-bus-key")));
+  REQUIRE(former == second.bus_key());
+  REQUIRE(pin({"2"}).code == 0);
+  REQUIRE(pinned() == third.envelope());
+}
+
 TEST_CASE("agent token: a token with another bus key than the pinned one is not printed") {
   TrustCommands fixture;
   bus::JoinToken token;
