@@ -10,6 +10,7 @@
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
+#include "common/bus/curve_key.h"
 #include "common/cli/command_line.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
@@ -37,6 +38,7 @@ struct Arguments {
   holdfast::LogTarget log_target = holdfast::LogTarget::kAuto;
   bool is_check = false;  // config check
   std::string as_user;    // likewise
+  std::string bus_key;    // the file to create
 };
 
 holdfast::cli::OptionList Globals(Arguments& arguments) {
@@ -83,6 +85,22 @@ class ConfigCheckVerb final : public holdfast::cli::Verb {
   Arguments& arguments_;
 };
 
+class BusKeyVerb final : public holdfast::cli::Verb {
+ public:
+  explicit BusKeyVerb(Arguments& arguments) : arguments_(arguments) {}
+
+  void Declare(holdfast::cli::OptionList& options) override {
+    options.Add({.names = "file",
+                 .metavar = "FILE",
+                 .help = "the new secret key; FILE.pub becomes the public one",
+                 .value = &arguments_.bus_key,
+                 .is_required = true});
+  }
+
+ private:
+  Arguments& arguments_;
+};
+
 holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
   holdfast::cli::CommandLine line(
       {.name = "holdfast-controller",
@@ -102,6 +120,11 @@ holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
             .summary = "check the configuration and its files",
             .examples = "  holdfast-controller config check --as holdfast-controller\n"},
            [&arguments] { return std::make_unique<ConfigCheckVerb>(arguments); });
+  line.Add({.names = {"bus-key"},
+            .section = "Commands",
+            .summary = "create a new key for the controller's sockets",
+            .examples = "  holdfast-controller bus-key /etc/holdfast/bus-2.curve\n"},
+           [&arguments] { return std::make_unique<BusKeyVerb>(arguments); });
   return line;
 }
 
@@ -153,6 +176,25 @@ Result<void> CheckConfig(const holdfast::controller::ControllerSettings& setting
   return holdfast::Fail(std::move(errors.back()));
 }
 
+Result<void> CreateBusKey(const std::string& file, holdfast::cli::Terminal& terminal) {
+  const std::string public_file = file + ".pub";
+  for (const std::string& path : {file, public_file}) {
+    if (::access(path.c_str(), F_OK) != 0) continue;
+    return holdfast::Fail(ErrorCode::kAlreadyExists,
+                          fmt::format("{} already exists", holdfast::Quote(path)),
+                          "name a new file; existing keys are never overwritten");
+  }
+  holdfast::SystemRandom random;
+  const holdfast::bus::CurveKeys keys = holdfast::bus::GenerateCurveKeys(random);
+  HF_TRY(holdfast::bus::SaveCurveSecret(file, keys));
+  HF_TRY(holdfast::bus::SaveCurvePublicKey(public_file, keys.public_key));
+  return terminal.WriteOut(
+      fmt::format("created {} and {}\n"
+                  "next: an operator names the public key in the root document:\n"
+                  "  holdfast trust rotate --bus-key {} --root-key KEY --send\n",
+                  file, public_file, public_file));
+}
+
 Result<void> Act(const Arguments& arguments, holdfast::cli::Terminal& terminal) {
   const holdfast::SystemClock clock;
   holdfast::SystemRandom random;
@@ -162,6 +204,7 @@ Result<void> Act(const Arguments& arguments, holdfast::cli::Terminal& terminal) 
     HF_ASSIGN(const holdfast::ServiceUser user, holdfast::FindUser(arguments.as_user));
     HF_TRY(holdfast::BecomeUser(user, holdfast::KeptCapabilities::kNone));
   }
+  if (!arguments.bus_key.empty()) return CreateBusKey(arguments.bus_key, terminal);
   HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
             holdfast::controller::LoadControllerSettings(ConfigFile(arguments, environment),
                                                          environment));
