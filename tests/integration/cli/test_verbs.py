@@ -195,7 +195,7 @@ class Mistakes(Verbs):
     def test_hint_names_the_program_that_has_the_command(self) -> None:
         agents = ("ls find diff dump export import forget prune copy stats unlock key lock repair repository config "
                   "join").split()
-        operators = "status approve approval trust agent catalog".split()
+        operators = "status approve approval agent catalog".split()
         for program, other, words in (("holdfast", "holdfast-agent", agents),
                                       ("holdfast-agent", "holdfast", operators)):
             for word in words:
