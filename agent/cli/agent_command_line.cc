@@ -51,7 +51,7 @@ ProgramText Text() {
                      {"key", "manage the passwords that open a repository"},
                      {"repair", "repair what `check` found damaged"},
                      {"source", "show the configured sources, and find others"},
-                     {"trust", "pin newer root documents"},
+                     {"trust", "pin newer root documents; `holdfast trust` has the other commands"},
                      {"config", "check the configuration"}},
           .commands_elsewhere = {"status", "approve", "approval", "agent", "catalog"},
           .elsewhere = "is a command of holdfast, the operators' program"};
