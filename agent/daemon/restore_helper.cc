@@ -281,9 +281,7 @@ class Helper {
     const v1::RestoreOrder& order = plan.restore();
     const RepositorySettings* repository = settings_.FindRepository(order.repository());
     HF_CHECK(repository != nullptr);  // verified by the checks
-    jobs::RestoreOptions options;
-    options.selector = HexEncode(AsBytes(order.snapshot()));
-    options.source = order.source();
+    jobs::RestoreOptions options = OptionsOfOrder(plan);
     if (order.has_named()) {
       const RestoreTargetSettings* target = policy_.FindTarget(order.named().name());
       HF_CHECK(target != nullptr);  // likewise
@@ -294,7 +292,7 @@ class Helper {
                               Quote(order.named().name())))
                 .WithHint("set \"as_root\" of the target in policy.yaml to let the helper run it"));
       }
-      options = TargetRestoreOptions(order, *target);
+      options = TargetRestoreOptions(plan, *target);
     } else if (order.has_in_place()) {
       options.mode = jobs::RestoreMode::kInPlace;
       options.safety_snapshot = order.in_place().safety_snapshot();

@@ -1,18 +1,22 @@
-// Converts an order to restore to a target of the node's policy into options of the restore job.
+// Converts an order to restore into options of the restore job.
 #pragma once
 
 #include "agent/jobs/restore/restore_job.h"
 #include "agent/settings/policy.h"
 
 namespace holdfast::v1 {
-class RestoreOrder;
+class Plan;
 }
 
 namespace holdfast::agent {
 
-// REQUIRES: order.has_named(), and `target` is the policy's target of that name. The order passed
-// the checks.
-jobs::RestoreOptions TargetRestoreOptions(const v1::RestoreOrder& order,
+// Which snapshot; the caller sets the mode and where it goes. REQUIRES: the plan passed the checks
+// and has an order to restore.
+jobs::RestoreOptions OptionsOfOrder(const v1::Plan& plan);
+
+// The same for a target of the node's policy. REQUIRES: the order has a named target, which is
+// `target`.
+jobs::RestoreOptions TargetRestoreOptions(const v1::Plan& plan,
                                           const RestoreTargetSettings& target);
 
 }  // namespace holdfast::agent

@@ -449,9 +449,7 @@ void TaskRunner::Perform(const action::StartRestore& action) {
       return;
     }
     Begin(action.key, plan.run(), plan.requester(),
-          [this, order = plan.restore(), target](Job& job) {
-            RunTargetRestore(job, order, *target);
-          });
+          [this, plan, target](Job& job) { RunTargetRestore(job, plan, *target); });
     return;
   }
   Begin(action.key, "", "", [this, action](Job& job) {
@@ -471,13 +469,13 @@ void TaskRunner::Perform(const action::StartRestore& action) {
   });
 }
 
-void TaskRunner::RunTargetRestore(Job& job, const v1::RestoreOrder& order,
+void TaskRunner::RunTargetRestore(Job& job, const v1::Plan& plan,
                                   const RestoreTargetSettings& target) {
   const Result<jobs::RepositoryAddress> address =
-      FindRepository(*options_.settings, order.repository());
+      FindRepository(*options_.settings, plan.restore().repository());
   if (!address) return PostFailure(job.key(), address.error());
   const jobs::RestoreReport done =
-      jobs::RunRestore(ContextOf(job), {*address}, TargetRestoreOptions(order, target));
+      jobs::RunRestore(ContextOf(job), {*address}, TargetRestoreOptions(plan, target));
   if (done.error && done.state != jobs::TaskOutcome::kPartlyDone) {
     return PostFailure(job.key(), *done.error, done.began, done.rolled_back);
   }

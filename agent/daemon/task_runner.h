@@ -25,7 +25,7 @@
 #include "common/base/random.h"
 
 namespace holdfast::v1 {
-class RestoreOrder;
+class Plan;
 }
 
 namespace holdfast::agent {
@@ -86,8 +86,7 @@ class TaskRunner {
   void RunProbe(Job& job, const action::StartProbe& action);
   void RunVerify(Job& job, const action::StartVerify& action);
   void RunInventory(Job& job, const action::StartInventory& action);
-  void RunTargetRestore(Job& job, const v1::RestoreOrder& order,
-                        const RestoreTargetSettings& target);
+  void RunTargetRestore(Job& job, const v1::Plan& plan, const RestoreTargetSettings& target);
 
   const TaskRunnerOptions options_;
   const Post post_;

@@ -23,7 +23,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-constexpr std::size_t kNameBytesMax = 255;
 constexpr std::size_t kTextBytesMax = 4096;
 constexpr double kSecondsMax = 1e9;
 

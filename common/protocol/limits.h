@@ -21,6 +21,8 @@ inline constexpr std::size_t kEnvelopeBytesMax = kPayloadBytesMax + kEnvelopeOve
 
 // Milliseconds since 1970. The maximum is in 2255; WallTime ends in 2262.
 inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;
+// Of names, hosts and run ids.
+inline constexpr std::size_t kNameBytesMax = 255;
 
 // kCorrupt if a field of `message`, at any depth, violates its limit; the error names the field.
 // - Numbers fit into SQLite's INTEGER, times are between 1970 and kTimeMsMax, durations are between

@@ -6,6 +6,7 @@
 #include "common/base/protocol_words.h"
 #include "common/base/ulid.h"
 #include "common/crypto/sha256.h"
+#include "common/protocol/limits.h"
 
 namespace holdfast::trust {
 namespace {
@@ -56,6 +57,23 @@ Result<void> CheckBackup(const v1::BackupOrder& order) {
   return {};
 }
 
+Result<void> CheckRestore(const v1::RestoreOrder& order) {
+  if (order.snapshot().size() != crypto::kDigestBytes)
+    return MalformedPlan("an invalid snapshot id");
+  for (const std::string& name : {order.source(), order.host(), order.run()}) {
+    if (name.size() <= protocol::kNameBytesMax) continue;
+    return MalformedPlan(fmt::format("a source, host or run of {} bytes; expected at most {}",
+                                     name.size(), protocol::kNameBytesMax));
+  }
+  if (order.time_ms() <= 0 || order.time_ms() > protocol::kTimeMsMax) {
+    return MalformedPlan("a restore without the time of its snapshot");
+  }
+  if (order.target_case() == v1::RestoreOrder::TARGET_NOT_SET) {
+    return MalformedPlan("a restore without a target");
+  }
+  return {};
+}
+
 Result<void> CheckOrder(const v1::Plan& plan) {
   switch (plan.order_case()) {
     case v1::Plan::kBackup:
@@ -73,12 +91,7 @@ Result<void> CheckOrder(const v1::Plan& plan) {
       }
       return {};
     case v1::Plan::kRestore:
-      if (plan.restore().snapshot().size() != crypto::kDigestBytes)
-        return MalformedPlan("an invalid snapshot id");
-      if (plan.restore().target_case() == v1::RestoreOrder::TARGET_NOT_SET) {
-        return MalformedPlan("a restore without a target");
-      }
-      return {};
+      return CheckRestore(plan.restore());
     case v1::Plan::kEnd:
     case v1::Plan::kProbe:
     case v1::Plan::kVerify:

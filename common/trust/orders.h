@@ -45,8 +45,9 @@ std::vector<OrderedSource> SourcesOf(const v1::Plan& plan);
 std::string RepositoryAlone(const v1::Plan& plan);
 
 // Fills `out` with what can be read, even on failure. kCorrupt for bytes that are not a plan, no
-// order, node or sequence, ids of the wrong length, or a run that is not a ULID; kUnsupported for
-// unknown essential fields and enum values. Before a person signs the plan, pass kRefused.
+// order, node or sequence, ids of the wrong length, a run that is not a ULID, or a restore without
+// the snapshot's time; kUnsupported for unknown essential fields and enum values. Before a person
+// signs the plan, pass kRefused.
 Result<void> ParsePlan(ByteView payload, v1::Plan& out,
                        protocol::Extensions extensions = protocol::Extensions::kIgnored);
 // kUnsupported if the plan names an order that this version does not know, whether or not

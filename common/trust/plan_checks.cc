@@ -187,6 +187,15 @@ bool AllowsAnySnapshot(Examination& examination) {
   return examination.kind() == v1::ORDER_KIND_RESTORE || examination.plan().restore().has_named();
 }
 
+// Whether the order asks for the newest snapshot of one of the node's own sources. It is in the
+// source's repository; another repository may have older copies only.
+bool IsNewestOfOwnSource(Examination& examination) {
+  const v1::RestoreOrder& order = examination.plan().restore();
+  const PlanContext& context = examination.context();
+  return order.has_newest() &&
+         (order.host() == context.agent.node || order.host() == context.root.cluster());
+}
+
 Result<void> CheckSource(Examination& examination) {
   if (AllowsAnySnapshot(examination)) return {};
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
@@ -212,7 +221,7 @@ Result<void> CheckRepository(Examination& examination) {
   if (kind == v1::ORDER_KIND_PROBE) return {};  // reads no repository
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
     HF_TRY(CheckConfiguredRepository(policy, ordered.repository));
-    if (AllowsAnySnapshot(examination)) continue;
+    if (AllowsAnySnapshot(examination) && !IsNewestOfOwnSource(examination)) continue;
     const std::optional<std::string> own = policy.RepositoryOf(ordered.source);
     if (own && *own != ordered.repository) {
       return Refuse(fmt::format("repository {} is not the repository of source {}, which is {}",

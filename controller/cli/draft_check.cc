@@ -4,6 +4,7 @@
 
 #include "common/base/format.h"
 #include "common/trust/orders.h"
+#include "controller/cli/report.h"
 #include "controller/cli/run_words.h"
 
 namespace holdfast::cli {
@@ -81,10 +82,26 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
   comparison.Field("the path", order.staging().path(), target.path);
 }
 
+// The rule in words: "complete and valid".
+std::string RuleText(const v1::NewestRule& rule) {
+  if (rule.allow_partial() && rule.allow_invalid()) return "complete or partial, valid or invalid";
+  if (rule.allow_partial()) return "valid";
+  return rule.allow_invalid() ? "complete" : "complete and valid";
+}
+
+void CompareNewest(const v1::RestoreOrder& order, const std::optional<v1::NewestRule>& newest,
+                   Comparison& comparison) {
+  comparison.Flag("the request for the newest snapshot", order.has_newest(), newest.has_value());
+  if (order.has_newest() && newest) {
+    comparison.Field("the rule for the newest snapshot", RuleText(order.newest()),
+                     RuleText(*newest));
+  }
+}
+
 // "latest:kind/name[@host]" and "run:ULID:kind/name" contain the source; an id is compared
 // directly.
 void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
-                     const std::optional<v1::SnapshotView>& view, Comparison& comparison) {
+                     Comparison& comparison) {
   if (selector.find('/') == std::string::npos) {
     const std::string id = Hex(order.snapshot());
     if (!id.starts_with(selector)) comparison.Differs("the snapshot", id, Quote(selector));
@@ -94,14 +111,14 @@ void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
   const std::size_t at = source.find('@');
   if (at != std::string::npos) {
     const std::string host = source.substr(at + 1);
-    if (view) comparison.Field("the snapshot's host", view->host(), host);
+    comparison.Field("the snapshot's host", order.host(), host);
     source.resize(at);
   }
   comparison.Field("the source", order.source(), source);
-  if (selector.starts_with("run:") && view) {
+  if (selector.starts_with("run:")) {
     const std::string run = selector.substr(4, selector.rfind(':') - 4);
-    if (!MatchesUlid(run, view->run())) {
-      comparison.Differs("the snapshot's run", Quote(view->run()), Quote(run));
+    if (!MatchesUlid(run, order.run())) {
+      comparison.Differs("the snapshot's run", Quote(order.run()), Quote(run));
     }
   }
 }
@@ -113,10 +130,24 @@ void CompareView(const v1::RestoreOrder& order, const v1::SnapshotView& view,
   }
   comparison.Field("the source", order.source(), view.source());
   comparison.Field("the repository", order.repository(), view.repository());
+  comparison.Field("the snapshot's host", order.host(), view.host());
+  comparison.Field("the snapshot's run", order.run(), view.run());
+  if (order.time_ms() != view.time_ms()) {
+    comparison.Differs("the snapshot's time", TimeText(order.time_ms()), TimeText(view.time_ms()));
+  }
+  comparison.Flag("the mark of a safety snapshot", order.safety(), view.safety());
 }
 
-void CompareTimes(const v1::Plan& plan, WallTime now, Comparison& comparison) {
+// A node compares with the time of issue what is newer, so a new plan must not be issued earlier.
+void CompareTimes(const v1::Plan& plan, WallTime now, bool is_just_requested,
+                  Comparison& comparison) {
   const std::int64_t now_ms = trust::UnixMilliseconds(now);
+  const std::int64_t allowance_ms = trust::kClockAllowance.count();
+  if (is_just_requested && (plan.issued_at_ms() < now_ms - allowance_ms ||
+                            plan.issued_at_ms() > now_ms + allowance_ms)) {
+    comparison.Differs("its time of issue", TimeText(plan.issued_at_ms()),
+                       TimeText(now_ms) + ", the time of this machine");
+  }
   if (plan.expires_at_ms() <= now_ms) {
     comparison.Differs("its end", Quote(TimeText(plan.expires_at_ms())), "in the future");
   }
@@ -125,6 +156,68 @@ void CompareTimes(const v1::Plan& plan, WallTime now, Comparison& comparison) {
         "its life",
         FormatDuration(std::chrono::milliseconds(plan.expires_at_ms() - plan.issued_at_ms())),
         "at most 24h");
+  }
+}
+
+using Words = std::vector<std::pair<std::string, std::string>>;
+
+// Which snapshot the order means. The node compares all of it with the repository.
+void AddSnapshot(const v1::Plan& plan, WallTime now, Words& words) {
+  const v1::RestoreOrder& order = plan.restore();
+  const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text; };
+  words.emplace_back("source", or_none(order.source()));
+  words.emplace_back("snapshot", Hex(order.snapshot()));
+  words.emplace_back("host", or_none(order.host()));
+  words.emplace_back("made", fmt::format("{} ({})", TimeText(order.time_ms()),
+                                         cluster::Ago(order.time_ms(), now)));
+  words.emplace_back("made by run", or_none(order.run()));
+  if (order.safety()) words.emplace_back("kind", "a safety snapshot, taken before a restore");
+  words.emplace_back("repository", order.repository());
+  if (!order.has_newest()) return;
+  words.emplace_back(
+      "newest", order.safety()
+                    ? fmt::format("{} refuses it if {} has a newer safety snapshot", plan.node(),
+                                  order.repository())
+                    : fmt::format("{} refuses it if {} has a newer snapshot that is {}",
+                                  plan.node(), order.repository(), RuleText(order.newest())));
+}
+
+void AddTarget(const v1::Plan& plan, Words& words) {
+  const v1::RestoreOrder& order = plan.restore();
+  if (order.has_staging()) {
+    words.emplace_back("into",
+                       fmt::format("{}/{}", order.staging().root(), order.staging().directory()));
+    if (!order.staging().path().empty()) words.emplace_back("only", order.staging().path());
+  } else if (order.has_in_place()) {
+    const v1::InPlaceTarget& in_place = order.in_place();
+    words.emplace_back("into", "in place: replaces the live state");
+    if (!in_place.path().empty()) words.emplace_back("only", in_place.path());
+    if (in_place.dry_run()) {
+      words.emplace_back("as", "a dry run: nothing is changed");
+    } else {
+      words.emplace_back("before it", in_place.safety_snapshot()
+                                          ? "a safety snapshot of the live state"
+                                          : "NO safety snapshot");
+    }
+    if (in_place.allow_invalid()) {
+      words.emplace_back("allowed", "a state that the service's own checker refuses");
+    }
+  } else if (order.has_named()) {
+    const v1::NamedTarget& named = order.named();
+    words.emplace_back("target",
+                       fmt::format("{}: defined in policy.yaml of {}", named.name(), plan.node()));
+    for (const v1::TargetOption& option : named.options()) {
+      for (const std::string& value : option.values()) {
+        words.emplace_back("option", fmt::format("{} = {}", option.name(), value));
+      }
+    }
+    if (named.dry_run()) {
+      words.emplace_back("as", "a dry run: nothing is changed");
+    } else {
+      words.emplace_back("before it", named.safety_snapshot()
+                                          ? "a safety snapshot of what it replaces"
+                                          : "NO safety snapshot of what it replaces");
+    }
   }
 }
 
@@ -170,16 +263,17 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
   if (!expected.node.empty()) comparison.Field("the node", plan.node(), expected.node);
   if (expected.target) CompareTarget(order, *expected.target, comparison);
   if (!expected.snapshot_selector.empty()) {
-    CompareSelector(order, expected.snapshot_selector, expected.view, comparison);
+    CompareSelector(order, expected.snapshot_selector, comparison);
+    CompareNewest(order, expected.newest, comparison);
   }
   if (expected.view) CompareView(order, *expected.view, comparison);
-  if (expected.view && expected.undo != expected.view->safety() &&
+  if (expected.undo != order.safety() &&
       (expected.undo || expected.snapshot_selector.starts_with("latest:"))) {
     comparison.Differs("the snapshot", expected.undo ? "a backup" : "a safety snapshot",
                        expected.undo ? "a safety snapshot" : "a backup");
   }
   if (expected.note) comparison.Field("the note", plan.reason(), *expected.note);
-  CompareTimes(plan, now, comparison);
+  CompareTimes(plan, now, expected.is_just_requested, comparison);
   if (comparison.text().empty()) return plan;
   return Fail(ErrorCode::kDenied,
               fmt::format("draft {} differs from the request and was not signed: {}",
@@ -187,53 +281,16 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
               "do not sign anything for this controller before it has been investigated");
 }
 
-std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan) {
-  std::vector<std::pair<std::string, std::string>> words;
+std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan, WallTime now) {
+  Words words;
   words.emplace_back("order", plan.restore().has_named()
                                   ? "restore to a target of the node's policy"
                                   : trust::OrderKindText(trust::KindOf(plan)));
   words.emplace_back("cluster", plan.cluster_id());
   words.emplace_back("node", fmt::format("{} (incarnation {})", plan.node(), plan.incarnation()));
   if (plan.has_restore()) {
-    const v1::RestoreOrder& order = plan.restore();
-    words.emplace_back("source", order.source());
-    words.emplace_back("snapshot", Hex(order.snapshot()));
-    words.emplace_back("repository", order.repository());
-    if (order.has_staging()) {
-      words.emplace_back("into",
-                         fmt::format("{}/{}", order.staging().root(), order.staging().directory()));
-      if (!order.staging().path().empty()) words.emplace_back("only", order.staging().path());
-    } else if (order.has_in_place()) {
-      const v1::InPlaceTarget& in_place = order.in_place();
-      words.emplace_back("into", "in place: replaces the live state");
-      if (!in_place.path().empty()) words.emplace_back("only", in_place.path());
-      if (in_place.dry_run()) {
-        words.emplace_back("as", "a dry run: nothing is changed");
-      } else {
-        words.emplace_back("before it", in_place.safety_snapshot()
-                                            ? "a safety snapshot of the live state"
-                                            : "NO safety snapshot");
-      }
-      if (in_place.allow_invalid()) {
-        words.emplace_back("allowed", "a state that the service's own checker refuses");
-      }
-    } else if (order.has_named()) {
-      const v1::NamedTarget& named = order.named();
-      words.emplace_back(
-          "target", fmt::format("{}: defined in policy.yaml of {}", named.name(), plan.node()));
-      for (const v1::TargetOption& option : named.options()) {
-        for (const std::string& value : option.values()) {
-          words.emplace_back("option", fmt::format("{} = {}", option.name(), value));
-        }
-      }
-      if (named.dry_run()) {
-        words.emplace_back("as", "a dry run: nothing is changed");
-      } else {
-        words.emplace_back("before it", named.safety_snapshot()
-                                            ? "a safety snapshot of what it replaces"
-                                            : "NO safety snapshot of what it replaces");
-      }
-    }
+    AddSnapshot(plan, now, words);
+    AddTarget(plan, words);
   }
   words.emplace_back("requested by", plan.requester());
   if (!plan.reason().empty()) words.emplace_back("reason", plan.reason());

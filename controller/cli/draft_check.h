@@ -23,8 +23,12 @@ struct ExpectedRestore {
   std::string run;  // the draft
   std::string node;
   std::optional<RestoreTarget> target;
-  std::string snapshot_selector;         // as the operator typed it
-  bool undo = false;                     // the snapshot must be a safety snapshot
+  std::string snapshot_selector;  // as the operator typed it
+  bool undo = false;              // the snapshot must be a safety snapshot
+  // What the operator accepts as the newest snapshot; nullopt: the selector names one snapshot.
+  // Compared if there is a selector.
+  std::optional<v1::NewestRule> newest;
+  bool is_just_requested = false;        // the plan must have been issued now
   std::optional<v1::SnapshotView> view;  // what the controller says about the snapshot
   std::optional<std::string> note;
 };
@@ -41,7 +45,7 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
 // For display, without comparing. kCorrupt if it cannot be read.
 Result<v1::Plan> ReadDraft(const v1::DraftView& draft);
 
-// The plan in words, as pairs of title and text.
-std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan);
+// The plan in words, as pairs of title and text. `now` is for the snapshot's age.
+std::vector<std::pair<std::string, std::string>> PlanFields(const v1::Plan& plan, WallTime now);
 
 }  // namespace holdfast::cli

@@ -19,9 +19,7 @@ namespace {
 // Helps to decide, but is not part of the order. The controller may lie about it.
 std::string UnsignedText(const v1::SnapshotView& snapshot) {
   std::vector<std::pair<std::string, std::string>> words = {
-      {"time", TimeText(snapshot.time_ms())},
       {"size", ContentText(snapshot)},
-      {"host", snapshot.host()},
       {"state", SnapshotMarks(snapshot)},
       {"note", snapshot.note()},
   };
@@ -45,6 +43,15 @@ Json PlanObject(const v1::Plan& plan) {
   object["source"] = order.source();
   object["snapshot"] = IdOrNull(order.snapshot());
   object["repository"] = order.repository();
+  object["host"] = order.host();
+  object["snapshot_run"] = OrNull(order.run());
+  object["snapshot_time"] = TimeOrNull(order.time_ms());
+  object["safety"] = order.safety();
+  object["newest"] = nullptr;
+  if (order.has_newest()) {
+    object["newest"] = {{"allow_partial", order.newest().allow_partial()},
+                        {"allow_invalid", order.newest().allow_invalid()}};
+  }
   if (order.has_staging()) {
     object["into"] = order.staging().root() + "/" + order.staging().directory();
     object["path"] = OrNull(order.staging().path());
@@ -113,7 +120,7 @@ Result<v1::DraftView> DenyDraft(Session& session, const std::string& draft) {
 Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& key,
                                   const v1::DraftView& draft, const v1::Plan& plan,
                                   const std::optional<v1::SnapshotView>& snapshot) {
-  session.Tell("this order will carry your signature:\n" + PlanText(plan) +
+  session.Tell("this order will carry your signature:\n" + PlanText(plan, session.now()) +
                (snapshot ? UnsignedText(*snapshot) : ""));
   HF_TRY(session.Confirm("Sign it?", fmt::format("draft {} was not signed", draft.draft()),
                          "answer yes to sign it"));
@@ -164,7 +171,7 @@ Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_wai
       [&] { return DraftJson(session.verb_name(), draft, run, outcome.left, outcome.code); });
 }
 
-std::string PlanText(const v1::Plan& plan) { return Aligned(PlanFields(plan)); }
+std::string PlanText(const v1::Plan& plan, WallTime now) { return Aligned(PlanFields(plan, now)); }
 
 Json DraftObject(const v1::DraftView& draft) {
   Result<v1::Plan> plan = ReadDraft(draft);

@@ -28,7 +28,8 @@ Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& ke
 Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_waiting, bool no_wait);
 
 // What would be signed.
-std::string PlanText(const v1::Plan& plan);
+// `now` is for the snapshot's age.
+std::string PlanText(const v1::Plan& plan, WallTime now);
 Json DraftObject(const v1::DraftView& draft);
 // A draft and, if it was sent and followed, its run.
 std::string DraftJson(std::string_view verb, const v1::DraftView& draft,

@@ -23,6 +23,40 @@ Answer AnswerOf(const DraftRecord& draft) {
           .expires_ms = draft.expires_ms};
 }
 
+void FillOrder(const event::RestoreRequested& event, v1::RestoreOrder& order) {
+  order.set_repository(event.repository);
+  order.set_snapshot(std::string(AsText(event.snapshot)));
+  order.set_source(event.source);
+  order.set_host(event.host);
+  order.set_run(event.snapshot_run);
+  order.set_time_ms(event.snapshot_ms);
+  order.set_safety(event.safety);
+  if (event.newest) {
+    order.mutable_newest()->set_allow_partial(event.newest->allow_partial);
+    order.mutable_newest()->set_allow_invalid(event.newest->allow_invalid);
+  }
+  if (event.in_place) {
+    order.mutable_in_place()->set_safety_snapshot(event.safety_snapshot);
+    order.mutable_in_place()->set_allow_invalid(event.allow_invalid);
+    order.mutable_in_place()->set_path(event.path);
+    order.mutable_in_place()->set_dry_run(event.dry_run);
+  } else if (!event.target.empty()) {
+    v1::NamedTarget& target = *order.mutable_named();
+    target.set_name(event.target);
+    for (const auto& [name, values] : event.options) {
+      v1::TargetOption& option = *target.add_options();
+      option.set_name(name);
+      option.mutable_values()->Assign(values.begin(), values.end());
+    }
+    target.set_dry_run(event.dry_run);
+    target.set_safety_snapshot(event.safety_snapshot);
+  } else {
+    order.mutable_staging()->set_root(event.root);
+    order.mutable_staging()->set_directory(event.directory);
+    order.mutable_staging()->set_path(event.path);
+  }
+}
+
 }  // namespace
 
 Drafts::Drafts(StepContext& step, Cluster& cluster, Plans& plans, Runs& runs, const Loaded& loaded)
@@ -62,30 +96,7 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
   HF_TRY(CheckNote(event.reason));
   const RunRecord run{.run = step_.NewUlid(), .requester = event.actor, .reason = event.reason};
   v1::Plan plan = plans_.New(*agent, run, kind, step_.options().restore_life_ms);
-  v1::RestoreOrder& order = *plan.mutable_restore();
-  order.set_repository(event.repository);
-  order.set_snapshot(std::string(AsText(event.snapshot)));
-  order.set_source(event.source);
-  if (event.in_place) {
-    order.mutable_in_place()->set_safety_snapshot(event.safety_snapshot);
-    order.mutable_in_place()->set_allow_invalid(event.allow_invalid);
-    order.mutable_in_place()->set_path(event.path);
-    order.mutable_in_place()->set_dry_run(event.dry_run);
-  } else if (!event.target.empty()) {
-    v1::NamedTarget& target = *order.mutable_named();
-    target.set_name(event.target);
-    for (const auto& [name, values] : event.options) {
-      v1::TargetOption& option = *target.add_options();
-      option.set_name(name);
-      option.mutable_values()->Assign(values.begin(), values.end());
-    }
-    target.set_dry_run(event.dry_run);
-    target.set_safety_snapshot(event.safety_snapshot);
-  } else {
-    order.mutable_staging()->set_root(event.root);
-    order.mutable_staging()->set_directory(event.directory);
-    order.mutable_staging()->set_path(event.path);
-  }
+  FillOrder(event, *plan.mutable_restore());
   if (plan.ByteSizeLong() > protocol::kPayloadBytesMax) {
     return Fail(
         ErrorCode::kInvalidArgument,

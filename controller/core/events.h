@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -66,13 +67,25 @@ struct CancelRequested {
   std::string run;
   std::string actor;
 };
+// What the newest snapshot may be, besides complete and valid.
+struct Newest {
+  bool allow_partial = false;
+  bool allow_invalid = false;
+};
 // An order that operators sign before it is sent. The caller has already found the snapshot.
 struct RestoreRequested {
   std::uint64_t request = 0;
   std::string node;
-  std::string source;  // as in the snapshot
+  // The snapshot, as the catalog describes it.
+  std::string source;
   std::string repository;
   Bytes snapshot;  // 32
+  std::string host;
+  std::string snapshot_run;
+  std::int64_t snapshot_ms = 0;
+  bool safety = false;
+  // Set if the operator asked for the newest one: what it may be besides complete and valid.
+  std::optional<Newest> newest = std::nullopt;
   bool in_place = false;
   bool safety_snapshot = true;  // for in place and for a target
   bool allow_invalid = false;   // for in place

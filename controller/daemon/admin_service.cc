@@ -750,6 +750,14 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
     wanted.source = snapshot.source;
     wanted.repository = snapshot.repository;
     wanted.snapshot = snapshot.snapshot;
+    wanted.host = snapshot.host;
+    wanted.snapshot_run = snapshot.run;
+    wanted.snapshot_ms = snapshot.time_ms;
+    wanted.safety = snapshot.safety;
+    if (request.has_newest()) {
+      wanted.newest = event::Newest{.allow_partial = request.newest().allow_partial(),
+                                    .allow_invalid = request.newest().allow_invalid()};
+    }
     wanted.in_place = request.has_in_place();
     wanted.safety_snapshot = request.has_named() ? request.named().safety_snapshot()
                                                  : request.in_place().safety_snapshot();

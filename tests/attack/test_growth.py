@@ -237,7 +237,7 @@ class ControllerOfALaterVersion(Case):
         self.controller.send_plan("db-1", plan, auditor)
         self.assertEqual(self.controller.report_of("db-1").WhichOneof("outcome"), "probe")
         # It does not replace the operator's.
-        order = plan_pb2.RestoreOrder(repository="main", snapshot=bytes(32), source="files/app",
+        order = plan_pb2.RestoreOrder(repository="main", snapshot=bytes(32), source="files/app", time_ms=1,
                                       staging=plan_pb2.StagingTarget(root="staging", directory="x"))
         plan = self.controller.plan("db-1", order_name="restore", restore=order)
         self.controller.send_plan("db-1", plan, auditor)

@@ -63,7 +63,7 @@ class StolenController(Case):
 
     def restore_order(self, directory: str = "y", source: str = "files/app", **target) -> plan_pb2.RestoreOrder:
         target = target or {"staging": plan_pb2.StagingTarget(root="staging", directory=directory)}
-        return plan_pb2.RestoreOrder(repository="main", snapshot=self.snapshot, source=source, **target)
+        return plan_pb2.RestoreOrder(repository="main", snapshot=self.snapshot, source=source, time_ms=1, **target)
 
     def send_restore(self, thief: ControllerClient, node: str, order: plan_pb2.RestoreOrder, *keys: SigningKey) -> None:
         name = "restore" if order.HasField("staging") else "restore in place"

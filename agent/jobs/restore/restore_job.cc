@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/jobs/restore/method_choice.h"
+#include "agent/jobs/restore/ordered_snapshot.h"
 #include "agent/jobs/restore/restore_target.h"
 #include "agent/jobs/session/snapshot_finder.h"
 #include "agent/jobs/session/snapshot_path.h"
@@ -89,9 +90,7 @@ class Restore {
     // A restore to a directory can be resumed if the lock is refused later.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
-              FindInRepositories(context_, repositories_,
-                                 {.selector = options_.selector, .is_undo = options_.undo},
-                                 lock_use, wait));
+              FindInRepositories(context_, repositories_, Choice(), lock_use, wait));
     snapshot_ = std::move(found.snapshot);
     repository_ = std::move(found.session);
     report_.repository = repository_->address().label();
@@ -102,7 +101,6 @@ class Restore {
     report_.warnings = std::move(found.warnings);
     report_.warnings.insert(report_.warnings.end(), repository_->warnings().begin(),
                             repository_->warnings().end());
-    HF_TRY(CheckSource());
     HF_TRY(repository_->repository().index().Load(context_.stop));
     HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
     WarnOfMissing();
@@ -116,6 +114,16 @@ class Restore {
         return ByMethod();
     }
     return {};
+  }
+
+  SnapshotChoice Choice() const {
+    SnapshotChoice choice = {.selector = options_.selector, .is_undo = options_.undo};
+    if (options_.ordered) {
+      choice.check = [this](const SnapshotInfo& found, const repository::SnapshotListing& all) {
+        return CheckOrdered(*options_.ordered, found, all);
+      };
+    }
+    return choice;
   }
 
   // Warns if the snapshot is invalid or partial.
@@ -256,15 +264,6 @@ class Restore {
     }
     extract.overwrite = Overwrite::kAlways;
     return {};
-  }
-
-  Result<void> CheckSource() const {
-    const std::string source = snapshot_.kind + "/" + snapshot_.source_name();
-    if (options_.source.empty() || options_.source == source) return {};
-    return Fail(ErrorCode::kDenied,
-                fmt::format("snapshot {} is of {}; expected one of {}", ShortId(report_.snapshot),
-                            snapshot_.kind.empty() ? "not a source of Holdfast" : Quote(source),
-                            Quote(options_.source)));
   }
 
   Result<const SourceKind*> KindOfSnapshot() const {

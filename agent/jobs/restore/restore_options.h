@@ -10,9 +10,24 @@
 #include "common/base/result.h"
 #include "common/config/method.h"
 #include "common/config/schema.h"
+#include "common/repository/snapshot/snapshot_info.h"
 #include "common/stream/snapshot_view.h"
 
 namespace holdfast::jobs {
+
+// The snapshot that a signed order means: docs/protocol.md#bound-orders. RunRestore() compares it
+// with the snapshot in the repository, and fails with kDenied before it changes anything.
+struct OrderedSnapshot {
+  std::string source;  // "kind/name"; empty: one that Holdfast did not make
+  std::string host;
+  std::string run;           // empty: one that Holdfast did not make
+  std::int64_t time_ms = 0;  // not before 1970
+  bool is_safety = false;
+  // Set if the order asks for the newest snapshot of this source and host. Then there must be no
+  // newer one that the rule accepts, except those made after `issued_ms`.
+  std::optional<repository::LatestRule> newest = std::nullopt;
+  std::int64_t issued_ms = 0;  // when the order was issued; not before 1970
+};
 
 enum class RestoreMode : std::uint8_t {
   kDirectory,  // any directory that the local user names
@@ -28,8 +43,8 @@ struct RestoreOptions {
   bool allow_invalid = false;
   // kInPlace: `selector` names a source or a safety snapshot, see FindSafetySnapshot().
   bool undo = false;
-  // The source "kind/name" that the snapshot, or safety snapshot, must be of; empty: any.
-  std::string source;
+  // Of a signed order; nullopt: a local user chose the snapshot.
+  std::optional<OrderedSnapshot> ordered = std::nullopt;
   std::string root;       // kStaging: absolute; must exist
   std::string directory;  // kDirectory: absolute; kStaging: relative to the root
   // kDirectory, kStaging, kInPlace: restore only this path of the snapshot; empty: everything.

@@ -182,6 +182,7 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
     auto match = choice.is_undo ? repository::FindSafetySnapshot(snapshots->snapshots, selector)
                                 : repository::FindSnapshot(snapshots->snapshots, selector,
                                                            context.latest, &passed_over);
+    if (match && choice.check) HF_TRY(choice.check(*match, *snapshots));
     if (!snapshots->unreadable.empty()) {
       Error damage = std::move(snapshots->unreadable.front().error);
       // The damaged one may be the newest. Never return an older state silently.

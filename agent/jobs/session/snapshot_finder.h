@@ -1,6 +1,7 @@
 // Lists and finds snapshots in several repositories.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +62,10 @@ Result<repository::SnapshotInfo> ChooseSnapshot(
 struct SnapshotChoice {
   std::string selector;  // as FindSnapshot() takes it
   bool is_undo = false;  // `selector` is as FindSafetySnapshot() takes it
+  // Called with the snapshot that was found, and with all of its repository. An error ends the
+  // search.
+  std::function<Result<void>(const repository::SnapshotInfo&, const repository::SnapshotListing&)>
+      check = nullptr;
 };
 
 // Finds a snapshot that is in exactly one of the repositories. If several are given and

@@ -92,6 +92,15 @@ struct LatestRule {
   bool allow_invalid = false;
 };
 
+// Whether `latest` may choose the snapshot, unless it is a safety snapshot.
+bool IsAccepted(const LatestRule& rule, const SnapshotInfo& snapshot);
+
+// The newest snapshot of the source and host of `chosen` that `latest` would choose instead of it:
+// later than `chosen`, not later than `until`. If `chosen` is a safety snapshot, the newest later
+// safety snapshot, whatever the rule is. Otherwise null.
+const SnapshotInfo* FindNewer(const std::vector<SnapshotInfo>& snapshots,
+                              const SnapshotInfo& chosen, const LatestRule& rule, UnixTime until);
+
 // Finds a snapshot by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
 // beginning of an id. The latest is the newest complete and valid snapshot that is not a safety
 // snapshot; `rule` widens that, and newer snapshots that the rule excludes are added to

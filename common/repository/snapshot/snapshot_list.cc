@@ -118,17 +118,12 @@ Result<void> CheckOneHost(const std::vector<const SnapshotInfo*>& found,
               fmt::format("add \"@\" and one of: {}", JoinFirst({hosts.begin(), hosts.end()})));
 }
 
-bool Accepts(const LatestRule& rule, const SnapshotInfo& snapshot) {
-  return (rule.allow_partial || !snapshot.is_partial) &&
-         (rule.allow_invalid || !snapshot.is_invalid);
-}
-
 // The newest of `found` that the rule accepts. REQUIRES: `found` is not empty.
 Result<SnapshotInfo> ChooseLatest(std::vector<const SnapshotInfo*> found, std::string_view selector,
                                   const LatestRule& rule, std::vector<SnapshotInfo>* passed_over) {
   std::ranges::stable_sort(found, std::ranges::greater(), &SnapshotInfo::time);
   for (const SnapshotInfo* snapshot : found) {
-    if (Accepts(rule, *snapshot)) return *snapshot;
+    if (IsAccepted(rule, *snapshot)) return *snapshot;
     if (passed_over != nullptr) passed_over->push_back(*snapshot);
   }
   const SnapshotInfo& newest = *found.front();
@@ -295,6 +290,27 @@ Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository, Vanished
   HF_ASSIGN(SnapshotListing listing, ListReadableSnapshots(repository, vanished));
   if (!listing.unreadable.empty()) return Fail(std::move(listing.unreadable.front().error));
   return std::move(listing.snapshots);
+}
+
+bool IsAccepted(const LatestRule& rule, const SnapshotInfo& snapshot) {
+  return (rule.allow_partial || !snapshot.is_partial) &&
+         (rule.allow_invalid || !snapshot.is_invalid);
+}
+
+const SnapshotInfo* FindNewer(const std::vector<SnapshotInfo>& snapshots,
+                              const SnapshotInfo& chosen, const LatestRule& rule, UnixTime until) {
+  const SourceWords words = {
+      .kind = chosen.kind, .name = chosen.source_name(), .host = chosen.host};
+  const SnapshotInfo* newest = nullptr;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    const bool is_later = snapshot.time > chosen.time && snapshot.time <= until;
+    if (!is_later || snapshot.is_safety != chosen.is_safety || !IsOfSource(snapshot, words) ||
+        snapshot.host != chosen.host || (!snapshot.is_safety && !IsAccepted(rule, snapshot))) {
+      continue;
+    }
+    if (newest == nullptr || snapshot.time > newest->time) newest = &snapshot;
+  }
+  return newest;
 }
 
 Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,

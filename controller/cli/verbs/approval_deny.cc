@@ -17,7 +17,7 @@ class ApprovalDenyVerb final : public OperatorVerb {
   Result<int> Run(Session& session) override {
     HF_ASSIGN(const v1::DraftView draft, FindDraft(session, draft_));
     HF_ASSIGN(const v1::Plan plan, ReadDraft(draft));
-    session.Tell("this order:\n" + PlanText(plan));
+    session.Tell("this order:\n" + PlanText(plan, session.now()));
     HF_TRY(session.Confirm("Deny this draft for all operators?",
                            fmt::format("draft {} was not denied", draft.draft())));
     HF_ASSIGN(const v1::DraftView denied, DenyDraft(session, draft.draft()));

@@ -11,13 +11,13 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan) {
+std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan, WallTime now) {
   std::string text =
       fmt::format("draft {}: {}, signed by {} of {}", draft.draft(), Printable(draft.state()),
                   draft.persons_size(), FormatCount(draft.operators(), "operator"));
   if (draft.persons_size() > 0) text += fmt::format(" ({})", Printable(Joined(draft.persons())));
   if (!draft.denied_by().empty()) text += ", denied by " + Printable(draft.denied_by());
-  return text + "\n" + PlanText(plan);
+  return text + "\n" + PlanText(plan, now);
 }
 
 class ApprovalShowVerb final : public OperatorVerb {
@@ -28,7 +28,7 @@ class ApprovalShowVerb final : public OperatorVerb {
     HF_ASSIGN(const v1::DraftView draft, FindDraft(session, draft_));
     HF_ASSIGN(const v1::Plan plan, ReadDraft(draft));
     return session.Finish(
-        kExitDone, [&] { return DraftText(draft, plan); },
+        kExitDone, [&] { return DraftText(draft, plan, session.now()); },
         [&] {
           return DraftJson(session.verb_name(), draft, std::nullopt, std::nullopt, kExitDone);
         });

@@ -123,6 +123,8 @@ class RestoreVerb final : public OperatorVerb {
     expected.target = target_;
     expected.snapshot_selector = name_;
     expected.undo = undo_;
+    if (WantsNewest()) expected.newest = Newest();
+    expected.is_just_requested = true;
     expected.view = snapshot;
     expected.note = note_;
     Result<v1::Plan> plan = CheckDraft(draft, expected, session.now());
@@ -240,6 +242,15 @@ class RestoreVerb final : public OperatorVerb {
     return show;
   }
 
+  // Otherwise, the operator named one snapshot.
+  bool WantsNewest() const { return name_.starts_with("latest:") || (undo_ && IsSource(name_)); }
+  v1::NewestRule Newest() const {
+    v1::NewestRule rule;
+    rule.set_allow_partial(latest_.allow_partial);
+    rule.set_allow_invalid(latest_.allow_invalid);
+    return rule;
+  }
+
   v1::AdminRequest OrderOf(const v1::SnapshotView& snapshot) const {
     v1::AdminRequest request;
     v1::RestoreRequest& restore = *request.mutable_restore();
@@ -247,6 +258,7 @@ class RestoreVerb final : public OperatorVerb {
     restore.set_snapshot(Hex(snapshot.id()));
     restore.set_node(node_);
     restore.set_note(note_);
+    if (WantsNewest()) *restore.mutable_newest() = Newest();
     if (target_.in_place) {
       restore.mutable_in_place()->set_safety_snapshot(target_.safety_snapshot);
       restore.mutable_in_place()->set_allow_invalid(target_.allow_invalid);

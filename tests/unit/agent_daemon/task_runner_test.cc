@@ -217,7 +217,7 @@ struct SavedNodes : Nodes {
     const v1::Part part = PartOf(first.Save(order));
     action::StartCompose compose = ComposeOrder(order.key, "fake/one", "n1");
     compose.parts.push_back(ReferenceTo(part, order.scope));
-    snapshot = ComposedOf(first.Compose(compose)).snapshot();
+    composed = ComposedOf(first.Compose(compose));
     world.steps.clear();
   }
   v1::Plan ToTarget() {
@@ -229,8 +229,11 @@ struct SavedNodes : Nodes {
     plan.set_run(run);
     v1::RestoreOrder& order = *plan.mutable_restore();
     order.set_repository("main");
-    order.set_snapshot(snapshot);
+    order.set_snapshot(composed.snapshot());
     order.set_source("fake/one");
+    order.set_host(composed.host());
+    order.set_run(run);
+    order.set_time_ms(composed.time_ms());
     order.mutable_named()->set_name("dr");
     return plan;
   }
@@ -244,7 +247,7 @@ struct SavedNodes : Nodes {
     return testing::Parsed<v1::Restored>(As<event::TaskDone>(first.Restore(Start(plan))).result);
   }
 
-  std::string snapshot;
+  v1::Composed composed;
 };
 
 TEST_CASE("task runner: a restore to a target runs in the agent, as the policy fixes it") {
@@ -283,8 +286,19 @@ TEST_CASE("task runner: a forbidden target restore fails before it starts, and n
   option.add_values("/etc");
   CHECK(failed(nodes.Start(plan)).code == "denied");
   plan = nodes.ToTarget();
-  plan.mutable_restore()->set_source("fake/other");
-  CHECK(failed(nodes.Start(plan)).code == "denied");
+  for (const auto& spoil : std::vector<std::function<void(v1::RestoreOrder&)>>{
+           [](v1::RestoreOrder& order) { order.set_source("fake/other"); },
+           [](v1::RestoreOrder& order) { order.set_host("n2"); },
+           [](v1::RestoreOrder& order) { order.set_run("01BX5ZZKBKACTAV9WEVGEMMVRZ"); },
+           [](v1::RestoreOrder& order) { order.set_time_ms(order.time_ms() + 1); },
+           [](v1::RestoreOrder& order) { order.set_safety(true); }}) {
+    for (const bool is_dry_run : {false, true}) {
+      plan = nodes.ToTarget();
+      spoil(*plan.mutable_restore());
+      plan.mutable_restore()->mutable_named()->set_dry_run(is_dry_run);
+      CHECK(failed(nodes.Start(plan)).code == "denied");
+    }
+  }
 
   action::StartRestore again = nodes.Start(nodes.ToTarget());
   again.resumed = true;  // after a crash: what the restore did is unknown

@@ -17,6 +17,7 @@ using Json = nlohmann::json;
 using Request = v1::AdminRequest;
 
 const std::string kSnapshot(32, '\x3f');
+constexpr std::int64_t kSnapshotMs = kTrustNowMs - 7'200'000;
 
 v1::SnapshotView TheSnapshot(const std::string& source = "files/app") {
   v1::SnapshotView view;
@@ -25,6 +26,7 @@ v1::SnapshotView TheSnapshot(const std::string& source = "files/app") {
   view.set_host("web-1");
   view.set_repository("main");
   view.set_run(kRun);
+  view.set_time_ms(kSnapshotMs);
   return view;
 }
 
@@ -46,6 +48,10 @@ v1::Plan PlanOf(const v1::RestoreRequest& request) {
   order.set_repository("main");
   order.set_snapshot(kSnapshot);
   order.set_source("files/app");
+  order.set_host("web-1");
+  order.set_run(kRun);
+  order.set_time_ms(kSnapshotMs);
+  if (request.has_newest()) *order.mutable_newest() = request.newest();
   if (request.has_in_place()) {
     *order.mutable_in_place() = request.in_place();
   } else if (request.has_named()) {
@@ -145,6 +151,20 @@ TEST_CASE("restore: refuses to sign a draft that differs in any field, and withd
        [](v1::Plan& plan) { plan.mutable_restore()->set_source("files/other"); }},
       {"the snapshot is",
        [](v1::Plan& plan) { plan.mutable_restore()->set_snapshot(std::string(32, 'x')); }},
+      {"the snapshot's host is \"web-2\", not \"web-1\"",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_host("web-2"); }},
+      {"the snapshot's run is",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_run("01HF7ZZZZZZZZZZZZZZZZZZZZB"); }},
+      {"the snapshot's time is",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_time_ms(kSnapshotMs + 1'000); }},
+      {"the snapshot is a safety snapshot, not a backup",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_safety(true); }},
+      {"the request for the newest snapshot is no, not yes",
+       [](v1::Plan& plan) { plan.mutable_restore()->clear_newest(); }},
+      {"the rule for the newest snapshot is \"valid\", not \"complete and valid\"",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_newest()->set_allow_partial(true); }},
+      {"its time of issue is",
+       [](v1::Plan& plan) { plan.set_issued_at_ms(kTrustNowMs - 3'600'000); }},
       {"the repository is",
        [](v1::Plan& plan) { plan.mutable_restore()->set_repository("other"); }},
       {"the directory is \"elsewhere\"",
@@ -294,6 +314,7 @@ TEST_CASE("restore: --undo restores a safety snapshot in place, and nothing else
     reply.mutable_snapshot()->set_invalid(is_invalid);
     return Reply(reply);
   });
+  fixture.spoil = [&](v1::Plan& plan) { plan.mutable_restore()->set_safety(is_safety); };
   std::vector<std::string> argv = {"restore", "files/app", "--node", "web-1", "--undo"};
   const Outcome outcome = fixture.Run(argv);
   INFO(outcome.err);
@@ -301,6 +322,7 @@ TEST_CASE("restore: --undo restores a safety snapshot in place, and nothing else
   const v1::InPlaceTarget order = fixture.controller.Got(Request::kRestore)[0].restore().in_place();
   CHECK(order.safety_snapshot());
   CHECK_FALSE(order.allow_invalid());
+  CHECK_THAT(outcome.err, Contains("refuses it if main has a newer safety snapshot"));
 
   is_safety = false;
   CHECK_THAT(fixture.Run(argv).err, Contains("the snapshot is a backup, not a safety snapshot"));
@@ -498,6 +520,7 @@ std::string OrderedPath(const std::string& source, const std::string& host,
     reply.mutable_snapshot()->set_host(host);
     return Reply(reply);
   });
+  fixture.spoil = [&](v1::Plan& plan) { plan.mutable_restore()->set_host(host); };
   const Outcome outcome = fixture.Run(
       {"restore", "latest:" + source, "--node", "web-1", "--into", "staging/x", "--path", typed});
   const auto asked = fixture.controller.Got(Request::kRestore);
@@ -604,7 +627,6 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     v1::AdminReply reply;
     v1::SnapshotView& view = *reply.mutable_snapshot();
     view = TheSnapshot();
-    view.set_time_ms(kTrustNowMs);
     view.set_items(30);
     view.set_files(12);
     view.set_bytes(3 << 20);
@@ -623,10 +645,15 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     REQUIRE(mark != std::string::npos);
     CHECK(order < err.find("staging/look"));
     CHECK(err.find("staging/look") < mark);
+    const std::string above = err.substr(order, mark - order);
+    CHECK_THAT(above, Contains("host          web-1") &&
+                          Contains("made          2023-11-14T20:13:20Z (2h 00m ago)") &&
+                          Contains(fmt::format("made by run   {}", kRun)) &&
+                          Contains("newest        web-1 refuses it if main has a newer snapshot "
+                                   "that is complete and valid"));
     const std::string below = err.substr(mark);
-    CHECK_THAT(below, Contains("time  2023-11-14T22:13:20Z") &&
-                          Contains("size  12 files, 3.00 MiB") && Contains("host  web-1") &&
-                          Contains("note  nightly\\x0aSign it"));
+    CHECK_THAT(below,
+               Contains("size  12 files, 3.00 MiB") && Contains("note  nightly\\x0aSign it"));
     CHECK(err.find("nightly") > mark);
   }
 }

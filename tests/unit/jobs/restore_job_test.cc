@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "agent/jobs/restore/ordered_snapshot.h"
 #include "agent/jobs/restore/restore_target.h"
 #include "agent/jobs/session/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
@@ -35,6 +36,11 @@ struct SavedFixture : JobsFixture {
   RestoreReport InPlace(bool safety_snapshot = true) {
     return Restore({.mode = RestoreMode::kInPlace, .safety_snapshot = safety_snapshot});
   }
+  std::vector<repository::SnapshotInfo> Snapshots() {
+    const auto session =
+        Unwrap(RepositorySession::Open(Context(), AllRepositories()[0], LockUse::kNone));
+    return Unwrap(repository::ListSnapshots(session->repository()));
+  }
   bool HasJournal() {
     return Unwrap(ReadRestoreJournal(settings.state_dir, "fake", "one")).has_value();
   }
@@ -54,8 +60,8 @@ TEST_CASE("restore job: a staging root gets the snapshot in a new directory") {
   const std::string root = fixture.directory.path() + "/staging";
   REQUIRE_OK(MakeDirectories(root));
 
-  RestoreReport report = fixture.Restore(
-      {.mode = RestoreMode::kStaging, .source = "fake/one", .root = root, .directory = "a/b"});
+  RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = "a/b"});
 
   RequireDone(report);
   REQUIRE(report.directory == root + "/a/b");
@@ -94,14 +100,118 @@ TEST_CASE("restore job: no path leads out of a staging root") {
   REQUIRE_THAT(report.error->Text(), Catch::Contains("open the restore root"));
 }
 
-TEST_CASE("restore job: a snapshot of another source than the plan's is refused") {
+// The snapshot as an order describes it.
+OrderedSnapshot Described(const repository::SnapshotInfo& snapshot) {
+  return {.source = snapshot.kind + "/" + snapshot.source_name(),
+          .host = snapshot.host,
+          .run = snapshot.run,
+          .time_ms = snapshot.time.seconds * 1'000 + snapshot.time.nanoseconds / 1'000'000,
+          .is_safety = snapshot.is_safety};
+}
+
+TEST_CASE("restore job: an ordered snapshot that differs from the order in any field is refused") {
   SavedFixture fixture;
-  const std::string root = fixture.directory.path();
-  RestoreReport report = fixture.Restore(
-      {.mode = RestoreMode::kStaging, .source = "fake/two", .root = root, .directory = "x"});
-  REQUIRE(report.state == TaskOutcome::kRefused);
-  REQUIRE_THAT(report.error->message(), Catch::Contains("is of \"fake/one\"; expected one of"));
-  REQUIRE_FALSE(std::filesystem::exists(root + "/x"));
+  const std::string root = fixture.directory.path() + "/staging";
+  REQUIRE_OK(MakeDirectories(root));
+  const OrderedSnapshot good = Described(fixture.Snapshots().front());
+  const auto restored = [&](const OrderedSnapshot& ordered, RestoreMode mode, bool is_dry_run) {
+    return fixture.Restore({.selector = fixture.snapshot,
+                            .mode = mode,
+                            .ordered = ordered,
+                            .root = root,
+                            .directory = "x",
+                            .dry_run = is_dry_run});
+  };
+  const std::vector<std::pair<std::string, std::function<void(OrderedSnapshot&)>>> changes = {
+      {"its source is \"fake/one\", not \"fake/two\"", [](auto& one) { one.source = "fake/two"; }},
+      {"its source is \"fake/one\", not none", [](auto& one) { one.source.clear(); }},
+      {", not \"elsewhere\"", [](auto& one) { one.host = "elsewhere"; }},
+      {", not none", [](auto& one) { one.run.clear(); }},
+      {"its time is ", [](auto& one) { one.time_ms += 1; }},
+      {"its kind is a backup, not a safety snapshot", [](auto& one) { one.is_safety = true; }},
+  };
+  for (const auto& [message, change] : changes) {
+    INFO(message);
+    OrderedSnapshot other = good;
+    change(other);
+    for (const RestoreMode mode : {RestoreMode::kStaging, RestoreMode::kInPlace}) {
+      for (const bool is_dry_run : {false, true}) {
+        const RestoreReport report = restored(other, mode, is_dry_run);
+        REQUIRE(report.state == TaskOutcome::kRefused);
+        CHECK_THAT(report.error->message(), Catch::Contains(message));
+        CHECK_FALSE(report.began);
+      }
+    }
+  }
+  CHECK(fixture.world.live.at("data/a") == "changed");
+  CHECK(std::filesystem::is_empty(root));
+  RequireDone(restored(good, RestoreMode::kStaging, false));
+}
+
+TEST_CASE("restore job: an order for the newest snapshot is refused if there is a newer one") {
+  SavedFixture fixture;
+  OrderedSnapshot old = Described(fixture.Snapshots().front());
+  old.newest.emplace();
+  old.issued_ms = old.time_ms + 7'200'000;
+  const auto restored = [&](const OrderedSnapshot& ordered) {
+    return fixture.Restore({.selector = fixture.snapshot,
+                            .mode = RestoreMode::kInPlace,
+                            .ordered = ordered,
+                            .dry_run = true});
+  };
+  RequireDone(restored(old));
+
+  const std::string newer = fixture.BackUpOne().snapshot;
+  const RestoreReport refused = restored(old);
+  REQUIRE(refused.state == TaskOutcome::kRefused);
+  CHECK_THAT(refused.error->message(),
+             Catch::Contains(fixture.snapshot.substr(0, 8)) && Catch::Contains(newer.substr(0, 8)));
+  // A snapshot that was made after the order does not count.
+  OrderedSnapshot earlier = old;
+  earlier.issued_ms = old.time_ms + 1;
+  RequireDone(restored(earlier));
+  // Nor one that the order did not ask for.
+  OrderedSnapshot by_id = old;
+  by_id.newest.reset();
+  RequireDone(restored(by_id));
+}
+
+TEST_CASE("restore job: a newer snapshot counts if the rule for the newest accepts it") {
+  SavedFixture fixture;
+  const repository::SnapshotInfo found = fixture.Snapshots().front();
+  OrderedSnapshot ordered = Described(found);
+  ordered.issued_ms = ordered.time_ms + 7'200'000;
+  const auto outcome = [&](const repository::LatestRule& rule, auto change) {
+    repository::SnapshotInfo newer = found;
+    newer.time.seconds += 60;
+    change(newer);
+    ordered.newest = rule;
+    return CheckOrdered(ordered, found, {.snapshots = {found, newer}, .unreadable = {}})
+        .has_value();
+  };
+  const auto same = [](auto&) {};
+  const auto partial = [](auto& one) { one.is_partial = true; };
+  const auto invalid = [](auto& one) { one.is_invalid = true; };
+  CHECK_FALSE(outcome({}, same));
+  CHECK(outcome({}, partial));
+  CHECK(outcome({}, invalid));
+  CHECK_FALSE(outcome({.allow_partial = true}, partial));
+  CHECK(outcome({.allow_partial = true}, invalid));
+  CHECK_FALSE(outcome({.allow_invalid = true}, invalid));
+  CHECK(outcome({}, [](auto& one) { one.host = "elsewhere"; }));
+  CHECK(outcome({}, [](auto& one) { one.name = "two"; }));
+  CHECK(outcome({}, [](auto& one) { one.is_safety = true; }));
+
+  repository::SnapshotInfo bad = found;
+  bad.is_partial = true;
+  ordered.newest.emplace();
+  CHECK_FALSE(CheckOrdered(ordered, bad, {.snapshots = {bad}, .unreadable = {}}));
+  ordered.newest->allow_partial = true;
+  REQUIRE_OK(CheckOrdered(ordered, bad, {.snapshots = {bad}, .unreadable = {}}));
+  // An unreadable snapshot may be the newest one.
+  repository::SnapshotListing damaged = {.snapshots = {found}, .unreadable = {}};
+  damaged.unreadable.push_back({found.id, Error(ErrorCode::kCorrupt, "damaged")});
+  REQUIRE_FAILS(CheckOrdered(ordered, found, damaged), ErrorCode::kCorrupt, "damaged");
 }
 
 TEST_CASE("restore job: a directory gets the snapshot") {
@@ -365,10 +475,8 @@ TEST_CASE("restore job: a safety snapshot is not a backup, and can undo the rest
   CHECK(fixture.BackUpOne().parent == fixture.snapshot);
 
   fixture.clock.Advance(std::chrono::hours(1));
-  const RestoreReport undone = fixture.Restore({.selector = first.safety_snapshot->snapshot,
-                                                .mode = RestoreMode::kInPlace,
-                                                .undo = true,
-                                                .source = "fake/one"});
+  const RestoreReport undone = fixture.Restore(
+      {.selector = first.safety_snapshot->snapshot, .mode = RestoreMode::kInPlace, .undo = true});
   RequireDone(undone);
   CHECK(undone.is_safety);
   CHECK(fixture.world.live.at("data/a") == "changed");
@@ -376,12 +484,6 @@ TEST_CASE("restore job: a safety snapshot is not a backup, and can undo the rest
   RequireDone(
       fixture.Restore({.selector = "fake/one", .mode = RestoreMode::kInPlace, .undo = true}));
   CHECK(fixture.world.live.at("data/a") == "alpha");
-  // Only this pair of names belongs together.
-  CHECK(fixture
-            .Restore({.selector = first.safety_snapshot->snapshot,
-                      .mode = RestoreMode::kInPlace,
-                      .source = "fake/two"})
-            .state == TaskOutcome::kRefused);
 }
 
 TEST_CASE(

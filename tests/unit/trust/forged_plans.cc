@@ -197,7 +197,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
          v1::Plan plan = scene.Restore();
          plan.mutable_restore()->clear_target();
          Bytes order = protocol::EncodeMessage(plan.restore());
-         order = Concatenate(order, Field(7, ToBytes("target")));
+         order = Concatenate(order, Field(12, ToBytes("target")));
          plan.clear_order();
          Bytes payload = PlanScene::Encode(plan);
          Bytes field = {0xda, 0x01, static_cast<std::uint8_t>(order.size())};  // field 27
@@ -209,6 +209,27 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
                      plan.mutable_restore()->set_snapshot("short");
                      return scene.WithAnna(plan);
                    }});
+  const std::vector<std::pair<const char*, std::function<void(v1::RestoreOrder&)>>> restores = {
+      {"a restore without the snapshot's time",
+       [](v1::RestoreOrder& order) { order.clear_time_ms(); }},
+      {"a restore of a snapshot made before 1970",
+       [](v1::RestoreOrder& order) { order.set_time_ms(-1); }},
+      {"a restore of a snapshot made too late",
+       [](v1::RestoreOrder& order) { order.set_time_ms(9'000'000'000'001); }},
+      {"a restore of a host that is too long",
+       [](v1::RestoreOrder& order) { order.set_host(std::string(256, 'h')); }},
+      {"a restore of a run that is too long",
+       [](v1::RestoreOrder& order) { order.set_run(std::string(256, 'r')); }},
+      {"a restore of a source that is too long",
+       [](v1::RestoreOrder& order) { order.set_source("etcd/" + std::string(251, 's')); }},
+  };
+  for (const auto& [what, spoil] : restores) {
+    plans.push_back({what, "decode", [spoil](PlanScene& scene) {
+                       v1::Plan plan = scene.Restore();
+                       spoil(*plan.mutable_restore());
+                       return scene.WithAnna(plan);
+                     }});
+  }
   plans.push_back({"a part without a tree", "decode", [](PlanScene& scene) {
                      v1::Plan plan = scene.Compose();
                      plan.mutable_compose()->mutable_parts(0)->clear_tree_id();
@@ -338,6 +359,13 @@ void AddUnconfiguredPlans(std::vector<ForgedPlan>& plans) {
           [](v1::Plan& plan) { plan.mutable_restore()->set_repository("other"); });
   changed("a restore from an unconfigured repository", "repository", &PlanScene::Restore,
           [](v1::Plan& plan) { plan.mutable_restore()->set_repository("evil"); });
+  for (const auto make : {&PlanScene::Restore, &PlanScene::RestoreToTarget}) {
+    changed("the newest snapshot of an own source from another repository", "repository", make,
+            [](v1::Plan& plan) {
+              plan.mutable_restore()->mutable_newest();
+              plan.mutable_restore()->set_repository("other");
+            });
+  }
   changed("a check of an unconfigured repository", "repository", &PlanScene::Head,
           [](v1::Plan& plan) { plan.mutable_verify()->set_repository("evil"); });
   changed("an inventory of an unconfigured repository", "repository", &PlanScene::Head,

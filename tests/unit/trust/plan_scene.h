@@ -112,6 +112,9 @@ struct PlanScene {
     order.set_repository("main");
     order.set_snapshot(std::string(32, 's'));
     order.set_source("etcd/main");
+    order.set_host("prod");
+    order.set_run("01BX5ZZKBKACTAV9WEVGEMMVRZ");
+    order.set_time_ms(kTrustNowMs - 3'600'000);
     order.mutable_staging()->set_root("staging");
     order.mutable_staging()->set_directory("x/y");
     return plan;
