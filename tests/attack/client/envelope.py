@@ -11,6 +11,7 @@ from .messages import trust_pb2
 
 ROOT = "application/vnd.holdfast.root.v1"
 PLAN = "application/vnd.holdfast.plan.v1"
+REJOIN = "application/vnd.holdfast.rejoin.v1"
 FRESH = "application/vnd.holdfast.fresh.v1"
 REPORT = "application/vnd.holdfast.report.v1"
 
