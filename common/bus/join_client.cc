@@ -139,6 +139,7 @@ Bytes RequestOf(const JoinToken& token, ByteView signing_key, const CurveKeys& k
   request.set_curve_key(std::string(AsText(keys.public_key)));
   request.set_mac(std::string(AsText(mac)));
   request.set_version(std::string(Version()));
+  request.set_permit(std::string(AsText(token.permit)));
   return ToBytes(request.SerializeAsString());
 }
 

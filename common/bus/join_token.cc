@@ -32,6 +32,7 @@ Secret EncodeJoinToken(const JoinToken& token) {
   message.set_root_hash(std::string(AsText(token.root_hash)));
   message.set_secret(std::string(token.secret.Reveal()));
   message.set_expires_at_ms(token.expires_at_ms);
+  message.set_permit(std::string(AsText(token.permit)));
   Secret bytes(message.SerializeAsString());
   return Secret(std::string(kPrefix) + Base64Encode(AsBytes(bytes.Reveal())));
 }
@@ -61,6 +62,7 @@ Result<JoinToken> DecodeJoinToken(std::string_view text) {
   std::ranges::copy(AsBytes(message.root_hash()), token.root_hash.begin());
   token.secret = Secret(message.secret());
   token.expires_at_ms = message.expires_at_ms();
+  token.permit = ToBytes(message.permit());
   return token;
 }
 

@@ -21,6 +21,8 @@ struct JoinToken {
   crypto::Digest root_hash{};      // SHA-256 of the root document's payload
   Secret secret;                   // 32 bytes, single use
   std::int64_t expires_at_ms = 0;  // since 1970, by the controller's clock
+  // Envelope of an operator's RejoinPermit, for a node that has joined before; otherwise empty.
+  Bytes permit;
 };
 
 // "hf1." and base64. Anyone who has the text can join as that node.

@@ -17,11 +17,12 @@ struct TypeFacts {
   std::string_view word;
   std::size_t bytes_max;
 };
-constexpr std::array<TypeFacts, 4> kTypes = {{
+constexpr std::array<TypeFacts, 5> kTypes = {{
     {"application/vnd.holdfast.root.v1", "root document", 64U << 10},
     {"application/vnd.holdfast.plan.v1", "plan", protocol::kPayloadBytesMax},
     {"application/vnd.holdfast.fresh.v1", "freshness", 64U << 10},
     {"application/vnd.holdfast.report.v1", "report", protocol::kPayloadBytesMax},
+    {"application/vnd.holdfast.rejoin.v1", "rejoin permit", 1U << 10},
 }};
 
 const TypeFacts& FactsOf(PayloadType type) { return kTypes.at(static_cast<std::size_t>(type)); }

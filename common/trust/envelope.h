@@ -15,7 +15,7 @@
 
 namespace holdfast::trust {
 
-enum class PayloadType : std::uint8_t { kRoot, kPlan, kFresh, kReport };
+enum class PayloadType : std::uint8_t { kRoot, kPlan, kFresh, kReport, kRejoin };
 
 // "application/vnd.holdfast.plan.v1"
 std::string_view PayloadTypeName(PayloadType type);

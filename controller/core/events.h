@@ -114,7 +114,8 @@ struct ApprovalDenied {
 struct TokenMinted {
   std::uint64_t request = 0;
   std::string node;
-  Bytes secret_hash;  // 32; SHA-256 of the secret
+  Bytes secret_hash;    // 32; SHA-256 of the secret
+  bool rejoin = false;  // the node has joined before; an operator will sign a permit for the token
   std::string actor;
 };
 struct AgentRevoked {

@@ -35,6 +35,18 @@ Bytes JoinTranscript(const v1::JoinRequest& request) {
   return transcript;
 }
 
+Error HasJoined(const std::string& node) {
+  return Error(ErrorCode::kAlreadyExists, fmt::format("node {} has joined before", Quote(node)))
+      .WithHint(fmt::format("to replace its agent, an operator signs the token: "
+                            "holdfast agent token {} --rejoin",
+                            node));
+}
+
+Error HasNotJoined(const std::string& node) {
+  return Error(ErrorCode::kNotFound, fmt::format("node {} has not joined yet", Quote(node)))
+      .WithHint(fmt::format("it needs no operator's signature: holdfast agent token {}", node));
+}
+
 }  // namespace
 
 Membership::Membership(StepContext& step, Cluster& cluster, Runs& runs, const Loaded& loaded)
@@ -66,6 +78,11 @@ void Membership::Handle(const event::TokenMinted& event) {
              "use the node's host name"));
     return;
   }
+  if ((agent != nullptr) != event.rejoin) {
+    step_.Reply(event.request,
+                Fail(agent != nullptr ? HasJoined(event.node) : HasNotJoined(event.node)));
+    return;
+  }
   if (tokens_.size() >= step_.options().tokens_max && !tokens_.contains(event.node)) {
     step_.Reply(event.request,
                 Fail(ErrorCode::kBusy, "unused: " + FormatCount(tokens_.size(), "token"),
@@ -88,7 +105,7 @@ void Membership::Handle(const event::JoinReceived& event) {
   const bool is_request =
       request.ParseFromArray(event.message.data(), static_cast<int>(event.message.size())) &&
       request.signing_key().size() == 32 && request.curve_key().size() == 32;
-  auto token = is_request ? tokens_.find(request.node()) : tokens_.end();
+  const auto token = is_request ? tokens_.find(request.node()) : tokens_.end();
   // One answer to all errors, so that it does not reveal which nodes are expected.
   bool is_good = token != tokens_.end() && token->second.expires_ms >= step_.now().wall_ms;
   if (is_good) {
@@ -98,19 +115,49 @@ void Membership::Handle(const event::JoinReceived& event) {
   }
   if (!is_good) {
     reply.refused = "the token is unknown, used or expired";
-    step_.Perform(std::move(reply));
-    return;
+  } else if (AreKeysOfOtherNode(request)) {
+    reply.refused = "another node has these keys";
+  } else if (const Result<std::string> person = CheckPermit(token->second, request); !person) {
+    reply.refused = fmt::format("{}; {}", person.error().message(), person.error().hint());
+    step_.Warn(fmt::format("refused to let {} join again: {}", Quote(request.node()),
+                           person.error().message()));
+  } else {
+    Join(request, token->second, *person, reply);
+    tokens_.erase(token);
   }
-  for (const auto& [node, other] : cluster_.agents()) {
-    if (node != request.node() &&
-        (crypto::EqualInConstantTime(other.record.signing_key, AsBytes(request.signing_key())) ||
-         crypto::EqualInConstantTime(other.record.curve_key, AsBytes(request.curve_key())))) {
-      reply.refused = "another node has these keys";
-      step_.Perform(std::move(reply));
-      return;
-    }
+  step_.Perform(std::move(reply));
+}
+
+bool Membership::AreKeysOfOtherNode(const v1::JoinRequest& request) const {
+  return std::ranges::any_of(cluster_.agents(), [&](const auto& entry) {
+    const AgentRecord& other = entry.second.record;
+    return entry.first != request.node() &&
+           (crypto::EqualInConstantTime(other.signing_key, AsBytes(request.signing_key())) ||
+            crypto::EqualInConstantTime(other.curve_key, AsBytes(request.curve_key())));
+  });
+}
+
+Result<std::string> Membership::CheckPermit(const TokenRecord& token,
+                                            const v1::JoinRequest& request) {
+  const Agent* known = cluster_.Find(request.node());
+  if (known == nullptr) return "";
+  if (request.permit().empty()) return Fail(HasJoined(request.node()));
+  const std::string hint =
+      fmt::format("create a new token: holdfast agent token {} --rejoin", request.node());
+  Result<OpenedPermit> permit =
+      step_.trust().OpenPermit(AsBytes(request.permit()), step_.now().wall_ms);
+  if (!permit) return Fail(std::move(permit).error().WithHint(hint));
+  if (permit->node == request.node() && permit->incarnation == known->record.incarnation &&
+      permit->secret_hash == token.secret_hash) {
+    return std::move(permit->person);
   }
-  const std::string node = request.node();
+  return Fail(ErrorCode::kDenied, "the rejoin permit is for another node, incarnation or token",
+              hint);
+}
+
+void Membership::Join(const v1::JoinRequest& request, const TokenRecord& token,
+                      const std::string& person, action::JoinReply& reply) {
+  const std::string& node = request.node();
   Agent& agent = cluster_.agents()[node];
   // The node is another agent now, and knows nothing that the former one received.
   runs_.FailTasksOf(agent, "the node has joined again");
@@ -128,15 +175,16 @@ void Membership::Handle(const event::JoinReceived& event) {
   cluster_.MarkChanged(node);
   step_.Put(RemoveToken{node});
   step_.CancelTimer(TimerKind::kToken, node);
-  step_.Audit("agent.joined", token->second.requester, node, "",
-              {{"incarnation", std::to_string(agent.record.incarnation)},
-               {"signing_key", HexEncode(agent.record.signing_key)}});
-  tokens_.erase(token);
+  std::map<std::string, std::string> facts = {
+      {"incarnation", std::to_string(agent.record.incarnation)},
+      {"signing_key", HexEncode(agent.record.signing_key)}};
+  if (!person.empty()) facts["person"] = person;
+  step_.Audit("agent.joined", token.requester, node, "", std::move(facts),
+              person.empty() ? Bytes{} : ToBytes(request.permit()));
   reply.node = node;
   reply.incarnation = agent.record.incarnation;
   reply.root = cluster_.record().root;
   reply.curve_key = agent.record.curve_key;
-  step_.Perform(std::move(reply));
 }
 
 void Membership::Handle(const event::AgentRevoked& event) {

@@ -5,10 +5,15 @@
 #include <map>
 #include <string>
 
+#include "common/base/result.h"
 #include "controller/core/cluster.h"
 #include "controller/core/events.h"
 #include "controller/core/runs.h"
 #include "controller/core/step_context.h"
+
+namespace holdfast::v1 {
+class JoinRequest;
+}
 
 namespace holdfast::controller {
 
@@ -25,6 +30,13 @@ class Membership {
   void ExpireToken(const std::string& node);
 
  private:
+  bool AreKeysOfOtherNode(const v1::JoinRequest& request) const;
+  // The operator who has signed that the agent of a known node may be replaced; empty for an
+  // unknown node. The error has a hint.
+  Result<std::string> CheckPermit(const TokenRecord& token, const v1::JoinRequest& request);
+  void Join(const v1::JoinRequest& request, const TokenRecord& token, const std::string& person,
+            action::JoinReply& reply);
+
   StepContext& step_;
   Cluster& cluster_;
   Runs& runs_;

@@ -20,6 +20,14 @@ struct OpenedReport {
   std::optional<Error> defect;
 };
 
+// An operator's permission to replace a node's agent.
+struct OpenedPermit {
+  std::string node;
+  std::uint64_t incarnation = 0;  // of the agent that is replaced
+  Bytes secret_hash;              // of the token that the permit belongs to
+  std::string person;             // the operator whose signature it has
+};
+
 class Trust {
  public:
   virtual ~Trust() = default;
@@ -34,6 +42,9 @@ class Trust {
   // valid at `now_ms`.
   virtual Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
                                          std::int64_t now_ms) const = 0;
+  // Opens a RejoinPermit's Envelope. kDenied unless an operator of this cluster has signed it, with
+  // a key that is valid at `now_ms`, and it has not expired.
+  virtual Result<OpenedPermit> OpenPermit(ByteView envelope, std::int64_t now_ms) const = 0;
   // How many distinct operators must sign an order of this kind.
   virtual std::uint32_t OperatorsFor(OrderKind kind) const = 0;
 };

@@ -476,7 +476,8 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     joined_ms[record.node] = record.joined_ms;
     if (agent.conflict) {
       add("key_used_twice", record.node, "two agents use the key of this node",
-          fmt::format("holdfast agent revoke {0}; then: holdfast agent token {0}", record.node));
+          fmt::format("holdfast agent revoke {0}; then: holdfast agent token {0} --rejoin",
+                      record.node));
     }
     if (agent.refused_reports > 0) {
       add("report_refused", record.node,
@@ -680,7 +681,8 @@ AdminService::ReplyResult AdminService::Do(const v1::TokenRequest& request,
   token.secret = Secret(std::string(AsText(secret)));
   const crypto::Digest hash = bus::JoinSecretHash(token.secret);
   HF_ASSIGN(const Answer answer, core_.Ask([&](std::uint64_t number) -> Event {
-    return event::TokenMinted{number, request.node(), Bytes(hash.begin(), hash.end()), actor};
+    return event::TokenMinted{number, request.node(), Bytes(hash.begin(), hash.end()),
+                              request.rejoin(), actor};
   }));
   token.expires_at_ms = answer.expires_ms;
   v1::AdminReply reply;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/trust/envelope.h"
+#include "common/trust/rejoin.h"
 #include "common/trust/report.h"
 #include "controller/daemon/bus_key.h"
 
@@ -64,6 +65,16 @@ Result<std::string> ControllerTrust::OperatorOf(ByteView payload, ByteView key_i
       root_.VerifySignature(given, v1::ROLE_OPERATOR, WallTime(std::chrono::milliseconds(now_ms)),
                             trust::PayloadTypeName(trust::PayloadType::kPlan), payload));
   return key->person;
+}
+
+Result<OpenedPermit> ControllerTrust::OpenPermit(ByteView envelope, std::int64_t now_ms) const {
+  HF_ASSIGN(trust::VerifiedPermit verified,
+            trust::VerifyRejoin(envelope, root_, WallTime(std::chrono::milliseconds(now_ms))));
+  const v1::RejoinPermit& permit = verified.permit;
+  return OpenedPermit{.node = permit.node(),
+                      .incarnation = permit.incarnation(),
+                      .secret_hash = ToBytes(permit.secret_hash()),
+                      .person = std::move(verified.person)};
 }
 
 std::uint32_t ControllerTrust::OperatorsFor(OrderKind kind) const {

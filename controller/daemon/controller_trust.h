@@ -22,6 +22,7 @@ class ControllerTrust final : public Trust {
   Result<OpenedReport> OpenReport(ByteView envelope, ByteView signing_key) const override;
   Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
                                  std::int64_t now_ms) const override;
+  Result<OpenedPermit> OpenPermit(ByteView envelope, std::int64_t now_ms) const override;
   std::uint32_t OperatorsFor(OrderKind kind) const override;
 
   // kDenied unless our key may sign plans by the current document.

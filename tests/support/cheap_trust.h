@@ -69,6 +69,7 @@ inline std::optional<CheapOpened> OpenCheap(ByteView bytes) {
 inline constexpr std::string_view kPlanType = "application/vnd.holdfast.plan.v1";
 inline constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v1";
 inline constexpr std::string_view kReportType = "application/vnd.holdfast.report.v1";
+inline constexpr std::string_view kRejoinType = "application/vnd.holdfast.rejoin.v1";
 inline constexpr std::string_view kRootType = "application/vnd.holdfast.root.v1";
 
 // A root document that is valid only as the successor of the version before it.
@@ -117,6 +118,17 @@ class CheapControllerTrust final : public controller::Trust {
       }
     }
     return Fail(ErrorCode::kDenied, "no operator's signature");
+  }
+  // A permit is signed with anna's CheapKey.
+  Result<controller::OpenedPermit> OpenPermit(ByteView envelope, std::int64_t) const override {
+    const std::optional<CheapOpened> opened = OpenCheap(envelope);
+    v1::RejoinPermit permit;
+    if (!opened || opened->type != kRejoinType || !opened->signers.contains(CheapKey("anna")) ||
+        !permit.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size()))) {
+      return Fail(ErrorCode::kDenied, "not signed by an operator");
+    }
+    return controller::OpenedPermit{permit.node(), permit.incarnation(),
+                                    ToBytes(permit.secret_hash()), "anna"};
   }
   std::uint32_t OperatorsFor(controller::OrderKind) const override { return operators; }
 };

@@ -47,7 +47,7 @@ class AgentRevokeVerb final : public OperatorVerb {
           return fmt::format(
               "node {0} is revoked; its key is no longer accepted. It still has its access to "
               "the\nrepository: change its storage credential. To admit it again: holdfast agent "
-              "token {0}\n",
+              "token {0} --rejoin\n",
               node_);
         },
         [&] { return RevokeJson(node_); });

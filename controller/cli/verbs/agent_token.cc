@@ -1,17 +1,27 @@
+#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
 #include "common/bus/join_token.h"
+#include "common/trust/orders.h"
+#include "common/trust/rejoin.h"
 #include "common/trust/root_document.h"
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/pinned_root.h"
 #include "controller/cli/report.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
+#include "controller/cli/signing.h"
 
 namespace holdfast::cli::cluster {
 namespace {
+
+// A permit must not outlive its token by long. The two clocks may differ.
+constexpr std::chrono::minutes kTokenLifeMax{60};
 
 std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
   Json document = Document("agent token", 0);
@@ -42,19 +52,42 @@ Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
               "the controller");
 }
 
+// What the operator signs: the permission to replace this agent.
+std::string PermitText(const v1::AgentView& agent, std::int64_t until_ms, WallTime now) {
+  return "this permit will carry your signature:\n" +
+         Aligned({{"permits", "another machine to join as this node; the agent loses its access"},
+                  {"node", agent.node()},
+                  {"agent", fmt::format("incarnation {}, {}, last seen {}", agent.incarnation(),
+                                        agent.revoked()     ? "revoked"
+                                        : agent.connected() ? "CONNECTED NOW"
+                                                            : "away",
+                                        Ago(agent.last_seen_ms(), now))},
+                  {"until", TimeText(until_ms)}});
+}
+
 class AgentTokenVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
     AddName(options, node_, "NODE", "the new node's name, as its agent.yaml has it");
+    options.Add({.names = "--rejoin",
+                 .help = "the node has joined before: replace its agent; signed with your key",
+                 .value = &is_rejoin_});
+    AddPassphraseFile(options);
   }
 
   Result<int> Run(Session& session) override {
     HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session));
+    std::optional<Signer> signer;
+    if (is_rejoin_) {
+      HF_ASSIGN(signer, PrepareToSign(session));
+    }
     v1::AdminRequest request;
     request.mutable_token()->set_node(node_);
-    HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kToken));
-    const v1::TokenReply& token = reply.token();
+    request.mutable_token()->set_rejoin(is_rejoin_);
+    HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kToken));
+    v1::TokenReply& token = *reply.mutable_token();
     HF_TRY(CheckToken(token, node_, root));
+    if (signer) HF_TRY(AddPermit(session, *signer, root, token));
     const int code = session.Finish(
         0, [&] { return token.token() + "\n"; }, [&] { return TokenJson(node_, token); });
     // Not on stdout, which usually goes to a file.
@@ -68,7 +101,50 @@ class AgentTokenVerb final : public OperatorVerb {
   }
 
  private:
+  struct Signer {
+    v1::AgentView agent;  // that is replaced
+    crypto::SigningKey key;
+  };
+
+  // Before a token is requested.
+  Result<Signer> PrepareToSign(Session& session) const {
+    HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
+    HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
+    const auto found = std::ranges::find(agents, node_, &v1::AgentView::node);
+    if (found == agents.end()) {
+      return Fail(ErrorCode::kNotFound, fmt::format("node {} has not joined yet", Quote(node_)),
+                  fmt::format("it needs no operator's signature: holdfast agent token {}", node_));
+    }
+    HF_ASSIGN(crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
+    return Signer{*found, std::move(key)};
+  }
+
+  Result<void> AddPermit(Session& session, const Signer& signer, const trust::RootDocument& root,
+                         v1::TokenReply& reply) const {
+    HF_ASSIGN(bus::JoinToken token, bus::DecodeJoinToken(reply.token()));
+    if (token.expires_at_ms > trust::UnixMilliseconds(session.now() + kTokenLifeMax)) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("the controller's token expires at {}; no permit was signed for it",
+                              TimeText(token.expires_at_ms)),
+                  "a token expires after 15 minutes: compare the clocks, or investigate the "
+                  "controller");
+    }
+    session.Tell(PermitText(signer.agent, token.expires_at_ms, session.now()));
+    HF_TRY(session.Confirm("Sign it?", fmt::format("no token for {} was created", node_)));
+    const crypto::Digest hash = bus::JoinSecretHash(token.secret);
+    v1::RejoinPermit permit;
+    permit.set_cluster_id(root.cluster_id());
+    permit.set_node(node_);
+    permit.set_incarnation(signer.agent.incarnation());
+    permit.set_secret_hash(std::string(AsText(hash)));
+    permit.set_expires_at_ms(token.expires_at_ms);
+    token.permit = trust::SignRejoin(permit, signer.key);
+    reply.set_token(std::string(bus::EncodeJoinToken(token).Reveal()));
+    return {};
+  }
+
   std::string node_;
+  bool is_rejoin_ = false;
 };
 
 }  // namespace
@@ -78,7 +154,8 @@ OperatorVerbEntry AgentTokenEntry() {
                    .section = "Set up and maintain the cluster",
                    .summary = "create a token that lets a node join once",
                    .examples = "  holdfast agent token db-1 > token      # then, on db-1:\n"
-                               "  holdfast-agent join --token-file token\n"},
+                               "  holdfast-agent join --token-file token\n"
+                               "  holdfast agent token db-1 --rejoin > token    # a new machine\n"},
           .make = MakeOperatorVerb<AgentTokenVerb>};
 }
 

@@ -46,6 +46,8 @@ def join(token: str, *, change: Callable[[Message], None] | None = None, seconds
     public, secret = sockets.new_keys()
     signing_key = SigningKey()
     request = agent_pb2.JoinRequest(node=content.node, signing_key=signing_key.public, curve_key=z85.decode(public))
+    if content.permit:
+        request.permit = content.permit
     request.mac = join_mac(content.secret, request)
     if change is not None:
         change(request)

@@ -8,8 +8,8 @@
 FUZZ_TARGET(envelope) {
   using namespace holdfast;
   using namespace holdfast::trust;
-  for (PayloadType type :
-       {PayloadType::kRoot, PayloadType::kPlan, PayloadType::kFresh, PayloadType::kReport}) {
+  for (PayloadType type : {PayloadType::kRoot, PayloadType::kPlan, PayloadType::kFresh,
+                           PayloadType::kReport, PayloadType::kRejoin}) {
     const Result<Envelope> envelope = DecodeEnvelope(type, input);
     if (!envelope) continue;
     FUZZ_REQUIRE(envelope->IsOf(type) && !envelope->signatures.empty());

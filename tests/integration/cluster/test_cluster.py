@@ -219,7 +219,7 @@ class WholeCluster(Case):
         self.assertTrue(self.cluster.state_of("db-2")["revoked"])
         done = self.cluster.json("backup", "--all")["runs"][0]
         self.assertEqual({task["node"] for task in done["tasks"]}, {"db-1"})
-        token = self.cluster.call("agent", "token", "db-2", operator=True).stdout
+        token = self.cluster.call("agent", "token", "db-2", "--rejoin", "--yes", operator=True).stdout
         self.cluster.agents["db-2"].kill()
         self.cluster.agent("db-2").run("join", "--token-file", "-", input=token)
         self.cluster.start_agent("db-2")

@@ -107,7 +107,7 @@ class Rebuilt(Case):
         copy = self.directory / "copy.db"
         self.cluster.call("catalog", "backup", str(copy))
         self.cluster.call("agent", "revoke", "gone", "--yes")
-        token = self.cluster.call("agent", "token", "db-2", operator=True).stdout
+        token = self.cluster.call("agent", "token", "db-2", "--rejoin", "--yes", operator=True).stdout
         self.cluster.agents["db-2"].stop()
         self.cluster.agent("db-2").run("join", "--token-file", "-", input=token)
         self.cluster.start_agent("db-2")

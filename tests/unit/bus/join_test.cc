@@ -23,6 +23,7 @@ JoinToken SomeToken() {
   token.root_hash.fill(2);
   token.secret = Secret(std::string(32, 's'));
   token.expires_at_ms = 1'700'000'000'000;
+  token.permit = ToBytes("permit");
   return token;
 }
 
@@ -102,6 +103,7 @@ TEST_CASE("join token: it survives encoding and decoding") {
   REQUIRE(read.root_hash == token.root_hash);
   REQUIRE(read.secret.Reveal() == token.secret.Reveal());
   REQUIRE(read.expires_at_ms == token.expires_at_ms);
+  REQUIRE(read.permit == token.permit);
 }
 
 TEST_CASE("join token: truncated, changed or other text is refused") {

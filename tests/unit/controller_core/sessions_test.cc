@@ -560,9 +560,10 @@ TEST_CASE("restore: a plan in place has its path and the dry run flag") {
 TEST_CASE("join: a token is valid once, for its node and its lifetime") {
   OneAgent one;
   const Bytes secret_hash = testing::Hash(AsBytes("secret"));
-  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
-  auto join = [&](const std::string& node, const Bytes& hash, char key) {
+  one.Step(event::TokenMinted{1, "n", secret_hash, false, "uid:0"});
+  auto join = [&](const std::string& node, const Bytes& hash, char key, const Bytes& permit = {}) {
     v1::JoinRequest request;
+    request.set_permit(std::string(AsText(permit)));
     request.set_node(node);
     request.set_signing_key(std::string(32, key));
     request.set_curve_key(std::string(32, static_cast<char>(key + 1)));
@@ -582,11 +583,43 @@ TEST_CASE("join: a token is valid once, for its node and its lifetime") {
   CHECK_FALSE(join("n", secret_hash, 'k').refused.empty());
   CHECK(one.AuditCount("agent.joined") == 1);
 
-  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
-  CHECK(join("n", secret_hash, 'q').incarnation == 2);
-  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
+  // From now on, an operator must permit the next join, once for each token and incarnation.
+  const auto permit = [](const std::string& node, std::uint64_t incarnation, const Bytes& hash,
+                         const std::string& signer) {
+    v1::RejoinPermit message;
+    message.set_node(node);
+    message.set_incarnation(incarnation);
+    message.set_secret_hash(std::string(AsText(hash)));
+    return testing::CheapEnvelope(testing::kRejoinType, ToBytes(message.SerializeAsString()),
+                                  {testing::CheapKey(signer)});
+  };
+  const Bytes good = permit("n", 1, secret_hash, "anna");
+  one.Step(event::TokenMinted{1, "n", secret_hash, true, "uid:0"});
+  for (const Bytes& bad :
+       {Bytes{}, permit("n", 1, secret_hash, "controller"), permit("m", 1, secret_hash, "anna"),
+        permit("n", 2, secret_hash, "anna"), permit("n", 1, Bytes(32, 9), "anna")}) {
+    CHECK_THAT(join("n", secret_hash, 'q', bad).refused, Catch::Contains("--rejoin"));
+  }
+  CHECK(join("n", secret_hash, 'q', good).incarnation == 2);
+  CHECK(one.AuditCount("agent.joined") == 2);
+  one.Step(event::TokenMinted{1, "n", secret_hash, true, "uid:0"});
+  CHECK_FALSE(join("n", secret_hash, 'r', good).refused.empty());
   one.Pass(15 * kMinute);
-  CHECK_FALSE(join("n", secret_hash, 'x').refused.empty());
+  CHECK_FALSE(join("n", secret_hash, 'x', permit("n", 2, secret_hash, "anna")).refused.empty());
+}
+
+TEST_CASE("join: a token for a known node must be for joining again, and only then") {
+  OneAgent one;
+  const Bytes secret_hash = testing::Hash(AsBytes("secret"));
+  const auto refused = [&](const std::string& node, bool rejoin) {
+    one.Step(event::TokenMinted{1, node, secret_hash, rejoin, "uid:0"});
+    const auto& reply = std::get<action::Reply>(one.last.actions.back());
+    return reply.answer ? "" : std::string(ErrorCodeName(reply.answer.error().code()));
+  };
+  CHECK(refused("a", false) == "already_exists");
+  CHECK(refused("a", true).empty());
+  CHECK(refused("n", true) == "not_found");
+  CHECK(refused("n", false).empty());
 }
 
 TEST_CASE("revoke: the agent is excluded, and its tasks fail") {
