@@ -17,6 +17,7 @@
 #include "common/base/json.h"
 #include "common/base/path.h"
 #include "common/base/utf8.h"
+#include "common/filetree/beneath.h"
 #include "common/filetree/mounts.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -26,26 +27,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kStateVersion = 1;
+constexpr int kStateVersion = 2;
 constexpr std::array kPhaseNames = {"staging", "swapping", "committing", "rolling_back"};
-
-// 0 if `path` does not exist.
-std::uint64_t InodeOf(const std::string& path) {
-  struct stat status {};
-  return lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
-}
-
-Result<void> RenameWith(const std::string& from, const std::string& to, unsigned flags) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) == 0) return {};
-  return Fail(ErrnoError(
-      errno, fmt::format("{} {} and {}", flags == RENAME_EXCHANGE ? "exchange" : "rename",
-                         Quote(from), Quote(to))));
-}
-
-// Exchanges `a` and `b`, or moves `a` to `b` if `b` does not exist.
-Result<void> ExchangeOrMove(const std::string& a, const std::string& b) {
-  return RenameWith(a, b, InodeOf(b) != 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE);
-}
 
 // File names may be invalid UTF-8, which JSON does not allow.
 json EncodePath(const std::string& path) {
@@ -67,6 +50,7 @@ std::string EncodeState(SwapSet::Phase phase, const std::vector<SwapSet::Entry>&
                     {"staged_device", entry.staged_device},
                     {"staged_inode", entry.staged_inode},
                     {"target_inode", entry.target_inode},
+                    {"parent_inode", entry.parent_inode},
                     {"had_target", entry.had_target},
                     {"is_removal", entry.is_removal}});
   }
@@ -83,6 +67,7 @@ Result<SwapSet::Entry> DecodeEntry(const json& value) {
   entry.staged_device = value.at("staged_device").get<std::uint64_t>();
   entry.staged_inode = value.at("staged_inode").get<std::uint64_t>();
   entry.target_inode = value.at("target_inode").get<std::uint64_t>();
+  entry.parent_inode = value.at("parent_inode").get<std::uint64_t>();
   entry.had_target = value.at("had_target").get<bool>();
   entry.is_removal = value.at("is_removal").get<bool>();
   // Staged paths will be removed, so a damaged record must not name any other path.
@@ -130,35 +115,106 @@ Result<DecodedState> DecodeState(std::string_view text) {
   }
 }
 
+// Opens an absolute directory without following a symlink.
+Result<Fd> OpenRealDirectory(const std::string& path) {
+  HF_ASSIGN(const Fd top, OpenFile("/", O_PATH | O_DIRECTORY));
+  return OpenDirectoryBeneath(top.get(), std::string_view(path).substr(1), path);
+}
+
+}  // namespace
+
+Result<void> SwapSet::OpenParent(const std::string& target) {
+  const std::string path = ParentPath(target);
+  if (parents_.contains(path)) return {};
+  HF_ASSIGN(Fd parent, OpenRealDirectory(path));
+  parents_.emplace(path, std::move(parent));
+  return {};
+}
+
+// After a crash: the directories must still be the same ones.
+Result<void> SwapSet::OpenParents() {
+  for (const Entry& entry : entries_) {
+    HF_TRY(OpenParent(entry.target));
+    struct stat status {};
+    if (fstat(ParentOf(entry), &status) != 0) {
+      return Fail(ErrnoError(errno, "stat " + Quote(ParentPath(entry.target))));
+    }
+    if (status.st_ino == entry.parent_inode) continue;
+    return Fail(ErrorCode::kDenied,
+                fmt::format("{} is another directory than when the restore began",
+                            Quote(ParentPath(entry.target))),
+                fmt::format("put the former directory in its place, or look in it for {} and move "
+                            "that into place by hand",
+                            Quote(std::string(BaseName(entry.staged)))));
+  }
+  return {};
+}
+
+int SwapSet::ParentOf(const Entry& entry) const {
+  return parents_.at(ParentPath(entry.target)).get();
+}
+
+std::string SwapSet::Through(const std::string& path) const {
+  const auto parent = parents_.find(ParentPath(path));
+  HF_CHECK(parent != parents_.end());
+  return fmt::format("/proc/self/fd/{}/{}", parent->second.get(), BaseName(path));
+}
+
+std::uint64_t SwapSet::InodeOf(const Entry& entry, const std::string& path) const {
+  struct stat status {};
+  const std::string name(BaseName(path));
+  return fstatat(ParentOf(entry), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_ino
+                                                                                   : 0;
+}
+
+Result<void> SwapSet::Rename(const Entry& entry, const std::string& from, const std::string& to,
+                             unsigned flags) const {
+  const int parent = ParentOf(entry);
+  const std::string old_name(BaseName(from));
+  const std::string new_name(BaseName(to));
+  if (renameat2(parent, old_name.c_str(), parent, new_name.c_str(), flags) == 0) return {};
+  return Fail(ErrnoError(
+      errno, fmt::format("{} {} and {}", flags == RENAME_EXCHANGE ? "exchange" : "rename",
+                         Quote(from), Quote(to))));
+}
+
+// Exchanges both names, or moves `from` to `to` if `to` does not exist.
+Result<void> SwapSet::ExchangeOrMove(const Entry& entry, const std::string& from,
+                                     const std::string& to) const {
+  return Rename(entry, from, to, InodeOf(entry, to) != 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+}
+
 // Whether the old state has the staged name now.
-bool IsExchanged(const SwapSet::Entry& entry) {
-  std::uint64_t staged = InodeOf(entry.staged);
+bool SwapSet::IsExchanged(const Entry& entry) const {
+  const std::uint64_t staged = InodeOf(entry, entry.staged);
   if (entry.is_removal) return staged != 0;
   if (entry.had_target) return staged != 0 && staged == entry.target_inode;
-  return staged == 0 && InodeOf(entry.target) != 0;
+  return staged == 0 && InodeOf(entry, entry.target) != 0;
 }
 
 // The kernel refuses the flag only in the file system itself, so the probe needs two real files.
-Result<void> ProbeExchange(const SwapSet::Entry& entry) {
-  std::string a = entry.staged + "-a";
-  std::string b = entry.staged + "-b";
+Result<void> SwapSet::ProbeExchange(const Entry& entry) const {
+  const int parent = ParentOf(entry);
+  const std::string a = entry.staged + "-a";
+  const std::string b = entry.staged + "-b";
   Result<void> outcome;
-  for (const std::string& name : {a, b}) {
-    Result<Fd> file = OpenFile(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  for (const std::string& path : {a, b}) {
+    Result<Fd> file =
+        OpenFileAt(parent, std::string(BaseName(path)), O_WRONLY | O_CREAT | O_EXCL, 0600, path);
     if (!file && outcome) outcome = Fail(std::move(file).error());
   }
-  if (outcome && renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0) {
+  if (outcome && !Rename(entry, a, b, RENAME_EXCHANGE)) {
     outcome = Fail(
         ErrorCode::kUnsupported,
         fmt::format("the file system of {} cannot exchange two names at once", Quote(entry.target)),
         "restore with --to and move the files yourself");
   }
-  (void)unlink(a.c_str());  // recovery removes what cannot be removed here
-  (void)unlink(b.c_str());
+  for (const std::string& path : {a, b}) {
+    // Recovery removes what cannot be removed here.
+    (void)unlinkat(parent, std::string(BaseName(path)).c_str(), 0);
+  }
   return outcome;
 }
-
-}  // namespace
 
 Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_view id,
                                       bool is_removal) {
@@ -186,17 +242,21 @@ Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_vie
                 fmt::format("{} cannot be replaced: it {}", Quote(target), what),
                 "restore with --to, or unmount it first");
   }
-  std::string parent = ParentPath(target);
-  struct stat status {};
-  if (stat(parent.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(parent)));
+  const std::string parent = ParentPath(target);
+  HF_TRY(OpenParent(target));
   Entry entry;
   entry.target = target;
+  struct stat status {};
+  if (fstat(ParentOf(entry), &status) != 0) {
+    return Fail(ErrnoError(errno, "stat " + Quote(parent)));
+  }
+  entry.parent_inode = status.st_ino;
   entry.staged =
       (parent == "/" ? "" : parent) + fmt::format("/{}{}-{}", kStagedPrefix, id, entries_.size());
-  entry.target_inode = InodeOf(target);
+  entry.target_inode = InodeOf(entry, target);
   entry.had_target = entry.target_inode != 0;
   entry.is_removal = is_removal;
-  if (InodeOf(entry.staged) != 0) {
+  if (InodeOf(entry, entry.staged) != 0) {
     return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(entry.staged)),
                 "another restore uses it, or left it; remove it when no restore runs");
   }
@@ -209,7 +269,8 @@ Result<std::string> SwapSet::StagingPath(const std::string& target, std::string_
 }
 
 Result<void> SwapSet::AddRemoval(const std::string& target, std::string_view id) {
-  if (InodeOf(target) == 0) {
+  struct stat status {};
+  if (lstat(target.c_str(), &status) != 0) {
     return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist", Quote(target)));
   }
   HF_TRY(AddEntry(target, id, true));
@@ -237,11 +298,12 @@ Result<void> SwapSet::BeginStaging() {
 Result<void> SwapSet::Swap() {
   HF_CHECK(phase_ == Phase::kStaging);
   for (Entry& entry : entries_) {
-    entry.target_inode = InodeOf(entry.target);
+    entry.target_inode = InodeOf(entry, entry.target);
     entry.had_target = entry.target_inode != 0;
     if (entry.is_removal) continue;
     struct stat status {};
-    if (lstat(entry.staged.c_str(), &status) != 0) {
+    const std::string name(BaseName(entry.staged));
+    if (fstatat(ParentOf(entry), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return Fail(ErrnoError(errno, "stat staged " + Quote(entry.staged)));
     }
     entry.staged_device = status.st_dev;
@@ -249,8 +311,7 @@ Result<void> SwapSet::Swap() {
   }
   // The new state must be on disk before a name refers to it.
   for (const Entry& entry : entries_) {
-    HF_ASSIGN(Fd parent, OpenFile(ParentPath(entry.target), O_RDONLY | O_DIRECTORY));
-    if (syncfs(parent.get()) != 0) {
+    if (syncfs(ParentOf(entry)) != 0) {
       return Fail(ErrnoError(errno, "sync the file system of " + Quote(entry.target)));
     }
   }
@@ -265,7 +326,7 @@ Result<void> SwapSet::Swap() {
     unsigned flags = entry.had_target && !entry.is_removal ? RENAME_EXCHANGE : RENAME_NOREPLACE;
     const std::string& from = entry.is_removal ? entry.target : entry.staged;
     const std::string& to = entry.is_removal ? entry.staged : entry.target;
-    HF_TRY(RenameWith(from, to, flags));
+    HF_TRY(Rename(entry, from, to, flags));
   }
   HF_TRY(SyncParents());
   CrashPoint("swap.after_last");
@@ -290,8 +351,8 @@ Result<void> SwapSet::Rollback() {
       if (IsExchanged(entry)) {
         // A new target moves back to its staged name. Anything else returns from there.
         bool was_new = !entry.had_target && !entry.is_removal;
-        HF_TRY(was_new ? ExchangeOrMove(entry.target, entry.staged)
-                       : ExchangeOrMove(entry.staged, entry.target));
+        HF_TRY(was_new ? ExchangeOrMove(entry, entry.target, entry.staged)
+                       : ExchangeOrMove(entry, entry.staged, entry.target));
       }
       CrashPoint("swap.rollback");
     }
@@ -308,7 +369,8 @@ Result<void> SwapSet::RemoveStaged() {
   Result<void> outcome;
   for (const Entry& entry : entries_) {
     for (const char* suffix : {"", "-a", "-b"}) {
-      Result<void> removed = RemoveTree(entry.staged + suffix);
+      const std::string path = entry.staged + suffix;
+      Result<void> removed = RemoveTreeAt(ParentOf(entry), std::string(BaseName(path)), path);
       if (!removed && outcome) outcome = std::move(removed);  // continue with the others
     }
   }
@@ -317,10 +379,13 @@ Result<void> SwapSet::RemoveStaged() {
 }
 
 Result<void> SwapSet::SyncParents() const {
-  std::set<std::string> parents;
-  for (const Entry& entry : entries_) parents.insert(ParentPath(entry.target));
-  for (const std::string& parent : parents) HF_TRY(SyncDirectory(parent));
+  for (const auto& [path, parent] : parents_) HF_TRY(SyncFile(parent.get(), path));
   return {};
+}
+
+Result<std::vector<SwapSet::Entry>> SwapSet::EntriesOf(std::string_view state) {
+  HF_ASSIGN(DecodedState decoded, DecodeState(state));
+  return std::move(decoded.entries);
 }
 
 Result<Recovery> SwapSet::Recover(std::string_view state, Record record) {
@@ -328,6 +393,7 @@ Result<Recovery> SwapSet::Recover(std::string_view state, Record record) {
   SwapSet set(std::move(record));
   set.entries_ = std::move(decoded.entries);
   set.phase_ = decoded.phase;
+  HF_TRY(set.OpenParents());
   const std::string targets =
       JoinTexts(set.entries_, [](const Entry& entry) { return Quote(entry.target); });
   switch (decoded.phase) {

@@ -6,16 +6,22 @@
 // exist. Afterwards the old state has the staged name. Inode numbers recorded before the first
 // exchange show which entries are exchanged, so recovery never guesses: only Holdfast changes a
 // staged name, so the inode there is reliable even if the target has changed since.
+//
+// The directory of each target is opened once, without following symlinks. All names are used
+// through that descriptor. So the owner of a directory above cannot make root exchange or remove
+// files elsewhere by renaming it or by replacing it with a symlink.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/io/fd.h"
 
 namespace holdfast::filetree {
 
@@ -42,7 +48,8 @@ class SwapSet {
   // Returns a new staging path for `target`: "<parent>/.holdfast-<id>-<n>". Creates nothing. `id`
   // is the run's. REQUIRES: BeginStaging() was not called. kUnsupported, with the reason, when the
   // target is a mount point, has one below it, or is "/"; kNotFound when its parent does not exist;
-  // kInvalidArgument for a relative path or one given twice.
+  // kDenied when a directory above is a symlink; kInvalidArgument for a relative path or one given
+  // twice.
   Result<std::string> StagingPath(const std::string& target, std::string_view id);
   // Marks an existing target for removal.
   Result<void> AddRemoval(const std::string& target, std::string_view id);
@@ -63,28 +70,48 @@ class SwapSet {
   // `state` is malformed; nothing is touched then.
   static Result<Recovery> Recover(std::string_view state, Record record);
 
+  struct Entry;
+  // The entries of an encoded state. kCorrupt or kUnsupported as Recover(), and nothing is touched.
+  static Result<std::vector<Entry>> EntriesOf(std::string_view state);
+
   struct Entry {
     std::string target;
     std::string staged;
     std::uint64_t staged_device = 0;
     std::uint64_t staged_inode = 0;  // of the new state; 0 for a removal
     std::uint64_t target_inode = 0;  // of the old state; 0 if absent
+    std::uint64_t parent_inode = 0;  // of their directory
     bool had_target = false;
     bool is_removal = false;
   };
   const std::vector<Entry>& entries() const { return entries_; }
+  // A path of the same file that does not depend on the names of the directories above: valid as
+  // long as the set lives. `path` is the target or the staged path of an entry.
+  std::string Through(const std::string& path) const;
 
   // Whether Swap() has begun and Rollback() has not undone it.
   bool is_swapped() const { return phase_ == Phase::kSwapping; }
 
  private:
   Result<std::string> AddEntry(const std::string& target, std::string_view id, bool is_removal);
+  // Opens the directory of a target, unless it is open.
+  Result<void> OpenParent(const std::string& target);
+  Result<void> OpenParents();
+  int ParentOf(const Entry& entry) const;
+  std::uint64_t InodeOf(const Entry& entry, const std::string& path) const;  // 0: does not exist
+  bool IsExchanged(const Entry& entry) const;
+  Result<void> Rename(const Entry& entry, const std::string& from, const std::string& to,
+                      unsigned flags) const;
+  Result<void> ExchangeOrMove(const Entry& entry, const std::string& from,
+                              const std::string& to) const;
+  Result<void> ProbeExchange(const Entry& entry) const;
   Result<void> Save(Phase phase);
   Result<void> RemoveStaged();
   Result<void> SyncParents() const;
   Record record_;
   std::optional<Phase> phase_;  // last recorded; none before BeginStaging() and after Rollback()
   std::vector<Entry> entries_;
+  std::map<std::string, Fd> parents_;  // by path
 };
 
 }  // namespace holdfast::filetree

@@ -70,10 +70,11 @@ Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& coun
   }
 }
 
-// Empties and removes the directory `path`. Not recursive, so deep trees do not exhaust the stack.
-Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
+// Empties and removes a directory. Not recursive, so deep trees do not exhaust the stack.
+Result<void> RemoveDirectoryTree(int directory, const std::string& path, const std::string& shown,
+                                 dev_t device) {
   std::vector<OpenDirectory> stack;
-  HF_ASSIGN(DIR * top, OpenDirectoryAt(AT_FDCWD, path, path));
+  HF_ASSIGN(DIR * top, OpenDirectoryAt(directory, path, shown));
   stack.push_back({top, path});
   Result<void> outcome;
   unsigned moved_names = 0;
@@ -95,7 +96,7 @@ Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
       std::string name = current.name;
       closedir(current.stream);
       stack.pop_back();
-      int parent = stack.empty() ? AT_FDCWD : dirfd(stack.back().stream);
+      int parent = stack.empty() ? directory : dirfd(stack.back().stream);
       if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
         outcome = Fail(ErrnoError(errno, "remove directory " + Quote(name)));
       }
@@ -212,15 +213,17 @@ TempDir::~TempDir() {
     (void)RemoveTree(path_);  // errors are ignored: leftovers in a temporary directory do no harm
 }
 
-Result<void> RemoveTree(const std::string& path) {
+Result<void> RemoveTree(const std::string& path) { return RemoveTreeAt(AT_FDCWD, path, path); }
+
+Result<void> RemoveTreeAt(int directory, const std::string& name, const std::string& shown) {
   struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) {
+  if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
-    return Fail(ErrnoError(errno, "stat " + Quote(path)));
+    return Fail(ErrnoError(errno, "stat " + Quote(shown)));
   }
-  if (S_ISDIR(status.st_mode)) return RemoveDirectoryTree(path, status.st_dev);
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return Fail(ErrnoError(errno, "remove " + Quote(path)));
+  if (S_ISDIR(status.st_mode)) return RemoveDirectoryTree(directory, name, shown, status.st_dev);
+  if (unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) {
+    return Fail(ErrnoError(errno, "remove " + Quote(shown)));
   }
   return {};
 }

@@ -50,5 +50,7 @@ class TempDir {
 
 // rm -rf without following links or leaving the file system of `path`. A missing path is no error.
 Result<void> RemoveTree(const std::string& path);
+// The same for an entry of an open directory. Errors name `shown`.
+Result<void> RemoveTreeAt(int directory, const std::string& name, const std::string& shown);
 
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 #include "common/filetree/swap_set.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "common/base/crash_point.h"
 #include "tests/support/catch.h"
@@ -141,17 +142,39 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(IsClean());
 }
 
+TEST_CASE_METHOD(Fixture, "swap set: names are used in the directory that was opened first") {
+  SwapSet set(Recorder());
+  REQUIRE_OK(Stage(set));
+  // The owner of the directory above replaces it.
+  std::filesystem::rename(top + "/live", top + "/away");
+  std::filesystem::create_directory(top + "/other");
+  WriteText(top + "/other/file", "somebody's");
+  std::filesystem::create_directory_symlink(top + "/other", top + "/live");
+
+  REQUIRE_OK(set.Swap());
+
+  REQUIRE(ReadText(top + "/other/file") == "somebody's");
+  REQUIRE(ReadText(set.Through(top + "/live/file")) == "new");
+  // Recovery does not find the directory where the journal says.
+  REQUIRE_FAILS(SwapSet::Recover(ReadText(journal), Recorder()), ErrorCode::kDenied, "symlink");
+  std::filesystem::remove(top + "/live");
+  std::filesystem::rename(top + "/other", top + "/live");
+  REQUIRE_FAILS(SwapSet::Recover(ReadText(journal), Recorder()), ErrorCode::kDenied,
+                "another directory");
+  REQUIRE(ReadText(top + "/live/file") == "somebody's");
+}
+
 TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused, and nothing is changed") {
   WriteText(top + "/live/.other", "");
-  std::string outside = R"({"swap_version":1,"phase":"staging","entries":[{"target":")" + top +
+  std::string outside = R"({"swap_version":2,"phase":"staging","entries":[{"target":")" + top +
                         R"(/live/file","staged":")" + top +
                         R"(/live/dir","staged_device":0,"staged_inode":1,"target_inode":1,)"
-                        R"("had_target":true,"is_removal":false}]})";
+                        R"("parent_inode":1,"had_target":true,"is_removal":false}]})";
   for (const std::string& state : {std::string("{"), std::string("{}"), outside}) {
     REQUIRE_FAILS(SwapSet::Recover(state, Recorder()), ErrorCode::kCorrupt, "");
   }
-  REQUIRE_FAILS(SwapSet::Recover(R"({"swap_version":2})", Recorder()), ErrorCode::kUnsupported,
-                "version 2");
+  REQUIRE_FAILS(SwapSet::Recover(R"({"swap_version":3})", Recorder()), ErrorCode::kUnsupported,
+                "version 3");
   REQUIRE(IsOld());
 }
 
