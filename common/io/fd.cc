@@ -129,11 +129,15 @@ Result<struct stat> StatRegularFile(int fd, const std::string& shown) {
 }
 
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
-  HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
+  HF_ASSIGN(const Fd file, OpenFile(path, O_RDONLY));
+  return ReadWhole(file.get(), bytes_max, path);
+}
+
+Result<Bytes> ReadWhole(int fd, std::size_t bytes_max, const std::string& shown) {
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
   if (S_ISDIR(status.st_mode)) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is a directory", Quote(path)),
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is a directory", Quote(shown)),
                 "name a file");
   }
   Bytes content;
@@ -145,17 +149,17 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
     if (filled == content.size()) {
       if (filled > bytes_max) {
         return Fail(ErrorCode::kInvalidArgument,
-                    fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+                    fmt::format("{} is larger than {}", Quote(shown), FormatBytes(bytes_max)));
       }
       content.resize(std::min(content.size() * 2, bytes_max + 1));
     }
-    HF_ASSIGN(std::size_t count, ReadSome(file.get(), std::span(content).subspan(filled), path));
+    HF_ASSIGN(std::size_t count, ReadSome(fd, std::span(content).subspan(filled), shown));
     if (count == 0) break;
     filled += count;
   }
   if (filled > bytes_max) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+                fmt::format("{} is larger than {}", Quote(shown), FormatBytes(bytes_max)));
   }
   content.resize(filled);
   return content;

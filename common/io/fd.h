@@ -75,6 +75,8 @@ Result<struct stat> StatRegularFile(int fd, const std::string& shown);
 
 // Reads a small file; kInvalidArgument when it is larger than `bytes_max`.
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U << 20);
+// The same for an open file, from its current position. Errors name `shown`.
+Result<Bytes> ReadWhole(int fd, std::size_t bytes_max, const std::string& shown);
 
 // Opens the directory; creates it with mode 0700 if it is missing (its parent must exist). Returns
 // a closed descriptor unless the effective user owns both. Otherwise root could leave a file in a

@@ -15,6 +15,7 @@
 #include "common/base/format.h"
 #include "common/base/random.h"
 #include "common/io/fd.h"
+#include "common/io/trusted_path.h"
 
 namespace holdfast {
 namespace {
@@ -224,7 +225,17 @@ PosixStorage::Modes PosixStorage::ModesNow() {
   return *modes_;
 }
 
+Result<FileUser> PosixStorage::AsOwner() {
+  if (::geteuid() != 0) return FileUser::Become({});
+  std::lock_guard lock(mutex_);
+  if (owner_) return FileUser::Become(*owner_);
+  HF_ASSIGN(const FileOwner owner, OwnerOnTheWay(root_));
+  if (::access(root_.c_str(), F_OK) == 0) owner_ = owner;
+  return FileUser::Become(owner);
+}
+
 Result<void> PosixStorage::Create() {
+  HF_ASSIGN(const FileUser rights, AsOwner());
   const Modes modes = ModesNow();
   HF_TRY(Explained(MakeDirectories(root_, modes.directory), root_));
   for (FileKind kind :
@@ -262,6 +273,7 @@ Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& mo
 
 Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode mode) {
   HF_CHECK(IsValidName(name));
+  HF_ASSIGN(const FileUser rights, AsOwner());
   const Modes modes = ModesNow();
   const std::string path = PathOf(name);
   const std::string temporary = TemporaryPath(path);
@@ -286,7 +298,9 @@ Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode m
 Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
   HF_CHECK(IsValidName(name));
   const std::string path = PathOf(name);
-  HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
+  HF_ASSIGN(const FileUser rights, AsOwner());
+  // A FIFO in the place of a file would block.
+  HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY | O_NONBLOCK));
   HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
   if (range.offset == 0 && range.length == 0) {
     if (size > kWholeFileBytesMax) {
@@ -330,6 +344,7 @@ Result<void> PosixStorage::List(FileKind kind, const VisitFile& visit) {
 
 Result<void> PosixStorage::Remove(const FileName& name) {
   HF_CHECK(IsValidName(name));
+  HF_ASSIGN(const FileUser rights, AsOwner());
   const std::string path = PathOf(name);
   if (unlink(path.c_str()) != 0) {
     return Fail(Explain(ErrnoError(errno, "remove " + Quote(path)), root_));
@@ -349,6 +364,7 @@ Result<Leftovers> PosixStorage::RemoveLeftovers(const LeftoverSearch& search,
           if (status.st_mtim.tv_sec >= before.count()) return {};
           if (!search.only_count) {
             if (permit) HF_TRY(permit());
+            HF_ASSIGN(const FileUser rights, AsOwner());
             const std::string path = fmt::format("{}/{}", directory, name);
             if (unlink(path.c_str()) != 0 && errno != ENOENT) {
               return Fail(Explain(ErrnoError(errno, "remove " + Quote(path)), root_));

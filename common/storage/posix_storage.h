@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/io/file_user.h"
 #include "common/storage/storage.h"
 
 namespace holdfast {
@@ -13,6 +14,9 @@ namespace holdfast {
 // New files are written next to their final name as "<name>-tmp-<random>", synced and renamed.
 // Directories are 0700 and files end up 0400. If `config` is readable by its group, these are 0750
 // and 0440 instead: this is how an administrator shares a repository.
+//
+// Root works with the rights of the user who owns the directory, or one above it. New files belong
+// to that user, and a symlink in the repository cannot lead root to other files.
 class PosixStorage final : public Storage {
  public:
   // REQUIRES: `root` is absolute.
@@ -35,12 +39,15 @@ class PosixStorage final : public Storage {
     unsigned file = 0400;
   };
   Modes ModesNow();
+  // The rights for this thread's access to the repository's files.
+  Result<FileUser> AsOwner();
   std::string PathOf(const FileName& name) const { return root_ + "/" + FilePath(name); }
   Result<void> MakeDirectoryOf(const FileName& name, const Modes& modes);
 
   const std::string root_;
   std::mutex mutex_;
-  std::optional<Modes> modes_;  // known once `config` exists
+  std::optional<Modes> modes_;      // known once `config` exists
+  std::optional<FileOwner> owner_;  // known once the directory exists
 };
 
 }  // namespace holdfast

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/file_lock.h"
+#include "common/io/file_user.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 
@@ -141,6 +143,34 @@ TEST_CASE("file lock: a second taker learns who holds it, and gets it after the 
                   "held by holdfast-agent backup, pid 7");
   }
   REQUIRE_OK(FileLock::Acquire(path, "other"));
+}
+
+TEST_CASE("file lock: the description of a killed holder is not shown") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  const std::string path = dir.path() + "/lock";
+  // Process ids are at most 2^22 (proc(5)).
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes("holdfast-agent backup\n99999999\n"), 0644));
+  const Fd other = Unwrap(OpenFile(path, O_RDONLY));
+  REQUIRE(::flock(other.get(), LOCK_EX) == 0);
+
+  REQUIRE_FAILS(FileLock::Acquire(path, "me"), ErrorCode::kBusy, "held by another process");
+}
+
+TEST_CASE("file lock: a process that may only read the file takes the lock, too") {
+  if (::geteuid() != 0) return;
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
+  const Fd directory = Unwrap(OpenFile(dir.path(), O_RDONLY | O_DIRECTORY));
+  REQUIRE_OK(FileLock::AcquireAt(directory.get(), "lock", "root", "lock"));
+  {
+    const FileUser other = Unwrap(FileUser::Become({.uid = 64125, .gid = 64125}));
+    REQUIRE_FAILS(FileLock::AcquireAt(directory.get(), "none", "them", "none"), ErrorCode::kDenied,
+                  "none");
+    const FileLock theirs = Unwrap(FileLock::AcquireAt(directory.get(), "lock", "them", "lock"));
+    REQUIRE_FAILS(FileLock::AcquireAt(directory.get(), "lock", "them", "lock"), ErrorCode::kBusy,
+                  "held by another process");
+  }
+  REQUIRE_OK(FileLock::AcquireAt(directory.get(), "lock", "root", "lock"));
 }
 
 TEST_CASE("file lock: any process can ask whether it is held") {
