@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/cli/report.h"
+#include "agent/daemon/restore_helper.h"
 #include "agent/daemon/service_owner.h"
 #include "agent/jobs/session/snapshot_finder.h"
 #include "agent/settings/s3_options.h"
@@ -16,6 +17,7 @@
 #include "common/base/log.h"
 #include "common/base/nearest.h"
 #include "common/base/ulid.h"
+#include "common/io/trusted_path.h"
 
 namespace holdfast::cli {
 namespace {
@@ -59,10 +61,25 @@ config::Environment AgentProgram::ConfigEnvironment() const {
   return environment;
 }
 
-// Root may have created files, which the agent must be able to open.
-void AgentProgram::GiveToService() {
-  const Result<void> given = agent::ChownState(*settings_);
-  if (!given) Log(LogLevel::kWarning, "{}", given.error().Text());
+// Root does what the configuration says, so no other user may be able to change it.
+Result<void> AgentProgram::CheckConfigOwner() const {
+  if (::geteuid() != 0) return {};
+  std::error_code failure;
+  const std::string path = std::filesystem::absolute(config_file_, failure).lexically_normal();
+  const Result<Fd> file = OpenTrustedFile(path);
+  if (file || file.error().code() == ErrorCode::kNotFound) return {};  // LoadSettings() reports it
+  return Fail(Error(file.error()).While("read the configuration as root"));
+}
+
+Result<void> AgentProgram::UseOwnState() {
+  job_settings_ = settings_;
+  const std::string own = agent::OwnStateDirectory(settings_->state_dir);
+  if (own == settings_->state_dir) return {};
+  const Result<void> prepared = agent::PrepareHelperDirectory(*settings_);
+  if (!prepared) Log(LogLevel::kWarning, "{}", prepared.error().Text());
+  if (!verb_.stays_root()) return agent::BecomeOwnerOfState(settings_->state_dir);
+  job_settings_->state_dir = own;
+  return {};
 }
 
 bool AgentProgram::HasNoConfigYet() const {
@@ -95,13 +112,14 @@ void AgentProgram::SetUpLog() {
 Result<int> AgentProgram::Start(const std::string& run) {
   schemas_ = jobs::SchemasOf(*context_.kinds);
   if (verb_.repository_url().empty() && !HasNoConfigYet()) {
+    HF_TRY(CheckConfigOwner());
     HF_ASSIGN(settings_, LoadSettings(config_file_, ConfigEnvironment(), schemas_));
     for (const std::string& warning : settings_->warnings) {
       Log(LogLevel::kWarning, "{}", warning);
     }
-    if (!verb_.stays_root()) HF_TRY(agent::BecomeOwnerOfState(settings_->state_dir));
+    HF_TRY(UseOwnState());
   }
-  job_.settings = settings();
+  job_.settings = job_settings_ ? &*job_settings_ : nullptr;
   if (settings_) bandwidth_ = jobs::Bandwidth(*settings_, *context_.clock);
   job_.bandwidth = &bandwidth_;
   job_.kinds = context_.kinds;
@@ -121,7 +139,6 @@ Result<int> AgentProgram::Start(const std::string& run) {
   Log(LogLevel::kInfo, "{} begins", verb_name_);
   Result<int> code = verb_.Run(*this);
   printer_.reset();
-  if (settings_ && verb_.stays_root()) GiveToService();
   if (code) Log(LogLevel::kInfo, "{} ends with exit code {}", verb_name_, *code);
   return code;
 }

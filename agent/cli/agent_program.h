@@ -90,7 +90,9 @@ class AgentProgram {
   config::Environment ConfigEnvironment() const;
   bool HasNoConfigYet() const;
   ProgressStyle Style() const;
-  void GiveToService();
+  Result<void> CheckConfigOwner() const;
+  // Becomes the agent's user, or makes the job keep its state in root's own directory.
+  Result<void> UseOwnState();
   std::string RepositoryNames() const;
   Error UnknownRepository(const std::string& name) const;
 
@@ -102,6 +104,7 @@ class AgentProgram {
   bool is_journal_ = false;
   KindSchemas schemas_;
   std::optional<AgentSettings> settings_;
+  std::optional<AgentSettings> job_settings_;  // with the state directory of this process
   jobs::Bandwidth bandwidth_;
   std::optional<ProgressPrinter> printer_;
   jobs::JobContext job_;

@@ -60,26 +60,6 @@ Result<void> WriteFiles(const std::string& directory, const Identity& identity, 
   return MakeJournal(directory, identity);
 }
 
-// Root may join on behalf of an agent that runs as another user.
-Result<void> GiveToOwnerOf(const std::string& state_dir, const std::string& directory) {
-  struct stat owner {};
-  if (::stat(state_dir.c_str(), &owner) != 0) {
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(state_dir)));
-  }
-  if (::geteuid() != 0 || owner.st_uid == 0) return {};
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
-    if (::lchown(entry.path().c_str(), owner.st_uid, owner.st_gid) != 0) {
-      return Fail(ErrnoError(errno, "give away " + Quote(entry.path().string())));
-    }
-  }
-  if (failure) return Fail(ErrnoError(failure.value(), "list " + Quote(directory)));
-  if (::lchown(directory.c_str(), owner.st_uid, owner.st_gid) != 0) {
-    return Fail(ErrnoError(errno, "give away " + Quote(directory)));
-  }
-  return {};
-}
-
 struct Facts {
   std::string node;
   std::uint64_t incarnation = 0;
@@ -110,7 +90,6 @@ Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity
   HF_TRY(MakeDirectories(state_dir, 0700));
   HF_ASSIGN(TempDir made, TempDir::Create("identity", state_dir));
   HF_TRY(WriteFiles(made.path(), identity, random));
-  HF_TRY(GiveToOwnerOf(state_dir, made.path()));
   HF_TRY(SyncDirectory(made.path()));
   const std::string path = IdentityDirectory(state_dir);
   // Atomically, so that there is always exactly one complete identity.

@@ -6,6 +6,7 @@
 
 #include "agent/daemon/identity.h"
 #include "agent/daemon/restore_helper.h"
+#include "agent/daemon/service_owner.h"
 #include "agent/daemon/state_paths.h"
 #include "common/base/format.h"
 #include "common/bus/join_client.h"
@@ -67,12 +68,13 @@ Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view t
                           .signing_key = std::move(signing_key),
                           .curve = std::move(curve),
                           .endpoint = std::move(answer->endpoint)};
-  HF_TRY(SaveIdentity(settings.state_dir, identity, random));
   // The agent must not be able to write the helper's identity, so only root can store it.
   if (::geteuid() == 0) {
-    HF_TRY(
-        SaveHelperIdentity(settings.state_dir, identity.node, identity.incarnation, identity.root));
+    HF_TRY(SaveHelperIdentity(settings, identity.node, identity.incarnation, identity.root));
   }
+  // Root must not write in a directory of another user, who decides where its names lead.
+  HF_TRY(BecomeOwnerOfState(settings.state_dir));
+  HF_TRY(SaveIdentity(settings.state_dir, identity, random));
   return JoinReport{.cluster = root.cluster(),
                     .cluster_id = root.cluster_id(),
                     .node = identity.node,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/daemon/plan_spool.h"
 #include "agent/daemon/restore_progress.h"
 #include "agent/daemon/state_paths.h"
 #include "agent/daemon/target_restore.h"
@@ -17,10 +18,14 @@
 #include "agent/jobs/session/job_context.h"
 #include "agent/jobs/session/repository_session.h"
 #include "agent/jobs/session/source_session.h"
+#include "agent/journal/helper_directory.h"
 #include "agent/journal/plan_log.h"
+#include "agent/journal/restore_journal.h"
 #include "agent/settings/policy.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/printable.h"
+#include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/fresh.h"
@@ -32,8 +37,6 @@
 
 namespace holdfast::agent {
 namespace {
-
-constexpr std::size_t kTicketBytesMax = 4U << 20;
 
 struct HelperIdentity {
   trust::AgentIdentity agent;
@@ -73,6 +76,20 @@ v1::Report Failed(const Error& error, bool began = false, bool rolled_back = fal
   return report;
 }
 
+jobs::JobContext MakeContext(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
+                             const std::string& run, const std::stop_token& stop, Random& random,
+                             const Clock& clock) {
+  jobs::JobContext context;
+  context.settings = &settings;
+  context.kinds = &kinds;
+  context.clock = &clock;
+  context.random = &random;
+  context.stop = stop;
+  context.run = run;
+  context.user = "holdfast";
+  return context;
+}
+
 class Helper {
  public:
   Helper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
@@ -88,46 +105,30 @@ class Helper {
         random_(random),
         clock_(clock) {}
 
-  Result<void> RunAll() {
+  // Executes the plans of the spool, the oldest first.
+  Result<void> RunAll(const PlanSpool& spool) {
     HF_TRY(log_.Forget(clock_.Now()));
-    for (std::optional<std::string> path = Next(); path && !stop_.stop_requested(); path = Next()) {
-      HF_TRY(RunOne(*path));
+    while (!stop_.stop_requested()) {
+      HF_ASSIGN(const std::optional<std::string> name, spool.Oldest());
+      if (!name) break;
+      HF_TRY(RunOne(spool, *name));
     }
     return {};
   }
 
  private:
-  // The oldest stored plan.
-  std::optional<std::string> Next() {
-    std::optional<std::string> oldest;
-    std::filesystem::file_time_type oldest_time;
-    std::error_code failure;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(RestoresDirectory(settings_.state_dir), failure)) {
-      std::error_code gone;
-      const auto time = entry.last_write_time(gone);
-      if (gone || entry.path().extension() != ".plan") continue;
-      if (oldest && oldest_time <= time) continue;
-      oldest = entry.path().string();
-      oldest_time = time;
-    }
-    return oldest;
-  }
-
   // Executes a plan. Its file is removed before the restore begins, so that it never runs twice.
-  Result<void> RunOne(const std::string& path) {
-    Result<Bytes> bytes = ReadWholeFile(path, kTicketBytesMax);
+  Result<void> RunOne(const PlanSpool& spool, const std::string& name) {
+    Result<Bytes> bytes = spool.Read(name);
     if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return {};  // withdrawn
-    const std::string stem = std::filesystem::path(path).stem().string();
-    Result<Bytes> plan_id = HexDecode(stem);
+    Result<Bytes> plan_id = HexDecode(name.substr(0, name.rfind('.')));
     const bool is_named = plan_id && plan_id->size() == trust::kPlanIdBytes;
     v1::Report report =
-        bytes ? Judge(path, *bytes, is_named ? *plan_id : Bytes{}) : Failed(bytes.error());
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return Fail(ErrnoError(errno, "remove " + Quote(path)));
-    }
+        bytes ? Judge(spool, name, *bytes, is_named ? *plan_id : Bytes{}) : Failed(bytes.error());
+    HF_TRY(spool.Remove(name));
     if (!is_named) {
-      Log(LogLevel::kWarning, "{} does not have the name of a plan and was removed", path);
+      Log(LogLevel::kWarning, "{} does not have the name of a plan and was removed",
+          Printable(spool.PathOf(name)));
       return {};
     }
     (void)::unlink(ProgressPath(settings_.state_dir, *plan_id).c_str());
@@ -135,7 +136,8 @@ class Helper {
                            AsBytes(report.SerializeAsString()), 0644);
   }
 
-  v1::Report Judge(const std::string& path, const Bytes& bytes, const Bytes& plan_id) {
+  v1::Report Judge(const PlanSpool& spool, const std::string& name, const Bytes& bytes,
+                   const Bytes& plan_id) {
     v1::RestoreTicket ticket;
     if (!ticket.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       return Failed(Error(ErrorCode::kCorrupt, "the ticket cannot be read"));
@@ -160,7 +162,7 @@ class Helper {
     const LogRun scope(checked.plan.run());
     if (checked.is_known) return Again(plan_id, checked.plan);
     if (Result<void> accepted = Accept(checked); !accepted) return Failed(accepted.error());
-    (void)::unlink(path.c_str());  // from now on it cannot be withdrawn
+    (void)spool.Remove(name);  // from now on it cannot be withdrawn
     return Finished(plan_id, Restore(checked.plan));
   }
 
@@ -266,15 +268,7 @@ class Helper {
   }
 
   jobs::JobContext Context(const std::string& run) const {
-    jobs::JobContext context;
-    context.settings = &settings_;
-    context.kinds = &kinds_;
-    context.clock = &clock_;
-    context.random = &random_;
-    context.stop = stop_;
-    context.run = run;
-    context.user = "holdfast";
-    return context;
+    return MakeContext(settings_, kinds_, run, stop_, random_, clock_);
   }
 
   v1::Report Restore(const v1::Plan& plan) {
@@ -335,11 +329,16 @@ class Helper {
 
 }  // namespace
 
-Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string& node,
+Result<void> PrepareHelperDirectory(const AgentSettings& settings) {
+  std::vector<std::string> labels;
+  for (const SourceSettings& source : settings.sources) labels.push_back(source.label());
+  return MakeSourceLocks(settings.state_dir, labels);
+}
+
+Result<void> SaveHelperIdentity(const AgentSettings& settings, const std::string& node,
                                 std::uint64_t incarnation, ByteView root) {
-  const std::string directory = HelperDirectory(state_dir);
-  // Readable, because the agent reads outcomes there.
-  HF_TRY(MakeDirectories(directory, 0755));
+  HF_TRY(PrepareHelperDirectory(settings));
+  const std::string directory = HelperDirectory(settings.state_dir);
   HF_TRY(WriteFileAtomic(RootFile(directory), root, 0600));
   return WriteFileAtomic(NodeFile(directory), AsBytes(fmt::format("{}\n{}\n", node, incarnation)),
                          0600);
@@ -347,13 +346,38 @@ Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string&
 
 Result<void> RunRestoreHelper(const AgentSettings& configured, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock) {
+  HF_TRY(PrepareHelperDirectory(configured));
+  HF_ASSIGN(const std::optional<PlanSpool> spool, PlanSpool::Open(configured.state_dir));
+  // Whatever root keeps is in its own directory, never in the agent's.
   AgentSettings settings = configured;
+  settings.state_dir = HelperDirectory(configured.state_dir);
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
   settings.cluster = identity.root.cluster();  // recorded in every safety snapshot
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));
-  HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
+  HF_ASSIGN(PlanLog log, PlanLog::Open(settings.state_dir + "/plans.db"));
   Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);
-  return helper.RunAll();
+  return spool ? helper.RunAll(*spool) : Result<void>();
+}
+
+Result<std::vector<std::string>> RecoverRestores(const AgentSettings& configured,
+                                                 const std::vector<SourceKind>& kinds,
+                                                 const std::stop_token& stop, Random& random,
+                                                 const Clock& clock) {
+  HF_TRY(PrepareHelperDirectory(configured));
+  AgentSettings settings = configured;
+  settings.state_dir = HelperDirectory(configured.state_dir);
+  const jobs::JobContext context =
+      MakeContext(settings, kinds, MakeUlid(clock, random), stop, random, clock);
+  std::vector<std::string> lines;
+  for (const SourceSettings& source : settings.sources) {
+    HF_ASSIGN(const std::optional<UnfinishedRestore> unfinished,
+              ReadRestoreJournal(settings.state_dir, source.kind, source.name));
+    if (!unfinished) continue;
+    HF_ASSIGN(const std::unique_ptr<jobs::SourceSession> session,
+              jobs::SourceSession::Open(context, source, "restore-helper"));
+    lines.push_back(fmt::format("{}: {}", source.label(), session->recovered().text));
+  }
+  return lines;
 }
 
 }  // namespace holdfast::agent

@@ -1,6 +1,7 @@
 // `holdfast-agent restore-helper`: performs restores as root. Reads the plans that the agent has
 // stored, verifies each again (signatures, operators, policy, and a replay guard that only root can
-// write), restores, and exits.
+// write), restores, and exits. Everything that it acts on besides the plans is in root's own
+// directory (agent/journal/helper_directory.h).
 #pragma once
 
 #include <stop_token>
@@ -16,14 +17,26 @@
 
 namespace holdfast::agent {
 
+// Makes root's own directory, with the lock file of each configured source. An agent with its own
+// user cannot make them. Idempotent. kDenied, naming the directory, if another user could change
+// it.
+Result<void> PrepareHelperDirectory(const AgentSettings& settings);
+
 // Stores what the helper must not learn from the agent: this node's identity, and the root document
-// that it joined with. `holdfast-agent join` calls it if it runs as root.
-Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string& node,
+// that it joined with. Prepares the directory. `holdfast-agent join` calls it if it runs as root.
+Result<void> SaveHelperIdentity(const AgentSettings& settings, const std::string& node,
                                 std::uint64_t incarnation, ByteView root);
 
 // Executes all stored plans, the oldest first. Each gets an outcome, even if it is refused. An
 // error means that the helper itself failed. kBusy if another helper is running.
 Result<void> RunRestoreHelper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock);
+
+// Finishes or undoes the interrupted restores in place of all configured sources. Returns a line
+// for each. Does not need the node to have joined.
+Result<std::vector<std::string>> RecoverRestores(const AgentSettings& settings,
+                                                 const std::vector<SourceKind>& kinds,
+                                                 const std::stop_token& stop, Random& random,
+                                                 const Clock& clock);
 
 }  // namespace holdfast::agent

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "agent/journal/helper_directory.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/io/ownership.h"
@@ -18,16 +18,6 @@ namespace {
 constexpr std::string_view kFileUrl = "file:";
 // A repository is at most as deep as "data/xx/file".
 constexpr unsigned kRepositoryDepth = 3;
-
-struct StatePart {
-  std::string_view name;
-  unsigned depth;
-};
-
-// Depth 1 for "restore": its journals are files, and restored files may be below the same name.
-constexpr std::array kStateParts = {StatePart{"cache", 4}, StatePart{"locks", 1},
-                                    StatePart{"resume", 3}, StatePart{"restore", 1},
-                                    StatePart{"sources", 4}};
 
 // nullopt unless root runs this and another user owns the directory.
 std::optional<FileOwner> ServiceOwner(const std::string& state_dir) {
@@ -54,20 +44,8 @@ Result<void> BecomeOwnerOfState(const std::string& state_dir) {
       fmt::format("run it as the agent's user: runuser -u {} -- holdfast-agent ...", user.name)));
 }
 
-Result<void> ChownState(const AgentSettings& settings) {
-  const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
-  if (!owner) return {};
-  for (const StatePart& part : kStateParts) {
-    HF_TRY(ChownRootFiles(fmt::format("{}/{}", settings.state_dir, part.name), *owner, part.depth));
-  }
-  for (const RepositorySettings& repository : settings.repositories) {
-    const std::string path = LocalPath(repository.url);
-    if (path.empty()) continue;
-    const Result<FileOwner> owned = OwnerOfFile(path);
-    if (!owned || owned->uid != owner->uid) continue;
-    HF_TRY(ChownRootFiles(path, *owner, kRepositoryDepth));
-  }
-  return {};
+std::string OwnStateDirectory(const std::string& state_dir) {
+  return ServiceOwner(state_dir) ? HelperDirectory(state_dir) : state_dir;
 }
 
 Result<void> ChownNewRepository(const AgentSettings& settings, const std::string& url,

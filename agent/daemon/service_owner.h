@@ -1,5 +1,5 @@
-// Root commands next to the service: keep the state usable by the agent, which runs as another
-// user.
+// Root commands next to the service: the agent runs as another user, must be able to use what root
+// makes for it, and must not be able to lead root elsewhere.
 #pragma once
 
 #include <string>
@@ -13,11 +13,12 @@ namespace holdfast::agent {
 // right to read all files, like holdfast-agent.service.
 Result<void> BecomeOwnerOfState(const std::string& state_dir);
 
-// Changes the owner of what root created in `state_dir` and in local repositories to the owner of
-// `state_dir`. Skips repositories whose directory that owner does not own.
-Result<void> ChownState(const AgentSettings& settings);
+// Where this process keeps its own state: `state_dir`, or the restore helper's directory if this is
+// root and another user owns `state_dir`. That user could otherwise decide where root writes.
+std::string OwnStateDirectory(const std::string& state_dir);
 
-// The same for a repository and a password file that root has just created.
+// Gives a repository and a password file that root has just created to the owner of `state_dir`, if
+// that is another user.
 Result<void> ChownNewRepository(const AgentSettings& settings, const std::string& url,
                                 const std::string& password_file);
 

@@ -1,6 +1,6 @@
 #include "agent/daemon/state_paths.h"
 
-#include <filesystem>
+#include "agent/journal/helper_directory.h"
 
 namespace holdfast::agent {
 
@@ -15,10 +15,6 @@ std::string RootsDirectory(const std::string& state_dir) {
 }
 
 std::string RestoresDirectory(const std::string& state_dir) { return state_dir + "/restores"; }
-
-std::string HelperDirectory(const std::string& state_dir) {
-  return (std::filesystem::path(state_dir).parent_path() / "restore-helper").string();
-}
 
 std::string PlanPath(const std::string& state_dir, ByteView plan_id) {
   return RestoresDirectory(state_dir) + "/" + HexEncode(plan_id) + ".plan";

@@ -14,8 +14,7 @@ std::string JournalPath(const std::string& state_dir);
 std::string RootsDirectory(const std::string& state_dir);
 // Plans for the restore helper, "<plan id>.plan".
 std::string RestoresDirectory(const std::string& state_dir);
-// The helper's directory, writable only by root: "restore-helper", next to the agent's.
-std::string HelperDirectory(const std::string& state_dir);
+// The plan, and the helper's answers in its directory (agent/journal/helper_directory.h).
 std::string PlanPath(const std::string& state_dir, ByteView plan_id);
 std::string OutcomePath(const std::string& state_dir, ByteView plan_id);
 std::string ProgressPath(const std::string& state_dir, ByteView plan_id);

@@ -4,24 +4,30 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <utility>
 
+#include "agent/journal/helper_directory.h"
 #include "common/base/format.h"
 #include "common/base/json.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "common/io/trusted_path.h"
 
 namespace holdfast {
 namespace {
 
 constexpr int kFormatVersion = 1;
 
-std::string JournalDirectory(const std::string& state_dir) { return state_dir + "/restore"; }
+constexpr std::string_view kJournals = "journals";
+constexpr std::size_t kJournalBytesMax = 16U << 20;
+
+std::string JournalName(std::string_view kind, std::string_view name) {
+  return fmt::format("{}-{}.json", kind, name);
+}
 
 std::string JournalPath(const std::string& state_dir, std::string_view kind,
                         std::string_view name) {
-  return fmt::format("{}/{}-{}.json", JournalDirectory(state_dir), kind, name);
+  return fmt::format("{}/{}/{}", HelperDirectory(state_dir), kJournals, JournalName(kind, name));
 }
 
 std::unexpected<Error> Unreadable(const std::string& path, std::string_view why) {
@@ -31,17 +37,28 @@ std::unexpected<Error> Unreadable(const std::string& path, std::string_view why)
               "source's files, move them into place by hand, then remove the journal");
 }
 
+// Root reads a journal only if no other user could have written it. For other users, a journal only
+// decides whether they refuse a backup.
+Result<Fd> OpenJournal(const std::string& state_dir, const std::string& name,
+                       const std::string& path) {
+  if (::geteuid() != 0) return OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  HF_ASSIGN(const Fd directory,
+            OpenTrustedDirectory(fmt::format("{}/{}", HelperDirectory(state_dir), kJournals)));
+  return OpenTrustedFileAt(directory.get(), name, path);
+}
+
 }  // namespace
 
-RestoreJournal::RestoreJournal(const std::string& state_dir, UnfinishedRestore facts)
-    : path_(JournalPath(state_dir, facts.kind, facts.name)), facts_(std::move(facts)) {}
+RestoreJournal::RestoreJournal(std::string state_dir, UnfinishedRestore facts)
+    : state_dir_(std::move(state_dir)),
+      path_(JournalPath(state_dir_, facts.kind, facts.name)),
+      facts_(std::move(facts)) {}
 
 Result<void> RestoreJournal::Record(std::string_view state) {
-  std::string directory = std::filesystem::path(path_).parent_path().string();
   if (!is_recorded_) {
-    HF_TRY(MakeDirectories(directory, 0700));
+    HF_TRY(OpenInHelperDirectory(state_dir_, std::string(kJournals)));
     // The directory's own entry must survive a power failure as well.
-    HF_TRY(SyncDirectory(std::filesystem::path(directory).parent_path().string()));
+    HF_TRY(SyncDirectory(HelperDirectory(state_dir_)));
   }
   // The state may contain paths that are not UTF-8, which JSON does not allow.
   nlohmann::json document = {
@@ -54,7 +71,8 @@ Result<void> RestoreJournal::Record(std::string_view state) {
       {"state", Base64Encode(AsBytes(state))},
   };
   std::string text = DumpJson(document, 2) + "\n";
-  HF_TRY(WriteFileAtomic(path_, AsBytes(text), 0600));
+  // The agent reads it, also as another user.
+  HF_TRY(WriteFileAtomic(path_, AsBytes(text), 0644));
   is_recorded_ = true;
   return {};
 }
@@ -65,19 +83,28 @@ Result<void> RestoreJournal::Remove() {
     return Fail(ErrnoError(errno, fmt::format("remove {}", Quote(path_))));
   }
   is_recorded_ = false;
-  return SyncDirectory(std::filesystem::path(path_).parent_path().string());
+  return SyncParent(path_);
 }
 
 Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& state_dir,
                                                             std::string_view kind,
                                                             std::string_view name) {
-  std::string path = JournalPath(state_dir, kind, name);
-  Result<Bytes> bytes = ReadWholeFile(path);
-  if (!bytes) {
-    if (bytes.error().code() == ErrorCode::kNotFound) return std::nullopt;
-    return Fail(std::move(bytes).error());
+  const std::string path = JournalPath(state_dir, kind, name);
+  Result<Fd> file = OpenJournal(state_dir, JournalName(kind, name), path);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return Fail(std::move(file).error().While("read the restore journal"));
   }
-  nlohmann::json document = ParseJson(AsText(*bytes));
+  HF_ASSIGN(const struct stat status, StatRegularFile(file->get(), path));
+  HF_ASSIGN(const Bytes bytes, ReadWhole(file->get(), kJournalBytesMax, path));
+  HF_ASSIGN(UnfinishedRestore restore, ParseRestoreJournal(AsText(bytes), kind, name, path));
+  restore.is_own = status.st_uid == ::geteuid();
+  return restore;
+}
+
+Result<UnfinishedRestore> ParseRestoreJournal(std::string_view bytes, std::string_view kind,
+                                              std::string_view name, const std::string& path) {
+  const nlohmann::json document = ParseJson(bytes);
   if (!document.is_object()) return Unreadable(path, "not a JSON object");
   auto text = [&](const char* field) -> std::string {
     auto found = document.find(field);

@@ -1,15 +1,9 @@
 #include "agent/settings/policy.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <ranges>
-#include <span>
 #include <utility>
 
 #include "agent/settings/names.h"
@@ -18,6 +12,7 @@
 #include "common/config/reader.h"
 #include "common/config/snapshot_kind.h"
 #include "common/io/fd.h"
+#include "common/io/trusted_path.h"
 
 namespace holdfast {
 namespace {
@@ -185,47 +180,6 @@ Result<void> ReadTargets(const Node& root, const ReadContext& context, const Kin
   return {};
 }
 
-// Only root and this process's user may be able to change the policy.
-Result<void> CheckOwner(const struct stat& status, const std::string& path) {
-  const bool is_trusted_owner = status.st_uid == 0 || status.st_uid == geteuid();
-  if (!is_trusted_owner) {
-    return Fail(ErrorCode::kDenied,
-                fmt::format("{} belongs to user {}, who could change the policy", Quote(path),
-                            status.st_uid),
-                fmt::format("chown root {}", path));
-  }
-  // In a sticky directory, only owners can replace files.
-  const bool is_sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !is_sticky) {
-    return Fail(
-        ErrorCode::kDenied,
-        fmt::format("{} can be written by others, who could change the policy", Quote(path)),
-        fmt::format("chmod go-w {}", path));
-  }
-  return {};
-}
-
-Result<void> CheckPlace(int fd, const std::string& path) {
-  struct stat status {};
-  if (fstat(fd, &status) != 0)
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
-  HF_TRY(CheckOwner(status, path));
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  if (stat(directory.c_str(), &status) != 0) {
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
-  }
-  return CheckOwner(status, directory);
-}
-
-Result<std::string> ReadText(int fd, const std::string& path) {
-  Bytes bytes(config::kYamlBytesMax + 1);  // one more, to detect larger files
-  std::size_t size = 0;
-  for (std::size_t read = 1; read != 0 && size < bytes.size(); size += read) {
-    HF_ASSIGN(read, ReadSome(fd, std::span(bytes).subspan(size), path));
-  }
-  return std::string(AsText(ByteView(bytes).first(size)));
-}
-
 }  // namespace
 
 std::string_view RestoreRightText(RestoreRight right) {
@@ -249,16 +203,15 @@ Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods) {
   const std::filesystem::path absolute = std::filesystem::absolute(path, failure);
   if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
   const std::string file = absolute.lexically_normal().string();
-  Result<Fd> fd = OpenFile(file, O_RDONLY);
+  Result<Fd> fd = OpenTrustedFile(file);
   if (!fd && fd.error().code() == ErrorCode::kNotFound) {
     Policy none;
     none.file = file;
     return none;
   }
   if (!fd) return Fail(std::move(fd).error().While("read policy"));
-  HF_TRY(CheckPlace(fd->get(), file));
-  HF_ASSIGN(std::string text, ReadText(fd->get(), file));
-  return ParsePolicy(text, file, methods);
+  HF_ASSIGN(const Bytes text, ReadWhole(fd->get(), config::kYamlBytesMax + 1, file));
+  return ParsePolicy(AsText(text), file, methods);
 }
 
 Result<Policy> ParsePolicy(std::string_view text, const std::string& path,

@@ -49,9 +49,8 @@ std::string_view RestoreRightText(trust::RestoreRight right);
 std::string PolicyPath(const AgentSettings& settings);
 
 // Reads and checks the file. If it does not exist, the policy allows no restore. Every mistake is
-// kInvalidArgument with file, line and column. kDenied if the owner is neither root nor this
-// process's user, or if group or others can write to the file or its directory, because they could
-// then change the policy.
+// kInvalidArgument with file, line and column. kDenied if somebody else could change the file
+// (common/io/trusted_path.h).
 Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods);
 // The same for a text; `path` must be absolute.
 Result<Policy> ParsePolicy(std::string_view text, const std::string& path,

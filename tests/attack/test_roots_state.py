@@ -50,11 +50,12 @@ class Attack:
 
 
 def journal(phase: str, **entry) -> str:
-    """Python text of a journal's bytes, as the program wrote them in 2026."""
+    """Python text of a journal's bytes."""
     fields = "".join(f", {name!r}: {value}" for name, value in entry.items())
     return f"""json.dumps(dict(format_version=1, run="01HF7YAT00R40M30E209RG50S1", kind="files", name="app",
         snapshot="a" * 64, begin="2026-01-01T00:00:00.000000000Z", state=base64.b64encode(json.dumps(dict(
-        swap_version=1, phase={phase!r}, entries=[{{"staged_device": 0, "staged_inode": 1{fields}}}])).encode()
+        swap_version=2, phase={phase!r}, entries=[{{"staged_device": 0, "staged_inode": 1,
+        "parent_inode": os.stat(victim).st_ino{fields}}}])).encode()
         ).decode())).encode()"""
 
 

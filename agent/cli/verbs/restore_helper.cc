@@ -1,11 +1,28 @@
 #include "agent/daemon/restore_helper.h"
 
+#include <string>
+#include <vector>
+
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
+#include "agent/cli/report.h"
 #include "common/cli/exit_code.h"
 
 namespace holdfast::cli {
 namespace {
+
+std::string RecoveryText(const std::vector<std::string>& lines) {
+  if (lines.empty()) return "no restore in place was interrupted\n";
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+std::string RecoveryJson(const std::vector<std::string>& lines) {
+  Json document = Document("restore-helper", 0);
+  document["recovered"] = lines;
+  return Dump(document);
+}
 
 class RestoreHelperVerb final : public AgentVerb {
  public:
@@ -14,23 +31,53 @@ class RestoreHelperVerb final : public AgentVerb {
   bool is_daemon() const override { return true; }
   bool stays_root() const override { return true; }
 
+  void Declare(OptionList& options) override {
+    options.Add({.names = "--prepare",
+                 .help = "only make root's own directory, with a lock file for each source; the "
+                         "agent's unit does this at each start",
+                 .value = &is_prepare_});
+    options.Add({.names = "--recover",
+                 .help = "only finish or undo restores in place that were interrupted",
+                 .value = &is_recover_});
+  }
+
+  Result<void> CheckOptions() override {
+    if (is_prepare_ && is_recover_) return WrongOptions("--prepare does not go with --recover");
+    return {};
+  }
+
   Result<int> Run(AgentProgram& program) override {
     const ProgramContext& context = program.context();
+    if (is_prepare_) {
+      HF_TRY(agent::PrepareHelperDirectory(*program.settings()));
+      return kExitDone;
+    }
+    if (is_recover_) {
+      HF_ASSIGN(const std::vector<std::string> lines,
+                agent::RecoverRestores(*program.settings(), *context.kinds, context.stop,
+                                       *context.random, *context.clock));
+      return program.Finish(
+          kExitDone, [&] { return RecoveryText(lines); }, [&] { return RecoveryJson(lines); });
+    }
     HF_TRY(agent::RunRestoreHelper(*program.settings(), *context.kinds, context.stop,
                                    *context.random, *context.clock));
     return kExitDone;
   }
+
+ private:
+  bool is_prepare_ = false;
+  bool is_recover_ = false;
 };
 
 }  // namespace
 
 VerbEntry RestoreHelperEntry() {
-  return {
-      .text = {.names = {"restore-helper"},
-               .section = "This node",
-               .summary = "carry out the restores that signed plans order; started by systemd",
-               .examples = "  holdfast-agent restore-helper --config /etc/holdfast/agent.yaml\n"},
-      .make = MakeVerb<RestoreHelperVerb>};
+  return {.text = {.names = {"restore-helper"},
+                   .section = "This node",
+                   .summary = "carry out the restores that signed plans order; started by systemd",
+                   .examples = "  holdfast-agent restore-helper --config /etc/holdfast/agent.yaml\n"
+                               "  holdfast-agent restore-helper --recover\n"},
+          .make = MakeVerb<RestoreHelperVerb>};
 }
 
 }  // namespace holdfast::cli

@@ -422,7 +422,7 @@ class Restore {
     return Fail(
         std::move(cause)
             .While(fmt::format("the restore in place failed, and so did rolling back ({})", why))
-            .WithHint("the next backup or restore of this source tries to roll back again"));
+            .WithHint("holdfast-agent restore-helper --recover tries to roll back again"));
   }
 
   Result<void> ByMethod() {

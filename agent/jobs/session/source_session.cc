@@ -4,27 +4,28 @@
 
 #include <utility>
 
+#include "agent/journal/helper_directory.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
 namespace holdfast::jobs {
 namespace {
 
+std::string HolderText(const JobContext& context, std::string_view verb) {
+  return fmt::format("holdfast-agent {}, pid {}, run {}, since {}", verb, ::getpid(), context.run,
+                     FormatShortTime(context.clock->Now()));
+}
+
+Error LockError(Error error, const SourceSettings& settings) {
+  return std::move(error).While(fmt::format("lock source {}", Quote(settings.label())));
+}
+
 Result<FileLock> LockSource(const JobContext& context, const SourceSettings& settings,
                             std::string_view verb) {
-  std::string path =
-      fmt::format("{}/locks/{}-{}.lock", context.settings->state_dir, settings.kind, settings.name);
-  std::string holder = fmt::format("holdfast-agent {}, pid {}, run {}, since {}", verb, ::getpid(),
-                                   context.run, FormatShortTime(context.clock->Now()));
-  Result<FileLock> lock = FileLock::Acquire(path, holder);
-  if (!lock) {
-    Error error =
-        std::move(lock).error().While(fmt::format("lock source {}", Quote(settings.label())));
-    if (error.code() != ErrorCode::kDenied) return Fail(std::move(error));
-    return Fail(std::move(error).WithHint(
-        "run it as the user that owns the agent's directory, or set \"state_dir\""));
-  }
-  return lock;
+  Result<FileLock> lock =
+      LockSourceFile(context.settings->state_dir, settings.label(), HolderText(context, verb));
+  if (lock) return lock;
+  return Fail(LockError(std::move(lock).error(), settings));
 }
 
 Result<filetree::Recovery> RecoverInPlace(const SourceKind& kind, const SourceContext& context,
@@ -59,8 +60,12 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Adopt(const JobContext& co
                                                             const SourceSettings& settings,
                                                             std::string_view verb,
                                                             std::unique_ptr<Source> source) {
-  HF_ASSIGN(FileLock lock, LockSource(context, settings, verb));
-  auto session = std::make_unique<SourceSession>(Key{}, std::move(lock));
+  // Root never makes a file for this lock, because the source does not have to be configured.
+  Result<FileLock> lock = FileLock::Acquire(
+      fmt::format("{}/locks/{}-{}.lock", context.settings->state_dir, settings.kind, settings.name),
+      HolderText(context, verb));
+  if (!lock) return Fail(LockError(std::move(lock).error(), settings));
+  auto session = std::make_unique<SourceSession>(Key{}, *std::move(lock));
   session->kind_ = context.FindKind(settings.kind);
   HF_CHECK(session->kind_ != nullptr);
   session->source_ = std::move(source);
@@ -73,11 +78,13 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
   HF_ASSIGN(std::optional<UnfinishedRestore> unfinished,
             ReadRestoreJournal(state_dir, settings.kind, settings.name));
   if (!unfinished) return {};
-  if (what_to_do == Unfinished::kRefuse) {
+  if (what_to_do == Unfinished::kRefuse || !unfinished->is_own) {
     return Fail(ErrorCode::kBusy,
                 fmt::format("the restore of snapshot {} that run {} began was interrupted",
                             unfinished->snapshot.substr(0, 8), unfinished->run),
-                "the next backup or restore of this source finishes or undoes it");
+                unfinished->is_own
+                    ? "the next backup or restore of this source finishes or undoes it"
+                    : "finish or undo it as root: holdfast-agent restore-helper --recover");
   }
   std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
                                  unfinished->snapshot, unfinished->run);

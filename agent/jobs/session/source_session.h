@@ -16,7 +16,7 @@ namespace holdfast::jobs {
 
 // What to do about an unfinished restore in place.
 enum class Unfinished : std::uint8_t {
-  kRecover,  // finish it or undo it
+  kRecover,  // finish it or undo it; as kRefuse if another user began it
   kRefuse,   // fail with kBusy: the caller changes nothing
 };
 
@@ -28,7 +28,8 @@ class SourceSession {
                                                      const SourceSettings& settings,
                                                      std::string_view verb,
                                                      Unfinished unfinished = Unfinished::kRecover);
-  // The same for a source that is already open and never had a restore in place.
+  // The same for a source that is already open and never had a restore in place. The lock excludes
+  // only tasks of the same user.
   static Result<std::unique_ptr<SourceSession>> Adopt(const JobContext& context,
                                                       const SourceSettings& settings,
                                                       std::string_view verb,

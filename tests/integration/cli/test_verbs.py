@@ -289,9 +289,11 @@ class Mistakes(Verbs):
 class Others(Verbs):
     def test_source_in_use_is_refused_and_its_holder_named(self) -> None:
         self.made().run("backup")
-        lock = self.directory / "state" / "locks" / "files-app.lock"
+        lock = self.directory / "restore-helper" / "locks" / "files-app.lock"
         with open(lock, "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(f"holdfast-agent backup, pid 7\n{os.getpid()}\n")
+            file.flush()
             self.fails(4, "files/app", "held by holdfast-agent backup, pid ", arguments=["backup"])
             self.fails(4, "held by", arguments=["restore", "latest:files/app", "--in-place"])
         self.agent.run("backup")

@@ -75,6 +75,10 @@ def start(name: str) -> None:
     listener.bind(str(notify))
     notify.chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
     listener.settimeout(60)
+    for before in unit.settings.get("ExecStartPre", []):
+        command = before.removeprefix("+")  # without the unit's restrictions
+        assert command != before, before
+        subprocess.run(command.split(), check=True, stdin=subprocess.DEVNULL)
     log = Path(f"/run/{name}.log")
     with log.open("wb") as output:
         subprocess.Popen(unit.argv(unit.one("ExecStart").split()), stdin=subprocess.DEVNULL, stdout=output,

@@ -51,6 +51,7 @@ class Rights(Case):
             self.directory / "etc", list(sources), state_dir=str(self.state),
             repositories={"main": {"url": f"file:{self.repository}", "password_file": "${CREDENTIALS_DIRECTORY}/main"}})
         config.chmod(0o600)
+        run([agent_program(), "restore-helper", "--prepare", "--config", str(config)])  # the unit's ExecStartPre
         self.agent("repository", "init")
         return config
 

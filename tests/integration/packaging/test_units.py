@@ -55,7 +55,7 @@ class Units(Case):
         for unit in UNITS:
             text = (self.units / unit).read_text()
             self.assertNotIn("@", re.sub(r"SystemCallFilter=.*", "", text))
-            for path in re.findall(r"^(?:ExecStart|Documentation)=(?:file:)?(/\S+)", text, re.MULTILINE):
+            for path in re.findall(r"^(?:ExecStart|ExecStartPre|Documentation)=(?:file:|\+)?(/\S+)", text, re.MULTILINE):
                 self.assertTrue(Path(path).is_file(), f"{unit}: {path}")
 
     def test_the_users_can_be_created(self) -> None:

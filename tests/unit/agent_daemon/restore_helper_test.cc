@@ -1,10 +1,14 @@
 #include "agent/daemon/restore_helper.h"
 
+#include <sys/stat.h>
+
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "agent/daemon/state_paths.h"
 #include "agent/jobs/session/job_context.h"
+#include "agent/journal/helper_directory.h"
 #include "agent/journal/plan_log.h"
 #include "agent/journal/restore_journal.h"
 #include "agent/sources/registry/all_sources.h"
@@ -34,7 +38,7 @@ struct KilledHelper {
     const Bytes envelope = scene.WithAnnaAndBen(plan);
     const trust::CheckedPlan checked = scene.Check(envelope);
     REQUIRE_FALSE(checked.refusal);
-    REQUIRE_OK(SaveHelperIdentity(settings.state_dir, plan.node(), plan.incarnation(),
+    REQUIRE_OK(SaveHelperIdentity(settings, plan.node(), plan.incarnation(),
                                   scene.fixture.Root(scene.document).envelope()));
     PlanLog log = Unwrap(PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
     REQUIRE_OK(log.Accept({.controller_key = checked.controller_key,
@@ -125,6 +129,46 @@ TEST_CASE("restore helper: without a journal of its restore, the helper claims n
       Catch::Contains("left no journal") &&
           Catch::Contains("either never changed the live state, or was completed or undone"));
   CHECK_THAT(failed.hint(), Catch::Contains("inspect the service"));
+}
+
+TEST_CASE("restore helper: interrupted restores are recovered without an order") {
+  KilledHelper helper;
+  const auto recover = [&helper] {
+    return Unwrap(RecoverRestores(helper.settings, helper.kinds, {}, helper.random, helper.clock));
+  };
+  REQUIRE(recover().empty());
+  helper.Swap("01HF8888888888888888888888", false);
+
+  const std::vector<std::string> lines = recover();
+
+  REQUIRE(ReadText(helper.live) == "old");
+  REQUIRE(lines.size() == 1);
+  REQUIRE_THAT(lines.front(), Catch::StartsWith("files/app: ") && Catch::Contains("undid"));
+  REQUIRE(recover().empty());
+}
+
+TEST_CASE("restore helper: what the agent has not written as a plan is left alone") {
+  KilledHelper helper;
+  const std::string spool = RestoresDirectory(helper.settings.state_dir);
+  const std::string link = spool + "/" + std::string(32, 'c') + ".plan";
+  std::filesystem::create_symlink(helper.live, link);
+  REQUIRE(::mkfifo((spool + "/" + std::string(32, 'd') + ".plan").c_str(), 0600) == 0);
+  WriteText(spool + "/notes", "text");
+
+  REQUIRE(helper.RunAgain().began());
+
+  REQUIRE(std::filesystem::is_symlink(link));
+  REQUIRE(Exists(spool + "/notes"));
+}
+
+TEST_CASE("restore helper: a spool that leads elsewhere is refused") {
+  KilledHelper helper;
+  const std::string spool = RestoresDirectory(helper.settings.state_dir);
+  std::filesystem::rename(spool, spool + "-away");
+  std::filesystem::create_directory_symlink(spool + "-away", spool);
+
+  REQUIRE_FAILS(RunRestoreHelper(helper.settings, helper.kinds, {}, helper.random, helper.clock),
+                ErrorCode::kDenied, "not a directory");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "agent/daemon/spool_launcher.h"
 #include "agent/daemon/state_paths.h"
+#include "agent/journal/helper_directory.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "proto/holdfast/v1/plan.pb.h"

@@ -39,7 +39,7 @@ class Node {
        const std::string& directory, const std::string& name)
       : kinds_{testing::ShardedKind(shop), testing::FakeKind(world)},
         settings_(Unwrap(
-            ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
+            ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: {0}/state\n"
                                       "repositories:\n"
                                       "  main: {{url: 'memory:main', password_file: password}}\n"
                                       "sources:\n"

@@ -155,7 +155,7 @@ struct ClusterNodes {
   void AddNodes(const std::string& sources) {
     for (const char* node : {"n1", "n2", "n3"}) {
       nodes[node] = testing::Unwrap(
-          ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
+          ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: {0}/state\n"
                                     "repositories:\n"
                                     "  main: {{url: 'memory:main', password_file: password}}\n"
                                     "sources:\n{1}",

@@ -1,9 +1,13 @@
 #include "agent/journal/restore_journal.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
+#include "agent/journal/helper_directory.h"
+#include "common/base/path.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
@@ -23,59 +27,96 @@ UnfinishedRestore Facts() {
           .state = ""};
 }
 
-TEST_CASE("restore journal: the last record is read back") {
+struct Place {
   TempDir directory = Unwrap(TempDir::Create("journal"));
-  RestoreJournal journal(directory.path(), Facts());
-  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
+  std::string state_dir = directory.path() + "/agent";
+  std::string path = directory.path() + "/restore-helper/journals/files-app.json";
+};
+
+TEST_CASE("restore journal: the last record is read back") {
+  const Place place;
+  RestoreJournal journal(place.state_dir, Facts());
+  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app")));
 
   REQUIRE_OK(journal.Record("one"));
   std::string state("{\"path\": \"\xff\"}\0x", 15);  // invalid UTF-8, with a NUL
   REQUIRE_OK(journal.Record(state));
 
-  auto read = Unwrap(ReadRestoreJournal(directory.path(), "files", "app"));
+  auto read = Unwrap(ReadRestoreJournal(place.state_dir, "files", "app"));
   REQUIRE(read);
   REQUIRE(read->state == state);
   REQUIRE(read->run == Facts().run);
   REQUIRE(read->begin == Facts().begin);
-  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "other")));
+  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "other")));
 }
 
 TEST_CASE("restore journal: it exists until it is removed") {
-  TempDir directory = Unwrap(TempDir::Create("journal"));
+  const Place place;
   {
-    RestoreJournal journal(directory.path(), Facts());
+    RestoreJournal journal(place.state_dir, Facts());
     REQUIRE_OK(journal.Remove());  // harmless before the first record
     REQUIRE_OK(journal.Record("state"));
   }
-  REQUIRE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
+  REQUIRE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app")));
 
-  RestoreJournal journal(directory.path(), Facts());
+  RestoreJournal journal(place.state_dir, Facts());
   REQUIRE_OK(journal.Remove());
 
-  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
+  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app")));
 }
 
-TEST_CASE("restore journal: only its owner can read it") {
-  TempDir directory = Unwrap(TempDir::Create("journal"));
-  RestoreJournal journal(directory.path(), Facts());
-  REQUIRE_OK(journal.Record("state"));
+TEST_CASE("restore journal: the agent can read root's, whatever root's umask is") {
+  const Place place;
+  RestoreJournal journal(place.state_dir, Facts());
+  const mode_t before = ::umask(0077);
+  const Result<void> recorded = journal.Record("state");
+  (void)::umask(before);
+  REQUIRE_OK(recorded);
 
   struct stat status {};
-  REQUIRE(::stat((directory.path() + "/restore/files-app.json").c_str(), &status) == 0);
-  REQUIRE((status.st_mode & 0777) == 0600);
+  REQUIRE(::stat(place.path.c_str(), &status) == 0);
+  REQUIRE((status.st_mode & 0777) == 0644);
+  REQUIRE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app"))->is_own);
+}
+
+TEST_CASE("restore journal: root does not read what another user could have written") {
+  if (::geteuid() != 0) return;
+  const Place place;
+  RestoreJournal journal(place.state_dir, Facts());
+  REQUIRE_OK(journal.Record("state"));
+  const std::string changed =
+      HelperDirectory(place.state_dir) + GENERATE("/journals/files-app.json", "/journals", "");
+  REQUIRE(::chown(changed.c_str(), 64125, 64125) == 0);
+
+  REQUIRE_FAILS(ReadRestoreJournal(place.state_dir, "files", "app"), ErrorCode::kDenied, changed);
+}
+
+TEST_CASE("restore journal: root follows no symlink and waits for no FIFO") {
+  const Place place;
+  RestoreJournal journal(place.state_dir, Facts());
+  REQUIRE_OK(journal.Record("state"));
+  std::filesystem::rename(place.path, place.path + "-away");
+  const bool is_fifo = GENERATE(false, true);
+  if (is_fifo) REQUIRE(::mkfifo(place.path.c_str(), 0600) == 0);
+  if (!is_fifo) std::filesystem::create_symlink(place.path + "-away", place.path);
+
+  const auto read = ReadRestoreJournal(place.state_dir, "files", "app");
+
+  REQUIRE_FALSE(read);
+  REQUIRE_THAT(read.error().message(), Catch::Contains(place.path));
 }
 
 TEST_CASE("restore journal: a malformed journal is corrupt, never ignored") {
-  TempDir directory = Unwrap(TempDir::Create("journal"));
-  REQUIRE_OK(MakeDirectories(directory.path() + "/restore", 0700));
-  std::string path = directory.path() + "/restore/files-app.json";
+  const Place place;
+  REQUIRE_OK(MakeDirectories(ParentPath(place.path), 0755));
+  const std::string& path = place.path;
   for (const char* text : {"", "{", "[]", "{}", "{\"format_version\": 2}",
                            "{\"format_version\": 1, \"kind\": \"etcd\", \"name\": \"app\"}",
                            "{\"format_version\": 1, \"kind\": \"files\", \"name\": \"app\"}",
                            "{\"format_version\": 1, \"kind\": \"files\", \"name\": \"app\", "
                            "\"begin\": \"2024-01-01T00:00:00Z\", \"state\": \"!\"}"}) {
     REQUIRE_OK(WriteFileAtomic(path, AsBytes(text), 0600));
-    REQUIRE_FAILS(ReadRestoreJournal(directory.path(), "files", "app"), ErrorCode::kCorrupt, path);
+    REQUIRE_FAILS(ReadRestoreJournal(place.state_dir, "files", "app"), ErrorCode::kCorrupt, path);
   }
 }
 
