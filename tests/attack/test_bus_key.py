@@ -3,7 +3,6 @@ place. The root document names the key of these sockets, so agents, operators an
 An attacker at the join socket cannot name another key either."""
 
 import hashlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import zmq.utils.z85 as z85
 from client import ROOT, ControllerClient, SigningKey, add_unknown, agent_pb2, sign, sockets, token_text, trust_pb2
 from lib import Agent, Case, free_port, main, wait_until, write_config
-from lib.cluster import Cluster, program
-from lib.processes import Process, run
+from lib.cluster import Cluster
+from lib.processes import Process
 
 _JOIN_ANSWER_SERVER_KEY = 3  # an earlier protocol had this field
 _YEAR_MS = 365 * 86_400_000
@@ -132,6 +131,31 @@ class BusKey(Case):
 
         self.assertNotEqual(done.code, 0)
         self.assertEqual(thief.poll(0), 0)
+
+    def test_a_forged_root_document_cannot_be_pinned_from_a_file(self) -> None:
+        cluster = Cluster(self.directory).start()
+        cluster.add("db-1", [])
+        cluster.agents["db-1"].stop()
+        pin = cluster.operator.parent / "root.holdfast"
+        first = pin.read_bytes()
+        document = trust_pb2.RootDocument.FromString(trust_pb2.Envelope.FromString(first).payload)
+        mallory = SigningKey()
+        document.bus_key = z85.decode(sockets.new_keys()[0])
+        document.keys.add(role=trust_pb2.ROLE_ROOT, public_key=mallory.public, person="mallory",
+                          not_before_ms=document.issued_at_ms, not_after_ms=document.expires_at_ms)
+        for version in (1, 2):
+            document.version = version
+            forged = self.directory / f"forged-{version}"
+            forged.write_bytes(sign(ROOT, document.SerializeToString(), mallory))
+
+            by_operator = cluster.call("trust", "pin", str(forged), operator=True, expect=None)
+            by_agent = cluster.agent("db-1").run("trust", "pin", str(forged), expect=None)
+
+            for done in (by_operator, by_agent):
+                self.assertNotEqual(done.code, 0)
+                self.assertIn("version 1", done.stderr)
+            self.assertEqual(pin.read_bytes(), first)
+        cluster.start_agent("db-1")
 
     @staticmethod
     def endpoint(cluster: Cluster, section: str, name: str = "endpoint") -> str:
