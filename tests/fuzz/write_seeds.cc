@@ -278,6 +278,11 @@ void WriteTrust() {
   next.set_version(2);
   next.set_issued_at_ms(testing::kTrustNowMs);
   WriteSeed("root_document", "next", protocol::EncodeMessage(next));
+  v1::RootDocument rotated = next;
+  rotated.set_bus_key(std::string(32, 'n'));
+  WriteSeed("root_document", "bus_key", protocol::EncodeMessage(rotated));
+  rotated.set_bus_key(std::string(32, '\0'));
+  WriteSeed("root_document", "no_bus_key", protocol::EncodeMessage(rotated));
   WriteSeed("envelope", "root", fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_ben}));
   v1::Report report;
   report.set_node("db-1");

@@ -16,5 +16,6 @@ FUZZ_TARGET(root_document) {
   if (!taken) return false;
   FUZZ_REQUIRE(taken->version() == 2 && taken->cluster_id() == root.cluster_id());
   FUZZ_REQUIRE(CheckRootForm(taken->document()));
+  FUZZ_REQUIRE(taken->bus_key() != BusKey{});
   return true;
 }
