@@ -292,6 +292,13 @@ class TreeWriterImpl final : public TreeWriter {
     for (;;) {
       HF_ASSIGN(std::size_t count, content.Read(buffer_));
       if (count == 0) break;
+      // Untrusted: without this, a file could fill the file system before its size is compared.
+      if (count > attributes.size - offset) {
+        return Fail(ErrorCode::kCorrupt,
+                    fmt::format("{} has more bytes than its attributes say ({})", Quote(shown),
+                                FormatCount(attributes.size)),
+                    "check the repository with --read-data");
+      }
       HF_TRY(WriteSparse(file, ByteView(buffer_).first(count), offset, written_end, shown));
       offset += count;
     }

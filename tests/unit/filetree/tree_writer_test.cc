@@ -146,6 +146,24 @@ TEST_CASE_METHOD(Fixture, "tree writer: content of the wrong size leaves the old
   REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
 }
 
+// Content of any length, which a hostile snapshot can have.
+class EndlessReader final : public ByteReader {
+ public:
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override { return buffer.size(); }
+};
+
+TEST_CASE_METHOD(Fixture, "tree writer: no more is written than the attributes say") {
+  WriteText(out + "/f", "old");
+  auto writer = Writer();
+  EndlessReader reader;
+
+  REQUIRE_FAILS(writer->AddFile("f", Of(NodeType::kFile, 6), reader), ErrorCode::kCorrupt,
+                "has more bytes than its attributes say (6)");
+
+  REQUIRE(ReadText(out + "/f") == "old");
+  REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
+}
+
 // Content that ends in an error, like that of a damaged repository.
 class FailingReader final : public ByteReader {
  public:
