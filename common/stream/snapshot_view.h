@@ -15,6 +15,7 @@
 #include "common/stream/item.h"
 #include "common/stream/manifest.h"
 #include "common/stream/progress.h"
+#include "common/stream/special_rights.h"
 
 namespace holdfast {
 
@@ -61,6 +62,10 @@ struct ExtractOptions {
   // Change nothing, and report to `on_change` what would change. The directory need not exist.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
+  // Leave out all other special rights and objects, and record them in `left_out`, which may be
+  // null.
+  SpecialRights special;
+  LeftOutList* left_out = nullptr;
 };
 
 // For a dry run, what would happen.

@@ -121,7 +121,12 @@ class FakeSnapshotView final : public SnapshotView {
       if (extract_items_max > 0 && outcome.items == extract_items_max) {
         return Fail(ErrorCode::kNoSpace, "write \"" + path + "\": no space left on device");
       }
-      HF_TRY(Write(*writer, path.substr(strip.size()), node));
+      Node filtered = node;
+      if (options.left_out != nullptr &&
+          !options.left_out->Filter(options.special, path, filtered.attributes)) {
+        continue;
+      }
+      HF_TRY(Write(*writer, path.substr(strip.size()), filtered));
       ++outcome.items;
       outcome.bytes += node.content.size();
       progress.items += 1;

@@ -31,6 +31,8 @@ Result<std::string> Normalize(std::string_view path) {
 Result<SelectedTree> SelectedTree::Open(BlobStore& blobs, RepositoryView& view,
                                         const ExtractOptions& options) {
   SelectedTree tree(blobs, view);
+  tree.special_ = options.special;
+  tree.left_out_ = options.left_out;
   HF_ASSIGN(tree.filter_, PathFilter::Parse(options.include, options.exclude));
   HF_ASSIGN(tree.strip_, Normalize(options.strip));
   HF_ASSIGN(const TreeNode stripped, view.Need(tree.strip_));
@@ -71,6 +73,12 @@ std::string SelectedTree::Target(std::string_view path) const {
   return std::string(path.substr(std::min(strip_.size() + 1, path.size())));
 }
 
+bool SelectedTree::Filter(const std::string& path, Attributes& attributes) const {
+  if (left_out_ != nullptr) return left_out_->Filter(special_, path, attributes);
+  (void)RemoveRights(special_, attributes);
+  return MayExist(special_, attributes.type);
+}
+
 Result<void> SelectedTree::Visit(Visitor& visitor, const std::stop_token& stop) {
   announced_.clear();
   pending_.clear();
@@ -90,6 +98,7 @@ Result<std::optional<bool>> SelectedTree::Announce(Visitor& visitor, const std::
       mark = known->second;
     } else {
       HF_ASSIGN(TreeNode node, view_.Need(above));
+      Filter(above, node.attributes);
       const std::string target = Target(above);
       HF_ASSIGN(mark, visitor.Directory({.node = std::move(node),
                                          .path = above,
@@ -179,10 +188,11 @@ Result<void> SelectedTree::VisitNode(Visitor& visitor, const TreeNode& node, Pen
     visitor.Enter(*mark);
   }
   const std::string target = Target(path);
-  if (!is_directory) return visitor.Other({.node = node, .path = path, .target = target});
+  Found found{.node = node, .path = path, .target = target};
+  if (!Filter(path, found.node.attributes)) return {};
+  if (!is_directory) return visitor.Other(std::move(found));
   const Id subtree = *node.subtree;
-  HF_ASSIGN(const std::optional<bool> mark,
-            visitor.Directory({.node = node, .path = path, .target = target}));
+  HF_ASSIGN(const std::optional<bool> mark, visitor.Directory(std::move(found)));
   // With patterns, Announce() needs this for selected entries below unselected directories.
   if (!filter_.selects_all()) announced_.emplace(path, mark);
   if (mark) pending_.push_back({path, subtree, true, *mark});

@@ -45,7 +45,8 @@ class SelectedTree {
   static Result<SelectedTree> Open(BlobStore& blobs, RepositoryView& view,
                                    const ExtractOptions& options);
 
-  // Visits directories before their entries. Can be repeated. Stops at the visitor's first error.
+  // Visits directories before their entries, without what `options.special` leaves out. Can be
+  // repeated. Stops at the visitor's first error.
   Result<void> Visit(Visitor& visitor, const std::stop_token& stop);
 
   const PathFilter& filter() const { return filter_; }
@@ -65,6 +66,8 @@ class SelectedTree {
   Result<void> Select(const std::vector<std::string>& paths);
   std::string Target(std::string_view path) const;
   Result<void> VisitPath(Visitor& visitor, const std::string& path, const std::stop_token& stop);
+  // Removes what `options.special` leaves out. Returns whether the node is visited at all.
+  bool Filter(const std::string& path, Attributes& attributes) const;
   // Announces `path` and its parents, unless done already; nullopt as for Visitor::Directory().
   Result<std::optional<bool>> Announce(Visitor& visitor, const std::string& path);
   Result<void> VisitDirectory(Visitor& visitor, Pending directory, const std::stop_token& stop);
@@ -77,6 +80,8 @@ class SelectedTree {
   std::optional<Id> top_tree_;
   std::vector<std::string> paths_;  // ascending; none is below another
   PathFilter filter_;
+  SpecialRights special_;
+  LeftOutList* left_out_ = nullptr;
   std::string asked_;  // the one that is being visited
   // Of one visit: directories that were announced, and what the visitor returned.
   std::map<std::string, std::optional<bool>> announced_;

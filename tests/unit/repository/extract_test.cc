@@ -484,6 +484,49 @@ TEST_CASE("extract: a large file with a damaged blob is named and left out") {
   CHECK(DescribeTree(fixture.At("data/srv")).size() == 2);
 }
 
+TEST_CASE("extract: special rights that are not kept are left out, and reported") {
+  ExtractFixture fixture;
+  const auto with_mode = [](Item item, std::uint32_t mode) {
+    item.attributes.mode = mode;
+    return Own(std::move(item));
+  };
+  Item pipe = Own(LinkItem("data/pipe", ""));
+  pipe.attributes.type = NodeType::kFifo;
+  Item run = with_mode(FileItem("data/run", "x"), 06755);
+  run.attributes.extended = {{"user.note", {1}}, {"trusted.note", {1}}};
+  const Id id = Unwrap(TryWriteSnapshot(
+      *fixture.repository, Items(with_mode(DirectoryItem("data"), 02755), std::move(pipe),
+                                 std::move(run), with_mode(FileItem("data/x", "x"), 0640))));
+  fixture.view = OpenView(*fixture.repository, id);
+  LeftOutList left_out;
+  ExtractOptions options{.special = SpecialRights::None(), .left_out = &left_out};
+  const std::vector<std::string> lines = {"left out data/pipe: it is a FIFO",
+                                          "left out of data/run: setuid, setgid, \"trusted.note\""};
+
+  SECTION("a dry run") {
+    const std::vector<std::string> changes = fixture.Changes(options);
+    CHECK(std::ranges::find(changes, "+ data/run") != changes.end());
+    CHECK(std::ranges::find(changes, "+ data/pipe") == changes.end());
+    CHECK(left_out.Lines() == lines);
+  }
+  SECTION("an extraction, and a second one that finds everything as it should be") {
+    Unwrap(fixture.Extract(options));
+    CHECK(left_out.Lines() == lines);
+    const ExtractOutcome again = Unwrap(fixture.Extract(options));
+    CHECK(again.items > 3);
+    CHECK(again.unchanged == again.items);
+    const auto mode_of = [&fixture](const std::string& path) {
+      struct stat status {};
+      REQUIRE(stat(fixture.At(path).c_str(), &status) == 0);
+      return status.st_mode & 07777U;
+    };
+    CHECK(mode_of("data/run") == 0755);
+    CHECK(mode_of("data/x") == 0640);
+    CHECK(mode_of("data") == 02755);
+    CHECK_FALSE(fixture.Has("data/pipe"));
+  }
+}
+
 // For example packs in an archive storage class.
 TEST_CASE("extract: unreadable files are named, and all others are written") {
   ExtractFixture fixture;
