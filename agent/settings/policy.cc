@@ -32,6 +32,13 @@ constexpr std::array<std::pair<std::string_view, RestoreRight>, 3> kRights = {{
     {"in-place", RestoreRight::kInPlace},
 }};
 
+constexpr std::array<std::pair<std::string_view, bool SpecialRights::*>, 4> kSpecial = {{
+    {"setuid", &SpecialRights::setuid},
+    {"devices", &SpecialRights::devices},
+    {"fifos", &SpecialRights::fifos},
+    {"capabilities", &SpecialRights::capabilities},
+}};
+
 Schema MakePolicySchema() {
   Schema schema;
   schema.options = {
@@ -39,6 +46,12 @@ Schema MakePolicySchema() {
        .type = OptionType::kString,
        .help = "what a plan may restore here",
        .choices = {"never", "staging", "in-place"}},
+      {.name = "in_place_roots",
+       .type = OptionType::kStringList,
+       .help = "directories in which restores in place may write what no configuration names"},
+      {.name = "restore_special",
+       .type = OptionType::kStringList,
+       .help = "special files and rights that restores keep"},
   };
   return schema;
 }
@@ -60,6 +73,36 @@ Result<void> ReadRoots(const Node& root, const ReadContext& context, Policy& pol
                               value.location.Text(), Quote(key.name), Quote(value.scalar)));
     }
     policy.restore_roots.emplace(key.name, *std::move(path));
+  }
+  return {};
+}
+
+Result<void> ReadInPlaceRoots(const Values& values, const ReadContext& context, Policy& policy) {
+  for (const std::string& text : values.List("in_place_roots")) {
+    auto path = config::AbsolutePath(text, context);
+    if (!path)
+      return Fail(std::move(path).error().While(values.LocationOf("in_place_roots").Text()));
+    if (!text.starts_with('/') || *path == "/") {
+      return values.Invalid(
+          "in_place_roots",
+          fmt::format("\"in_place_roots\" has {}; expected absolute directories below \"/\"",
+                      Quote(text)));
+    }
+    policy.in_place_roots.push_back(*std::move(path));
+  }
+  return {};
+}
+
+Result<void> ReadSpecial(const Values& values, Policy& policy) {
+  for (const std::string& word : values.List("restore_special")) {
+    const auto found = std::ranges::find(kSpecial, word, [](const auto& one) { return one.first; });
+    if (found == kSpecial.end()) {
+      return values.Invalid(
+          "restore_special",
+          fmt::format("\"restore_special\" has {}; expected some of {}", Quote(word),
+                      JoinTexts(kSpecial | std::views::keys, Quote)));
+    }
+    policy.restore_special.*found->second = true;
   }
   return {};
 }
@@ -189,6 +232,14 @@ std::string_view RestoreRightText(RestoreRight right) {
   return "never";
 }
 
+std::vector<std::string> SpecialRightNames(const SpecialRights& kept) {
+  std::vector<std::string> names;
+  for (const auto& [name, right] : kSpecial) {
+    if (kept.*right) names.emplace_back(name);
+  }
+  return names;
+}
+
 std::string PolicyPath(const AgentSettings& settings) {
   return (std::filesystem::path(settings.file).parent_path() / "policy.yaml").string();
 }
@@ -230,6 +281,8 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
   for (const auto& [word, right] : kRights) {
     if (values.Text("restore") == word) policy.restore = right;
   }
+  HF_TRY(ReadInPlaceRoots(values, context, policy));
+  HF_TRY(ReadSpecial(values, policy));
   HF_TRY(ReadRoots(root, context, policy));
   HF_TRY(ReadTargets(root, context, methods, policy));
   if (policy.restore == RestoreRight::kStaging && policy.restore_roots.empty()) {

@@ -13,6 +13,7 @@
 #include "common/base/result.h"
 #include "common/config/method.h"
 #include "common/config/schema.h"
+#include "common/stream/special_rights.h"
 #include "common/trust/local_policy.h"
 
 namespace holdfast {
@@ -37,6 +38,11 @@ struct Policy {
   trust::RestoreRight restore = trust::RestoreRight::kNever;
   std::map<std::string, std::string, std::less<>> restore_roots;  // name -> absolute directory
   std::map<std::string, RestoreTargetSettings, std::less<>> restore_targets;  // by name
+  // Absolute directories in which restores in place may write, in addition to what the restored
+  // source's own configuration names.
+  std::vector<std::string> in_place_roots;
+  // What restores in place, and plans' restores to a restore root, keep of a snapshot.
+  SpecialRights restore_special = SpecialRights::None();
 
   // Null if it does not exist.
   const RestoreTargetSettings* FindTarget(std::string_view name) const;
@@ -44,6 +50,9 @@ struct Policy {
 
 // "never", "staging" or "in-place", as in the file.
 std::string_view RestoreRightText(trust::RestoreRight right);
+
+// Of `restore_special`, as in the file.
+std::vector<std::string> SpecialRightNames(const SpecialRights& kept);
 
 // The policy file of an agent with this configuration.
 std::string PolicyPath(const AgentSettings& settings);

@@ -22,21 +22,46 @@
 namespace holdfast::cli {
 namespace {
 
-std::string ConfigCheckText(const AgentSettings& settings) {
+// What the policy lets restores do. Empty without a policy.
+std::string PolicyText(const Policy& policy) {
+  if (!policy.is_present) return "";
+  std::string text =
+      fmt::format("{}: valid: restore {}, {}, {}\n", policy.file, RestoreRightText(policy.restore),
+                  FormatCount(policy.restore_roots.size(), "restore root"),
+                  FormatCount(policy.restore_targets.size(), "restore target"));
+  const auto add = [&text](std::string_view key, const std::vector<std::string>& values) {
+    if (!values.empty()) text += fmt::format("  {}: {}\n", key, fmt::join(values, ", "));
+  };
+  add("in_place_roots", policy.in_place_roots);
+  add("restore_special", SpecialRightNames(policy.restore_special));
+  return text;
+}
+
+Json PolicyJson(const Policy& policy) {
+  if (!policy.is_present) return nullptr;
+  return {{"file", policy.file},
+          {"restore", RestoreRightText(policy.restore)},
+          {"in_place_roots", List(policy.in_place_roots)},
+          {"restore_special", List(SpecialRightNames(policy.restore_special))}};
+}
+
+std::string ConfigCheckText(const AgentSettings& settings, const Policy& policy) {
   std::string text = fmt::format("{}: valid: node {}, {}, {}\n", settings.file, settings.node,
                                  FormatCount(settings.repositories.size(), "repository"),
                                  FormatCount(settings.sources.size(), "source"));
+  text += PolicyText(policy);
   for (const std::string& warning : settings.warnings) text += "warning: " + warning + "\n";
   return text;
 }
 
-std::string ConfigCheckJson(const AgentSettings& settings) {
+std::string ConfigCheckJson(const AgentSettings& settings, const Policy& policy) {
   Json document = Document("config check", 0);
   document["config"] = settings.file;
   document["node"] = settings.node;
   document["cluster"] = OrNull(settings.cluster);
   document["repositories"] = settings.repositories.size();
   document["sources"] = settings.sources.size();
+  document["policy"] = PolicyJson(policy);
   document["warnings"] = List(settings.warnings);
   return Dump(document);
 }
@@ -91,8 +116,8 @@ class ConfigCheckVerb final : public AgentVerb {
       return Fail(std::move(errors.back()));
     }
     return program.Finish(
-        kExitDone, [&] { return ConfigCheckText(settings); },
-        [&] { return ConfigCheckJson(settings); });
+        kExitDone, [&] { return ConfigCheckText(settings, *policy); },
+        [&] { return ConfigCheckJson(settings, *policy); });
   }
 
  private:

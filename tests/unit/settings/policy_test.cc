@@ -57,6 +57,25 @@ TEST_CASE("policy: the default is to refuse") {
   REQUIRE(none.file == path);
 }
 
+TEST_CASE("policy: restores in place write only what is allowed") {
+  const Policy none = Unwrap(Parse("restore: in-place\n"));
+  CHECK(none.in_place_roots.empty());
+  CHECK(none.restore_special == SpecialRights::None());
+
+  const Policy policy =
+      Unwrap(Parse("in_place_roots: [/etc/haproxy, /srv/x/]\n"
+                   "restore_special: [setuid, fifos]\n"));
+  CHECK(policy.in_place_roots == std::vector<std::string>{"/etc/haproxy", "/srv/x"});
+  CHECK(policy.restore_special ==
+        SpecialRights{.setuid = true, .devices = false, .fifos = true, .capabilities = false});
+  CHECK(SpecialRightNames(policy.restore_special) == std::vector<std::string>{"setuid", "fifos"});
+  CHECK(
+      Unwrap(Parse("restore_special: [setuid, devices, fifos, capabilities]\n")).restore_special ==
+      SpecialRights{});
+  // YAML allows a single value without a list.
+  CHECK(Unwrap(Parse("in_place_roots: /srv\n")).in_place_roots == std::vector<std::string>{"/srv"});
+}
+
 TEST_CASE("policy: mistakes are refused with their location") {
   RequireRefused(Parse, ErrorCode::kInvalidArgument,
                  {{"restores: never\n", "/etc/holdfast/policy.yaml:1:1: unknown key \"restores\""},
@@ -66,6 +85,15 @@ TEST_CASE("policy: mistakes are refused with their location") {
                    "\"staging\", \"in-place\""},
                   {"restore: never\nrestore: in-place\n", "policy.yaml:2:1"},
                   {"restore: staging\n", "there are no \"restore_roots\""},
+                  {"in_place_roots: {x: /x}\n", "policy.yaml:1:17"},
+                  {"in_place_roots: [x]\n",
+                   "policy.yaml:1:17: \"in_place_roots\" has \"x\"; expected absolute directories "
+                   "below \"/\""},
+                  {"in_place_roots: [/srv, /]\n", "\"in_place_roots\" has \"/\""},
+                  {"in_place_roots: [/srv/..]\n", "\"in_place_roots\" has \"/srv/..\""},
+                  {"restore_special: [setuid, suid]\n",
+                   "\"restore_special\" has \"suid\"; expected some of \"setuid\", \"devices\", "
+                   "\"fifos\", \"capabilities\""},
                   {"restore_roots: [/x]\n", "expected a map"},
                   {"restore_roots: {../x: /x}\n", "a restore root called \"../x\""},
                   {"restore_roots: {x: /}\n", "policy.yaml:1:20: restore root \"x\" is \"/\""},
