@@ -13,11 +13,13 @@
 #include <variant>
 #include <vector>
 
+#include "agent/sources/in_place_rule.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 #include "common/filetree/swap_set.h"
 #include "common/stream/progress.h"
 #include "common/stream/snapshot_view.h"
+#include "common/stream/untrusted_view.h"
 
 namespace holdfast {
 
@@ -88,9 +90,12 @@ struct MethodOutcome {
 
 // Parameters of a restore in place. Everything referred to outlives the session.
 struct InPlaceSpec {
-  SnapshotView* snapshot = nullptr;
+  // Anyone may have written the snapshot. The session changes only paths that an InPlaceRule of
+  // `policy` and the node's own configuration allows, and reports what else the snapshot has.
+  UntrustedView* snapshot = nullptr;
   SwapJournal* journal = nullptr;
   config::Values options;  // checked against RestoreMethod::options
+  InPlacePolicy policy;
   // Only this path of the snapshot, which must exist, e.g. "data/etc/hosts": nothing else is
   // replaced, removed or created. Empty: everything that the snapshot has of the live state.
   std::string path;

@@ -26,6 +26,7 @@ struct FakeWorld {
   std::vector<std::string> steps;              // calls, in order
   std::function<void(const std::string&)> on;  // called before each step
   std::size_t reads = 0;
+  std::uint32_t mode = 0644;            // of all files
   bool has_inodes = false;              // items look like files that do not change
   std::vector<std::string> files_read;  // paths whose content was read
 
@@ -108,7 +109,7 @@ class FakeBackupSession final : public BackupSession {
     const auto& [path, text] = cut_[at_++];
     Item item;
     item.path = path;
-    item.attributes.mode = 0644;
+    item.attributes.mode = world_.mode;
     item.attributes.size = text.size();
     item.required = false;
     ++world_.reads;

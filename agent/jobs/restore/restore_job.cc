@@ -11,6 +11,7 @@
 #include "agent/jobs/session/snapshot_path.h"
 #include "agent/jobs/session/source_session.h"
 #include "agent/journal/restore_journal.h"
+#include "agent/settings/policy.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -146,6 +147,13 @@ class Restore {
                               config::FlagText(options_.kind_options.begin()->first)));
     }
     HF_ASSIGN(ExtractOptions extract, ReadExtractOptions());
+    LeftOutList left_out;
+    if (options_.mode == RestoreMode::kStaging) {
+      // The node's owner did not choose the snapshot.
+      HF_ASSIGN(const Policy policy, ReadPolicy());
+      extract.special = policy.restore_special;
+      extract.left_out = &left_out;
+    }
     const RestoreTarget::Use use = {.what = WhatIsRestored(),
                                     .may_be_full = options_.overwrite.has_value(),
                                     .is_dry_run = options_.dry_run};
@@ -183,7 +191,24 @@ class Restore {
     for (std::string& warning : outcome.warnings) {
       report_.warnings.push_back(target.Clean(std::move(warning)));
     }
+    ReportLeftOut(left_out, report_.warnings);
     return {};
+  }
+
+  Result<Policy> ReadPolicy() const {
+    HF_CHECK(context_.settings != nullptr);
+    return LoadPolicy(PolicyPath(*context_.settings), TargetMethodsOf(*context_.kinds));
+  }
+
+  // At the beginning, because a report to the controller has only the first lines.
+  void ReportLeftOut(const LeftOutList& left_out, std::vector<std::string>& lines) const {
+    if (left_out.empty()) return;
+    std::vector<std::string> all = {
+        fmt::format("special files and rights were left out; to restore them, too, name them in "
+                    "\"restore_special\" in {}",
+                    PolicyPath(*context_.settings))};
+    for (std::string& line : left_out.Lines()) all.push_back(std::move(line));
+    lines.insert(lines.begin(), all.begin(), all.end());
   }
 
   bool IsToDirectory() const {
@@ -315,6 +340,8 @@ class Restore {
               SourceSession::Open(context_, *settings, "restore",
                                   options_.dry_run ? Unfinished::kRefuse : Unfinished::kRecover));
     report_.recovered = source->recovered().text;
+    HF_ASSIGN(const Policy policy, ReadPolicy());
+    UntrustedView untrusted(*view_, policy.restore_special);
     RestoreJournal journal(context_.settings->state_dir, {.run = context_.run,
                                                           .kind = settings->kind,
                                                           .name = settings->name,
@@ -324,21 +351,27 @@ class Restore {
     HF_ASSIGN(std::unique_ptr<RestoreSession> session,
               std::get<InPlaceRestore>(chosen.method->open)
                   .open(MakeSourceContext(context_, *kind, settings->name), settings->values,
-                        {.snapshot = view_.get(),
+                        {.snapshot = &untrusted,
                          .journal = &journal,
                          .options = std::move(chosen.options),
+                         .policy = {.roots = policy.in_place_roots, .file = policy.file},
                          .path = path,
                          .allow_invalid = options_.allow_invalid,
                          // What a partial safety snapshot does not have may have existed.
                          .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
     timer_.Begin("preflight", progress_.progress());
     HF_TRY(session->Preflight(context_.stop));
-    if (options_.dry_run) return Preview(*session);
+    if (options_.dry_run) {
+      HF_TRY(Preview(*session));
+      ReportLeftOut(untrusted.left_out(), report_.lines);
+      return {};
+    }
     report_.began = true;
     Result<void> steps = TakeSteps(*session, *settings, *source);
     if (!steps) return RollBack(*session, journal, std::move(steps).error());
     timer_.Begin("commit", progress_.progress());
     report_.changes = session->Changes();
+    ReportLeftOut(untrusted.left_out(), report_.changes);
     HF_TRY(session->Commit());
     HF_TRY(journal.Remove());
     report_.items = progress_.progress().items;

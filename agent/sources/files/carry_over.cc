@@ -62,7 +62,9 @@ class CarryOver::Pass {
   Result<void> Look(const std::string& relative, const Item& item) {
     const std::string live = path_ + "/" + relative;
     HF_ASSIGN(std::optional<Attributes> saved, owner_.snapshot_.Stat(SnapshotPath(live)));
-    if (saved || !owner_.IsLeftOut(from_, path_, live)) return {};
+    if (saved) return {};
+    HF_ASSIGN(const bool is_left_out, owner_.IsLeftOut(from_, path_, live));
+    if (!is_left_out) return {};
     std::size_t hash = std::hash<std::string>()(live);
     if (owner_.brought_.contains(hash)) return {};  // if it is gone, the service removed it
     HF_TRY(PrepareParents(relative));
@@ -135,7 +137,7 @@ class CarryOver::Pass {
   std::string last_parent_;
 };
 
-CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all)
+CarryOver::CarryOver(const Settings& settings, UntrustedView& snapshot, bool keep_all)
     : snapshot_(snapshot), keep_all_(keep_all) {
   const Manifest& manifest = *snapshot.manifest();
   std::vector<std::string> patterns = settings.exclude;
@@ -151,10 +153,12 @@ CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep
 }
 
 // Decided by the nearest of `at` and its parent directories that is a root or is left out.
-bool CarryOver::IsLeftOut(const std::string& from, const std::string& path,
-                          const std::string& at) const {
+Result<bool> CarryOver::IsLeftOut(const std::string& from, const std::string& path,
+                                  const std::string& at) const {
   if (keep_all_) return true;
   for (std::string one = at; one.size() > path.size(); one = std::string(PathAbove(one))) {
+    HF_ASSIGN(const bool is_hidden, snapshot_.Hides(SnapshotPath(one)));
+    if (is_hidden) return true;
     if (roots_.contains(one)) return false;
     if (missing_.contains(one) || exclude_.MatchesName(std::string(BaseName(one))) ||
         exclude_.MatchesPath(one)) {

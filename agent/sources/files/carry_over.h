@@ -11,20 +11,21 @@
 #include "agent/sources/files/settings.h"
 #include "common/base/result.h"
 #include "common/filetree/exclude.h"
-#include "common/stream/snapshot_view.h"
+#include "common/stream/untrusted_view.h"
 
 namespace holdfast::files {
 
 // One per restore. Carries over what matches the exclude patterns (those of the snapshot or the
-// current ones), the content of skipped cache directories, and what the backup could not read.
+// current ones), the content of skipped cache directories, what the backup could not read, and what
+// is live at the path of an object that the snapshot's view hides.
 // Everything else that the snapshot does not have was created later and is not carried over.
 class CarryOver {
  public:
   // `keep_all`: carry over everything that the snapshot does not have.
-  CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all = false);
+  CarryOver(const Settings& settings, UntrustedView& snapshot, bool keep_all = false);
 
-  // False if nothing can have been left out.
-  bool is_needed() const { return is_needed_; }
+  // False if nothing can have been left out. REQUIRES: everything was listed in the snapshot.
+  bool is_needed() const { return is_needed_ || !snapshot_.left_out().empty(); }
 
   // Brings left-out entries from the live directory `from` into the new one, `to`. `path` is the
   // live path of both, before or after the swap. Files are hard-linked, so that a service continues
@@ -35,17 +36,18 @@ class CarryOver {
 
   // Whether Bring() would bring `at`, which is in the live directory `path` but not in the
   // snapshot.
-  bool Keeps(const std::string& path, const std::string& at) const {
-    return is_needed_ && IsLeftOut(path, path, at);
+  Result<bool> Keeps(const std::string& path, const std::string& at) const {
+    return is_needed() ? IsLeftOut(path, path, at) : Result<bool>(false);
   }
 
   std::uint64_t items() const { return items_; }
 
  private:
   class Pass;
-  bool IsLeftOut(const std::string& from, const std::string& path, const std::string& at) const;
+  Result<bool> IsLeftOut(const std::string& from, const std::string& path,
+                         const std::string& at) const;
 
-  SnapshotView& snapshot_;
+  UntrustedView& snapshot_;
   filetree::ExcludeList exclude_;
   bool skips_caches_ = false;
   const bool keep_all_;

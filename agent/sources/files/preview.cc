@@ -61,7 +61,7 @@ Result<bool> Exists(const std::string& path) {
 
 class Preview {
  public:
-  Preview(SnapshotView& snapshot, const CarryOver& carry_over, const ChangeVisitor& visit,
+  Preview(UntrustedView& snapshot, const CarryOver& carry_over, const ChangeVisitor& visit,
           std::stop_token stop)
       : snapshot_(snapshot), carry_over_(carry_over), visit_(visit), stop_(std::move(stop)) {}
 
@@ -104,7 +104,8 @@ class Preview {
       ++counts_.unchanged;
       return {};
     }
-    if (carry_over_.Keeps(target.path, path)) {
+    HF_ASSIGN(const bool is_kept, carry_over_.Keeps(target.path, path));
+    if (is_kept) {
       ++counts_.kept;
       removed_.clear();  // the directories above it stay
       return {};
@@ -166,7 +167,7 @@ class Preview {
                    .action = std::move(action)});
   }
 
-  SnapshotView& snapshot_;
+  UntrustedView& snapshot_;
   const CarryOver& carry_over_;
   const ChangeVisitor& visit_;
   const std::stop_token stop_;
@@ -177,7 +178,7 @@ class Preview {
 
 }  // namespace
 
-Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, SnapshotView& snapshot,
+Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, UntrustedView& snapshot,
                                      const CarryOver& carry_over, const ChangeVisitor& visit,
                                      std::stop_token stop) {
   Preview preview(snapshot, carry_over, visit, std::move(stop));

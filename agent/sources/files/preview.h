@@ -17,7 +17,7 @@ struct PreviewCounts {
 
 // Compares the live state of each target with the snapshot: types, sizes, times, owners, modes,
 // link targets. Files with the same size and modification time count as equal.
-Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, SnapshotView& snapshot,
+Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, UntrustedView& snapshot,
                                      const CarryOver& carry_over, const ChangeVisitor& visit,
                                      std::stop_token stop);
 

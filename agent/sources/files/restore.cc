@@ -99,6 +99,7 @@ class InPlaceSession final : public RestoreSession {
         settings_(std::move(settings)),
         scope_(std::move(scope)),
         snapshot_(*spec.snapshot),
+        rule_(MakeRule(spec.policy, settings_)),
         carry_over_(settings_, snapshot_, spec.keep_others),
         swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
   }
@@ -109,7 +110,7 @@ class InPlaceSession final : public RestoreSession {
   }
 
   Result<void> Preflight(std::stop_token stop) override {
-    HF_ASSIGN(plan_, PlanRestore(settings_, snapshot_, scope_, std::move(stop)));
+    HF_ASSIGN(plan_, PlanRestore(snapshot_, rule_, scope_, std::move(stop)));
     std::string id = MakeUlid(*context_.clock, *context_.random);
     for (const Target& target : plan_.targets) {
       HF_ASSIGN(std::string staged, swap_.StagingPath(target.path, id));
@@ -122,7 +123,8 @@ class InPlaceSession final : public RestoreSession {
                                            std::stop_token stop) override {
     HF_ASSIGN(const PreviewCounts counts,
               PreviewRestore(plan_, snapshot_, carry_over_, visit, std::move(stop)));
-    std::vector<std::string> lines = plan_.notes;
+    std::vector<std::string> lines = plan_.left_alone.Lines(rule_);
+    lines.insert(lines.end(), plan_.notes.begin(), plan_.notes.end());
     lines.push_back(FormatCount(counts.unchanged, "other item") + " unchanged");
     if (counts.kept > 0) {
       lines.push_back(fmt::format("would keep {} that the snapshot leaves out",
@@ -185,7 +187,8 @@ class InPlaceSession final : public RestoreSession {
   Result<void> Rollback() override { return swap_.Rollback(); }
 
   std::vector<std::string> Changes() const override {
-    std::vector<std::string> changes;
+    // First, because a report to the controller has only the first lines.
+    std::vector<std::string> changes = plan_.left_alone.Lines(rule_);
     for (const Target& target : plan_.targets) {
       changes.push_back(
           fmt::format("{} {}", target.is_there ? "replaced" : "created", target.path));
@@ -292,7 +295,8 @@ class InPlaceSession final : public RestoreSession {
   const SourceContext context_;
   const Settings settings_;
   const RestoreScope scope_;
-  SnapshotView& snapshot_;
+  UntrustedView& snapshot_;
+  const InPlaceRule rule_;
   CarryOver carry_over_;
   filetree::SwapSet swap_;
   RestorePlan plan_;
@@ -310,6 +314,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
     return Fail(ErrorCode::kUnsupported, "the snapshot has no manifest",
                 "restore it to a directory: --to DIR");
   }
+  HF_TRY(spec.snapshot->CheckManifest({kRootsDetail, kExcludeDetail, kLimitsDetail}));
   HF_ASSIGN(RestoreScope scope, RestoreScope::Of(spec.path, SnapshotPath("")));
   return std::make_unique<InPlaceSession>(context, std::move(settings), std::move(scope), spec);
 }

@@ -7,17 +7,21 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <map>
 
 #include "common/base/format.h"
 #include "common/base/path.h"
-#include "common/filetree/walker.h"
 
 namespace holdfast::files {
 namespace {
 
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::uint64_t kItemBytes = 512;  // inode and directory entry
+// Sizes in a snapshot are untrusted. Larger ones count as this one, so that sums do not overflow.
+constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 62;
+// A snapshot may seem to have endlessly many files. So room is also checked while they are counted.
+constexpr std::uint64_t kItemsBetweenChecks = 1U << 16;
 
 // The topmost directory of `path` that does not exist, or `path` itself if all of them exist.
 Result<std::string> FindTarget(const std::string& path) {
@@ -37,19 +41,21 @@ Result<std::string> FindTarget(const std::string& path) {
   return path;
 }
 
-// The snapshot's roots within `scope`, without those below another root; each must be in
-// `settings`. A scope below a root replaces that root.
-Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest,
-                                             const RestoreScope& scope) {
-  std::vector<std::string> sorted = manifest.DetailsOf(kRootsDetail);
+// Whether `path` is absolute, and its text the only one for this path.
+bool IsNormal(const std::string& path) {
+  return path.starts_with('/') && path.find('\0') == std::string::npos &&
+         std::filesystem::path(path).lexically_normal().string() == path &&
+         (path == "/" || !path.ends_with('/'));
+}
+
+// The snapshot's roots within `scope` that `rule` allows, without those below another root. A scope
+// below a root replaces that root.
+Result<std::vector<std::string>> ChooseRoots(UntrustedView& snapshot, const InPlaceRule& rule,
+                                             const RestoreScope& scope, LeftAloneList& left_alone) {
+  HF_ASSIGN(std::vector<std::string> sorted, snapshot.DetailsOf(kRootsDetail));
   if (sorted.empty()) {
     return Fail(ErrorCode::kUnsupported, "the snapshot does not record its paths",
                 "restore it to a directory: --to DIR");
-  }
-  std::vector<std::string> configured;
-  for (const std::string& path : settings.paths) {
-    HF_ASSIGN(std::string real, filetree::ResolveParents(path, nullptr));
-    configured.push_back(std::move(real));
   }
   std::ranges::sort(sorted);
   std::vector<std::string> roots;
@@ -57,24 +63,25 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
     const bool is_around = scope.IsAbove(one);
     if (!is_around && !scope.Has(one)) continue;
     const std::string& root = is_around ? scope.path() : one;
-    bool is_configured = std::ranges::any_of(configured, [&root](const std::string& path) {
-      return RestoreScope::IsWithin(root, path);
-    });
-    if (!is_configured) {
-      return Fail(ErrorCode::kDenied,
-                  fmt::format("{} of the snapshot is no longer configured", Quote(root)),
-                  "add it to \"paths\", or restore to a directory: --to DIR");
+    if (!IsNormal(root) || !rule.Allows(root)) {
+      left_alone.Add(root, kNotNamed);
+      continue;
     }
     bool is_covered = std::ranges::any_of(
         roots, [&root](const std::string& outer) { return RestoreScope::IsWithin(root, outer); });
     if (!is_covered) roots.push_back(root);
   }
-  if (roots.empty() && scope.is_limited()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is not in a path of the source", Quote(scope.path())),
-                "restore it to a directory: --to DIR --path PATH");
+  if (!roots.empty()) return roots;
+  if (!left_alone.empty()) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("the snapshot has only paths that are no longer configured: {}",
+                            left_alone.first()),
+                fmt::format("add it to \"paths\", or {}, or restore to a directory: --to DIR",
+                            rule.hint()));
   }
-  return roots;
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is not in a path of the source", Quote(scope.path())),
+              "restore it to a directory: --to DIR --path PATH");
 }
 
 // What the restore needs on one file system.
@@ -83,29 +90,6 @@ struct Need {
   std::uint64_t bytes = 0;
   std::uint64_t items = 0;
 };
-
-Result<void> AddNeed(SnapshotView& snapshot, const std::string& root, const std::string& directory,
-                     std::map<dev_t, Need>& needs, RestorePlan& plan, std::stop_token stop) {
-  struct stat status {};
-  if (stat(directory.c_str(), &status) != 0) {
-    return Fail(ErrnoError(errno, "stat " + Quote(directory)));
-  }
-  Need& need = needs[status.st_dev];
-  need.directory = directory;
-  auto count = [&](const std::string&, const Attributes& attributes) -> Result<void> {
-    HF_TRY(CheckStop(stop));
-    ++plan.items;
-    plan.bytes += attributes.size;
-    ++need.items;
-    need.bytes += (attributes.size + kBlockBytes - 1) / kBlockBytes * kBlockBytes + kItemBytes;
-    return {};
-  };
-  HF_ASSIGN(std::optional<Attributes> top, snapshot.Stat(SnapshotPath(root)));
-  HF_CHECK(top.has_value());
-  HF_TRY(count(root, *top));
-  if (top->type != NodeType::kDirectory) return {};
-  return VisitBelow(snapshot, SnapshotPath(root), count);
-}
 
 Result<void> CheckRoom(const Need& need) {
   struct statvfs room {};
@@ -132,6 +116,31 @@ Result<void> CheckRoom(const Need& need) {
   return {};
 }
 
+Result<void> AddNeed(UntrustedView& snapshot, const std::string& root, const std::string& directory,
+                     std::map<dev_t, Need>& needs, RestorePlan& plan, std::stop_token stop) {
+  struct stat status {};
+  if (stat(directory.c_str(), &status) != 0) {
+    return Fail(ErrnoError(errno, "stat " + Quote(directory)));
+  }
+  Need& need = needs[status.st_dev];
+  need.directory = directory;
+  auto count = [&](const std::string&, const Attributes& attributes) -> Result<void> {
+    HF_TRY(CheckStop(stop));
+    const std::uint64_t size = std::min(attributes.size, kSizeMax);
+    ++plan.items;
+    plan.bytes = std::min(plan.bytes, kSizeMax) + size;
+    ++need.items;
+    need.bytes = std::min(need.bytes, kSizeMax) +
+                 (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes + kItemBytes;
+    return need.items % kItemsBetweenChecks == 0 ? CheckRoom(need) : Result<void>{};
+  };
+  HF_ASSIGN(std::optional<Attributes> top, snapshot.Stat(SnapshotPath(root)));
+  HF_CHECK(top.has_value());
+  HF_TRY(count(root, *top));
+  if (top->type != NodeType::kDirectory) return {};
+  return VisitBelow(snapshot, SnapshotPath(root), count);
+}
+
 Result<void> CheckRights(const Target& target) {
   std::string parent = ParentPath(target.path);
   if (faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
@@ -153,7 +162,7 @@ Result<void> CheckRights(const Target& target) {
 std::string SnapshotPath(const std::string& path) { return kDataPrefix + path; }
 
 Result<void> VisitBelow(
-    SnapshotView& snapshot, const std::string& path,
+    UntrustedView& snapshot, const std::string& path,
     const std::function<Result<void>(const std::string& path, const Attributes&)>& visit) {
   std::vector<std::string> directories = {path};
   while (!directories.empty()) {
@@ -170,10 +179,17 @@ Result<void> VisitBelow(
   return {};
 }
 
-Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
+InPlaceRule MakeRule(const InPlacePolicy& policy, const Settings& settings) {
+  InPlaceRule rule(policy);
+  for (const std::string& path : settings.paths) rule.Name(path);
+  return rule;
+}
+
+Result<RestorePlan> PlanRestore(UntrustedView& snapshot, const InPlaceRule& rule,
                                 const RestoreScope& scope, std::stop_token stop) {
-  HF_ASSIGN(std::vector<std::string> roots, ChooseRoots(settings, *snapshot.manifest(), scope));
   RestorePlan plan;
+  HF_ASSIGN(const std::vector<std::string> roots,
+            ChooseRoots(snapshot, rule, scope, plan.left_alone));
   std::map<dev_t, Need> needs;
   for (const std::string& root : roots) {
     HF_ASSIGN(std::optional<Attributes> saved, snapshot.Stat(SnapshotPath(root)));

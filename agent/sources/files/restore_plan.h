@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "agent/sources/files/settings.h"
+#include "agent/sources/in_place_rule.h"
 #include "agent/sources/restore_scope.h"
 #include "common/base/result.h"
-#include "common/stream/snapshot_view.h"
+#include "common/stream/untrusted_view.h"
 
 namespace holdfast::files {
 
@@ -25,6 +26,7 @@ struct Target {
 struct RestorePlan {
   std::vector<Target> targets;
   std::vector<std::string> notes;  // what is not restored, and why
+  LeftAloneList left_alone;        // likewise, because it is not allowed
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
 };
@@ -34,14 +36,16 @@ std::string SnapshotPath(const std::string& path);
 
 // Calls `visit` for everything below the directory `path` of the snapshot, parents first.
 Result<void> VisitBelow(
-    SnapshotView& snapshot, const std::string& path,
+    UntrustedView& snapshot, const std::string& path,
     const std::function<Result<void>(const std::string& path, const Attributes&)>& visit);
 
-// Makes targets of the snapshot's roots that are still configured, or of the path that `scope` is
-// limited to. Checks permissions and free space; the SwapSet checks mount points. kDenied, kNoSpace
-// or kUnsupported with the reason; kNotFound if a directory outside `scope` would have to be
-// created.
-Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
+// What a restore of the source may change: the configured paths, and what the policy names.
+InPlaceRule MakeRule(const InPlacePolicy& policy, const Settings& settings);
+
+// Makes targets of the snapshot's roots that `rule` allows, or of the path that `scope` is limited
+// to. Checks permissions and free space; the SwapSet checks mount points. kDenied, kNoSpace or
+// kUnsupported with the reason; kNotFound if a directory outside `scope` would have to be created.
+Result<RestorePlan> PlanRestore(UntrustedView& snapshot, const InPlaceRule& rule,
                                 const RestoreScope& scope, std::stop_token stop);
 
 }  // namespace holdfast::files

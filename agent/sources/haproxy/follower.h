@@ -115,9 +115,14 @@ struct NamedFiles {
   std::vector<std::string> trees;       // directories to save with everything below
   // Certificate directories. HAProxy loads every file in them, even an unrelated one.
   std::vector<std::string> certificate_directories;
+  // Every path that HAProxy may read, whether it exists or not, and the directories that it loads
+  // completely. A restore in place may write them.
+  std::set<std::string> readable;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
 };
+// Whether a directory is "/" or directly in it, and so holds much more than HAProxy's files.
+bool CoversTooMuch(const std::string& directory);
 NamedFiles CollectFiles(const Followed& followed, const FileSpace& space);
 
 // `file` with its names replaced. `replacement` returns the new path of a name, or its old one.

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "agent/sources/haproxy/backup.h"
@@ -27,7 +26,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kIndexBytesMax = std::size_t{64} << 20;
+constexpr std::size_t kIndexBytesMax = std::size_t{16} << 20;
 constexpr std::chrono::seconds kNewWorker{10};
 constexpr std::chrono::milliseconds kWorkerPoll{20};
 constexpr const char* kIndex = "live.json";
@@ -81,13 +80,6 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
                                        "\"load-server-state-from-file\" load comes back)"));
   }
   return {};
-}
-
-// Resolves symlinks as far as the path exists.
-std::string CanonicalPath(const std::string& path) {
-  std::error_code failure;
-  const std::filesystem::path real = std::filesystem::weakly_canonical(path, failure);
-  return failure ? path : real.string();
 }
 
 OpenLive OpenInDirectory(std::string directory) {
@@ -171,8 +163,14 @@ std::optional<DecodedRecord> Decode(std::string_view text) {
 }  // namespace
 
 LiveHandover::LiveHandover(const SourceContext& context, const Settings& settings,
-                           SnapshotView& view, const RestoreScope& scope, std::string id)
-    : context_(context), settings_(settings), view_(view), scope_(scope), id_(std::move(id)) {}
+                           SnapshotView& view, const RestoreScope& scope, const InPlaceRule& rule,
+                           std::string id)
+    : context_(context),
+      settings_(settings),
+      view_(view),
+      scope_(scope),
+      rule_(rule),
+      id_(std::move(id)) {}
 
 LiveHandover::~LiveHandover() {
   if (!is_swapped_) Forget();
@@ -240,13 +238,13 @@ Result<void> LiveHandover::UseKept() {
   HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
   const bool is_config = std::ranges::any_of(followed.files, [this](const ConfigFile& file) {
-    return scope_.Has(CanonicalPath(file.path));
+    return scope_.Has(host::CanonicalPath(file.path));
   });
   for (StoredWorker& worker : stored.workers) {
     std::erase_if(worker.patterns, [&](const StoredPatterns& patterns) {
       if (patterns.file.empty()) return is_config;
       const std::string path = host::AbsoluteIn(settings_.directory, patterns.file);
-      return scope_.Has(path) || scope_.Has(CanonicalPath(path));
+      return scope_.Has(path) || scope_.Has(host::CanonicalPath(path));
     });
   }
   stored_ = std::move(stored);
@@ -302,11 +300,19 @@ std::string LiveHandover::Record() const {
                        {"former_files", EncodeFiles(former_files_)}});
 }
 
-void LiveHandover::FindStateFiles() {
+void LiveHandover::FindStateFiles(std::vector<std::string>& changes) {
   is_swapped_ = true;
   if (!stored_ || kept_.empty()) return;
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
-  if (followed.loads_state) snapshot_files_ = followed.state_files;
+  if (!followed.loads_state) return;
+  for (const StateFile& file : followed.state_files) {
+    if (rule_.Allows(ResolvedPaths(file.path).back())) {
+      snapshot_files_.push_back(file);
+    } else {
+      changes.push_back(fmt::format("the servers' state was not written to {}: {}; {}", file.path,
+                                    kNotNamed, rule_.hint()));
+    }
+  }
 }
 
 Result<void> LiveHandover::BeforeReload() {

@@ -19,6 +19,7 @@
 #include "agent/sources/haproxy/restore_live.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/state_files.h"
+#include "agent/sources/in_place_rule.h"
 #include "agent/sources/restore_scope.h"
 #include "agent/sources/source.h"
 #include "common/base/result.h"
@@ -29,7 +30,7 @@ namespace holdfast::haproxy {
 class LiveHandover {
  public:
   LiveHandover(const SourceContext& context, const Settings& settings, SnapshotView& view,
-               const RestoreScope& scope, std::string id);
+               const RestoreScope& scope, const InPlaceRule& rule, std::string id);
   // Removes the kept state, unless files were exchanged: then a rollback needs it.
   ~LiveHandover();
   LiveHandover(const LiveHandover&) = delete;
@@ -47,7 +48,9 @@ class LiveHandover {
   // What a rollback needs to know, for the journal; empty if nothing is kept.
   std::string Record() const;
   // After the files were exchanged: finds the state files that HAProxy will load. Changes Record().
-  void FindStateFiles();
+  // Files that the rule does not allow are named in `changes`: the restored configuration, which is
+  // not trusted, names them.
+  void FindStateFiles(std::vector<std::string>& changes);
   // Then, before the reload: writes server state to these files.
   Result<void> BeforeReload();
   // When a new worker, not in `before`, runs: puts the state files back and sets everything else.
@@ -66,6 +69,7 @@ class LiveHandover {
   const Settings& settings_;
   SnapshotView& view_;
   const RestoreScope& scope_;
+  const InPlaceRule& rule_;
   const std::string id_;
   std::optional<SavedRuntimeState>
       stored_;                             // what is handed over: the snapshot's or the kept state

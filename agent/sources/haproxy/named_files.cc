@@ -24,10 +24,15 @@ class Collector {
     out_.warnings = followed_.warnings;
     for (const ConfigFile& file : followed_.files) {
       Take(file.path, {file.path, true});
+      out_.readable.insert(file.path);
     }
     for (const ConfigFile& file : followed_.files) {
-      for (const NamedPath& name : file.names) CollectName(file, name);
+      for (const NamedPath& name : file.names) {
+        CollectName(file, name);
+        if (name.unset.empty()) CollectReadable(name);
+      }
     }
+    for (const StateFile& file : followed_.state_files) CollectReadableFile(file.path);
     SortUnique(out_.trees);
     SortUnique(out_.certificate_directories);
     return std::move(out_);
@@ -79,6 +84,57 @@ class Collector {
       case Role::kDefaultPath:
         break;
     }
+  }
+
+  void CollectReadable(const NamedPath& name) {
+    switch (name.role) {
+      case Role::kFile:
+      case Role::kCrtList:
+      case Role::kFilter:
+      case Role::kOptional:
+        CollectReadableFile(name.path);
+        break;
+      case Role::kCertificate:
+        CollectReadableCertificate(name.path);
+        break;
+      case Role::kAuthority:
+      case Role::kDirectory:
+        out_.readable.insert(name.path);
+        break;
+      case Role::kLuaPath:
+        out_.readable.insert(DirectoryOf(name.path));
+        break;
+      case Role::kOutput:
+      case Role::kDefaultPath:
+        break;
+    }
+  }
+
+  void CollectReadableFile(const std::string& path) {
+    if (space_.Type(path) != FileType::kDirectory) out_.readable.insert(path);
+  }
+
+  void CollectReadableCertificate(const std::string& path) {
+    if (space_.Type(path) == FileType::kDirectory) {
+      out_.readable.insert(path);
+      return;
+    }
+    std::vector<std::string> files = {path};
+    for (std::string_view suffix : kBundleSuffixes) files.push_back(path + std::string(suffix));
+    for (const std::string& file : files) {
+      out_.readable.insert(file);
+      for (std::string_view suffix : kExtraSuffixes) {
+        out_.readable.insert(file + std::string(suffix));
+        if (file.ends_with(".crt")) {
+          out_.readable.insert(file.substr(0, file.size() - 4) + std::string(suffix));
+        }
+      }
+    }
+  }
+
+  // Of a pattern like "/usr/share/haproxy-lua/?.lua".
+  static std::string DirectoryOf(const std::string& pattern) {
+    return ParentPath(pattern.substr(0, pattern.find('?')));
   }
 
   void CollectFile(const std::string& path, const NamedFiles::Origin& origin) {
@@ -144,9 +200,9 @@ class Collector {
   // "/usr/share/haproxy-lua/?.lua": a script may load anything below the directory before the
   // question mark.
   void CollectModules(const std::string& pattern, const NamedFiles::Origin& origin) {
-    std::string directory = ParentPath(pattern.substr(0, pattern.find('?')));
+    std::string directory = DirectoryOf(pattern);
     if (space_.Type(directory) != FileType::kDirectory) return;
-    if (std::count(directory.begin(), directory.end(), '/') < 2) {
+    if (CoversTooMuch(directory)) {
       out_.warnings.push_back(fmt::format(
           "{}: {} covers too much to be saved as a whole; list the modules in \"files\"",
           origin.place, Quote(directory)));
@@ -227,6 +283,8 @@ std::string RewriteLine(std::string_view line, const std::vector<Word>& words,
 }
 
 }  // namespace
+
+bool CoversTooMuch(const std::string& directory) { return std::ranges::count(directory, '/') < 2; }
 
 NamedFiles CollectFiles(const Followed& followed, const FileSpace& space) {
   return Collector(followed, space).Run();

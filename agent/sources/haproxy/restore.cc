@@ -67,12 +67,14 @@ class InPlaceSession final : public RestoreSession {
         settings_(std::move(settings)),
         scope_(std::move(scope)),
         view_(*spec.snapshot),
+        policy_(spec.policy),
+        rule_(policy_),
         journal_(*spec.journal),
         process_(*settings_.reload, *context.clock),
         id_(RandomHex(*context.random, 6)),
         allow_invalid_(spec.allow_invalid),
         keep_others_(spec.keep_others),
-        live_(context_, settings_, view_, scope_, id_),
+        live_(context_, settings_, view_, scope_, rule_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
   ~InPlaceSession() override {
@@ -88,10 +90,14 @@ class InPlaceSession final : public RestoreSession {
       changes_.push_back(
           fmt::format("haproxy does not run ({}): nothing to reload", settings_.reload->Text()));
     }
-    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_), scope_,
-                                 keep_others_, stop));
-    HF_TRY(CheckRoom(plan_, view_));
-    changes_.insert(changes_.end(), plan_.skipped.begin(), plan_.skipped.end());
+    const Survey survey = TakeSurvey(settings_);
+    rule_ = MakeRule(policy_, survey);
+    HF_ASSIGN(plan_, PlanRestore(view_, survey, rule_,
+                                 {.prefix = MemberPrefix(context_.node),
+                                  .scope = scope_,
+                                  .keep_others = keep_others_},
+                                 stop));
+    HF_TRY(CheckRoom(plan_, rule_, view_));
     HF_TRY(live_.Preflight(before_, changes_, stop));
     for (Target& target : plan_.targets) {
       if (target.action == Target::Action::kRemove) {
@@ -122,8 +128,7 @@ class InPlaceSession final : public RestoreSession {
           options.restore_owner = ::geteuid() == 0;
           HF_ASSIGN(writer, filetree::TreeWriter::Open(parent, options));
         }
-        HF_TRY(StageEntry(*writer, plan_.prefix + target.path, std::string(BaseName(target.staged)),
-                          target.attributes, progress));
+        HF_TRY(StageTarget(*writer, target, std::string(BaseName(target.staged)), progress));
       }
       ++progress.items;
     }
@@ -148,7 +153,7 @@ class InPlaceSession final : public RestoreSession {
   // HAProxy checks copies of what would be staged.
   Result<std::vector<std::string>> Preview(const ChangeVisitor& visit,
                                            std::stop_token stop) override {
-    HF_TRY(TellChanges(plan_, view_, visit));
+    HF_TRY(TellChanges(plan_, rule_, view_, visit));
     HF_ASSIGN(TempDir copies, TempDir::Create("holdfast-haproxy"));
     RestorePlan plan = plan_;
     HF_ASSIGN(auto writer, filetree::TreeWriter::Open(copies.path(), {.restore_owner = false}));
@@ -158,10 +163,11 @@ class InPlaceSession final : public RestoreSession {
       if (target.action == Target::Action::kRemove) continue;
       const std::string name = std::to_string(number++);
       target.staged = copies.path() + "/" + name;
-      HF_TRY(StageEntry(*writer, plan.prefix + target.path, name, target.attributes, progress));
+      HF_TRY(StageTarget(*writer, target, name, progress));
     }
     HF_ASSIGN(const bool is_accepted, Check(plan, std::move(stop)));
-    std::vector<std::string> lines = changes_;
+    std::vector<std::string> lines = plan_.left_alone.Lines(rule_);
+    lines.insert(lines.end(), changes_.begin(), changes_.end());
     lines.push_back(LeftText());
     lines.emplace_back(is_accepted ? "haproxy accepts the configuration"
                                    : "haproxy refuses the configuration");
@@ -184,7 +190,7 @@ class InPlaceSession final : public RestoreSession {
       return {};
     }
     before_ = std::move(now);
-    live_.FindStateFiles();
+    live_.FindStateFiles(changes_);
     HF_TRY(Record(recorded_swap_));
     is_reloaded_ = true;
     HF_TRY(live_.BeforeReload());
@@ -224,7 +230,8 @@ class InPlaceSession final : public RestoreSession {
   }
 
   std::vector<std::string> Changes() const override {
-    std::vector<std::string> changes;
+    // First, because a report to the controller has only the first lines.
+    std::vector<std::string> changes = plan_.left_alone.Lines(rule_);
     for (const Target& target : plan_.targets) {
       std::string_view verb = target.action == Target::Action::kReplace ? "replaced"
                               : target.action == Target::Action::kAdd   ? "added"
@@ -244,7 +251,7 @@ class InPlaceSession final : public RestoreSession {
   // Whether HAProxy accepts the planned state. A refusal is an error unless it is allowed.
   Result<bool> Check(const RestorePlan& plan, std::stop_token stop) const {
     HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
-    HF_TRY(FillMirror(plan, view_, mirror.path()));
+    HF_TRY(FillMirror(plan, rule_, view_, mirror.path()));
     HF_ASSIGN(CheckVerdict verdict,
               CheckMirror(settings_, mirror.path(), plan.removed, std::move(stop)));
     HF_TRY(Judge(verdict, "haproxy refuses the configuration of the snapshot"));
@@ -270,34 +277,35 @@ class InPlaceSession final : public RestoreSession {
 
   Result<void> Judge(const CheckVerdict& verdict, std::string_view what) const {
     if (verdict.is_accepted || allow_invalid_) return {};
+    std::string hint =
+        "--allow-invalid restores it anyway; or restore it with --to, correct it, and copy it by "
+        "hand";
+    // What the configuration of the snapshot needs may be among what was left alone.
+    if (!plan_.left_alone.empty()) {
+      hint =
+          fmt::format("{}; to restore it, {}; or {}", plan_.left_alone.first(), rule_.hint(), hint);
+    }
     return Fail(ErrorCode::kUnsupported, fmt::format("{}: {}", what, Alerts(verdict)),
-                "--allow-invalid restores it anyway; or restore it with --to, correct it, and copy "
-                "it by hand");
+                std::move(hint));
   }
 
-  // Creates `name` below the writer's directory from `path` of the snapshot.
-  Result<void> StageEntry(filetree::TreeWriter& writer, const std::string& path,
-                          const std::string& name, const Attributes& attributes,
-                          Progress& progress) {
-    if (attributes.type == NodeType::kFile) {
-      HF_ASSIGN(std::unique_ptr<ByteReader> reader, view_.Open(path));
-      HF_TRY(writer.AddFile(name, attributes, *reader));
-      progress.bytes += attributes.size;
-      return {};
-    }
-    if (attributes.type == NodeType::kSymlink) return writer.AddOther(name, attributes);
-    if (attributes.type != NodeType::kDirectory) return {};
-    HF_TRY(writer.AddDirectory(name, attributes));
-    std::vector<ViewEntry> entries;
-    HF_TRY(view_.List(path, [&](const ViewEntry& entry) -> Result<void> {
-      entries.push_back(entry);
-      return {};
-    }));
-    for (const ViewEntry& entry : entries) {
-      HF_TRY(StageEntry(writer, path + "/" + entry.name, name + "/" + entry.name, entry.attributes,
-                        progress));
-    }
-    return {};
+  // Creates the target as `name` below the writer's directory.
+  Result<void> StageTarget(filetree::TreeWriter& writer, const Target& target,
+                           const std::string& name, Progress& progress) {
+    return VisitTarget(plan_, rule_, view_, target,
+                       [&](const std::string& path, const Attributes& attributes) -> Result<void> {
+                         const std::string staged = name + path.substr(target.path.size());
+                         if (attributes.type == NodeType::kDirectory) {
+                           return writer.AddDirectory(staged, attributes);
+                         }
+                         if (attributes.type == NodeType::kSymlink)
+                           return writer.AddOther(staged, attributes);
+                         HF_ASSIGN(std::unique_ptr<ByteReader> reader,
+                                   view_.Open(plan_.prefix + path));
+                         HF_TRY(writer.AddFile(staged, attributes, *reader));
+                         progress.bytes += attributes.size;
+                         return {};
+                       });
   }
 
   // The live configuration does not name this file, so no safety snapshot has it. Keeps a copy.
@@ -329,7 +337,9 @@ class InPlaceSession final : public RestoreSession {
   const SourceContext context_;
   const Settings settings_;
   const RestoreScope scope_;
-  SnapshotView& view_;
+  UntrustedView& view_;
+  const InPlacePolicy policy_;
+  InPlaceRule rule_;  // complete from Preflight() on
   SwapJournal& journal_;
   Process process_;
   const std::string id_;
@@ -369,11 +379,12 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
                             Quote(context.node)),
                 "restore it with --to, and copy what this node needs");
   }
-  auto saved = manifest->details.find(std::string(kConfigDetail));
-  if (saved != manifest->details.end() && saved->second != settings.config) {
+  HF_ASSIGN(const std::vector<std::string> saved,
+            spec.snapshot->DetailsOf(std::string(kConfigDetail)));
+  if (!saved.empty() && saved != settings.config) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("the snapshot's configuration is {}, but the source's is {}",
-                            Quote(fmt::format("{}", fmt::join(saved->second, " "))),
+                            Quote(fmt::format("{}", fmt::join(saved, " "))),
                             Quote(fmt::format("{}", fmt::join(settings.config, " ")))),
                 "set the source's \"config\" as it was, or restore with --to");
   }

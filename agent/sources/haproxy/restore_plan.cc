@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -17,6 +17,7 @@
 #include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/filetree/roots.h"
 #include "common/filetree/walker.h"
 #include "common/io/fd.h"
 
@@ -26,6 +27,7 @@ namespace {
 
 // Kept free on every file system, for names, attributes and other writers.
 constexpr std::uint64_t kSpareBytes = 1U << 20;
+constexpr std::uint64_t kBytesMax = std::numeric_limits<std::uint64_t>::max() - kSpareBytes;
 
 std::string Join(const std::string& directory, const std::string& name) {
   return directory == "/" ? "/" + name : directory + "/" + name;
@@ -61,69 +63,148 @@ bool SameAttributes(const Attributes& a, const Attributes& b) {
   return same && a.mode == b.mode && a.mtime == b.mtime && a.extended == b.extended;
 }
 
+// Where a symlink of the snapshot leads, if that may not be restored; otherwise empty. The live
+// configuration would name that file from then on, so the next restore could write it.
+std::string TargetOutside(const InPlaceRule& rule, const std::string& path,
+                          const Attributes& wanted) {
+  if (wanted.type != NodeType::kSymlink) return "";
+  std::string target = AbsolutePath(ParentPath(path), wanted.link_target);
+  return rule.Allows(ResolvedPaths(target).back()) ? "" : target;
+}
+
+// Whether an entry below a new directory is restored with it.
+bool IsRestored(const InPlaceRule& rule, const std::string& path, const Attributes& wanted) {
+  const bool is_directory = wanted.type == NodeType::kDirectory;
+  if (!is_directory && !IsPlain(wanted.type)) return false;
+  if (!rule.Allows(path)) return is_directory && rule.IsAbove(path);
+  return TargetOutside(rule, path, wanted).empty();
+}
+
 class Planner {
  public:
-  Planner(SnapshotView& view, std::string prefix, const Survey& live, const RestoreScope& scope,
-          std::stop_token stop)
-      : view_(view), live_(live), scope_(scope), stop_(std::move(stop)) {
-    plan_.prefix = std::move(prefix);
+  Planner(UntrustedView& view, const Survey& live, const InPlaceRule& rule,
+          const PlanOptions& options, std::stop_token stop)
+      : view_(view), live_(live), rule_(rule), options_(options), stop_(std::move(stop)) {
+    plan_.prefix = options.prefix;
   }
 
-  Result<RestorePlan> Run(bool keep_others) {
-    HF_TRY(Compare("/"));
-    if (plan_.targets.empty() && plan_.unchanged.empty()) {
-      return Fail(ErrorCode::kNotFound, fmt::format("the snapshot has no files of HAProxy below {}",
-                                                    Quote(plan_.prefix)));
-    }
-    if (keep_others) return std::move(plan_);
-    const std::optional<Manifest>& manifest = view_.manifest();
-    HF_TRY(FindForeign(manifest->DetailsOf(std::string(kCertificateDirectories)), false));
-    HF_TRY(FindForeign(manifest->DetailsOf(std::string(kConfigDirectories)), true));
+  Result<RestorePlan> Run() {
+    HF_TRY(CompareAll());
+    if (plan_.targets.empty() && plan_.unchanged.empty()) return NothingFound();
+    std::ranges::sort(plan_.targets, {}, &Target::path);
+    if (options_.keep_others) return std::move(plan_);
+    HF_ASSIGN(const std::vector<std::string> certificates,
+              view_.DetailsOf(std::string(kCertificateDirectories)));
+    HF_ASSIGN(const std::vector<std::string> configs,
+              view_.DetailsOf(std::string(kConfigDirectories)));
+    HF_TRY(FindForeign(certificates, false));
+    HF_TRY(FindForeign(configs, true));
     return std::move(plan_);
   }
 
  private:
+  struct Pending {
+    std::string path;
+    bool is_new = false;  // it does not exist, and is part of a target
+  };
+
   std::string InSnapshot(const std::string& path) const {
     return path == "/" ? plan_.prefix : plan_.prefix + path;
   }
 
-  Result<void> Compare(const std::string& directory) {
-    std::vector<ViewEntry> entries;
-    HF_TRY(view_.List(InSnapshot(directory), [&](const ViewEntry& entry) -> Result<void> {
-      entries.push_back(entry);
-      return {};
-    }));
-    for (const ViewEntry& entry : entries) {
+  std::unexpected<Error> NothingFound() const {
+    const std::string below = Quote(plan_.prefix);
+    if (plan_.left_alone.empty()) {
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("the snapshot has no files of HAProxy below {}", below));
+    }
+    return Fail(ErrorCode::kDenied,
+                fmt::format("nothing that the snapshot has below {} may be restored: {}", below,
+                            plan_.left_alone.first()),
+                rule_.hint());
+  }
+
+  // A stack instead of recursion, because the snapshot determines how deeply directories nest.
+  Result<void> CompareAll() {
+    std::vector<Pending> pending = {{"/"}};
+    std::size_t count = 0;
+    Pending directory;
+    const auto compare = [&](const ViewEntry& entry) -> Result<void> {
       HF_TRY(CheckStop(stop_));
-      HF_TRY(CompareEntry(Join(directory, entry.name), entry.attributes));
+      if (++count > kEntriesMax) {
+        return Fail(ErrorCode::kUnsupported,
+                    fmt::format("the snapshot has more than {} below {}",
+                                FormatCount(kEntriesMax, "file"), Quote(plan_.prefix)),
+                    "restore it to a directory: --to DIR");
+      }
+      Pending below{Join(directory.path, entry.name), directory.is_new};
+      HF_ASSIGN(const bool is_entered, CompareEntry(below, entry.attributes));
+      if (is_entered) pending.push_back(std::move(below));
+      return {};
+    };
+    while (!pending.empty()) {
+      directory = std::move(pending.back());
+      pending.pop_back();
+      HF_TRY(view_.List(InSnapshot(directory.path), compare));
     }
     return {};
   }
 
-  Result<void> CompareEntry(const std::string& path, const Attributes& wanted) {
-    if (!scope_.Has(path) && !scope_.IsAbove(path)) return {};
-    bool is_directory = wanted.type == NodeType::kDirectory;
+  // Returns whether to compare what is in the directory, too. Sets `entry.is_new`.
+  Result<bool> CompareEntry(Pending& entry, const Attributes& wanted) {
+    const std::string& path = entry.path;
+    if (!options_.scope.Has(path) && !options_.scope.IsAbove(path)) return false;
+    const bool is_directory = wanted.type == NodeType::kDirectory;
+    const bool is_allowed = rule_.Allows(path);
     if (!is_directory && !IsPlain(wanted.type)) {
-      plan_.skipped.push_back(
-          fmt::format("left {} as it is: only files, directories and symlinks are restored", path));
-      return {};
+      plan_.left_alone.Add(path, "only files, directories and symlinks are restored");
+      return false;
     }
+    if (entry.is_new) return CompareNew(path, wanted);
     Result<Attributes> present = filetree::ReadAttributes(path);
-    if (!present) {
-      if (present.error().code() != ErrorCode::kNotFound) {
-        return Fail(std::move(present).error().WithHint("restore as root"));
-      }
-      if (!scope_.Has(path)) {
-        return Fail(ErrorCode::kNotFound,
-                    fmt::format("{} does not exist, and --path {} does not create it", Quote(path),
-                                InSnapshot(scope_.path())),
-                    fmt::format("restore the directory, too: --path {}", InSnapshot(path)));
-      }
-      AddTarget(Target::Action::kAdd, path, wanted);
-      return {};
+    if (!present && present.error().code() != ErrorCode::kNotFound) {
+      return Fail(std::move(present).error().WithHint("restore as root"));
     }
-    bool stands_directory = present->type == NodeType::kDirectory;
-    if (is_directory && stands_directory) return Compare(path);
+    if (!is_allowed && present && is_directory && present->type == NodeType::kDirectory) {
+      return true;
+    }
+    if (!is_allowed && (present || !is_directory || !rule_.IsAbove(path))) {
+      if (!present || !SameAttributes(wanted, *present)) LeaveAlone(path, is_directory);
+      return false;
+    }
+    if (!present) {
+      HF_ASSIGN(const bool is_added, Add(path, wanted));
+      entry.is_new = true;
+      return is_directory && is_added;
+    }
+    return CompareAllowed(path, wanted, *present);
+  }
+
+  // Below a directory that is created.
+  bool CompareNew(const std::string& path, const Attributes& wanted) {
+    const bool is_directory = wanted.type == NodeType::kDirectory;
+    if (IsRestored(rule_, path, wanted)) return is_directory;
+    if (!LeadsOut(path, wanted)) LeaveAlone(path, is_directory);
+    return false;
+  }
+
+  Result<bool> Add(const std::string& path, const Attributes& wanted) {
+    if (!options_.scope.Has(path)) {
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("{} does not exist, and --path {} does not create it", Quote(path),
+                              InSnapshot(options_.scope.path())),
+                  fmt::format("restore the directory, too: --path {}", InSnapshot(path)));
+    }
+    if (LeadsOut(path, wanted)) return false;
+    AddTarget(Target::Action::kAdd, path, wanted);
+    return true;
+  }
+
+  Result<bool> CompareAllowed(const std::string& path, const Attributes& wanted,
+                              const Attributes& present) {
+    const bool is_directory = wanted.type == NodeType::kDirectory;
+    const bool stands_directory = present.type == NodeType::kDirectory;
+    if (is_directory && stands_directory) return true;
     if (is_directory || stands_directory) {
       return Fail(ErrorCode::kAlreadyExists,
                   fmt::format("{} is {}, but in the snapshot it is {}", Quote(path),
@@ -131,13 +212,25 @@ class Planner {
                               is_directory ? "a directory" : "none"),
                   "move it aside, or restore with --to and copy by hand");
     }
-    HF_ASSIGN(bool same, IsSame(path, wanted, *present));
+    HF_ASSIGN(bool same, IsSame(path, wanted, present));
     if (same) {
       plan_.unchanged.push_back(path);
-    } else {
+    } else if (!LeadsOut(path, wanted)) {
       AddTarget(Target::Action::kReplace, path, wanted);
     }
-    return {};
+    return false;
+  }
+
+  void LeaveAlone(const std::string& path, bool is_directory) {
+    plan_.left_alone.Add(path, is_directory ? fmt::format("with all that is in it: {}", kNotNamed)
+                                            : std::string(kNotNamed));
+  }
+
+  bool LeadsOut(const std::string& path, const Attributes& wanted) {
+    const std::string target = TargetOutside(rule_, path, wanted);
+    if (target.empty()) return false;
+    plan_.left_alone.Add(path, fmt::format("it would lead to {}, and {}", target, kNotNamed));
+    return true;
   }
 
   Result<bool> IsSame(const std::string& path, const Attributes& wanted,
@@ -152,15 +245,16 @@ class Planner {
   Result<void> FindForeign(const std::vector<std::string>& directories, bool config_only) {
     LiveFiles live;
     for (const std::string& directory : directories) {
-      struct stat status {};
-      if (::lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) continue;
+      HF_TRY(CheckStop(stop_));
+      if (!IsRealDirectory(directory)) continue;
       HF_ASSIGN(std::vector<std::string> names, live.List(directory));
       for (const std::string& name : names) {
         if (config_only && !name.ends_with(".cfg")) continue;
         std::string path = Join(directory, name);
-        if (!scope_.Has(path)) continue;
+        if (!options_.scope.Has(path) || !rule_.Allows(path)) continue;
         HF_ASSIGN(std::optional<Attributes> wanted, view_.Stat(InSnapshot(path)));
-        if (wanted) continue;
+        HF_ASSIGN(const bool is_hidden, view_.Hides(InSnapshot(path)));
+        if (wanted || is_hidden) continue;
         HF_ASSIGN(Attributes present, filetree::ReadAttributes(path));
         if (!IsPlain(present.type) || plan_.removed.contains(path)) continue;
         AddTarget(Target::Action::kRemove, path, present);
@@ -170,51 +264,70 @@ class Planner {
     return {};
   }
 
+  // The manifest, which is not trusted, names `path`. Files must not be removed twice, by another
+  // spelling or through a symlink.
+  static bool IsRealDirectory(const std::string& path) {
+    struct stat status {};
+    const Result<std::string> real = filetree::ResolveParents(path, nullptr);
+    return real && *real == path && ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  }
+
   void AddTarget(Target::Action action, const std::string& path, const Attributes& attributes) {
     Target target;
     target.action = action;
     target.path = path;
     target.attributes = attributes;
-    for (const std::string& root : live_.roots) {
-      target.is_named =
-          target.is_named || path == root || (path.starts_with(root) && path[root.size()] == '/');
-    }
+    target.is_named = std::ranges::any_of(live_.roots, [&path](const std::string& root) {
+      return RestoreScope::IsWithin(path, root);
+    });
     plan_.targets.push_back(std::move(target));
   }
 
-  SnapshotView& view_;
+  UntrustedView& view_;
   const Survey& live_;
-  const RestoreScope& scope_;
+  const InPlaceRule& rule_;
+  const PlanOptions& options_;
   std::stop_token stop_;
   RestorePlan plan_;
 };
 
-// Calls `visit` for `path` of the snapshot and everything below it, parents first.
-Result<void> ForEach(
-    SnapshotView& view, const std::string& prefix, const std::string& path,
-    const Attributes& attributes,
-    const std::function<Result<void>(const std::string&, const Attributes&)>& visit) {
-  HF_TRY(visit(path, attributes));
-  if (attributes.type != NodeType::kDirectory) return {};
-  std::vector<ViewEntry> entries;
-  HF_TRY(view.List(prefix + path, [&](const ViewEntry& entry) -> Result<void> {
-    entries.push_back(entry);
+}  // namespace
+
+InPlaceRule MakeRule(const InPlacePolicy& policy, const Survey& live) {
+  InPlaceRule rule(policy);
+  for (const std::string& path : live.named) rule.Name(path);
+  return rule;
+}
+
+Result<RestorePlan> PlanRestore(UntrustedView& view, const Survey& live, const InPlaceRule& rule,
+                                const PlanOptions& options, std::stop_token stop) {
+  return Planner(view, live, rule, options, std::move(stop)).Run();
+}
+
+Result<void> VisitTarget(
+    const RestorePlan& plan, const InPlaceRule& rule, UntrustedView& view, const Target& target,
+    const std::function<Result<void>(const std::string& path, const Attributes&)>& visit) {
+  HF_TRY(visit(target.path, target.attributes));
+  if (target.attributes.type != NodeType::kDirectory) return {};
+  std::vector<std::string> pending = {target.path};
+  std::string directory;
+  const auto visit_entry = [&](const ViewEntry& entry) -> Result<void> {
+    std::string path = Join(directory, entry.name);
+    if (!IsRestored(rule, path, entry.attributes)) return {};
+    HF_TRY(visit(path, entry.attributes));
+    if (entry.attributes.type == NodeType::kDirectory) pending.push_back(std::move(path));
     return {};
-  }));
-  for (const ViewEntry& entry : entries) {
-    HF_TRY(ForEach(view, prefix, Join(path, entry.name), entry.attributes, visit));
+  };
+  while (!pending.empty()) {
+    directory = std::move(pending.back());
+    pending.pop_back();
+    HF_TRY(view.List(plan.prefix + directory, visit_entry));
   }
   return {};
 }
 
-}  // namespace
-
-Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
-                                const RestoreScope& scope, bool keep_others, std::stop_token stop) {
-  return Planner(view, prefix, live, scope, std::move(stop)).Run(keep_others);
-}
-
-Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const ChangeVisitor& visit) {
+Result<void> TellChanges(const RestorePlan& plan, const InPlaceRule& rule, UntrustedView& view,
+                         const ChangeVisitor& visit) {
   const auto tell = [&visit](const std::string& path, const Attributes& attributes,
                              std::string there, std::string action) {
     const bool is_file = attributes.type == NodeType::kFile;
@@ -237,17 +350,17 @@ Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const Chan
         HF_TRY(tell(target.path, target.attributes, "not in the snapshot", "removed"));
         break;
       case Target::Action::kAdd:
-        HF_TRY(ForEach(view, plan.prefix, target.path, target.attributes,
-                       [&](const std::string& path, const Attributes& attributes) {
-                         return tell(path, attributes, "missing", "created");
-                       }));
+        HF_TRY(VisitTarget(plan, rule, view, target,
+                           [&](const std::string& path, const Attributes& attributes) {
+                             return tell(path, attributes, "missing", "created");
+                           }));
         break;
     }
   }
   return {};
 }
 
-Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
+Result<void> CheckRoom(const RestorePlan& plan, const InPlaceRule& rule, UntrustedView& view) {
   struct Need {
     std::string directory;
     std::uint64_t bytes = 0;
@@ -268,11 +381,12 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
     }
     Need& need = needs[status.st_dev];
     need.directory = parent;
-    HF_TRY(ForEach(view, plan.prefix, target.path, target.attributes,
-                   [&](const std::string&, const Attributes& attributes) -> Result<void> {
-                     need.bytes += attributes.size;
-                     return {};
-                   }));
+    HF_TRY(VisitTarget(plan, rule, view, target,
+                       [&](const std::string&, const Attributes& attributes) -> Result<void> {
+                         // Untrusted: the sum may be larger than any number.
+                         need.bytes += std::min(attributes.size, kBytesMax - need.bytes);
+                         return {};
+                       }));
   }
   for (const auto& [device, need] : needs) {
     HF_TRY(host::CheckFreeSpace(need.directory, need.bytes + kSpareBytes, "the restore",
@@ -281,7 +395,8 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
   return {};
 }
 
-Result<void> FillMirror(const RestorePlan& plan, SnapshotView& view, const std::string& mirror) {
+Result<void> FillMirror(const RestorePlan& plan, const InPlaceRule& rule, UntrustedView& view,
+                        const std::string& mirror) {
   // Collects all paths first: absolute symlinks between them must stay inside the mirror.
   std::map<std::string, std::pair<Attributes, std::string>> entries;  // path -> its real place
   for (const std::string& path : plan.unchanged) {
@@ -291,16 +406,16 @@ Result<void> FillMirror(const RestorePlan& plan, SnapshotView& view, const std::
   std::set<std::string> directories;
   for (const Target& target : plan.targets) {
     if (target.action == Target::Action::kRemove) continue;
-    HF_TRY(ForEach(view, plan.prefix, target.path, target.attributes,
-                   [&](const std::string& path, const Attributes& attributes) -> Result<void> {
-                     std::string below = path.substr(target.path.size());
-                     if (attributes.type == NodeType::kDirectory) {
-                       directories.insert(path);
-                     } else if (IsPlain(attributes.type)) {
-                       entries[path] = {attributes, target.staged + below};
-                     }
-                     return {};
-                   }));
+    HF_TRY(VisitTarget(plan, rule, view, target,
+                       [&](const std::string& path, const Attributes& attributes) -> Result<void> {
+                         std::string below = path.substr(target.path.size());
+                         if (attributes.type == NodeType::kDirectory) {
+                           directories.insert(path);
+                         } else {
+                           entries[path] = {attributes, target.staged + below};
+                         }
+                         return {};
+                       }));
   }
   for (const auto& [path, entry] : entries) {
     for (std::string at = ParentPath(path); directories.insert(at).second; at = ParentPath(at)) {

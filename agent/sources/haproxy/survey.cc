@@ -1,12 +1,36 @@
 #include "agent/sources/haproxy/survey.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast::haproxy {
+
+namespace {
+
+// Adds what a restore in place may write of the paths that are named: files, directories, and the
+// symlinks that lead to a file. Symlinks that lead to a directory are not among them: a restore
+// would move everything below them. `may_cover_much`: see CoversTooMuch().
+template <typename Paths>
+void AddWritable(const Paths& paths, const LiveFiles& live, bool may_cover_much,
+                 std::vector<std::string>& writable) {
+  for (const std::string& path : paths) {
+    const std::vector<std::string> resolved = ResolvedPaths(path);
+    if (live.Type(resolved.back()) == FileType::kDirectory) {
+      if (may_cover_much || !CoversTooMuch(resolved.back())) writable.push_back(resolved.back());
+      continue;
+    }
+    std::ranges::copy_if(resolved, std::back_inserter(writable), [&live](const std::string& one) {
+      return live.Type(one) != FileType::kDirectory;
+    });
+  }
+}
+
+}  // namespace
 
 Survey TakeSurvey(const Settings& settings) {
   LiveFiles live;
@@ -50,6 +74,11 @@ Survey TakeSurvey(const Settings& settings) {
   survey.certificate_directories = resolve(named.certificate_directories);
   survey.config_directories = resolve(followed.config_directories);
   survey.roots.assign(roots.begin(), roots.end());
+  AddWritable(named.readable, live, false, survey.named);
+  // The node's owner may name any directory in agent.yaml.
+  AddWritable(settings.config, live, true, survey.named);
+  AddWritable(further, live, true, survey.named);
+  host::SortPaths(survey.named);
   return survey;
 }
 

@@ -22,6 +22,9 @@ struct Survey {
   // those given with -f, of which only names ending in ".cfg" count.
   std::vector<std::string> certificate_directories;
   std::vector<std::string> config_directories;
+  // What the configuration or the source names, whether it exists or not, with symlinks resolved. A
+  // restore in place may write these paths, and everything below those that are directories.
+  std::vector<std::string> named;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
   bool has_config = false;  // at least one configuration file could be read

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "common/base/format.h"
@@ -35,6 +36,12 @@ bool IsSameFile(const std::string& one, const std::string& other) {
 
 std::string AbsoluteIn(const std::string& directory, const std::string& path) {
   return path.starts_with('/') ? path : directory + "/" + path;
+}
+
+std::string CanonicalPath(const std::string& path) {
+  std::error_code failure;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, failure);
+  return failure ? path : real.string();
 }
 
 void SortPaths(std::vector<std::string>& paths) {

@@ -19,6 +19,8 @@ bool IsSameFile(const std::string& one, const std::string& other);
 bool HasEntry(const std::string& path);
 // `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
+// Resolves symlinks as far as the path exists.
+std::string CanonicalPath(const std::string& path);
 // Sorts the paths and removes duplicates.
 void SortPaths(std::vector<std::string>& paths);
 

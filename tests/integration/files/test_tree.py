@@ -188,6 +188,8 @@ class EverythingAFileSystemHolds(Trees):
         shutil.rmtree(self.tree / "names")
         (self.tree / "empty").write_text("no more")
         (self.tree / "unknown").write_text("was not there")
+        policy = self.directory / "policy.yaml"
+        policy.write_text("restore_special: [setuid, devices, fifos, capabilities]\n")
         self.agent.run("restore", snapshot, "--in-place")
         self.assert_same(self.expected, scan(self.tree))
 

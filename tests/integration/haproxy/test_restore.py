@@ -189,13 +189,35 @@ esac
         self.assertEqual(edge.contents(), before)
         wait_until("the former configuration to serve", lambda: get(edge.port) == (200, V2))
 
-    def test_files_of_a_stopped_haproxy_are_restored(self) -> None:
+    def test_lost_files_that_the_live_configuration_names_are_restored(self) -> None:
+        edge = self.start()
+        snapshot = edge.backup()["snapshot"]
+        before = edge.contents()
+        (edge.etc / "certs" / "site.pem").unlink()
+        (edge.etc / "maps" / "version.map").unlink()
+        (edge.etc / "maps").rmdir()
+
+        edge.restore(snapshot)
+
+        self.assertEqual(edge.contents(), before)
+
+    def test_a_broken_configuration_names_no_files_so_the_policy_must(self) -> None:
         edge = self.start()
         snapshot = edge.backup()["snapshot"]
         before = edge.contents()
         edge.config.write_text("broken\n")
         (edge.etc / "maps" / "version.map").unlink()
+        broken = edge.contents()
+        policy = edge.agent.config.parent / "policy.yaml"
 
+        said = edge.restore(snapshot, expect=1).stderr
+
+        self.assertIn("haproxy refuses the configuration of the snapshot", said)
+        self.assertIn(f"left {edge.etc}/maps/version.map as it is", said)
+        self.assertIn(f'add its directory to "in_place_roots" in {policy}', said)
+        self.assertEqual(edge.contents(), broken)
+
+        policy.write_text(f"in_place_roots: [{edge.etc}]\n")
         report = edge.agent.json("restore", snapshot, "--in-place")
 
         self.assertEqual(edge.contents(), before)

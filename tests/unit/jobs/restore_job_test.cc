@@ -1,5 +1,8 @@
 #include "agent/jobs/restore/restore_job.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -73,6 +76,63 @@ TEST_CASE("restore job: a staging root gets the snapshot in a new directory") {
   report = fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = "a/b"});
   REQUIRE_THAT(report.error->message(), Catch::Contains(root + "/a/b\" is not empty"));
   REQUIRE_FALSE(report.began);
+}
+
+TEST_CASE("restore job: below a staging root, special rights need the policy") {
+  SavedFixture fixture;
+  fixture.world.mode = 04755;
+  fixture.world.live["data/c"] = "new";
+  REQUIRE(fixture.BackUpOne().state == TaskOutcome::kDone);
+  const std::string root = fixture.directory.path() + "/staging";
+  REQUIRE_OK(MakeDirectories(root));
+  const auto restore = [&](const RestoreOptions& options, const std::string& file) {
+    const RestoreReport report = fixture.Restore(options);
+    RequireDone(report);
+    struct stat status {};
+    REQUIRE(stat(file.c_str(), &status) == 0);
+    const std::string all = JoinTexts(report.warnings, [](const std::string& one) { return one; });
+    return std::pair(status.st_mode & 07777U, all);
+  };
+
+  const auto [mode, warnings] =
+      restore({.mode = RestoreMode::kStaging, .root = root, .directory = "a"}, root + "/a/data/c");
+  CHECK(mode == 0755);
+  CHECK_THAT(warnings, Catch::Contains("left out of data/c: setuid"));
+  CHECK_THAT(warnings, Catch::Contains("\"restore_special\" in " + fixture.directory.path()));
+
+  if (geteuid() != 0) return;  // the files belong to root, so only root keeps setuid
+  REQUIRE_OK(WriteFileAtomic(fixture.directory.path() + "/policy.yaml",
+                             AsBytes("restore_special: [setuid]\n"), 0644));
+  CHECK(restore({.mode = RestoreMode::kStaging, .root = root, .directory = "b"},
+                root + "/b/data/c") == std::pair(mode_t{04755}, std::string()));
+  // The caller of a restore to any directory has chosen the snapshot.
+  const std::string any = fixture.directory.path() + "/any";
+  CHECK(restore({.mode = RestoreMode::kDirectory, .directory = any}, any + "/data/c").first ==
+        04755);
+}
+
+TEST_CASE("restore job: a restore in place reports what it leaves out, and obeys the policy") {
+  SavedFixture fixture;
+  fixture.world.mode = 04755;
+  fixture.world.live["data/c"] = "new";
+  REQUIRE(fixture.BackUpOne().state == TaskOutcome::kDone);
+  const auto changes = [&fixture] {
+    RestoreReport report = fixture.InPlace(false);
+    RequireDone(report);
+    return std::move(report.changes);
+  };
+  const std::string policy = fixture.directory.path() + "/policy.yaml";
+
+  CHECK(changes() == std::vector<std::string>{
+                         "special files and rights were left out; to restore them, too, name them "
+                         "in \"restore_special\" in " +
+                             policy,
+                         "left out of data/a: setuid", "left out of data/b: setuid",
+                         "left out of data/c: setuid", "data replaced"});
+  REQUIRE_OK(WriteFileAtomic(policy, AsBytes("restore_special: [setuid]\n"), 0644));
+  CHECK(changes() == std::vector<std::string>{"data replaced"});
+  REQUIRE_OK(WriteFileAtomic(policy, AsBytes("restore_special: [suid]\n"), 0644));
+  RequireError(fixture.InPlace(false).error, ErrorCode::kInvalidArgument, "restore_special");
 }
 
 TEST_CASE("restore job: no path leads out of a staging root") {

@@ -61,13 +61,20 @@ struct FilesFixture {
     return std::make_unique<FakeSnapshotView>(std::move(taken.view));
   }
   Result<void> Restore(FakeSnapshotView& view, const std::string& path = "") {
-    HF_ASSIGN(std::unique_ptr<RestoreSession> session,
-              OpenRestore({.snapshot = &view, .journal = &journal, .path = path}));
+    HF_ASSIGN(
+        std::unique_ptr<RestoreSession> session,
+        OpenRestore(
+            {.snapshot = &Untrusted(view), .journal = &journal, .policy = policy, .path = path}));
     Result<void> done = SwapRestore(*session);
     if (done) done = session->Commit();
     changes = session->Changes();
     if (!done) HF_TRY(session->Rollback());
     return done;
+  }
+  // The snapshot as the restore job passes it.
+  UntrustedView& Untrusted(FakeSnapshotView& view) {
+    untrusted.push_back(std::make_unique<UntrustedView>(view, special));
+    return *untrusted.back();
   }
   bool IsClean() const {
     for (const std::string& line : DescribeTree(top)) {
@@ -83,6 +90,9 @@ struct FilesFixture {
   SeededRandom random;
   config::Values values;
   SwapRecorder journal;
+  SpecialRights special;
+  InPlacePolicy policy;
+  std::vector<std::unique_ptr<UntrustedView>> untrusted;
   std::vector<std::string> changes;
 };
 

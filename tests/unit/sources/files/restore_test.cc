@@ -27,6 +27,26 @@ struct Fixture : FilesFixture {
   }
 };
 
+// Lines like "replaced top file" for each change below the live directory, sorted.
+Texts PreviewOf(Fixture& fixture, FakeSnapshotView& view, const std::string& path,
+                Texts* lines = nullptr) {
+  auto session = Unwrap(fixture.OpenRestore(
+      {.snapshot = &fixture.Untrusted(view), .journal = &fixture.journal, .path = path}));
+  REQUIRE_OK(session->Preflight({}));
+  Texts changes;
+  const auto visit = [&](const PlannedChange& change) -> Result<void> {
+    REQUIRE(change.name.starts_with(fixture.live));
+    const std::string name =
+        change.name == fixture.live ? "." : change.name.substr(fixture.live.size() + 1);
+    changes.push_back(change.action + " " + name + " " + change.what + " (" + change.there + ")");
+    return {};
+  };
+  Texts said = Unwrap(session->Preview(visit, {}));
+  if (lines != nullptr) *lines = std::move(said);
+  std::ranges::sort(changes);
+  return changes;
+}
+
 TEST_CASE_METHOD(Fixture,
                  "files restore: a directory is restored, and nothing is left next to it") {
   MakeTree();
@@ -79,7 +99,7 @@ TEST_CASE_METHOD(Fixture, "files restore: entries excluded from the snapshot are
   WriteText(live + "/new/a.log", "log");
   WriteText(live + "/new/dropped", "x");
   Fd log = Unwrap(OpenFile(live + "/d/app.log", O_WRONLY | O_APPEND));
-  auto session = Unwrap(OpenRestore({view.get(), &journal}));
+  auto session = Unwrap(OpenRestore({&Untrusted(*view), &journal}));
   REQUIRE_OK(SwapRestore(*session));
   REQUIRE_OK(WriteAll(log.get(), AsBytes(" goes on"), "log"));
   std::string old = live.substr(0, live.rfind('/')) + "/";
@@ -144,6 +164,68 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is changed") {
   REQUIRE(journal.states.empty());
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "files restore: only configured paths are restored, and those of the policy") {
+  MakeTree();
+  REQUIRE_OK(MakeDirectories(top + "/other"));
+  WriteText(top + "/other/x", "saved");
+  values.Set("paths", Texts{live, top + "/other"});
+  auto view = Save();
+  view->the_manifest->details["roots"].push_back(live + "/../other");
+  view->the_manifest->details["roots"].push_back(live + "//d");
+  values.Set("paths", Texts{live});
+  WriteText(top + "/other/x", "live");
+  WriteText(live + "/top", "broken");
+  const auto is_left = [this](const std::string& path) {
+    return std::ranges::find(changes, "left " + path +
+                                          " as it is: neither the node's configuration nor "
+                                          "\"in_place_roots\" names it") != changes.end();
+  };
+
+  SECTION("not named") {
+    REQUIRE_OK(Restore(*view));
+    CHECK(ReadText(top + "/other/x") == "live");
+    CHECK(is_left(top + "/other"));
+  }
+  SECTION("named by the policy") {
+    policy.roots = {top + "/other"};
+    REQUIRE_OK(Restore(*view));
+    CHECK(ReadText(top + "/other/x") == "saved");
+  }
+  CHECK(ReadText(live + "/top") == "saved");
+  CHECK(is_left(live + "/../other"));
+  CHECK(is_left(live + "//d"));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "files restore: special rights are left out, and live files stay in their place") {
+  special = SpecialRights::None();
+  MakeTree();
+  WriteText(live + "/d/pipe", "a file");
+  auto view = Save();
+  for (const char* name : {"/d/pipe", "/d/new"}) {
+    view->nodes["data" + live + name].attributes.type = NodeType::kFifo;
+  }
+  WriteText(live + "/d/later", "came after the snapshot");
+  Texts lines;
+  const Texts planned = PreviewOf(*this, *view, "", &lines);
+  CHECK(std::ranges::find(planned, "removed d/later file (not in the snapshot)") != planned.end());
+  CHECK(std::ranges::none_of(planned, [](const std::string& one) {
+    return one.find("pipe") != std::string::npos || one.find("new") != std::string::npos;
+  }));
+
+  REQUIRE_OK(Restore(*view));
+
+  CHECK(ReadText(live + "/d/pipe") == "a file");
+  CHECK_FALSE(Exists(live + "/d/new"));
+  CHECK_FALSE(Exists(live + "/d/later"));
+  CHECK(Unwrap(filetree::ReadAttributes(live + "/d/e/f")).mode == 0755);
+  const Texts left = untrusted.back()->left_out().Lines();
+  CHECK(left == Texts{"left out data" + live + "/d/new: it is a FIFO",
+                      "left out data" + live + "/d/pipe: it is a FIFO",
+                      "left out of data" + live + "/d/e/f: setuid"});
+}
+
 TEST_CASE_METHOD(Fixture, "files restore: a symlink in place of a directory is not followed") {
   REQUIRE_OK(MakeDirectories(live + "/d"));
   WriteText(live + "/d/f", "saved");
@@ -169,7 +251,7 @@ TEST_CASE_METHOD(Fixture,
     REQUIRE_FAILS(Restore(*view), ErrorCode::kNoSpace, "no space");
   }
   SECTION("a staged file differs from the snapshot") {
-    auto session = Unwrap(OpenRestore({view.get(), &journal}));
+    auto session = Unwrap(OpenRestore({&Untrusted(*view), &journal}));
     Progress progress;
     REQUIRE_OK(session->Preflight({}));
     REQUIRE_OK(session->Stage(progress, {}));
@@ -178,20 +260,20 @@ TEST_CASE_METHOD(Fixture,
     REQUIRE_OK(session->Rollback());
   }
   SECTION("rolled back after the swap") {
-    auto session = Unwrap(OpenRestore({view.get(), &journal}));
+    auto session = Unwrap(OpenRestore({&Untrusted(*view), &journal}));
     REQUIRE_OK(SwapRestore(*session));
     REQUIRE(ReadText(live + "/top") == "saved");
     REQUIRE_OK(session->Rollback());
     REQUIRE_OK(session->Rollback());
   }
   SECTION("dropped after staging") {
-    auto session = Unwrap(OpenRestore({view.get(), &journal}));
+    auto session = Unwrap(OpenRestore({&Untrusted(*view), &journal}));
     Progress progress;
     REQUIRE_OK(session->Preflight({}));
     REQUIRE_OK(session->Stage(progress, {}));
   }
   SECTION("stopped on request") {
-    auto session = Unwrap(OpenRestore({view.get(), &journal}));
+    auto session = Unwrap(OpenRestore({&Untrusted(*view), &journal}));
     Progress progress;
     std::stop_source stop;
     REQUIRE_OK(session->Preflight({}));
@@ -277,8 +359,8 @@ TEST_CASE_METHOD(Fixture,
   MakeTree();
   auto view = Save();
   BreakTree();
-  auto session = Unwrap(
-      OpenRestore({.snapshot = view.get(), .journal = &journal, .path = "data" + live + "/top"}));
+  auto session = Unwrap(OpenRestore(
+      {.snapshot = &Untrusted(*view), .journal = &journal, .path = "data" + live + "/top"}));
   REQUIRE_OK(SwapRestore(*session));
   REQUIRE(ReadText(live + "/top") == "saved");
   const std::string state = journal.states.back();
@@ -290,26 +372,6 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE_OK(Recover(state));
   REQUIRE(ReadText(live + "/top") == "broken");
   REQUIRE(IsClean());
-}
-
-// Lines like "replaced top file" for each change below the live directory, sorted.
-Texts PreviewOf(Fixture& fixture, FakeSnapshotView& view, const std::string& path,
-                Texts* lines = nullptr) {
-  auto session =
-      Unwrap(fixture.OpenRestore({.snapshot = &view, .journal = &fixture.journal, .path = path}));
-  REQUIRE_OK(session->Preflight({}));
-  Texts changes;
-  const auto visit = [&](const PlannedChange& change) -> Result<void> {
-    REQUIRE(change.name.starts_with(fixture.live));
-    const std::string name =
-        change.name == fixture.live ? "." : change.name.substr(fixture.live.size() + 1);
-    changes.push_back(change.action + " " + name + " " + change.what + " (" + change.there + ")");
-    return {};
-  };
-  Texts said = Unwrap(session->Preview(visit, {}));
-  if (lines != nullptr) *lines = std::move(said);
-  std::ranges::sort(changes);
-  return changes;
 }
 
 TEST_CASE_METHOD(Fixture, "files restore: a dry run lists the changes, and changes nothing") {
@@ -357,7 +419,7 @@ TEST_CASE_METHOD(Fixture, "files restore: without permission it is refused with 
   MakeTree();
   auto view = Save();
   bool is_refused = AsNobody([&] {
-    auto session = OpenRestore({view.get(), &journal});
+    auto session = OpenRestore({&Untrusted(*view), &journal});
     Result<void> looked = (*session)->Preflight({});
     return !looked && looked.error().code() == ErrorCode::kDenied &&
            looked.error().Text().find("as root") != std::string::npos;
@@ -377,7 +439,7 @@ TEST_CASE("files restore: child", "[.]") {
   // The second scenario restores a single file.
   const bool is_path = Exists(fixture.top + "/path");
   auto session = Unwrap(
-      fixture.OpenRestore({.snapshot = view.get(),
+      fixture.OpenRestore({.snapshot = &fixture.Untrusted(*view),
                            .journal = &journal,
                            .path = is_path ? "data" + fixture.live + "/top" : std::string()}));
   REQUIRE_OK(SwapRestore(*session));

@@ -47,6 +47,7 @@ class Rig {
   Rig() : directory_(Unwrap(TempDir::Create("haproxy-restore"))) {
     Unwrap(WriteFileAtomic(Path("haproxy"), AsBytes(kProgram), 0755));
     context_ = {"haproxy", "edge", "n1", "", Path("state"), &clock_, &random_};
+    policy_ = {.roots = {Path("etc")}, .file = Path("policy.yaml")};
     Live("h.cfg", "live\n");
     Saved("h.cfg", "saved\n");
   }
@@ -94,9 +95,13 @@ class Rig {
     values.Set("reload", "pidfile:" + Path("pid"));
     values.Set("binary", Path("haproxy"));
     return testing::InPlaceOf(*FindSourceKind("haproxy"))
-        .open(context_, values, {.snapshot = &view_, .journal = &recorder_, .path = path});
+        .open(context_, values,
+              {.snapshot = &untrusted_, .journal = &recorder_, .policy = policy_, .path = path});
   }
   testing::SwapRecorder& recorder() { return recorder_; }
+  testing::FakeSnapshotView& view() { return view_; }
+  // By default, everything below etc.
+  InPlacePolicy& policy() { return policy_; }
 
  private:
   static void Write(const std::string& path, std::string_view content) {
@@ -111,6 +116,8 @@ class Rig {
   Manifest manifest_;
   testing::SwapRecorder recorder_;
   testing::FakeSnapshotView view_;
+  UntrustedView untrusted_{view_, SpecialRights::None()};
+  InPlacePolicy policy_;
 };
 
 // A whole restore in place.
@@ -333,6 +340,109 @@ TEST_CASE("haproxy restore: a dry run lists the changes, and changes nothing") {
   CHECK(rig.All() == Names{"certs/a.pem", "certs/later.pem", "h.cfg"});
   CHECK(rig.Read("h.cfg") == "live\n");
   CHECK(rig.recorder().states.empty());
+}
+
+TEST_CASE("haproxy restore: only what the node names is written or removed") {
+  Rig rig;
+  rig.policy().roots.clear();
+  rig.Live("h.cfg", "frontend f\n    bind :80 ssl crt " + rig.Etc("certs") +
+                        "\n    acl known path -f " + rig.Etc("maps/lost/a.map") + "\n");
+  rig.Live("x.cfg", "live");
+  rig.Live("certs/later.pem", "later");
+  rig.Live("evil/there", "live");
+  rig.Live("keys/later.pem", "live");
+  rig.manifest().details = {
+      {"config", {rig.Etc("h.cfg")}},
+      {"certificate_directories", {rig.Etc("certs"), rig.Etc("keys"), rig.Etc("certs/../keys")}},
+      {"config_directories", {rig.Path("etc")}}};
+  rig.Saved("certs/a.pem", "saved");
+  rig.Saved("maps/lost/a.map", "saved");
+  rig.Saved("maps/lost/b.map", "saved");
+  rig.Saved("maps/lost/more/c.map", "saved");
+  rig.Saved("evil/there", "saved");
+  rig.Saved("evil/new", "saved");
+  rig.Saved("new/x", "saved");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+
+  Restore(*session);
+
+  CHECK(rig.All() ==
+        Names{"certs/a.pem", "evil/there", "h.cfg", "keys/later.pem", "maps/lost/a.map", "x.cfg"});
+  CHECK(rig.Read("evil/there") == "live");
+  CHECK(rig.Read("h.cfg") == "saved\n");
+  Names left;
+  for (const std::string& change : session->Changes()) {
+    if (change.starts_with("left /")) left.push_back(change.substr(5 + rig.Etc("").size()));
+  }
+  std::ranges::sort(left);
+  const std::string why = "neither the node's configuration nor \"in_place_roots\" names it";
+  CHECK(left == Names{"evil/new as it is: " + why, "evil/there as it is: " + why,
+                      "maps/lost/b.map as it is: " + why,
+                      "maps/lost/more as it is: with all that is in it: " + why,
+                      "new as it is: with all that is in it: " + why});
+  CHECK(Contains(session->Changes(), "in_place_roots\" in " + rig.Path("policy.yaml")));
+}
+
+TEST_CASE("haproxy restore: nothing that may be restored is an error that says how to allow it") {
+  Rig rig;
+  rig.policy().roots.clear();
+  rig.Saved("maps/a.map", "saved");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open("members/n1/files" + rig.Etc("maps")));
+  REQUIRE_FAILS(session->Preflight({}), ErrorCode::kDenied,
+                "add its directory to \"in_place_roots\" in " + rig.Path("policy.yaml"));
+}
+
+TEST_CASE("haproxy restore: an error of HAProxy says that files were left alone") {
+  Rig rig;
+  rig.policy().roots.clear();
+  rig.Saved("h.cfg", "refuse\n");
+  rig.Saved("maps/a.map", "saved");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Progress progress;
+  REQUIRE_OK(session->Preflight({}));
+  REQUIRE_OK(session->Stage(progress, {}));
+  REQUIRE_FAILS(session->Validate({}), ErrorCode::kUnsupported, "left " + rig.Etc("maps"));
+}
+
+TEST_CASE("haproxy restore: symlinks lead nowhere else") {
+  Rig rig;
+  rig.policy().roots = {rig.Etc("certs")};
+  rig.Live("certs/a.pem", "live");
+  rig.Live("certs/linked.pem", "live");
+  rig.Live("evil/x.pem", "live");
+  const auto link = [&rig](const std::string& name, const std::string& target) {
+    rig.Saved(name, "");
+    Attributes& attributes = rig.view().nodes.at("members/n1/files" + rig.Etc(name)).attributes;
+    attributes.type = NodeType::kSymlink;
+    attributes.link_target = target;
+  };
+  SECTION("a symlink of the snapshot") {
+    link("certs/linked.pem", "../evil/x.pem");
+    link("certs/new.pem", rig.Etc("evil/x.pem"));
+    link("certs/sub/new.pem", "../../evil/x.pem");
+    link("certs/good.pem", "a.pem");
+    link("certs/sub/good.pem", "../a.pem");
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    Restore(*session);
+    CHECK(rig.All() == Names{"certs/a.pem", "certs/good.pem", "certs/linked.pem",
+                             "certs/sub/good.pem", "evil/x.pem", "h.cfg"});
+    CHECK(rig.Read("certs/linked.pem") == "live");
+    CHECK(Contains(session->Changes(), "it would lead to " + rig.Etc("evil/x.pem")));
+  }
+  SECTION("a live directory") {
+    REQUIRE(symlink(rig.Etc("evil").c_str(), rig.Etc("certs/out").c_str()) == 0);
+    rig.Saved("certs/out/x.pem", "saved");
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    REQUIRE_FAILS(session->Preflight({}), ErrorCode::kAlreadyExists, rig.Etc("certs/out"));
+  }
+  SECTION("a live directory above an allowed path") {
+    REQUIRE(symlink(rig.Etc("certs").c_str(), rig.Etc("in").c_str()) == 0);
+    rig.Saved("in/x.pem", "saved");
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    Restore(*session);
+    CHECK(Contains(session->Changes(), "left " + rig.Etc("in") + " as it is"));
+  }
+  CHECK(rig.Read("evil/x.pem") == "live");
 }
 
 TEST_CASE("haproxy restore: recovery after a crash in the swap restores everything") {
