@@ -75,7 +75,13 @@ bool LeftOutList::Filter(const SpecialRights& kept, std::string_view path, Attri
   return true;
 }
 
+bool LeftOutList::empty() const {
+  const std::lock_guard lock(mutex_);
+  return lines_.empty();
+}
+
 void LeftOutList::Add(std::string line) {
+  const std::lock_guard lock(mutex_);
   if (lines_.size() < kMax) {
     lines_.insert(std::move(line));
   } else {
@@ -84,6 +90,7 @@ void LeftOutList::Add(std::string line) {
 }
 
 std::vector<std::string> LeftOutList::Lines() const {
+  const std::lock_guard lock(mutex_);
   std::vector<std::string> lines(lines_.begin(), lines_.end());
   if (has_more_) lines.emplace_back("left out more special files and rights, which are not listed");
   return lines;

@@ -3,6 +3,7 @@
 // of snapshots that are not trusted leave them out, unless the node's policy allows them.
 #pragma once
 
+#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -31,8 +32,7 @@ bool MayExist(const SpecialRights& kept, NodeType type);
 // "setuid and setgid"; empty: nothing.
 std::string RemoveRights(const SpecialRights& kept, Attributes& attributes);
 
-// What a restore left out, for its report. Paths may be added repeatedly. Bounded. One thread at a
-// time.
+// What a restore left out, for its report. Paths may be added repeatedly. Bounded. Thread-safe.
 class LeftOutList {
  public:
   static constexpr std::size_t kMax = 1000;
@@ -40,12 +40,13 @@ class LeftOutList {
   // Does both of the above. Records what is left out of `path`, and returns whether the object may
   // exist.
   bool Filter(const SpecialRights& kept, std::string_view path, Attributes& attributes);
-  bool empty() const { return lines_.empty(); }
+  bool empty() const;
   // One line for each path. The last one says if there are more.
   std::vector<std::string> Lines() const;
 
  private:
   void Add(std::string line);
+  mutable std::mutex mutex_;  // guards all below
   std::set<std::string> lines_;
   bool has_more_ = false;
 };

@@ -17,8 +17,8 @@ Result<void> CheckSize(std::string_view path, std::string_view what, std::size_t
                        std::size_t limit) {
   if (size <= limit) return {};
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("{} in the snapshot: {}: {}; a restore in place takes at most {}",
-                          Shown(path), what, FormatCount(size), FormatCount(limit)),
+              fmt::format("{} in the snapshot: {}: {}; a restore takes at most {}", Shown(path),
+                          what, FormatCount(size), FormatCount(limit)),
               std::string(kToDirectory));
 }
 

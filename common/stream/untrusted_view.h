@@ -1,6 +1,6 @@
-// A snapshot as restores in place see it. Anyone who has the repository's password can write one,
-// with any names, sizes and attributes. So the view hides what a restore must not create, and fails
-// if the snapshot has something that no file system has.
+// A snapshot as restores into a service see it. Anyone who has the repository's password can write
+// one, with any names, sizes and attributes. So the view hides what a restore must not create, and
+// fails if the snapshot has something that no file system has.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,7 @@ inline constexpr std::size_t kSnapshotMissingMax = 100'000;  // of what the mani
 // Everything that List(), Stat() or Find() returned is within the limits; otherwise they fail with
 // kUnsupported, or with kCorrupt for impossible names, and name the limit. Extract() checks nothing
 // more, so callers List() first what they extract. Objects and attributes that `kept` does not have
-// are invisible. One thread at a time.
+// are invisible. May be used from several threads, like any view.
 class UntrustedView final : public SnapshotView {
  public:
   // `inner` must outlive the view.

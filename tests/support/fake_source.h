@@ -281,7 +281,7 @@ inline RestoreMethod FakeStageMethod(FakeWorld& world) {
   return method;
 }
 
-// "send": its target may be any text. No dry run, and no safety snapshot.
+// "send": its target may be any text. Lists the snapshot. No dry run, and no safety snapshot.
 inline RestoreMethod FakeSendMethod(FakeWorld& world) {
   RestoreMethod method;
   method.name = "send";
@@ -294,6 +294,7 @@ inline RestoreMethod FakeSendMethod(FakeWorld& world) {
                                         const RestoreSpec& spec, Progress&,
                                         std::stop_token) -> Result<MethodOutcome> {
     HF_TRY(world.Step("send"));
+    HF_TRY(spec.snapshot->List("data", [](const ViewEntry&) { return Result<void>(); }));
     MethodOutcome done;
     done.lines = {"sent to " + spec.options.Text("send"), "color " + settings.Text("color")};
     if (spec.save_first) done.lines.push_back("may save");

@@ -469,7 +469,9 @@ class Restore {
     } else if (context_.settings != nullptr) {
       settings = context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
     }
-    RestoreSpec spec = {.snapshot = view_.get(), .options = std::move(chosen.options)};
+    // No service's data has special files or rights.
+    UntrustedView untrusted(*view_, SpecialRights::None());
+    RestoreSpec spec = {.snapshot = &untrusted, .options = std::move(chosen.options)};
     spec.dry_run = options_.dry_run;
     if (options_.safety_snapshot && method.needs.safety_snapshot) {
       spec.save_first = [this](std::unique_ptr<Source> what) { return SaveFirst(std::move(what)); };
@@ -488,6 +490,9 @@ class Restore {
     report_.plan_count = report_.plan.size();
     report_.resumed = done.resumed;
     for (std::string& warning : done.warnings) report_.warnings.push_back(std::move(warning));
+    for (std::string& line : untrusted.left_out().Lines()) {
+      report_.warnings.push_back(std::move(line));
+    }
     if (done.partly) report_.state = TaskOutcome::kPartlyDone;
     report_.error = std::move(done.partly);
     return {};

@@ -135,6 +135,19 @@ TEST_CASE("restore job: a restore in place reports what it leaves out, and obeys
   RequireError(fixture.InPlace(false).error, ErrorCode::kInvalidArgument, "restore_special");
 }
 
+TEST_CASE("restore job: other restore methods never see special rights") {
+  SavedFixture fixture;
+  fixture.world.mode = 04755;
+  fixture.world.live["data/c"] = "new";
+  REQUIRE(fixture.BackUpOne().state == TaskOutcome::kDone);
+
+  const RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = {{"send", {"anna"}}}});
+
+  RequireDone(report);
+  CHECK(std::ranges::count(report.warnings, "left out of data/c: setuid") == 1);
+}
+
 TEST_CASE("restore job: no path leads out of a staging root") {
   SavedFixture fixture;
   const std::string root = fixture.directory.path() + "/staging";

@@ -71,7 +71,7 @@ TEST_CASE("untrusted view: each limit is named by the error") {
   };
   const std::vector<Row> rows = {
       {"target", [](Attributes& a) { a.link_target.assign(kSnapshotLinkBytesMax + 1, 'x'); },
-       "bytes of the symlink's target: 4,096; a restore in place takes at most 4,095"},
+       "bytes of the symlink's target: 4,096; a restore takes at most 4,095"},
       {"count", [](Attributes& a) { a.extended.resize(kSnapshotAttributesMax + 1); },
        "extended attributes: 257"},
       {"name",
