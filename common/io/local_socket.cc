@@ -74,21 +74,6 @@ Bytes TakeMessage(Bytes& buffer, std::size_t length) {
   return message;
 }
 
-Result<gid_t> GroupId(const std::string& name) {
-  std::array<char, 4096> buffer{};
-  group entry{};
-  group* found = nullptr;
-  const int failure = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (failure != 0) return Fail(ErrnoError(failure, "look up group " + Quote(name)));
-  const std::optional<gid_t> number = ParseWhole<gid_t>(name);
-  if (found == nullptr && number) return *number;
-  if (found == nullptr) {
-    return Fail(ErrorCode::kNotFound, fmt::format("group {} does not exist", Quote(name)),
-                "name another one, or create it: systemd-sysusers, groupadd");
-  }
-  return entry.gr_gid;
-}
-
 // The peer's primary group, `group`, and its supplementary groups.
 std::vector<gid_t> GroupsOf(int socket, gid_t group) {
   std::vector<gid_t> groups(64);
@@ -104,11 +89,9 @@ std::vector<gid_t> GroupsOf(int socket, gid_t group) {
 }
 
 // Checks the peer itself, because the socket's permissions may have been changed.
-bool IsServed(int socket, const ucred& peer, const std::optional<gid_t>& group) {
+bool IsServed(const LocalPeer& peer, const std::optional<gid_t>& group) {
   if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
-  if (!group) return false;
-  const std::vector<gid_t> groups = GroupsOf(socket, peer.gid);
-  return std::ranges::find(groups, *group) != groups.end();
+  return group && std::ranges::find(peer.groups, *group) != peer.groups.end();
 }
 
 Result<Fd> ListenAt(const LocalServerOptions& options, const std::optional<gid_t>& group) {
@@ -256,11 +239,15 @@ class LocalServerImpl final : public LocalServer {
     ucred credentials{};
     socklen_t size = sizeof(credentials);
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return;
-    if (!IsServed(socket.get(), credentials, group_)) return;
+    LocalPeer peer{.uid = credentials.uid,
+                   .gid = credentials.gid,
+                   .pid = credentials.pid,
+                   .groups = GroupsOf(socket.get(), credentials.gid)};
+    if (!IsServed(peer, group_)) return;
     std::lock_guard guard(mutex_);
     Connection& connection = connections_[next_id_++];
     connection.socket = std::move(socket);
-    connection.peer = {credentials.uid, credentials.gid, credentials.pid};
+    connection.peer = std::move(peer);
   }
 
   // Only this thread adds and removes connections, so the result stays valid without the mutex.
@@ -340,13 +327,28 @@ class LocalServerImpl final : public LocalServer {
 
 }  // namespace
 
+Result<std::uint32_t> GroupIdOf(const std::string& name) {
+  std::array<char, 4096> buffer{};
+  group entry{};
+  group* found = nullptr;
+  const int failure = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (failure != 0) return Fail(ErrnoError(failure, "look up group " + Quote(name)));
+  const std::optional<gid_t> number = ParseWhole<gid_t>(name);
+  if (found == nullptr && number) return *number;
+  if (found == nullptr) {
+    return Fail(ErrorCode::kNotFound, fmt::format("group {} does not exist", Quote(name)),
+                "name another one, or create it: systemd-sysusers, groupadd");
+  }
+  return entry.gr_gid;
+}
+
 Result<std::unique_ptr<LocalServer>> LocalServer::Listen(const LocalServerOptions& options,
                                                          Handler handler) {
   HF_CHECK(handler.message != nullptr);
   HF_TRY(MakeRoom(options.path));
   std::optional<gid_t> group;
   if (!options.group.empty()) {
-    HF_ASSIGN(group, GroupId(options.group));
+    HF_ASSIGN(group, GroupIdOf(options.group));
   }
   HF_ASSIGN(Fd listener, ListenAt(options, group));
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
@@ -23,7 +24,11 @@ struct LocalPeer {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::int32_t pid = 0;
+  std::vector<std::uint32_t> groups;  // `gid` and the supplementary ones
 };
+
+// The group with this name, or else with this number. kNotFound.
+Result<std::uint32_t> GroupIdOf(const std::string& name);
 
 struct LocalServerOptions {
   std::string path;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/format.h"
 #include "controller/cli/report.h"
 
 namespace holdfast::cli::cluster {
@@ -32,6 +33,14 @@ int FinishCatalog(Session& session, const v1::CatalogReply& reply) {
   return session.Finish(
       code, [&] { return CatalogText(reply); },
       [&] { return CatalogJson(session.verb_name(), reply, code); });
+}
+
+Result<void> CheckCopyName(const std::string& name) {
+  if (!name.empty() && (name.starts_with('/') || name.find('/') == std::string::npos)) return {};
+  return WrongUsage(
+      fmt::format("copy {}; expected a file name: the controller writes and reads copies in one "
+                  "directory on its own host",
+                  Quote(name)));
 }
 
 Result<int> AskCatalog(Session& session, v1::AdminRequest request) {

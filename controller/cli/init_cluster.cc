@@ -161,9 +161,11 @@ Result<Bytes> SignDocument(const v1::RootDocument& document, const Keys& keys) {
 
 std::string ControllerYaml(const InitClusterOptions& options, const Keys& keys) {
   std::string operators;
+  std::string holders;
   for (const Person& person : keys.persons) {
     operators +=
         fmt::format("    {}: {}\n", person.name, Quote(bus::CurveKeyText(person.curve.public_key)));
+    holders += fmt::format("{}\"operator:{}\"", holders.empty() ? "" : ", ", person.name);
   }
   return fmt::format(R"(# Holdfast's controller. Every setting: docs/operating.md.
 cluster: {cluster}
@@ -180,9 +182,13 @@ admin:
   # group: holdfast-admin          # may use the socket; default: root and the controller's user
   listen: "tcp://*:7735"           # for operators on other hosts
   operators:
-{operators})",
+{operators}  rights:                          # everyone who may connect can read and start backups
+    agents: [{holders}]
+    catalog: [{holders}]
+    trust: [{holders}]
+)",
                      fmt::arg("cluster", options.cluster), fmt::arg("host", options.host),
-                     fmt::arg("operators", operators));
+                     fmt::arg("operators", operators), fmt::arg("holders", holders));
 }
 
 std::string CliYaml(const InitClusterOptions& options) {

@@ -64,17 +64,19 @@ class AdminLoopImpl final : public AdminLoop {
     LocalServerOptions options;
     options.path = settings.admin_socket;
     options.group = settings.admin_group;
-    HF_ASSIGN(local_,
-              LocalServer::Listen(
-                  options,
-                  {.message =
-                       [this](LocalServer::ConnectionId id, const LocalPeer& peer, Bytes message) {
-                         Post({id, LocalActor(peer.uid), std::move(message), false});
-                       },
-                   .closed =
-                       [this](LocalServer::ConnectionId id) {
-                         Post({id, {}, {}, true});
-                       }}));
+    HF_ASSIGN(local_, LocalServer::Listen(
+                          options, {.message =
+                                        [this](LocalServer::ConnectionId id, const LocalPeer& peer,
+                                               Bytes message) {
+                                          Post({id,
+                                                {.actor = LocalActor(peer.uid), .local = peer},
+                                                std::move(message),
+                                                false});
+                                        },
+                                    .closed =
+                                        [this](LocalServer::ConnectionId id) {
+                                          Post({id, {}, {}, true});
+                                        }}));
     if (!settings.admin_listen.empty()) {
       for (const auto& [person, key] : settings.admin_operators) {
         HF_ASSIGN(const bus::CurvePublicKey parsed, bus::ParseCurveKey(key));
@@ -100,7 +102,7 @@ class AdminLoopImpl final : public AdminLoop {
  private:
   struct Incoming {
     std::uint64_t connection = 0;
-    std::string actor;
+    AdminCaller caller;
     Bytes message;
     bool is_closed = false;
   };
@@ -145,7 +147,7 @@ class AdminLoopImpl final : public AdminLoop {
         service_->Forget(incoming.connection);
         continue;
       }
-      service_->Handle(incoming.connection, incoming.actor, incoming.message,
+      service_->Handle(incoming.connection, incoming.caller, incoming.message,
                        [this, id = incoming.connection](const v1::AdminReply& reply) {
                          local_->Send(id, Encoded(reply));
                        });
@@ -165,14 +167,14 @@ class AdminLoopImpl final : public AdminLoop {
       }
       if (!*call) return true;
       const std::uint64_t id = RemoteId((*call)->connection);
-      service_->Handle(id, "operator:" + (*call)->person, (*call)->bytes,
-                       [this, id](const v1::AdminReply& reply) {
-                         {
-                           std::lock_guard lock(mutex_);
-                           outbox_.emplace_back(id, Encoded(reply));
-                         }
-                         Wake();
-                       });
+      const AdminCaller caller{.actor = "operator:" + (*call)->person, .person = (*call)->person};
+      service_->Handle(id, caller, (*call)->bytes, [this, id](const v1::AdminReply& reply) {
+        {
+          std::lock_guard lock(mutex_);
+          outbox_.emplace_back(id, Encoded(reply));
+        }
+        Wake();
+      });
     }
     return false;
   }

@@ -17,6 +17,7 @@
 #include "controller/core/selector.h"
 #include "controller/daemon/admin_views.h"
 #include "controller/daemon/bus_key.h"
+#include "controller/daemon/catalog_copies.h"
 #include "controller/daemon/snapshot_names.h"
 
 namespace holdfast::controller {
@@ -138,15 +139,18 @@ DifferenceLines LinesOf(const CatalogDifference& difference, const std::string& 
 }
 
 // Findings are counted first, then listed.
-Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::string& against,
-                                    const std::stop_token& stop) {
+Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::string& copies,
+                                    const std::string& against, const std::stop_token& stop) {
   HF_ASSIGN(CatalogReader reader, CatalogReader::Open(catalog));
   HF_ASSIGN(const CatalogCheck check, reader.Check(CheckDepth::kFull, stop));
   DifferenceLines differences;
   if (!against.empty()) {
-    HF_ASSIGN(CatalogReader before, CatalogReader::Open(against));
+    HF_ASSIGN(const std::string path, CopyPath(copies, against));
+    HF_TRY(PrepareCopies(copies));
+    HF_TRY(CheckCopyFile(path));
+    HF_ASSIGN(CatalogReader before, CatalogReader::Open(path));
     HF_ASSIGN(const CatalogDifference difference, CompareCatalogs(before, reader));
-    differences = LinesOf(difference, against);
+    differences = LinesOf(difference, path);
   }
   v1::AdminReply reply;
   v1::CatalogReply& view = *reply.mutable_catalog();
@@ -161,13 +165,10 @@ Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::strin
   return reply;
 }
 
-Result<v1::AdminReply> SaveCatalog(const std::string& catalog, const std::string& path,
-                                   const std::stop_token& stop) {
-  if (!path.starts_with('/')) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("path {}; expected an absolute one, on the controller's host", Quote(path)));
-  }
+Result<v1::AdminReply> SaveCatalog(const std::string& catalog, const std::string& copies,
+                                   const std::string& name, const std::stop_token& stop) {
+  HF_ASSIGN(const std::string path, CopyPath(copies, name));
+  HF_TRY(PrepareCopies(copies));
   HF_ASSIGN(CatalogReader reader, CatalogReader::Open(catalog));
   HF_TRY(reader.Save(path, stop));
   v1::AdminReply reply;
@@ -197,13 +198,17 @@ AdminService::AdminService(AdminServiceOptions options, CatalogReader reader, Co
 
 AdminService::~AdminService() = default;
 
-void AdminService::Handle(std::uint64_t connection, const std::string& actor, ByteView bytes,
+void AdminService::Handle(std::uint64_t connection, const AdminCaller& caller, ByteView bytes,
                           const Sink& sink) {
   v1::AdminRequest request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return SendLast(sink, 0,
                     Fail(ErrorCode::kInvalidArgument, "the controller cannot decode this request",
                          "check that `holdfast` and the controller have the same version"));
+  }
+  if (Result<void> allowed = options_.rights.Check(caller, request.request_case()); !allowed) {
+    Log(LogLevel::kWarning, "{}", allowed.error().message());
+    return SendLast(sink, request.id(), Fail(std::move(allowed).error()));
   }
   if (request.request_case() == v1::AdminRequest::kRunShow) {
     return BeginWatch(connection, request.id(), request.run_show(), sink);
@@ -212,7 +217,7 @@ void AdminService::Handle(std::uint64_t connection, const std::string& actor, By
       request.request_case() == v1::AdminRequest::kCatalogSave) {
     return BeginCatalogWork(request.id(), request, sink);
   }
-  SendLast(sink, request.id(), Answered(request, actor));
+  SendLast(sink, request.id(), Answered(request, caller.actor));
 }
 
 AdminService::ReplyResult AdminService::Answered(const v1::AdminRequest& request,
@@ -967,8 +972,9 @@ void AdminService::BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& re
   worker_ = std::jthread([this, id, request, sink](const std::stop_token& stop) {
     Result<v1::AdminReply> result =
         request.has_catalog_check()
-            ? CheckCatalog(options_.catalog, request.catalog_check().against(), stop)
-            : SaveCatalog(options_.catalog, request.catalog_save().path(), stop);
+            ? CheckCatalog(options_.catalog, options_.copies, request.catalog_check().against(),
+                           stop)
+            : SaveCatalog(options_.catalog, options_.copies, request.catalog_save().path(), stop);
     is_working_ = false;
     SendLast(sink, id, std::move(result));
   });

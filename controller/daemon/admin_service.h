@@ -18,6 +18,7 @@
 #include "common/base/result.h"
 #include "common/bus/curve_key.h"
 #include "controller/catalog/catalog_reader.h"
+#include "controller/daemon/admin_rights.h"
 #include "controller/daemon/core_loop.h"
 #include "proto/holdfast/v1/admin.pb.h"
 
@@ -25,9 +26,11 @@ namespace holdfast::controller {
 
 struct AdminServiceOptions {
   std::string catalog;            // path of the file
+  std::string copies;             // directory of its copies; see CopyPath()
   std::string version;            // of this program
   std::string join_endpoint;      // as nodes reach it
   bus::CurvePublicKey bus_key{};  // of all sockets
+  AdminRights rights;
 };
 
 // One thread at a time, except for the worker that checks or copies the catalog.
@@ -44,8 +47,8 @@ class AdminService {
   ~AdminService();
 
   // Replies at once, except to watches and to work on the whole catalog, which continue.
-  // `connection` is the client's.
-  void Handle(std::uint64_t connection, const std::string& actor, ByteView request,
+  // `connection` is the client's. Refuses what the caller has no right to.
+  void Handle(std::uint64_t connection, const AdminCaller& caller, ByteView request,
               const Sink& sink);
   // Call twice a second while HasWatches(): sends changes to the watches.
   void Tick();

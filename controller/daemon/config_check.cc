@@ -15,6 +15,7 @@
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
 #include "common/trust/root_document.h"
+#include "controller/daemon/admin_rights.h"
 #include "controller/daemon/bus_key.h"
 
 namespace holdfast::controller {
@@ -45,7 +46,7 @@ Result<void> CheckBusKey(const ControllerSettings& settings, const trust::BusKey
     if (entry.path().extension() == ".holdfast") files.push_back(entry.path().string());
   }
   for (const std::string& file : files) {
-    // CheckRoot() reports a bad root_file, and the controller ignores other bad files.
+    // CheckRoot() reports a bad root_file; the controller only warns about other bad files.
     if (const auto root = ReadRoot(file)) versions[root->version()] = root->bus_key();
   }
   if (versions.empty()) return {};
@@ -79,6 +80,9 @@ std::vector<Error> CheckControllerFiles(const ControllerSettings& settings) {
     errors.push_back(WithOwnerHint(keys.error(), settings.bus_key_file));
   } else if (Result<void> known = CheckBusKey(settings, keys->public_key); !known) {
     errors.push_back(known.error());
+  }
+  if (const auto rights = AdminRights::Resolve(settings); !rights) {
+    errors.push_back(rights.error());
   }
   if (Result<void> state = CheckStateDirectory(settings.state_dir); !state) {
     errors.push_back(state.error());

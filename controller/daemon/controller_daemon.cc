@@ -195,9 +195,11 @@ class Daemon {
     HF_TRY(core_->Start());
     AdminServiceOptions admin;
     admin.catalog = catalog_.path();
+    admin.copies = settings_.admin_catalog_dir;
     admin.version = HOLDFAST_VERSION;
     admin.join_endpoint = settings_.join.endpoint;
     admin.bus_key = bus_keys_.public_key;
+    HF_ASSIGN(admin.rights, AdminRights::Resolve(settings_));
     HF_ASSIGN(admin_,
               AdminLoop::Open(settings_, std::move(admin), *core_, bus_keys_, random_, clock_));
     core_->OnRunEnded([this] { admin_->ShowRuns(); });

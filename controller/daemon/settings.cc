@@ -61,6 +61,27 @@ const Schema& AdminSchema() {
       {.name = "operators",
        .type = OptionType::kMap,
        .help = "person to CURVE key: the persons who may connect from other hosts"},
+      {.name = "catalog_dir",
+       .type = OptionType::kPath,
+       .help = "the directory of copies of the catalog; default: copies in state_dir"},
+  }};
+  return schema;
+}
+
+const Schema& RightsSchema() {
+  static const Schema schema{{
+      {.name = "backups",
+       .type = OptionType::kStringList,
+       .help = "may start and cancel runs; default: every caller who may connect"},
+      {.name = "agents",
+       .type = OptionType::kStringList,
+       .help = "may create join tokens and revoke nodes"},
+      {.name = "catalog",
+       .type = OptionType::kStringList,
+       .help = "may save copies of the catalog"},
+      {.name = "trust",
+       .type = OptionType::kStringList,
+       .help = "may request and sign restores, and change the root document"},
   }};
   return schema;
 }
@@ -123,17 +144,24 @@ class SettingsReader {
   }
 
   // A missing section reads as an empty one, so that its defaults and overrides apply.
-  Result<Values> Section(const std::string& name, const Schema& schema) {
-    if (root_.Find(name) == nullptr || root_.Find(name)->kind == Node::Kind::kNull) {
+  Result<Values> Section(const std::string& name, const Schema& schema,
+                         const std::vector<std::string>& subsections = {}) {
+    return Section(root_, {name}, schema, subsections);
+  }
+  // The same in `owner`, a section. `path` is its path from the top.
+  Result<Values> Section(Node& owner, const std::vector<std::string>& path, const Schema& schema,
+                         const std::vector<std::string>& subsections = {}) {
+    const std::string& name = path.back();
+    if (owner.Find(name) == nullptr || owner.Find(name)->kind == Node::Kind::kNull) {
       Node empty;
       empty.kind = Node::Kind::kMap;
-      empty.location = root_.location;
-      root_.Set(name, std::move(empty));
+      empty.location = owner.location;
+      owner.Set(name, std::move(empty));
     }
-    Node& node = *root_.Find(name);
+    Node& node = *owner.Find(name);
     HF_TRY(config::ExpectKind(node, Node::Kind::kMap, name));
-    HF_TRY(config::ApplyOverrides(node, schema, {name}, environment_, used_));
-    return config::ReadValues(node, schema, context_);
+    HF_TRY(config::ApplyOverrides(node, schema, path, environment_, used_));
+    return config::ReadValues(node, schema, context_, subsections);
   }
 
   Result<void> ReadBus() {
@@ -146,7 +174,7 @@ class SettingsReader {
   }
 
   Result<void> ReadAdmin() {
-    HF_ASSIGN(Values admin, Section("admin", AdminSchema()));
+    HF_ASSIGN(Values admin, Section("admin", AdminSchema(), {"rights"}));
     settings_.admin_socket = admin.Text("socket", kDefaultSocket);
     settings_.admin_group = admin.Text("group");
     settings_.admin_listen = admin.Text("listen");
@@ -161,6 +189,25 @@ class SettingsReader {
     }
     if (!settings_.admin_operators.empty() && settings_.admin_listen.empty()) {
       return admin.Invalid("operators", "\"operators\" needs \"listen\"");
+    }
+    settings_.admin_catalog_dir = admin.Text("catalog_dir", settings_.state_dir + "/copies");
+    return ReadRights();
+  }
+
+  Result<void> ReadRights() {
+    HF_ASSIGN(settings_.admin_rights,
+              Section(*root_.Find("admin"), {"admin", "rights"}, RightsSchema()));
+    for (const AdminRight right : kGrantedRights) {
+      const std::string_view name = AdminRightName(right);
+      for (const std::string& text : settings_.admin_rights.List(name)) {
+        const Result<AdminHolder> holder = ParseAdminHolder(text);
+        if (!holder) return settings_.admin_rights.Invalid(name, holder.error().message());
+        if (holder->kind == AdminHolder::Kind::kOperator &&
+            !settings_.admin_operators.contains(holder->name)) {
+          return settings_.admin_rights.Invalid(
+              name, fmt::format("{} is not one of \"operators\"", Quote(holder->name)));
+        }
+      }
     }
     return {};
   }
@@ -215,6 +262,37 @@ class SettingsReader {
 };
 
 }  // namespace
+
+std::string_view AdminRightName(AdminRight right) {
+  switch (right) {
+    case AdminRight::kRead:
+      return "read";
+    case AdminRight::kBackups:
+      return "backups";
+    case AdminRight::kAgents:
+      return "agents";
+    case AdminRight::kCatalog:
+      return "catalog";
+    case AdminRight::kTrust:
+      break;
+  }
+  return "trust";
+}
+
+Result<AdminHolder> ParseAdminHolder(std::string_view text) {
+  using Kind = AdminHolder::Kind;
+  for (const auto& [prefix, kind] :
+       {std::pair<std::string_view, Kind>("user:", Kind::kUser),
+        std::pair<std::string_view, Kind>("group:", Kind::kGroup),
+        std::pair<std::string_view, Kind>("operator:", Kind::kOperator)}) {
+    if (text.starts_with(prefix) && text.size() > prefix.size()) {
+      return AdminHolder{kind, std::string(text.substr(prefix.size()))};
+    }
+  }
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}; expected \"user:NAME\", \"group:NAME\" or \"operator:PERSON\"",
+                          Quote(text)));
+}
 
 Result<ControllerSettings> LoadControllerSettings(const std::string& path,
                                                   const Environment& environment) {

@@ -2,6 +2,7 @@
 // at once. Keys, defaults and environment variables: docs/operating.md.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -23,6 +24,24 @@ struct ListenSettings {
   std::string endpoint;  // "tcp://backup-1:7733"
 };
 
+// What a caller of the admin interface may do. docs/operating.md#rights.
+enum class AdminRight : std::uint8_t { kRead, kBackups, kAgents, kCatalog, kTrust };
+// "backups": its name in controller.yaml.
+std::string_view AdminRightName(AdminRight right);
+// Those that controller.yaml grants. Every caller who may connect can read.
+inline constexpr std::array kGrantedRights = {AdminRight::kBackups, AdminRight::kAgents,
+                                              AdminRight::kCatalog, AdminRight::kTrust};
+
+// The holder of a right, as in controller.yaml: "user:anna", "group:ops", or "operator:anna" for a
+// person who connects from another host.
+struct AdminHolder {
+  enum class Kind : std::uint8_t { kUser, kGroup, kOperator };
+  Kind kind = Kind::kUser;
+  std::string name;  // or the number of a user or group
+};
+// kInvalidArgument.
+Result<AdminHolder> ParseAdminHolder(std::string_view text);
+
 // A plain value. Files are absolute paths; none has been opened.
 struct ControllerSettings {
   std::string file;
@@ -38,6 +57,8 @@ struct ControllerSettings {
   std::string admin_group;                             // of the socket; empty: the process's group
   std::string admin_listen;                            // empty: operators use only the socket
   std::map<std::string, std::string> admin_operators;  // person -> CURVE key as text
+  config::Values admin_rights;                         // by name of the right: lists of holders
+  std::string admin_catalog_dir;                       // where copies of the catalog are
 
   std::chrono::milliseconds cut_barrier{2'000};
   // How fast tasks start to save to one repository: this many at once, then this many a minute.

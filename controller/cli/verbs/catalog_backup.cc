@@ -12,7 +12,8 @@ namespace {
 class CatalogBackupVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
-    AddName(options, path_, "PATH", "an absolute path on the controller's host");
+    AddName(options, path_, "NAME",
+            "a new file in the controller's directory of copies, or its absolute path");
   }
 
   Result<int> Run(Session& session) override {
@@ -22,13 +23,7 @@ class CatalogBackupVerb final : public OperatorVerb {
   }
 
  protected:
-  Result<void> CheckOptions() override {
-    if (path_.starts_with('/')) return {};
-    return WrongUsage(
-        fmt::format("path {}; expected an absolute one: the controller writes it, on "
-                    "its own host",
-                    Quote(path_)));
-  }
+  Result<void> CheckOptions() override { return CheckCopyName(path_); }
 
  private:
   std::string path_;
@@ -40,7 +35,7 @@ OperatorVerbEntry CatalogBackupEntry() {
   return {.text = {.names = {"catalog backup"},
                    .section = "Set up and maintain the cluster",
                    .summary = "copy the catalog to a file on the controller's host",
-                   .examples = "  holdfast catalog backup /var/backups/holdfast-catalog.db\n"},
+                   .examples = "  holdfast catalog backup 2026-01-02.db\n"},
           .make = MakeOperatorVerb<CatalogBackupVerb>};
 }
 

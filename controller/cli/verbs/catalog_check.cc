@@ -12,8 +12,8 @@ class CatalogCheckVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
     options.Add({.names = "--against",
-                 .metavar = "PATH",
-                 .help = "also show the differences from this copy on the controller's host",
+                 .metavar = "NAME",
+                 .help = "also show the differences from this copy, see catalog backup",
                  .value = &against_});
   }
 
@@ -23,6 +23,11 @@ class CatalogCheckVerb final : public OperatorVerb {
     return AskCatalog(session, std::move(request));
   }
 
+ protected:
+  Result<void> CheckOptions() override {
+    return against_.empty() ? Result<void>{} : CheckCopyName(against_);
+  }
+
  private:
   std::string against_;
 };
@@ -30,13 +35,12 @@ class CatalogCheckVerb final : public OperatorVerb {
 }  // namespace
 
 OperatorVerbEntry CatalogCheckEntry() {
-  return {
-      .text = {.names = {"catalog check"},
-               .section = "Set up and maintain the cluster",
-               .summary = "check the controller's catalog for damage",
-               .examples = "  holdfast catalog check\n"
-                           "  holdfast catalog check --against /var/backups/holdfast-catalog.db\n"},
-      .make = MakeOperatorVerb<CatalogCheckVerb>};
+  return {.text = {.names = {"catalog check"},
+                   .section = "Set up and maintain the cluster",
+                   .summary = "check the controller's catalog for damage",
+                   .examples = "  holdfast catalog check\n"
+                               "  holdfast catalog check --against 2026-01-02.db\n"},
+          .make = MakeOperatorVerb<CatalogCheckVerb>};
 }
 
 }  // namespace holdfast::cli::cluster

@@ -29,7 +29,8 @@ std::string TrustKeyText(const std::string& person, const std::string& directory
       "                              [--add-root {0}=root.pub] --root-key KEY --file "
       "next.holdfast\n"
       "  2. in controller.yaml, under admin: operators:\n"
-      "       {0}: {2}\n",
+      "       {0}: {2}\n"
+      "     and, under admin: rights:, \"operator:{0}\" in each right that {0} needs\n",
       person, directory, Quote(curve_key));
 }
 

@@ -1,4 +1,4 @@
-"""Requests to the controller's admin socket, as any program of its host can send them."""
+"""Requests to the controller's admin socket, as any program on its host can send them."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ class Closed(Exception):
 
 
 def ask(path: str, *, user: tuple[int, int, list[int]] | None = None, **request: Message) -> Message:
-    """Sends one request and returns its only reply. `user`: uid, gid and groups, to become in a child process first."""
+    """Sends one request and returns its only reply. `user`: uid, gid and groups of a child process that sends it."""
     content = admin_pb2.AdminRequest(id=1, **request).SerializeToString()
     reply = _exchange(path, content) if user is None else _as_user(path, content, *user)
     return admin_pb2.AdminReply.FromString(reply)
@@ -70,4 +70,4 @@ def _as_user(path: str, content: bytes, uid: int, gid: int, groups: list[int]) -
             raise PermissionError(path)
         case b"C":
             raise Closed
-    raise AssertionError("the child that asks as another user failed")
+    raise AssertionError("the child process that sends the request as another user failed")

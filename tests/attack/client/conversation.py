@@ -39,6 +39,8 @@ _ENVELOPES = {
     "holdfast.v1.Reports.envelopes", "holdfast.v1.JoinAnswer.root",
 }
 _SEQUENCES = {"holdfast.v1.Plan.sequence", "holdfast.v1.Fresh.latest_sequence"}
+# An order to restore has the time that the snapshot's report had.
+_SNAPSHOT_TIMES = {"holdfast.v1.Composed.time_ms", "holdfast.v1.RestoreOrder.time_ms"}
 # Numbers in `_ms` fields that are this close to the time of the recording are timestamps.
 _TIME_RANGE_MS = 10 * 366 * 24 * 3_600_000
 
@@ -103,7 +105,8 @@ class Recorder:
     keys, `texts` maps substrings of all text fields to their replacements."""
 
     def __init__(self, known: dict[bytes, str], keys: dict[bytes, str], texts: dict[str, str]):
-        self._known = {value: wire.Placeholder(name) for value, name in known.items()}
+        self._known: dict[bytes | int, wire.Placeholder] = {
+            value: wire.Placeholder(name) for value, name in known.items()}
         self._keys = keys
         self._texts = texts
         self._counts: dict[str, itertools.count] = {}
@@ -120,7 +123,7 @@ class Recorder:
         """From now on, `value` has the placeholder `name`."""
         self._known[value] = wire.Placeholder(name)
 
-    def name(self, value: bytes, name: str) -> None:
+    def name(self, value: bytes | int, name: str) -> None:
         """From now on, `value` has a numbered placeholder, such as `plan_1` for the name `plan`."""
         if value and value not in self._known:
             number = next(self._counts.setdefault(name, itertools.count(1)))
@@ -136,6 +139,7 @@ class Recorder:
         if descriptor.full_name == "holdfast.v1.Report":
             report = plan_pb2.Report.FromString(data)
             self.name(report.composed.snapshot, "snapshot")
+            self.name(report.composed.time_ms, "snapshot_time")
             self._known[report.previous] = wire.Placeholder("previous")
         fields = []
         for number, raw in wire.split(data):
@@ -156,6 +160,8 @@ class Recorder:
                                self._fields(PAYLOADS[envelope.payload_type], envelope.payload))
         if field.full_name in _SEQUENCES:
             return wire.Placeholder("sequence")
+        if field.full_name in _SNAPSHOT_TIMES and raw in self._known:
+            return self._known[raw]
         if isinstance(raw, int):
             is_time = abs(raw - self._now_ms) < _TIME_RANGE_MS and field.name.endswith("_ms")
             return wire.Placeholder("now", raw - self._now_ms) if is_time else raw
@@ -169,7 +175,9 @@ class Recorder:
         return text
 
 
-def _new_value(kind: str) -> bytes:
+def _new_value(kind: str) -> bytes | int:
+    if kind == "snapshot_time":
+        return int(1000 * time.time())
     if kind == "run":
         return "".join(random.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=25)).rjust(26, "0").encode()
     return os.urandom({"nonce": 16, "plan": 16, "secret": 32, "snapshot": 32}[kind])
@@ -179,7 +187,7 @@ class Player:
     """Plays one recorded party and receives the messages of the other. `values` maps placeholders to values, `keys`
     maps names to signing keys. `schema` has the fields that the recorded party knew, as message and number."""
 
-    def __init__(self, values: dict[str, bytes], keys: dict[str, SigningKey], schema: set[tuple[str, int]]):
+    def __init__(self, values: dict[str, bytes | int], keys: dict[str, SigningKey], schema: set[tuple[str, int]]):
         self.values = values
         self._keys = keys
         self._schema = schema

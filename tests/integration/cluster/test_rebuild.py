@@ -71,8 +71,8 @@ class Rebuilt(Case):
         self.assertEqual(len(before), 5)
         # All pending reports have arrived.
         wait_until("every report", lambda: not self.cluster.status()["running"])
-        copy = self.directory / "copy.db"
-        self.cluster.call("catalog", "backup", str(copy))
+        copy = self.directory / "controller-state" / "copies" / "copy.db"
+        self.cluster.call("catalog", "backup", copy.name)
 
         self.lose_catalog()
         for node in ("db-1", "db-2"):
@@ -104,8 +104,8 @@ class Rebuilt(Case):
         self.assertEqual({task["node"] for task in done["tasks"]}, {"db-1", "db-2"})
 
     def test_revoked_node_stays_revoked_after_return_to_an_older_catalog(self) -> None:
-        copy = self.directory / "copy.db"
-        self.cluster.call("catalog", "backup", str(copy))
+        copy = self.directory / "controller-state" / "copies" / "copy.db"
+        self.cluster.call("catalog", "backup", copy.name)
         self.cluster.call("agent", "revoke", "gone", "--yes")
         token = self.cluster.call("agent", "token", "db-2", "--rejoin", "--yes", operator=True).stdout
         self.cluster.agents["db-2"].stop()

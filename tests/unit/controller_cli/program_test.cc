@@ -165,6 +165,7 @@ TEST_CASE("holdfast: agents are listed over all pages, admitted and revoked") {
   bus::JoinToken content;
   content.node = "db-3";
   content.endpoint = "tcp://backup-1:7734";
+  content.server_key = fixture.root.bus_key();
   content.root_hash = fixture.root.hash();
   content.secret = Secret(std::string(32, 's'));
   content.expires_at_ms = kTrustNowMs + 900'000;
@@ -610,13 +611,14 @@ TEST_CASE("holdfast: the catalog is checked, copied and rebuilt") {
   }
 
   REQUIRE(fixture.Run({"catalog", "check"}).out == "12 audit events, without a gap\n");
-  REQUIRE(fixture.Run({"catalog", "backup", "/var/backups/c.db"}).code == 0);
-  REQUIRE(fixture.controller.Got(Request::kCatalogSave)[0].catalog_save().path() ==
-          "/var/backups/c.db");
+  for (const char* name : {"c.db", "/var/lib/holdfast/controller/copies/c.db"}) {
+    REQUIRE(fixture.Run({"catalog", "backup", name}).code == 0);
+    REQUIRE(fixture.controller.Got(Request::kCatalogSave).back().catalog_save().path() == name);
+  }
   REQUIRE(fixture.Run({"catalog", "rebuild", "--json"}).document<Json>()["runs"][0]["kind"] ==
           "inventory");
   is_sound = false;
-  REQUIRE(fixture.Run({"catalog", "check", "--against", "/c.db", "--json"}).code == 1);
+  REQUIRE(fixture.Run({"catalog", "check", "--against", "c.db", "--json"}).code == 1);
 }
 
 TEST_CASE("holdfast: mistakes are reported before the controller is contacted") {
@@ -663,7 +665,8 @@ TEST_CASE("holdfast: mistakes are reported before the controller is contacted") 
       {{"trust", "rotate"}, "expected --file FILE or --send"},
       {{"trust", "rotate", "--send", "--base", "x"}, "exclude each other"},
       {{"trust", "rotate", "--send", "--add-operator", "cleo"}, "expected PERSON=FILE"},
-      {{"catalog", "backup", "c.db"}, "expected an absolute one"},
+      {{"catalog", "backup", "copies/c.db"}, "expected a file name"},
+      {{"catalog", "check", "--against", "../c.db"}, "expected a file name"},
       {{"init", "--dir", "x"}, "--cluster is missing"},
       {{"status", "--controller", "backup-1"}, "expected tcp://HOST:PORT"},
   };
@@ -774,7 +777,7 @@ TEST_CASE("holdfast: a remote operator needs a key that the controller accepts")
   REQUIRE(good.code == 0);
   REQUIRE_THAT(good.out, Contains("prod"));
 
-  // The next root document has another bus key, which the controller does not have yet.
+  // The next root document names a new bus key, which the controller does not have yet.
   const bus::CurveKeys next_keys = bus::GenerateCurveKeys(fixture.keys.random);
   document.set_version(2);
   document.set_bus_key(std::string(AsText(next_keys.public_key)));

@@ -17,7 +17,9 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/local_socket.h"
+#include "common/trust/key_file.h"
 #include "common/trust/orders.h"
+#include "common/trust/rejoin.h"
 #include "common/trust/root_document.h"
 #include "controller/catalog/catalog.h"
 #include "controller/cli/init_cluster.h"
@@ -153,6 +155,26 @@ bus::JoinToken TokenFor(Running& controller, const std::string& node) {
   v1::AdminRequest request;
   request.mutable_token()->set_node(node);
   return Unwrap(bus::DecodeJoinToken(controller.Good(request).token().token()));
+}
+
+// A token for a node that has joined before, with anna's permit to replace this incarnation.
+bus::JoinToken RejoinTokenFor(Cluster& cluster, Running& controller, const std::string& node,
+                              std::uint64_t incarnation) {
+  v1::AdminRequest request;
+  request.mutable_token()->set_node(node);
+  request.mutable_token()->set_rejoin(true);
+  bus::JoinToken token = Unwrap(bus::DecodeJoinToken(controller.Good(request).token().token()));
+  const crypto::Digest hash = bus::JoinSecretHash(token.secret);
+  v1::RejoinPermit permit;
+  permit.set_cluster_id(cluster.report.cluster_id);
+  permit.set_node(node);
+  permit.set_incarnation(incarnation);
+  permit.set_secret_hash(std::string(AsText(hash)));
+  permit.set_expires_at_ms(token.expires_at_ms);
+  token.permit = trust::SignRejoin(
+      permit,
+      Unwrap(trust::ReadSigningKeyFile(cluster.report.operators[0].directory + "/operator.key")));
+  return token;
 }
 
 // An agent that only says Hello.
@@ -341,7 +363,7 @@ TEST_CASE("controller: members and revoked nodes are known without the catalog")
   CHECK(agents.agents(0).incarnation() == 1);
   CHECK_FALSE(agents.agents(0).revoked());
   CHECK(agents.agents(1).revoked());
-  Agent back(cluster, TokenFor(again, "db-2"));
+  Agent back(cluster, RejoinTokenFor(cluster, again, "db-2", 1));
   CHECK(back.answer.incarnation == 2);
 }
 
@@ -443,26 +465,27 @@ TEST_CASE("controller: operators' mistakes are answered with a hint") {
   refused(request, "not_found", "holdfast approval list");
   request.mutable_trust_change()->set_root("no envelope");
   refused(request, "corrupt", "");
-  request.mutable_catalog_save()->set_path("relative");
-  refused(request, "invalid_argument", "absolute");
+  request.mutable_catalog_save()->set_path("../copy.db");
+  refused(request, "invalid_argument", "expected a file name");
 }
 
 TEST_CASE("controller: the catalog is checked and copied while the controller runs") {
   Cluster cluster;
   Running controller(cluster);
   v1::AdminRequest save;
-  save.mutable_catalog_save()->set_path(cluster.directory.path() + "/copy.db");
+  save.mutable_catalog_save()->set_path("copy.db");
   CHECK(controller.Good(save).catalog().sound());
 
   v1::AdminRequest check;
-  check.mutable_catalog_check()->set_against(cluster.directory.path() + "/copy.db");
+  const std::string copy = cluster.settings.admin_catalog_dir + "/copy.db";
+  check.mutable_catalog_check()->set_against(copy);
   const v1::CatalogReply reply = controller.Good(check).catalog();
   CHECK(reply.sound());
-  CHECK(std::filesystem::exists(cluster.directory.path() + "/copy.db"));
+  CHECK(std::filesystem::exists(copy));
   // The counts come before the details.
   REQUIRE(reply.lines_size() > 1);
   CHECK_THAT(reply.lines(0), Catch::StartsWith("intact: ") && Catch::EndsWith("without a gap"));
-  CHECK_THAT(reply.lines(1), Catch::EndsWith(" from " + cluster.directory.path() + "/copy.db"));
+  CHECK_THAT(reply.lines(1), Catch::EndsWith(" from " + copy));
 }
 
 TEST_CASE("controller: files that do not match are refused at start") {

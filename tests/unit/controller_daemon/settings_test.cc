@@ -35,6 +35,10 @@ TEST_CASE("controller settings: omitted options have defaults") {
   CHECK(settings.join.listen == "tcp://*:7734");
   CHECK(settings.admin_socket == "/run/holdfast/controller.sock");
   CHECK(settings.admin_listen.empty());
+  CHECK(settings.admin_catalog_dir == "/var/lib/holdfast/controller/copies");
+  for (const AdminRight right : kGrantedRights) {
+    CHECK_FALSE(settings.admin_rights.Has(AdminRightName(right)));
+  }
   CHECK(settings.cut_barrier == std::chrono::seconds(2));
   CHECK(settings.warnings.empty());
 }
@@ -51,6 +55,8 @@ admin:
   group: ops
   listen: "tcp://*:7735"
   operators: {anna: "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"}
+  catalog_dir: copies
+  rights: {agents: ["user:anna", "group:4711"], trust: "operator:anna"}
 backup: {cut_barrier_s: 5, saves_at_once: 3, saves_per_minute: 7, run_deadline_hours: 2}
 )",
                                              {{"HOLDFAST_BUS_LISTEN", "tcp://*:2733"},
@@ -65,6 +71,11 @@ backup: {cut_barrier_s: 5, saves_at_once: 3, saves_per_minute: 7, run_deadline_h
   CHECK(settings.admin_socket == "/etc/holdfast/controller.sock");
   CHECK(settings.admin_group == "ops");
   CHECK(settings.admin_operators.contains("anna"));
+  CHECK(settings.admin_catalog_dir == "/etc/holdfast/copies");
+  CHECK(settings.admin_rights.List("agents") ==
+        std::vector<std::string>{"user:anna", "group:4711"});
+  CHECK(settings.admin_rights.List("trust") == std::vector<std::string>{"operator:anna"});
+  CHECK_FALSE(settings.admin_rights.Has("catalog"));
   CHECK(settings.cut_barrier == std::chrono::seconds(5));
   CHECK(settings.saves_at_once == 4);
   CHECK(settings.saves_per_minute == 7);
@@ -92,6 +103,13 @@ TEST_CASE("controller settings: every mistake has its location") {
           "other hosts reach it");
   refused(least + "admin: {operators: {anna: \"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\"}}\n",
           "\"operators\" needs \"listen\"");
+  refused(least + "admin: {rights: {backup: [user:a]}}\n", "controller.yaml:4:18");
+  refused(least + "admin: {rights: {agents: [anna]}}\n",
+          "controller.yaml:4:26: \"anna\"; expected");
+  refused(least + "admin: {rights: {agents: [\"group:\"]}}\n", "expected \"user:NAME\"");
+  refused(least + "admin: {rights: {trust: [operator:anna]}}\n",
+          "controller.yaml:4:25: \"anna\" is not one of \"operators\"");
+  refused(least + "admin: {rights: [user:anna]}\n", "controller.yaml:4:17");
   REQUIRE_FAILS(LoadControllerSettings("/nowhere/controller.yaml", {}), ErrorCode::kInvalidArgument,
                 "--config FILE");
 }
