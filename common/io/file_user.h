@@ -1,18 +1,20 @@
-// Root as another user, for access to files only.
+// Lets root access files with the rights of another user.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
-#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/io/atomic_file.h"
 
 namespace holdfast {
 
-// While the object lives, this thread reads and creates files with the rights of `user`, so a
-// symlink that this user has placed leads nowhere that the user may not go. Does nothing unless
-// this process is root and `user` is not. Objects may be nested, each within one thread.
+// While the object lives, this thread reads and creates files with the rights of `user`. A symlink
+// that this user created then gives root no access that the user does not have. Does nothing unless
+// this process is root and `user` is not. Objects may be nested, but only within one thread.
 class FileUser {
  public:
   // kDenied without the right to do so (CAP_SETUID, CAP_SETGID).
@@ -22,8 +24,13 @@ class FileUser {
   ~FileUser();
 
  private:
+  struct Former {
+    FileOwner owner;
+    std::vector<gid_t> groups;  // supplementary
+  };
   FileUser() = default;
-  std::optional<FileOwner> former_;
+  static void Restore(const Former& former);
+  std::optional<Former> former_;
 };
 
 }  // namespace holdfast

@@ -16,7 +16,8 @@ namespace holdfast {
 namespace {
 
 constexpr int kLinksMax = 40;  // the kernel's own limit
-// O_NONBLOCK: a FIFO without a writer would block. O_NOCTTY: a terminal would become ours.
+// Without O_NONBLOCK, a FIFO that has no writer would block. Without O_NOCTTY, a terminal could
+// become the controlling terminal of this process.
 constexpr int kRead = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 void Prepend(const std::string& path, std::deque<std::string>& left) {
@@ -31,7 +32,7 @@ void Prepend(const std::string& path, std::deque<std::string>& left) {
   left.insert(left.begin(), components.begin(), components.end());
 }
 
-// An empty name is the directory itself.
+// An empty name means the directory itself.
 Result<struct stat> StatusAt(int directory, const std::string& name, const std::string& shown) {
   struct stat status {};
   const int flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
@@ -39,11 +40,11 @@ Result<struct stat> StatusAt(int directory, const std::string& name, const std::
   return Fail(ErrnoError(errno, "read the attributes of " + Quote(shown)));
 }
 
-// Goes through a path from "/", one component at a time, by descriptor.
+// Walks a path from "/", one component at a time, by descriptor.
 class Walk {
  public:
-  // Called for each component, the symlinks among them; the directory of the last one and that one
-  // itself are `is_near`. An error ends the walk.
+  // Called for each component, including symlinks. `is_near` is true for the last component and for
+  // its directory. An error ends the walk.
   using Check = std::function<Result<void>(const struct stat&, const std::string&, bool is_near)>;
 
   explicit Walk(Check check) : check_(std::move(check)) {}
@@ -128,7 +129,7 @@ Result<Fd> OpenAt(int directory, const std::string& name, int flags, const std::
     const Result<struct stat> status = StatusAt(directory, name, shown);
     if (!status || !S_ISLNK(status->st_mode)) return Fail(std::move(fd).error());
     return Fail(ErrorCode::kDenied, fmt::format("{} is a symlink", Quote(shown)),
-                "look who placed it there, then remove it");
+                "find out who created it, then remove it");
   }
   HF_ASSIGN(const struct stat status, StatusAt(fd->get(), "", shown));
   HF_TRY(CheckTrusted(status, shown));
@@ -146,8 +147,7 @@ Result<void> CheckTrusted(const struct stat& status, const std::string& path) {
   }
   const bool is_sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !is_sticky) {
-    return Fail(ErrorCode::kDenied,
-                fmt::format("{} can be written by others, who could change it", Quote(path)),
+    return Fail(ErrorCode::kDenied, fmt::format("{} is writable by group or others", Quote(path)),
                 fmt::format("chmod go-w {}", path));
   }
   return {};

@@ -121,16 +121,22 @@ bool IsTemporary(FileKind kind, std::string_view name) {
          });
 }
 
+// Null if the directory does not exist.
+Result<DirectoryStream> OpenStream(const std::string& directory) {
+  DirectoryStream stream(opendir(directory.c_str()));
+  if (stream == nullptr && errno != ENOENT && errno != ENOTDIR) {
+    return Fail(ErrnoError(errno, "open " + Quote(directory)));
+  }
+  return stream;
+}
+
 // Calls `visit` for each regular file in the directory with a wanted name. A missing directory has
 // no files.
 Result<void> ForEachFile(
-    const std::string& directory, const std::function<bool(std::string_view)>& is_wanted,
+    const DirectoryStream& stream, const std::string& directory,
+    const std::function<bool(std::string_view)>& is_wanted,
     const std::function<Result<void>(std::string_view, const struct stat&)>& visit) {
-  DirectoryStream stream(opendir(directory.c_str()));
-  if (stream == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR) return {};
-    return Fail(ErrnoError(errno, "open " + Quote(directory)));
-  }
+  if (stream == nullptr) return {};
   for (;;) {
     errno = 0;
     const dirent* entry = readdir(stream.get());
@@ -147,9 +153,10 @@ Result<void> ForEachFile(
   return {};
 }
 
-Result<void> ListDirectory(const std::string& directory, FileKind kind, const VisitFile& visit) {
+Result<void> ListDirectory(const DirectoryStream& stream, const std::string& directory,
+                           FileKind kind, const VisitFile& visit) {
   return ForEachFile(
-      directory,
+      stream, directory,
       [&](std::string_view name) {
         return IsValidName({kind, std::string(name)});
       },
@@ -234,6 +241,12 @@ Result<FileUser> PosixStorage::AsOwner() {
   return FileUser::Become(owner);
 }
 
+// Only opening needs the owner's rights. The caller's visitor keeps its own.
+Result<DirectoryStream> PosixStorage::OpenAsOwner(const std::string& directory) {
+  HF_ASSIGN(const FileUser rights, AsOwner());
+  return OpenStream(directory);
+}
+
 Result<void> PosixStorage::Create() {
   HF_ASSIGN(const FileUser rights, AsOwner());
   const Modes modes = ModesNow();
@@ -299,7 +312,7 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
   HF_CHECK(IsValidName(name));
   const std::string path = PathOf(name);
   HF_ASSIGN(const FileUser rights, AsOwner());
-  // A FIFO in the place of a file would block.
+  // Without O_NONBLOCK, a FIFO in place of a file would block.
   HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY | O_NONBLOCK));
   HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
   if (range.offset == 0 && range.length == 0) {
@@ -323,6 +336,7 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
 Result<FileInfo> PosixStorage::Stat(const FileName& name) {
   HF_CHECK(IsValidName(name));
   const std::string path = PathOf(name);
+  HF_ASSIGN(const FileUser rights, AsOwner());
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   return FileInfo{name, static_cast<std::uint64_t>(status.st_size)};
@@ -331,11 +345,16 @@ Result<FileInfo> PosixStorage::Stat(const FileName& name) {
 Result<void> PosixStorage::List(FileKind kind, const VisitFile& visit) {
   if (kind == FileKind::kConfig) return ListConfig(*this, visit);
   const std::string directory = fmt::format("{}/{}", root_, FileKindName(kind));
-  if (kind != FileKind::kPack) return ListDirectory(directory, kind, visit);
+  if (kind != FileKind::kPack) {
+    HF_ASSIGN(const DirectoryStream stream, OpenAsOwner(directory));
+    return ListDirectory(stream, directory, kind, visit);
+  }
   for (int i = 0; i < 256; ++i) {
     const std::string prefix = fmt::format("{:02x}", i);
+    const std::string below = directory + "/" + prefix;
+    HF_ASSIGN(const DirectoryStream stream, OpenAsOwner(below));
     // A pack in the wrong directory cannot be found by its name, so it is not listed.
-    HF_TRY(ListDirectory(directory + "/" + prefix, kind, [&](const FileInfo& info) -> Result<void> {
+    HF_TRY(ListDirectory(stream, below, kind, [&](const FileInfo& info) -> Result<void> {
       return info.name.name.starts_with(prefix) ? visit(info) : Result<void>{};
     }));
   }
@@ -358,8 +377,9 @@ Result<Leftovers> PosixStorage::RemoveLeftovers(const LeftoverSearch& search,
       std::chrono::floor<std::chrono::seconds>(search.before.time_since_epoch());
   Leftovers left;
   const auto search_in = [&](const std::string& directory, FileKind kind) -> Result<void> {
+    HF_ASSIGN(const DirectoryStream stream, OpenAsOwner(directory));
     return ForEachFile(
-        directory, [&](std::string_view name) { return IsTemporary(kind, name); },
+        stream, directory, [&](std::string_view name) { return IsTemporary(kind, name); },
         [&](std::string_view name, const struct stat& status) -> Result<void> {
           if (status.st_mtim.tv_sec >= before.count()) return {};
           if (!search.only_count) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/io/fd.h"
 #include "common/io/file_user.h"
 #include "common/storage/storage.h"
 
@@ -15,8 +16,9 @@ namespace holdfast {
 // Directories are 0700 and files end up 0400. If `config` is readable by its group, these are 0750
 // and 0440 instead: this is how an administrator shares a repository.
 //
-// Root works with the rights of the user who owns the directory, or one above it. New files belong
-// to that user, and a symlink in the repository cannot lead root to other files.
+// Root lists, reads, creates and removes files with the rights of the user who owns the directory,
+// or a directory above it. New files belong to that user, and a symlink in the repository cannot
+// make root read or change other files.
 class PosixStorage final : public Storage {
  public:
   // REQUIRES: `root` is absolute.
@@ -41,6 +43,8 @@ class PosixStorage final : public Storage {
   Modes ModesNow();
   // The rights for this thread's access to the repository's files.
   Result<FileUser> AsOwner();
+  // Null if the directory does not exist.
+  Result<DirectoryStream> OpenAsOwner(const std::string& directory);
   std::string PathOf(const FileName& name) const { return root_ + "/" + FilePath(name); }
   Result<void> MakeDirectoryOf(const FileName& name, const Modes& modes);
 
