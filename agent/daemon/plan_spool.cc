@@ -21,7 +21,9 @@ constexpr std::string_view kSuffix = ".plan";
 // A directory in `parent`, not a symlink.
 Result<Fd> OpenReal(int parent, const std::string& name, const std::string& shown) {
   Result<Fd> directory = OpenFileAt(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, shown);
-  if (directory || directory.error().code() == ErrorCode::kNotFound) return directory;
+  struct stat status {};
+  const bool exists = ::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (directory || !exists || S_ISDIR(status.st_mode)) return directory;
   return Fail(ErrorCode::kDenied, fmt::format("{} is not a directory", Quote(shown)),
               "name the real directory in \"state_dir\", not a symlink");
 }
@@ -53,7 +55,7 @@ Result<std::optional<PlanSpool>> PlanSpool::Open(const std::string& state_dir) {
 }
 
 Result<std::optional<std::string>> PlanSpool::Oldest() const {
-  // Another descriptor, because the stream closes it and moves its position.
+  // A second descriptor, because the stream closes its descriptor and moves its position.
   HF_ASSIGN(Fd again, OpenFileAt(directory_.get(), ".", O_RDONLY | O_DIRECTORY, 0, shown_));
   const DirectoryStream stream(::fdopendir(again.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(shown_)));

@@ -1,5 +1,5 @@
 // The plans that the agent has stored for the restore helper. The agent's user owns the directory,
-// so root believes nothing in it, follows no symlink, and touches nothing outside it.
+// so root trusts nothing in it, follows no symlink, and touches nothing outside it.
 #pragma once
 
 #include <optional>
@@ -13,15 +13,16 @@ namespace holdfast::agent {
 
 class PlanSpool {
  public:
-  // Opens `restores` in the agent's directory. nullopt if the agent has never made it. kDenied if
-  // one of both is a symlink, or belongs to different users.
+  // Opens `restores` in the agent's directory. nullopt if the agent has never created it. kDenied
+  // if one of the two directories is a symlink, or if they belong to different users.
   static Result<std::optional<PlanSpool>> Open(const std::string& state_dir);
 
-  // The name of the oldest file "*.plan" that the agent's user has written; nullopt without one. Ignores everything else, such as FIFOs. Memory does not grow with the directory.
+  // The name of the oldest file "*.plan" that belongs to the agent's user; nullopt if no such file
+  // exists. Ignores everything else, such as FIFOs. Memory does not grow with the directory.
   Result<std::optional<std::string>> Oldest() const;
-  // kNotFound if the agent has withdrawn it; kInvalidArgument if it is larger than a ticket may be.
+  // kNotFound if the agent has withdrawn the plan; kInvalidArgument if it is larger than 4 MiB.
   Result<Bytes> Read(const std::string& name) const;
-  // No error if it is gone.
+  // No error if the file does not exist.
   Result<void> Remove(const std::string& name) const;
   std::string PathOf(const std::string& name) const { return shown_ + "/" + name; }
 
