@@ -15,6 +15,7 @@
 #include "common/crypto/ed25519.h"
 #include "common/crypto/sha256.h"
 #include "common/protocol/limits.h"
+#include "common/protocol/messages.h"
 #include "common/trust/envelope.h"
 #include "common/trust/report.h"
 #include "controller/core/controller_core.h"
@@ -70,6 +71,8 @@ class ControllerScene {
     hello.set_process_id(std::string(16, 'p'));
     hello.set_version("1");
     hello.add_repositories("main");
+    for (const OrderKind kind : kOrderKinds)
+      hello.add_capabilities(std::string(OrderKindName(kind)));
     for (const ConfiguredSource& source : catalog.agents["a"].sources) {
       v1::ConfiguredSource& one = *hello.add_sources();
       one.set_source(source.source);
@@ -107,10 +110,12 @@ class ControllerScene {
     controller::event::RunRequested request{.request = 1, .kind = kind, .actor = "uid:0"};
     if (kind == controller::OrderKind::kVerify || kind == controller::OrderKind::kInventory)
       request.repository = "main";
+    const std::size_t before = plans.size();
     Step(request);
+    FUZZ_REQUIRE(plans.size() > before);
   }
 
-  // The fields that a Hello needs to be taken.
+  // The fields without which the controller drops a Hello.
   static v1::Hello HelloHead() {
     v1::Hello hello;
     hello.set_node("a");
@@ -118,7 +123,7 @@ class ControllerScene {
     hello.set_nonce(std::string(16, 'n'));
     return hello;
   }
-  // The fields that place a report of this plan in the chain, as the next one.
+  // The fields that make a report about this plan the next one of the chain.
   v1::Report ReportHead(const v1::Plan& plan) const {
     v1::Report report;
     report.set_cluster_id(std::string(kSceneCluster));
@@ -131,6 +136,15 @@ class ControllerScene {
     report.set_plan_hash(std::string(AsText(hash)));
     report.set_run(plan.run());
     return report;
+  }
+  // Whether the payload is the next report of the chain. A damaged input may swallow the head.
+  bool IsNext(ByteView payload) const {
+    const controller::AgentRecord& agent = catalog.agents.at("a");
+    v1::ReportHead head;
+    return protocol::ParseHead(payload, head) && head.cluster_id() == kSceneCluster &&
+           head.node() == "a" && head.incarnation() == 1 &&
+           head.report_sequence() == agent.report_sequence + 1 &&
+           ToBytes(head.previous()) == agent.report_hash;
   }
   Bytes Seal(ByteView payload) const {
     return trust::Sign(trust::PayloadType::kReport, payload, key_);
@@ -145,7 +159,7 @@ class ControllerScene {
         std::ranges::count(catalog.audit, type, &controller::AuditEntry::type));
   }
 
-  // Whatever agents sent, the database and the operators' programs can take what is stored.
+  // Whatever agents sent, the database and the operators' programs can handle what is stored.
   void CheckCatalog() const {
     constexpr auto kNumberMax =
         static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
@@ -167,7 +181,7 @@ class ControllerScene {
       FUZZ_REQUIRE(one.version.size() <= 255);
     }
   }
-  // The views that `status` and `run show` need, and a restart, work with what is stored.
+  // `status`, `run show` and a restart can handle what is stored.
   void CheckViews() {
     FUZZ_REQUIRE(core->AgentOf("a").has_value());
     for (const auto& [run, record] : catalog.runs) (void)core->Status(run);
@@ -195,6 +209,9 @@ class ControllerScene {
       HF_ASSIGN(const crypto::PublicKey key, crypto::PublicKeyFromBytes(signing_key));
       HF_ASSIGN(trust::VerifiedReport verified, trust::VerifyReport(envelope, key));
       return controller::OpenedReport{std::move(verified.payload), std::move(verified.defect)};
+    }
+    Result<controller::OpenedPermit> OpenPermit(ByteView, std::int64_t) const override {
+      return Fail(ErrorCode::kDenied, "no permit");
     }
     Result<std::string> OperatorOf(ByteView, ByteView, ByteView, std::int64_t) const override {
       return Fail(ErrorCode::kDenied, "no operator");

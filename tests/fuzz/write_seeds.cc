@@ -307,6 +307,19 @@ void WriteTrust() {
   fresh.set_controller_epoch(4);
   fresh.set_root_version(1);
   WriteSeed("fresh", "answer", protocol::EncodeMessage(fresh));
+  v1::RejoinPermit permit;
+  permit.set_cluster_id(fixture.Document().cluster_id());
+  permit.set_node("db-1");
+  permit.set_incarnation(2);
+  permit.set_secret_hash(std::string(32, 'h'));
+  permit.set_expires_at_ms(testing::kTrustNowMs + 60'000);
+  WriteSeed("rejoin", "permit", protocol::EncodeMessage(permit));
+  v1::RestoreTicket ticket;
+  ticket.set_fresh(std::string(AsText(trust::SignFresh(fresh, plans.scene.fixture.controller))));
+  for (std::size_t i = 0; i < plans.envelopes.size(); ++i) {
+    ticket.set_plan(std::string(AsText(plans.envelopes[i])));
+    WriteSeed("spool", fmt::format("plan-{}", i), protocol::EncodeMessage(ticket));
+  }
   const std::vector<const crypto::SigningKey*> persons = {&fixture.root_anna, &fixture.root_ben};
   WriteSeed("root_file", "first", fixture.SignRoot(fixture.Document(), persons));
   WriteSeed("root_file", "next", fixture.SignRoot(next, persons));
@@ -392,6 +405,30 @@ void WriteAgentMessages() {
   WriteSeed("hello", "full", hello.SerializeAsString());
 }
 
+void WriteJournals() {
+  const auto entry = [](std::string_view target, std::string_view staged) {
+    return fmt::format(
+        R"({{"target":{},"staged":{},"staged_device":1,"staged_inode":2,)"
+        R"("target_inode":3,"parent_inode":4,"had_target":true,"is_removal":false}})",
+        target, staged);
+  };
+  const auto write = [&](std::string_view name, std::string_view phase, std::string_view target,
+                         std::string_view staged) {
+    const std::string state = fmt::format(R"({{"swap_version":2,"phase":"{}","entries":[{}]}})",
+                                          phase, entry(target, staged));
+    WriteSeed("restore_journal", std::string(name),
+              fmt::format(R"({{"format_version":1,"run":"01HF7YAT00R40M30E209RG50S1",)"
+                          R"("kind":"files","name":"app","snapshot":"{}",)"
+                          R"("begin":"2026-01-02T03:04:05.000000006Z","state":"{}"}})",
+                          std::string(64, 'a'), Base64Encode(AsBytes(state))));
+  };
+  write("swapping", "swapping", R"("/srv/a")", R"("/srv/.holdfast-R-0")");
+  write("top", "committing", R"("/a")", R"("/.holdfast-R-0")");
+  write("bytes", "rolling_back", R"({"base64":"L3Nydi//"})",
+        R"({"base64":"L3Nydi8uaG9sZGZhc3QtUi0w"})");
+  write("elsewhere", "staging", R"("/srv/a")", R"("/etc/.holdfast-R-0")");
+}
+
 void WriteKafka() {
   kafka::HeaderList headers;
   headers.Add(AsBytes("name"), AsBytes("value"));
@@ -474,6 +511,7 @@ TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
   WriteS3();
   WriteHostile();
   WriteTrust();
+  WriteJournals();
   WriteAgentMessages();
   WriteKafka();
 }

@@ -19,13 +19,16 @@ FUZZ_TARGET_OF_COST(hello, 4) {
   v1::AgentMessage parsed;
   const bool is_message = parsed.ParseFromArray(message.data(), static_cast<int>(message.size())) &&
                           parsed.has_hello() && protocol::CheckLimits(parsed);
-  FUZZ_REQUIRE(is_answered == is_message);
+  // A damaged input may swallow the head.
+  const bool is_ours =
+      is_message && parsed.hello().node() == "a" && parsed.hello().incarnation() == 1;
+  FUZZ_REQUIRE(is_answered == is_ours);
   if (!is_answered) {
     FUZZ_REQUIRE(scene.last.changes.empty() && scene.catalog.agents.at("a") == before);
     return false;
   }
   scene.CheckCatalog();
-  scene.Say(message);  // the same once more changes nothing
+  scene.Say(message);  // the same Hello again changes nothing
   FUZZ_REQUIRE(scene.last.changes.empty());
   scene.CheckViews();
   return true;

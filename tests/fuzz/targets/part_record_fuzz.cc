@@ -1,4 +1,4 @@
-// part.json of a part that waits to be composed. Another node has written it.
+// part.json of a part that waits to be composed. Another node wrote it.
 #include <algorithm>
 
 #include "agent/jobs/parts/part_record.h"

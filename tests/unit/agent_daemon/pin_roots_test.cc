@@ -5,6 +5,7 @@
 #include "agent/daemon/identity.h"
 #include "agent/daemon/state_paths.h"
 #include "agent/journal/journal.h"
+#include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
