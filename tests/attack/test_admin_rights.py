@@ -1,5 +1,5 @@
-"""Users who may connect to the admin socket try to do more than controller.yaml grants them. Everybody who may connect
-can read and start backups. Joins, copies of the catalog, and trust need a right each."""
+"""Users who may connect to the admin socket try to do more than controller.yaml grants them. Everyone who may connect
+can read and start backups. Joins, copies of the catalog, and changes of trust each need a right."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from client import admin, trust_pb2
 from client.messages import admin_pb2
 from lib import Case, main, wait_until
 from lib.cluster import Cluster
+from lib.shows import shows
 
 _ADMINS = 4_711  # ids of two groups and two users that do not exist on this host
 _OTHERS = 4_712
@@ -36,6 +37,8 @@ _REQUESTS = {
 }
 
 
+@shows("a user on the controller's host", "the catalog and the audit log",
+       "has only the rights that controller.yaml grants; copies of the catalog are saved only in one directory")
 class AdminRights(Case):
     def setUp(self) -> None:
         super().setUp()
@@ -43,7 +46,7 @@ class AdminRights(Case):
             self.fail("this test changes its user, so it needs root")
         self.cluster = Cluster(self.directory)
         self.copies = self.directory / "controller-state" / "copies"
-        # Everybody may reach the socket's directory; the socket itself must be protected.
+        # Everyone may reach the socket's directory; the socket itself must be protected.
         self.directory.chmod(0o755)
         text = self.cluster.config.read_text()
         self.cluster.config.write_text(text.replace("admin:\n", f'admin:\n  group: "{_ADMINS}"\n'))
@@ -120,7 +123,7 @@ class AdminRights(Case):
         self.assert_rights({"read", "backups"})
         self.assert_rights({"read"}, _OTHER_USER, _ADMINS)
 
-    def test_an_operator_of_another_host_needs_the_rights_too(self) -> None:
+    def test_an_operator_on_another_host_needs_the_rights_too(self) -> None:
         self.start(agents=["operator:anna"])
         done = self.cluster.call("agent", "token", "db-1", operator=True)
         self.assertIn("hf1.", done.stdout)
@@ -130,13 +133,13 @@ class AdminRights(Case):
                           ("catalog", "backup", "copy.db"), ("backup", "--all")):
             with self.subTest(arguments):
                 done = self.cluster.call(*arguments, operator=True, expect=None)
-                if arguments[1] == "revoke":  # there is no such node to ask for
+                if arguments[1] == "revoke":  # the CLI refuses first: no such node exists
                     continue
                 self.assertEqual(done.code, 4, done.stderr)
                 self.assertIn("the right", done.stderr)
                 self.assertIn('"operator:anna"', done.stderr)
 
-    def test_wrong_rights_are_refused_with_their_place(self) -> None:
+    def test_invalid_rights_are_refused_with_file_and_line(self) -> None:
         for rights, message in (
             ({"agents": ["anna"]}, "user:NAME"),
             ({"agents": ["user:"]}, "user:NAME"),

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from lib import Case, main
 from lib.cluster import Cluster
+from lib.shows import shows
 
 _NODES = ("db-1", "db-2")
 
@@ -54,7 +55,7 @@ class BoundOrders(Case):
         return {"staging": ("--into", "staging/x"), "in place": ("--in-place",), "dry run": ("--in-place", "--dry-run")}
 
     def assert_refused(self, selector: str, *values: str, ways: dict | None = None) -> None:
-        """In every way to restore, the node refuses, names these values and changes nothing."""
+        """For every way to restore, the node refuses, names these values and changes nothing."""
         (self.data["db-1"] / "a").write_text("live")
         for name, way in (ways or self.ways()).items():
             with self.subTest(f"{selector} {name}"):
@@ -77,12 +78,14 @@ class BoundOrders(Case):
         self.assertRegex(signed, rf"made by run +{self.new['db-1']['run']}\n")
         self.assertRegex(signed, r"newest +[^\n]*db-1 refuses")
 
+    @shows("the controller's files", "live state of the services",
+           "cannot make a node restore a snapshot other than the one that the operator asked for")
     def test_an_old_snapshot_is_not_restored_as_the_latest(self) -> None:
         self.hide(self.new["db-1"])
 
         self.assert_refused("latest:files/app@db-1", self.old["db-1"]["id"][:8], self.new["db-1"]["id"][:8])
         self.assert_refused("latest:files/app", self.old["db-1"]["id"][:8], self.new["db-1"]["id"][:8])
-        # By its id, it is what the operator asked for.
+        # An operator who names its id has asked for this snapshot.
         done = self.restore(self.old["db-1"]["id"], "--into", "staging/x")
         self.assertEqual(done.code, 0, done.stderr)
 

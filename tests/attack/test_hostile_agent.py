@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from client import ORDERS, AgentClient, agent_pb2, join, plan_pb2
 from lib import Case, main
 from lib.cluster import Cluster
+from lib.shows import shows
 
 _FILES = ("files/app", "main", "local")
 _MIB = 1 << 20
@@ -31,6 +32,10 @@ def restored(**fields) -> dict:
     return {"restored": plan_pb2.Restored(**fields)}
 
 
+@shows("the agent's user", "the controller's availability",
+       "cannot stop the controller, and cannot skip a report or block those of other nodes")
+@shows("root on a node", "the controller's availability",
+       "cannot stop the controller, and cannot skip a report or block those of other nodes")
 class HostileAgent(Case):
     def setUp(self) -> None:
         super().setUp()
@@ -93,7 +98,7 @@ class HostileAgent(Case):
         self.assertIn(f"{len(cases)} ", problem["message"])
 
     def test_a_bad_report_neither_blocks_the_chain_nor_skips_a_report(self) -> None:
-        """The bad report is the outcome of its task: a second one does not replace it."""
+        """The bad report is the outcome of its task: a second report does not replace it."""
         run, plan = self.run_of_kind("verify")
         bad = self.agent.report_payload(plan, verify=plan_pb2.VerifyResult(errors=["e"] * 100))
         good = self.agent.report_payload(plan, verify=plan_pb2.VerifyResult(sound=True))
@@ -198,7 +203,7 @@ class HostileAgent(Case):
         self.assertEqual(self.cluster.wait_for_end(run)["state"], "done")
 
     def test_a_plan_that_is_too_large_fails_only_its_own_run(self) -> None:
-        """An order to back up contains the names of all sources that a node has configured."""
+        """An order to back up names all sources that were selected on the node."""
         sources = [(f"files/{number:04}" + "x" * 240, "r" * 250, "local") for number in range(2_030)]
         self.agent.hello(*sources, _FILES, capabilities=ORDERS)
         run = self.cluster.json("backup", "files/*xxx@db-1", "--note", "n" * 1_000, "--no-wait")["runs"][0]["run"]

@@ -10,6 +10,7 @@ from client import ROOT, SigningKey, sign, trust_pb2
 from client.conversation import payload_of
 from lib import Case, main
 from lib.cluster import Cluster
+from lib.shows import shows
 
 
 def document_of(envelope: bytes) -> trust_pb2.RootDocument:
@@ -58,6 +59,8 @@ class PinnedTrust(Case):
         self.assertNotEqual(done.code, 0, done.stdout)
         self.assertIn("pinned", done.stderr)
 
+    @shows("the controller's files", "trust",
+           "cannot make an operator sign a successor of a forged root document")
     def test_rotate_refuses_a_forged_root_document_from_the_controller(self) -> None:
         for version in (1, 2, 7):
             with self.subTest(version=version):
@@ -79,6 +82,8 @@ class PinnedTrust(Case):
                 self.assert_denied(self.rotate("--base", str(forged), "--file", str(made)))
                 self.assertFalse(made.exists())
 
+    @shows("the controller's files", "membership",
+           "cannot make a new node pin a forged root document")
     def test_no_token_is_printed_for_a_forged_root_document(self) -> None:
         self.take_over(self.forged(2))
 

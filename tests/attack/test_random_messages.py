@@ -18,16 +18,17 @@ from client.messages import admin_pb2
 from client.random_message import RandomMessages
 from lib import Case, main
 from lib.cluster import Cluster
+from lib.shows import shows
 
 ROUNDS = int(sys.argv.pop(1))
 SEED = int(sys.argv.pop(1))
-# A copy of the catalog may be written to any new path, which is not what this tests.
-_ADMIN_REQUESTS = [field.name for field in admin_pb2.AdminRequest.DESCRIPTOR.fields
-                   if field.name not in ("id", "catalog_save")]
+_ADMIN_REQUESTS = [field.name for field in admin_pb2.AdminRequest.DESCRIPTOR.fields if field.name != "id"]
 _OUTCOMES = [field.name for field in plan_pb2.Report.DESCRIPTOR.oneofs_by_name["outcome"].fields]
 _MESSAGES = [field.name for field in agent_pb2.AgentMessage.DESCRIPTOR.oneofs_by_name["message"].fields]
 
 
+@shows("the network", "the controller's availability",
+       "cannot stop the controller with random messages on any of its three sockets")
 class RandomInput(Case):
     def setUp(self) -> None:
         super().setUp()

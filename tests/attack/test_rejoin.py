@@ -1,4 +1,4 @@
-"""An attacker who may create join tokens, but has no operator's key, tries to take over a node: to join in its place."""
+"""An attacker who may create join tokens, but has no operator's key, tries to join in the place of a node."""
 
 import hashlib
 import sys
@@ -11,8 +11,11 @@ from client.conversation import payload_of
 from client.messages import admin_pb2
 from lib import Case, main
 from lib.cluster import Cluster
+from lib.shows import shows
 
 
+@shows("a user on the controller's host", "membership",
+       "cannot replace a node's agent without an operator's signature, even with the right to create tokens")
 class Rejoin(Case):
     def setUp(self) -> None:
         super().setUp()
@@ -105,7 +108,7 @@ class Rejoin(Case):
 
         self.assertIsInstance(self.joined_with(token, permit), str)
         self.assertIsInstance(self.joined_with(self.token(), permit), str)
-        # Even if the secret were the same, the incarnation is another one.
+        # A permit for the former incarnation is refused, even if it belongs to the token.
         again = self.token()
         self.assertIsInstance(self.joined_with(again, self.permit(again)), str)
         self.assertEqual(self.cluster.state_of("db-1")["incarnation"], 2)

@@ -1,8 +1,8 @@
 """The agent's user, with everything that the agent's unit grants, tries to make root change files that only root may
 change. Root does what it does on every node: it restores in place, carries out orders, takes a safety snapshot, and
-lets the node join again. Each attack prepares something in a directory that the agent's user owns, then root works.
+lets the node join again. Each attack prepares something in a directory that the agent's user owns; then root acts.
 
-Afterwards no file of root's outside the restored source may differ, and root's next restore must work."""
+Afterwards, root's files outside the restored source must be unchanged, and root's next restore must work."""
 
 import base64
 import concurrent.futures
@@ -21,6 +21,7 @@ from lib.agent import write_config
 from lib.cluster import Cluster
 from lib.places import ROOT
 from lib.processes import Process
+from lib.shows import shows
 from lib.unit import UID, Unit
 
 UNITS = ROOT / "packaging" / "systemd"
@@ -40,17 +41,17 @@ def tree(top: Path) -> dict[str, tuple]:
 
 @dataclass
 class Attack:
-    """`code` runs as the agent's user, with the variables of Node.names(). `by` is what root does then."""
+    """`code` runs as the agent's user, with the variables of Node.names(). `by` is what root does afterwards."""
     name: str
     code: str
     by: str = "restore"
-    mistake: Callable[["Node"], None] | None = None  # of the node's administrator, who opened the way
-    is_repaired: bool = True  # root's restore works all the same
+    mistake: Callable[["Node"], None] | None = None  # of the administrator, which enables the attack
+    is_repaired: bool = True  # root's restore works despite the attack
     is_refused: bool = False  # the system already refuses the preparation, at least on some hosts
 
 
 def journal(phase: str, **entry) -> str:
-    """Python text of a journal's bytes."""
+    """Python source of an expression whose value is a journal."""
     fields = "".join(f", {name!r}: {value}" for name, value in entry.items())
     return f"""json.dumps(dict(format_version=1, run="01HF7YAT00R40M30E209RG50S1", kind="files", name="app",
         snapshot="a" * 64, begin="2026-01-01T00:00:00.000000000Z", state=base64.b64encode(json.dumps(dict(
@@ -59,10 +60,10 @@ def journal(phase: str, **entry) -> str:
         ).decode())).encode()"""
 
 
-# Says that `keep` is the new state, so undoing it removes `keep`.
+# Claims that `keep` is the new state, so undoing the restore removes `keep`.
 REMOVE = journal("swapping", target="victim + '/keep'", staged="victim + '/.holdfast-1'", target_inode="0",
                  had_target="False", is_removal="False")
-# Says that `keep` was exchanged with a file of the attacker's, by way of a symlinked directory.
+# Claims that `keep` was exchanged with one of the attacker's files, through a symlinked directory.
 EXCHANGE = journal("swapping", target="mine + '/way/keep'", staged="mine + '/way/.holdfast-1'",
                    target_inode="os.stat(mine + '/content').st_ino", had_target="True", is_removal="False")
 WAY = "os.symlink(victim, mine + '/way'); open(mine + '/content', 'w').write('evil')\n"
@@ -107,7 +108,7 @@ ATTACKS = [
     Attack("a forged journal exchanges a file", forged("state + '/restore'", EXCHANGE, WAY)),
     Attack("a forged journal, and root carries out an order", forged("state + '/restore'"), by="order"),
     Attack("a forged journal beside root's", forged("state + '/journals'")),
-    Attack("a forged journal by a symlinked directory",
+    Attack("a forged journal in a symlinked directory",
            forged("mine + '/d'") + "\naway(state + '/restore'); os.symlink(mine + '/d', state + '/restore')"),
     Attack("a forged journal as a symlink",
            forged("mine + '/d'") + f"\nos.makedirs(state + '/restore', exist_ok=True)"
@@ -135,10 +136,10 @@ ATTACKS = [
     Attack("a plan is a hard link", plan("os.link(victim + '/keep', path)"), by="helper", is_refused=True),
     Attack("a plan is a FIFO", plan("os.mkfifo(path)"), by="helper"),
     Attack("a plan is a directory", plan("os.mkdir(path)"), by="helper"),
-    Attack("a plan has a terabyte", plan("os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 40)"), by="helper"),
-    Attack("a plan that is not one", plan("open(path, 'wb').write(os.urandom(1000))"), by="helper"),
+    Attack("a plan of a terabyte", plan("os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 40)"), by="helper"),
+    Attack("a malformed plan", plan("open(path, 'wb').write(os.urandom(1000))"), by="helper"),
     Attack("packs go elsewhere", "for i in range(256):\n    name = f'{repository}/data/{i:02x}'\n"
-           "    if not os.listdir(name): os.rmdir(name); os.symlink(victim, name)"),
+           "    if not os.listdir(name): os.rmdir(name); os.symlink(victim, name)", is_repaired=False),
     Attack("index files go elsewhere", in_repository("index"), is_repaired=False),
     Attack("snapshots go elsewhere", in_repository("snapshots"), is_repaired=False),
     Attack("repository locks go elsewhere", in_repository("locks"), is_repaired=False),
@@ -160,9 +161,11 @@ ATTACKS = [
 ]
 
 
+@shows("the agent's user", "root's rights on a node",
+       "cannot make root change, create or remove other files; the test tries 38 attacks")
 @unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
 class Node(Case):
-    """A node with the agent under its unit's user, and root's restore helper with its unit's capabilities."""
+    """A node whose agent runs as its unit's user. Root runs the restore helper with its unit's capabilities."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -208,7 +211,7 @@ class Node(Case):
         return "".join(f"{name} = {str(getattr(self, name))!r}\n" for name in places)
 
     def attack(self, code: str, is_refused: bool) -> None:
-        """Starts the attacker. Returns when it has ended, or says that it has begun."""
+        """Starts the attacker. Returns when the attacker has ended, or has printed that it has begun."""
         text = ("import base64, ctypes, json, os, shutil\n" + self.names() +
                 "def away(path):\n    if os.path.lexists(path): os.rename(path, f'{path}-{os.urandom(8).hex()}')\n" + code)
         log = open(self.directory / "attacker.log", "w")
@@ -224,7 +227,7 @@ class Node(Case):
             raise AssertionError(Path(log.name).read_text())
 
     def as_root(self, *words: str) -> subprocess.CompletedProcess:
-        """Root's command with the rights of the restore helper's unit. A FIFO must not keep it waiting."""
+        """Runs a command as root with the rights of the restore helper's unit. No FIFO may block the command."""
         rights = Unit(UNITS / "holdfast-restore.service.in", []).one("CapabilityBoundingSet").lower().split()
         bounding = ",".join(["-all", *("+" + right.removeprefix("cap_") for right in rights)])
         done = subprocess.run(["setpriv", f"--bounding-set={bounding}", "--no-new-privs", *self.words(*words)],
@@ -244,9 +247,9 @@ class Node(Case):
             self.as_root("restore-helper")
             done.result()
 
-    def join(self) -> None:
-        run(self.words("join", "--token-file", "-"),
-            input=self.cluster.call("agent", "token", "test-1", operator=True).stdout, expect=None)
+    def join(self, *options: str) -> None:
+        token = self.cluster.call("agent", "token", "test-1", *options, operator=True).stdout
+        run(self.words("join", "--token-file", "-"), input=token, expect=None)
 
     def what_root_owns(self) -> dict[str, tuple]:
         return tree(self.victim) | {str(self.etc / "policy.yaml"): identity(self.etc / "policy.yaml")}
@@ -258,7 +261,7 @@ class Node(Case):
         before = self.what_root_owns()
         self.attack(attack.code, attack.is_refused)
         {"restore": self.restore, "order": self.order, "helper": lambda: self.as_root("restore-helper"),
-         "join": self.join}[attack.by]()
+         "join": lambda: self.join("--rejoin", "--yes")}[attack.by]()
         self.assertEqual(self.what_root_owns(), before)
         if attack.by in ("restore", "order") and attack.is_repaired and not attack.mistake:
             self.assertEqual((self.live / "a").read_text(), "one\n")

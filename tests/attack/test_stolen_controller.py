@@ -11,6 +11,7 @@ from client.conversation import payload_of
 from client.messages import field
 from lib import Case, Restic, differences, main, scan
 from lib.cluster import Cluster
+from lib.shows import shows
 
 _NODES = ("db-1", "db-2")
 _RESTORE = 8  # ORDER_KIND_RESTORE
@@ -88,6 +89,8 @@ class StolenController(Case):
         with sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True) as connection:
             return connection.execute(query, values).fetchall()
 
+    @shows("the controller's files", "live state of the services",
+           "cannot restore: the nodes refuse orders without an operator's signature")
     def test_agent_refuses_a_restore_without_an_operators_signature(self) -> None:
         self.assertIn("tcp://", self.cluster.operator.read_text())
         self.anna_restores("x")
@@ -101,6 +104,8 @@ class StolenController(Case):
         self.give_back(thief)
         self.anna_restores("y")
 
+    @shows("the controller's files", "existence of the snapshots",
+           "can start backups, but cannot delete or replace a snapshot")
     def test_a_thief_can_start_backups_and_nothing_else(self) -> None:
         self.anna_restores("first")
         before = {one["id"] for one in self.restic().snapshots()}
@@ -117,7 +122,7 @@ class StolenController(Case):
         self.check_signatures(thief, signed_by_anna)
         self.check_orders(thief)
         self.check_root_document(thief)
-        with self.subTest("what anna has signed, once more"):
+        with self.subTest("an order that anna has signed, sent again"):
             # The agent knows this plan and does not repeat it; it answers the next plan.
             for path in (self.staged["db-1"] / "first").rglob("a"):
                 path.unlink()
@@ -144,7 +149,7 @@ class StolenController(Case):
     def check_restores(self, thief: ControllerClient) -> None:
         for name, order in {
             "a restore": self.restore_order(),
-            "a restore of what another node had": self.restore_order(source="files/other"),
+            "a restore of another node's source": self.restore_order(source="files/other"),
             "a restore outside of the restore roots": self.restore_order("../../etc"),
             "a restore in place": self.restore_order(in_place=plan_pb2.InPlaceTarget()),
             "a restore to a target": self.restore_order(source="etcd/main", named=plan_pb2.NamedTarget(name="dr")),
@@ -157,10 +162,10 @@ class StolenController(Case):
         with self.subTest("a restore that a made-up operator has signed"):
             self.send_restore(thief, "db-1", self.restore_order(), self.mallory)
             self.refused(thief, "db-1", "controller")
-        with self.subTest("what anna has signed, for another node"):
+        with self.subTest("an order that anna has signed, sent to another node"):
             thief.send_envelope("db-2", signed_by_anna)
             self.refused(thief, "db-2", "node")
-        with self.subTest("what anna has signed, with other words in it"):
+        with self.subTest("an order that anna has signed, modified"):
             changed = signed_by_anna.replace(b"first", b"other")
             self.assertNotEqual(changed, signed_by_anna)
             thief.send_envelope("db-1", changed)
