@@ -5,7 +5,7 @@
 
 writes NAME.txt, NAME.schema and NAME.messages in conversations (see its README.md). Never overwrite a recording; add a
 new one. A proxy between the two programs records the messages. It listens with the controller's bus key, and joins with
-its own CURVE key in place of the agent's; all signatures are made by the programs themselves."""
+its own CURVE key instead of the agent's; the programs themselves make all signatures."""
 
 import json
 import os
