@@ -42,8 +42,8 @@ class Alone:
         self.directory = services.directory / "alone"
         self.repository = self.directory / "repository"
         self.agent = Agent(write_config(self.directory, services.sources("node-1"), node="node-1"))
-        # The directory has a setuid file, which a restore in place leaves without this right by default.
-        (self.directory / "policy.yaml").write_text("restore_special: [setuid]\n")
+        # By default, the directory's FIFO is left out, and its setuid file is restored without this right.
+        (self.directory / "policy.yaml").write_text("restore_special: [setuid, fifos]\n")
         self.expected: dict = {}
 
     def verb(self, *arguments: str, shown: bool = True, lines: int = 0) -> None:

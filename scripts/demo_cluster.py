@@ -151,8 +151,8 @@ class Cluster:
         roots = {"staging": str(self.services.home(node) / "staging")}
         policies = {
             "node-1": {"restore": "in-place", "restore_roots": roots},
-            # The directory has a setuid file, which a restore leaves without this right by default.
-            "node-2": {"restore": "staging", "restore_roots": roots, "restore_special": ["setuid"]},
+            # By default, the directory's FIFO is left out, and its setuid file is restored without this right.
+            "node-2": {"restore": "staging", "restore_roots": roots, "restore_special": ["setuid", "fifos"]},
         }
         if node in policies:
             (self.services.home(node) / "policy.yaml").write_text(json.dumps(policies[node]))

@@ -61,7 +61,7 @@ config::Environment AgentProgram::ConfigEnvironment() const {
   return environment;
 }
 
-// Root does what the configuration says, so no other user may be able to change it.
+// Root acts on the configuration, so no other user may be able to change it.
 Result<void> AgentProgram::CheckConfigOwner() const {
   if (::geteuid() != 0) return {};
   std::error_code failure;

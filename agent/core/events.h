@@ -224,8 +224,8 @@ struct LoadReports {
   std::uint64_t first = 0;
   std::uint32_t limit = 0;
 };
-// The next connections must prove one of these bus keys: `key`, or else `former` unless it is
-// empty.
+// From the next connection on, the controller must have one of these bus keys: `key`, or `former`
+// unless that is empty.
 struct UseBusKeys {
   Bytes key;
   Bytes former;

@@ -33,7 +33,7 @@ struct IdentityRecord {
   std::int64_t t_max_ms = 0;          // the latest time that its own clock ever showed
   std::uint64_t report_sequence = 0;  // of the newest report
   Bytes report_hash;                  // 32; of its payload
-  // 32; the bus key before the root document's, until that one has worked once.
+  // 32; the bus key that the root document has replaced. Empty once the new key has worked.
   Bytes former_bus_key;
   bool operator==(const IdentityRecord&) const = default;
 };

@@ -48,10 +48,11 @@ Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view t
   if (!answer) return Fail(std::move(answer).error().While("join " + Quote(token.endpoint)));
   HF_ASSIGN(const trust::RootDocument root,
             trust::RootDocument::VerifyFirst(answer->root, token.root_hash));
-  // The connection has proved only that the other side has the token's key.
+  // The connection has proved only that the server has the token's key.
   if (root.bus_key() != token.server_key) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("the token is for another bus key than version {} of the root document",
+                fmt::format("the token's bus key differs from the one in version {} of the root "
+                            "document",
                             root.version()),
                 std::string(kNewToken));
   }
@@ -72,7 +73,7 @@ Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view t
   if (::geteuid() == 0) {
     HF_TRY(SaveHelperIdentity(settings, identity.node, identity.incarnation, identity.root));
   }
-  // Root must not write in a directory of another user, who decides where its names lead.
+  // Root must not write in another user's directory: that user decides where its names lead.
   HF_TRY(BecomeOwnerOfState(settings.state_dir));
   HF_TRY(SaveIdentity(settings.state_dir, identity, random));
   return JoinReport{.cluster = root.cluster(),

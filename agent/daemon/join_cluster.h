@@ -22,8 +22,8 @@ struct JoinReport {
 };
 
 // Makes one attempt. The private keys never leave the node. kInvalidArgument if the token is
-// malformed or for another node. kDenied if it has expired, if the controller refuses it, or if its
-// root document is not the one named in the token, or has another bus key than the token. Stores
+// malformed or for another node. kDenied if it has expired, if the controller refuses it, or if the
+// controller's root document has another hash or another bus key than the token names. Stores
 // nothing unless all succeeds. A node that joined before gets a new identity, which replaces the
 // old one.
 Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view token_text,

@@ -127,7 +127,7 @@ class Helper {
         bytes ? Judge(spool, name, *bytes, is_named ? *plan_id : Bytes{}) : Failed(bytes.error());
     HF_TRY(spool.Remove(name));
     if (!is_named) {
-      Log(LogLevel::kWarning, "{} does not have the name of a plan and was removed",
+      Log(LogLevel::kWarning, "removed {}: its name is not that of a plan",
           Printable(spool.PathOf(name)));
       return {};
     }
@@ -348,7 +348,7 @@ Result<void> RunRestoreHelper(const AgentSettings& configured, const std::vector
                               const std::stop_token& stop, Random& random, const Clock& clock) {
   HF_TRY(PrepareHelperDirectory(configured));
   HF_ASSIGN(const std::optional<PlanSpool> spool, PlanSpool::Open(configured.state_dir));
-  // Whatever root keeps is in its own directory, never in the agent's.
+  // Root keeps its state in its own directory, never in the agent's.
   AgentSettings settings = configured;
   settings.state_dir = HelperDirectory(configured.state_dir);
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));

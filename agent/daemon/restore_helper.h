@@ -17,9 +17,9 @@
 
 namespace holdfast::agent {
 
-// Makes root's own directory, with the lock file of each configured source. An agent with its own
-// user cannot make them. Idempotent. kDenied, naming the directory, if another user could change
-// it.
+// Creates root's own directory, with a lock file for each configured source. An agent that runs as
+// another user cannot create these. Idempotent. kDenied, naming the directory, if another user
+// could change it.
 Result<void> PrepareHelperDirectory(const AgentSettings& settings);
 
 // Stores what the helper must not learn from the agent: this node's identity, and the root document
@@ -32,8 +32,8 @@ Result<void> SaveHelperIdentity(const AgentSettings& settings, const std::string
 Result<void> RunRestoreHelper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock);
 
-// Finishes or undoes the interrupted restores in place of all configured sources. Returns a line
-// for each. Does not need the node to have joined.
+// Finishes or undoes the interrupted restores in place of all configured sources. Returns one line
+// for each of these restores. The node need not have joined.
 Result<std::vector<std::string>> RecoverRestores(const AgentSettings& settings,
                                                  const std::vector<SourceKind>& kinds,
                                                  const std::stop_token& stop, Random& random,

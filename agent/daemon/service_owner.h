@@ -1,5 +1,5 @@
-// Root commands next to the service: the agent runs as another user, must be able to use what root
-// makes for it, and must not be able to lead root elsewhere.
+// Commands that root runs on a node whose agent runs as another user. The agent must be able to use
+// what root creates for it, and must not be able to redirect root to other files.
 #pragma once
 
 #include <string>

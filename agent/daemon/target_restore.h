@@ -10,8 +10,8 @@ class Plan;
 
 namespace holdfast::agent {
 
-// Which snapshot; the caller sets the mode and where it goes. REQUIRES: the plan passed the checks
-// and has an order to restore.
+// Options that select the ordered snapshot; the caller sets the mode and the destination. REQUIRES:
+// the plan passed the checks and has an order to restore.
 jobs::RestoreOptions OptionsOfOrder(const v1::Plan& plan);
 
 // The same for a target of the node's policy. REQUIRES: the order has a named target, which is

@@ -56,7 +56,7 @@ Result<FileLock> LockSourceFile(const std::string& state_dir, const std::string&
   if (lock || lock.error().code() != ErrorCode::kDenied) return lock;
   return Fail(std::move(lock).error().WithHint(
       "the lock file belongs to root: run `holdfast-agent restore-helper --prepare` as root, or "
-      "restart the agent's unit, which does it"));
+      "restart the agent's unit, which does the same"));
 }
 
 Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std::string>& labels) {
@@ -66,7 +66,7 @@ Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std
     HF_ASSIGN(const Fd made,
               OpenFileAt(locks.get(), name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644,
                          Shown(state_dir, kLocks) + "/" + name));
-    // Whatever the umask was.
+    // Regardless of the umask.
     if (::fchmod(made.get(), 0644) != 0) {
       return Fail(ErrnoError(errno, "change the mode of " + Quote(name)));
     }

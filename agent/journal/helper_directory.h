@@ -1,10 +1,10 @@
 // The restore helper's directory, next to the agent's. It has everything that root acts on: the
 // journals of restores in place, the locks of the sources, scratch space, plans and outcomes.
 //
-// Root writes it. An agent that runs as another user reads the journals, and locks the files that
-// root made. No other user may be able to change the directory or a directory above it, because root
-// moves and removes the files that the journals name. If the agent and all commands run as one user,
-// that user owns the directory.
+// Root writes in it. An agent that runs as another user reads the journals and locks the files that
+// root created. No other user may be able to change the directory or a directory above it, because
+// root moves and removes the files that the journals name. If the agent and all commands run as one
+// user, that user owns the directory.
 #pragma once
 
 #include <string>
@@ -17,7 +17,8 @@
 
 namespace holdfast {
 
-// "restore-helper", next to the agent's directory. The helper's own directory is its own neighbour.
+// "restore-helper", next to `state_dir`. If `state_dir` is itself the helper's directory, returns
+// that directory.
 std::string HelperDirectory(const std::string& state_dir);
 
 // Opens the directory `name` in the helper's directory, and creates what is missing. For root,
@@ -25,7 +26,7 @@ std::string HelperDirectory(const std::string& state_dir);
 Result<Fd> OpenInHelperDirectory(const std::string& state_dir, const std::string& name);
 
 // Locks the source `label` ("kind/name") against all other tasks of this node, by the agent and by
-// root. `holder` describes us to others. kBusy names the holder. The file must exist, unless this
+// root. `holder` describes this process. kBusy names the holder. The file must exist, unless this
 // process may create it: MakeSourceLocks().
 Result<FileLock> LockSourceFile(const std::string& state_dir, const std::string& label,
                                 const std::string& holder);

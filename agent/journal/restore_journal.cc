@@ -37,8 +37,8 @@ std::unexpected<Error> Unreadable(const std::string& path, std::string_view why)
               "source's files, move them into place by hand, then remove the journal");
 }
 
-// Root reads a journal only if no other user could have written it. For other users, a journal only
-// decides whether they refuse a backup.
+// Root reads a journal only if no other user could have written it. Other users recover only from
+// their own journal; a journal of another user only makes them refuse the task.
 Result<Fd> OpenJournal(const std::string& state_dir, const std::string& name,
                        const std::string& path) {
   if (::geteuid() != 0) return OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -71,7 +71,7 @@ Result<void> RestoreJournal::Record(std::string_view state) {
       {"state", Base64Encode(AsBytes(state))},
   };
   std::string text = DumpJson(document, 2) + "\n";
-  // The agent reads it, also as another user.
+  // The agent must be able to read it, even if the agent runs as another user.
   HF_TRY(WriteFileAtomic(path_, AsBytes(text), 0644));
   is_recorded_ = true;
   return {};

@@ -58,7 +58,7 @@ std::vector<std::string> SpecialRightNames(const SpecialRights& kept);
 std::string PolicyPath(const AgentSettings& settings);
 
 // Reads and checks the file. If it does not exist, the policy allows no restore. Every mistake is
-// kInvalidArgument with file, line and column. kDenied if somebody else could change the file
+// kInvalidArgument with file, line and column. kDenied if another user could change the file
 // (common/io/trusted_path.h).
 Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods);
 // The same for a text; `path` must be absolute.

@@ -63,7 +63,7 @@ struct AgentSettings {
   std::string node;
   std::string cluster;  // may be empty
   std::string state_dir;
-  // The controller's bus, "tcp://HOST:PORT". nullopt: as the controller said when the node joined.
+  // The controller's bus, "tcp://HOST:PORT". nullopt: the one named in the join answer.
   std::optional<std::string> controller_endpoint;
   LimitSettings limits;
   std::vector<RepositorySettings> repositories;  // in the file's order

@@ -10,7 +10,7 @@ constexpr std::size_t kDepthMax = 64;
 
 struct Extent {
   std::size_t depth = 0;   // deepest nesting
-  std::size_t values = 1;  // and keys
+  std::size_t values = 1;  // values and keys; too many rather than too few
 };
 
 Extent ExtentOf(std::string_view text) {

@@ -16,8 +16,8 @@ namespace holdfast {
 nlohmann::json ParseJson(std::string_view text);
 nlohmann::ordered_json ParseOrderedJson(std::string_view text);
 
-// At least the number of values in `text`, without parsing it. Parsing untrusted text can take 100
-// bytes of memory per value.
+// An upper bound for the number of values in `text`, without parsing it. Parsing untrusted text can
+// take 100 bytes of memory per value.
 std::size_t CountJsonValues(std::string_view text);
 
 // Replaces invalid UTF-8 by U+FFFD. Writes one line if `indent` is -1, otherwise `indent` spaces

@@ -149,9 +149,9 @@ class DealerBusClient final : public BusClient {
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         if (!is_former_key_ && !is_outdated_ && options_.server.former) return Reopen(true);
         if (++broken_handshakes_ < kBrokenHandshakesMax) return;
-        return StartOver(fmt::format(
-            "{} aborts the handshake: it may have another bus key than the root document",
-            Quote(options_.endpoint)));
+        return StartOver(
+            fmt::format("{} aborts the handshake: its bus key may differ from the root document's",
+                        Quote(options_.endpoint)));
       default:
         return;
     }

@@ -20,7 +20,7 @@
 
 namespace holdfast::bus {
 
-// What the server must prove to have. `former` is set only until `key` has worked once:
+// The server must have one of these keys. `former` is set only until `key` has worked once:
 // docs/protocol.md#bus-key.
 struct ServerKeys {
   CurvePublicKey key{};
@@ -62,7 +62,7 @@ struct BusEvent {
   Bytes bytes;
   std::string reason;
   std::chrono::milliseconds retry_in{0};
-  bool is_former_key = false;  // kConnected: the server has only ServerKeys::former
+  bool is_former_key = false;  // kConnected: not with the newest ServerKeys::key
 };
 
 class BusClient {
@@ -78,7 +78,7 @@ class BusClient {
   // read earlier messages.
   virtual Result<void> Send(ByteView bytes) = 0;
   virtual bool is_connected() const = 0;
-  // For the next connections; does not end the current one.
+  // Sets the keys for the next connections; does not end the current one.
   virtual void SetServerKeys(const ServerKeys& keys) = 0;
   // Makes the current or the next Receive() return. May be called from any thread.
   virtual void Wake() const = 0;

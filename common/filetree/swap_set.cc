@@ -131,7 +131,7 @@ Result<void> SwapSet::OpenParent(const std::string& target) {
   return {};
 }
 
-// After a crash: the directories must still be the same ones.
+// After a crash, the directories must still be those in which the restore began.
 Result<void> SwapSet::OpenParents() {
   for (const Entry& entry : entries_) {
     HF_TRY(OpenParent(entry.target));
@@ -141,10 +141,10 @@ Result<void> SwapSet::OpenParents() {
     }
     if (status.st_ino == entry.parent_inode) continue;
     return Fail(ErrorCode::kDenied,
-                fmt::format("{} is another directory than when the restore began",
+                fmt::format("{} is not the same directory as when the restore began",
                             Quote(ParentPath(entry.target))),
-                fmt::format("put the former directory in its place, or look in it for {} and move "
-                            "that into place by hand",
+                fmt::format("move the original directory back, or move {} from it into place by "
+                            "hand",
                             Quote(std::string(BaseName(entry.staged)))));
   }
   return {};
@@ -152,12 +152,6 @@ Result<void> SwapSet::OpenParents() {
 
 int SwapSet::ParentOf(const Entry& entry) const {
   return parents_.at(ParentPath(entry.target)).get();
-}
-
-std::string SwapSet::Through(const std::string& path) const {
-  const auto parent = parents_.find(ParentPath(path));
-  HF_CHECK(parent != parents_.end());
-  return fmt::format("/proc/self/fd/{}/{}", parent->second.get(), BaseName(path));
 }
 
 std::uint64_t SwapSet::InodeOf(const Entry& entry, const std::string& path) const {

@@ -7,9 +7,9 @@
 // exchange show which entries are exchanged, so recovery never guesses: only Holdfast changes a
 // staged name, so the inode there is reliable even if the target has changed since.
 //
-// The directory of each target is opened once, without following symlinks. All names are used
-// through that descriptor. So the owner of a directory above cannot make root exchange or remove
-// files elsewhere by renaming it or by replacing it with a symlink.
+// The directory of each target is opened once, without following symlinks. Names are exchanged and
+// removed relative to that descriptor. So the owner of a directory above cannot make root exchange
+// or remove files elsewhere by renaming that directory or replacing it with a symlink.
 #pragma once
 
 #include <cstdint>
@@ -67,11 +67,13 @@ class SwapSet {
   Result<void> Rollback();
 
   // After a crash: rolls back, or finishes a commit that had begun. Idempotent. kCorrupt when
-  // `state` is malformed; nothing is touched then.
+  // `state` is malformed, kDenied when the directory of a target was replaced; nothing is touched
+  // then.
   static Result<Recovery> Recover(std::string_view state, Record record);
 
   struct Entry;
-  // The entries of an encoded state. kCorrupt or kUnsupported as Recover(), and nothing is touched.
+  // Decodes the entries of a state. kCorrupt if it is malformed, kUnsupported if a later version
+  // wrote it.
   static Result<std::vector<Entry>> EntriesOf(std::string_view state);
 
   struct Entry {
@@ -85,9 +87,6 @@ class SwapSet {
     bool is_removal = false;
   };
   const std::vector<Entry>& entries() const { return entries_; }
-  // A path of the same file that does not depend on the names of the directories above: valid as
-  // long as the set lives. `path` is the target or the staged path of an entry.
-  std::string Through(const std::string& path) const;
 
   // Whether Swap() has begun and Rollback() has not undone it.
   bool is_swapped() const { return phase_ == Phase::kSwapping; }

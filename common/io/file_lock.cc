@@ -19,7 +19,7 @@ namespace holdfast {
 namespace {
 
 // The file has two lines: the holder's description of itself and its process id. A process that was
-// killed leaves both, and the next holder may not be able to write.
+// killed leaves both, and the next holder may not be able to replace them.
 std::string HolderOf(int fd) {
   constexpr std::string_view kUnknown = "another process";
   std::string text(512, '\0');
@@ -35,7 +35,7 @@ std::string HolderOf(int fd) {
 }  // namespace
 
 FileLock::~FileLock() {
-  // Fails if we may only read the file: then it is empty.
+  // Fails if this process may only read the file; then it wrote no description.
   if (fd_.is_open()) (void)!ftruncate(fd_.get(), 0);
 }
 

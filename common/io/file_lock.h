@@ -18,9 +18,9 @@ class FileLock {
   // Takes the lock at once or fails: kBusy, with the holder's description of itself. Writes
   // `holder` (one line) into the file. Creates the file's directory if it is missing.
   static Result<FileLock> Acquire(const std::string& path, const std::string& holder);
-  // The same in an open directory, which other users may share. Whoever may only read the file
-  // locks it without a description. kDenied if the file is missing and cannot be created. Errors
-  // name `shown`.
+  // The same in an open directory, which other users may share. A process that may only read the
+  // file locks it without a description. kDenied if the file is missing and cannot be created.
+  // Errors name `shown`.
   static Result<FileLock> AcquireAt(int directory, const std::string& name,
                                     const std::string& holder, const std::string& shown);
   // Whether a process holds the lock; kNotFound without a file.

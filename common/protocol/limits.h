@@ -21,7 +21,7 @@ inline constexpr std::size_t kEnvelopeBytesMax = kPayloadBytesMax + kEnvelopeOve
 
 // Milliseconds since 1970. The maximum is in 2255; WallTime ends in 2262.
 inline constexpr std::int64_t kTimeMsMax = 9'000'000'000'000;
-// Of names, hosts and run ids.
+// Maximum size of names, hosts and run ids.
 inline constexpr std::size_t kNameBytesMax = 255;
 
 // kCorrupt if a field of `message`, at any depth, violates its limit; the error names the field.

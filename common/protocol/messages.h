@@ -42,8 +42,8 @@ Result<void> DecodeMessage(ByteView bytes, std::string_view what, google::protob
 // of the whole message. False if the bytes are not a Protobuf message.
 bool ParseHead(ByteView bytes, google::protobuf::Message& out);
 
-// Names of the outcomes that this version can read: of the fields of Report.outcome. HelloAnswer
-// lists them as the controller's capabilities.
+// Names of the outcomes that this version can read: the fields of Report.outcome. HelloAnswer lists
+// them as the controller's capabilities.
 std::vector<std::string_view> OutcomeNames();
 
 }  // namespace holdfast::protocol

@@ -187,8 +187,8 @@ bool AllowsAnySnapshot(Examination& examination) {
   return examination.kind() == v1::ORDER_KIND_RESTORE || examination.plan().restore().has_named();
 }
 
-// Whether the order asks for the newest snapshot of one of the node's own sources. It is in the
-// source's repository; another repository may have older copies only.
+// Whether the order asks for the newest snapshot of one of the node's own sources. That snapshot is
+// in the source's repository; another repository may have only older copies.
 bool IsNewestOfOwnSource(Examination& examination) {
   const v1::RestoreOrder& order = examination.plan().restore();
   const PlanContext& context = examination.context();

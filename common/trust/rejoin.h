@@ -1,5 +1,5 @@
-// An operator's permission to replace a node's agent. Without it, any holder of a join token for a
-// node that has joined before could take its place. docs/protocol.md#join.
+// An operator's permission to replace a node's agent. Without it, anyone with a join token could
+// take the place of a node that has joined before. docs/protocol.md#join.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace holdfast::trust {
 
-// The permit's envelope.
+// The signed envelope of the permit.
 Bytes SignRejoin(const v1::RejoinPermit& permit, const crypto::SigningKey& operator_key);
 
 struct VerifiedPermit {
@@ -21,9 +21,9 @@ struct VerifiedPermit {
   std::string person;  // the operator whose signature it has
 };
 
-// A permit of this cluster that an operator has signed and that has not expired. kDenied otherwise;
-// kCorrupt or kUnsupported if it cannot be read. The caller compares node, incarnation and
-// `secret_hash`.
+// Verifies that a permit is for this cluster, is signed by an operator and has not expired. kDenied
+// otherwise; kCorrupt or kUnsupported if it cannot be read. The caller compares node, incarnation
+// and `secret_hash`.
 Result<VerifiedPermit> VerifyRejoin(ByteView envelope, const RootDocument& root, WallTime now);
 
 }  // namespace holdfast::trust

@@ -72,7 +72,7 @@ Result<void> CheckBusKey(std::string_view key) {
     return BadForm(fmt::format("a bus key of {}; expected {}", FormatCount(key.size(), "byte"),
                                sizeof(BusKey)));
   }
-  // Anyone can act as a server with this key.
+  // Anyone can impersonate a server that has this key.
   if (std::ranges::all_of(key, [](char c) { return c == '\0'; })) {
     return BadForm("a bus key of zeros");
   }

@@ -14,8 +14,8 @@ struct RootFile {
   RootDocument root;  // not yet compared with a trusted document
 };
 
-// By ascending version. kCorrupt or kDenied, with the path, for a file that has no root document
-// or one that its own persons have not signed.
+// Reads the files, and sorts them by version. kCorrupt or kDenied, naming the path, for a file that
+// is not a root document or that its own persons have not signed.
 Result<std::vector<RootFile>> ReadRootFiles(const std::vector<std::string>& paths);
 
 }  // namespace holdfast::trust

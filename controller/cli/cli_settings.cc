@@ -18,7 +18,7 @@ const Schema& CliSchema() {
       {.name = "controller", .help = "\"tcp://HOST:7735\", or the path of a socket"},
       {.name = "root_file",
        .type = OptionType::kPath,
-       .help = "the root document that you trust; its cluster and its controller's bus key count"},
+       .help = "the root document that you trust; it names the cluster and the bus key"},
       {.name = "curve_key_file",
        .type = OptionType::kPath,
        .help = "this operator's CURVE key, for a controller on another host"},

@@ -82,7 +82,7 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
   comparison.Field("the path", order.staging().path(), target.path);
 }
 
-// The rule in words: "complete and valid".
+// The rule in words, such as "complete and valid".
 std::string RuleText(const v1::NewestRule& rule) {
   if (rule.allow_partial() && rule.allow_invalid()) return "complete or partial, valid or invalid";
   if (rule.allow_partial()) return "valid";
@@ -138,7 +138,8 @@ void CompareView(const v1::RestoreOrder& order, const v1::SnapshotView& view,
   comparison.Flag("the mark of a safety snapshot", order.safety(), view.safety());
 }
 
-// A node compares with the time of issue what is newer, so a new plan must not be issued earlier.
+// A node ignores snapshots that were made after the plan was issued. If a new plan had an earlier
+// time of issue, the node would accept an old snapshot as the newest.
 void CompareTimes(const v1::Plan& plan, WallTime now, bool is_just_requested,
                   Comparison& comparison) {
   const std::int64_t now_ms = trust::UnixMilliseconds(now);
@@ -161,7 +162,7 @@ void CompareTimes(const v1::Plan& plan, WallTime now, bool is_just_requested,
 
 using Words = std::vector<std::pair<std::string, std::string>>;
 
-// Which snapshot the order means. The node compares all of it with the repository.
+// The snapshot that the order means. The node compares these values with the repository.
 void AddSnapshot(const v1::Plan& plan, WallTime now, Words& words) {
   const v1::RestoreOrder& order = plan.restore();
   const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text; };
@@ -174,12 +175,12 @@ void AddSnapshot(const v1::Plan& plan, WallTime now, Words& words) {
   if (order.safety()) words.emplace_back("kind", "a safety snapshot, taken before a restore");
   words.emplace_back("repository", order.repository());
   if (!order.has_newest()) return;
-  words.emplace_back(
-      "newest", order.safety()
-                    ? fmt::format("{} refuses it if {} has a newer safety snapshot", plan.node(),
-                                  order.repository())
-                    : fmt::format("{} refuses it if {} has a newer snapshot that is {}",
-                                  plan.node(), order.repository(), RuleText(order.newest())));
+  words.emplace_back("newest",
+                     order.safety()
+                         ? fmt::format("{} refuses the order if {} has a newer safety snapshot",
+                                       plan.node(), order.repository())
+                         : fmt::format("{} refuses the order if {} has a newer snapshot that is {}",
+                                       plan.node(), order.repository(), RuleText(order.newest())));
 }
 
 void AddTarget(const v1::Plan& plan, Words& words) {

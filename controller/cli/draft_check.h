@@ -26,9 +26,9 @@ struct ExpectedRestore {
   std::string snapshot_selector;  // as the operator typed it
   bool undo = false;              // the snapshot must be a safety snapshot
   // What the operator accepts as the newest snapshot; nullopt: the selector names one snapshot.
-  // Compared if there is a selector.
+  // Compared only if there is a selector.
   std::optional<v1::NewestRule> newest;
-  bool is_just_requested = false;        // the plan must have been issued now
+  bool is_just_requested = false;        // the plan must have just been issued
   std::optional<v1::SnapshotView> view;  // what the controller says about the snapshot
   std::optional<std::string> note;
 };

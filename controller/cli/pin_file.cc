@@ -48,8 +48,9 @@ void Pin::Advance(trust::RootDocument next) {
 }
 
 Result<void> Pin::Save() const {
-  // First the former key: without it, this operator could not connect until the new one works. An
-  // old one is not written again, because a connection may have forgotten it in the meantime.
+  // The former key is written first: without it, this operator could not connect until the
+  // controller has the new key. A former key from the file is not written again, because a
+  // connection may have removed that file in the meantime.
   if (is_former_new_) HF_TRY(bus::SaveCurvePublicKey(FormerKeyFile(), *former_bus_key_));
   return WriteFileAtomic(file_, root_.envelope(), 0644);
 }

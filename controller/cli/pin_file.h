@@ -1,5 +1,5 @@
 // The files beside cli.yaml that say which controller an operator trusts: the pinned root document,
-// and the bus key before it, until the document's own has worked once. docs/protocol.md#bus-key.
+// and the former bus key, until the document's own key has worked once. docs/protocol.md#bus-key.
 #pragma once
 
 #include <optional>
@@ -20,11 +20,11 @@ class Pin {
   const trust::RootDocument& root() const { return root_; }
   bus::ServerKeys server_keys() const { return {root_.bus_key(), former_bus_key_}; }
 
-  // `next` was verified as the next version of root().
+  // REQUIRES: `next` was verified as the next version of root().
   void Advance(trust::RootDocument next);
   // Writes what Advance() has changed, durably.
   Result<void> Save() const;
-  // From now on, only the root document's bus key is accepted. Changes the file.
+  // From now on, only the root document's bus key is accepted. Removes the former key's file.
   Result<void> ForgetFormerBusKey();
 
  private:

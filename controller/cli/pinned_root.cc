@@ -36,7 +36,7 @@ Result<trust::RootDocument> Follow(const trust::RootDocument& pinned, ByteView n
               std::string(kInvestigate));
 }
 
-// Replaces the pinned document by `next` unless they are equal.
+// Replaces the pinned document with `next` unless both have the same version.
 void Advance(Pin& pin, trust::RootDocument next) {
   if (next.version() != pin.root().version()) pin.Advance(std::move(next));
 }

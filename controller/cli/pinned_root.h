@@ -23,11 +23,12 @@ Result<trust::RootDocument> PinnedRoot(const CliSettings& settings);
 // document in force is neither the pinned one nor a verified successor.
 Result<trust::RootDocument> CurrentRoot(Session& session);
 // The same if `bases` is empty. Otherwise, verifies the documents in these files instead of asking
-// the controller, and does not change the pin. The files have all successors of the pinned
-// document; documents of earlier versions are ignored.
+// the controller, and does not change the pin. The files must contain all successors of the pinned
+// document up to the newest; documents of earlier versions are ignored.
 Result<trust::RootDocument> CurrentRoot(Session& session, const std::vector<std::string>& bases);
 
-// Pins the newest of the documents in these files, which are as above, without the controller.
+// Verifies the documents in these files in the same way, and pins the newest one, without asking
+// the controller.
 Result<trust::RootDocument> PinFromFiles(Session& session, const std::vector<std::string>& files);
 
 // Pins a document that was verified with the pinned one. Warns if the file cannot be written.

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::chrono::hours kDay(24);
 
-// The programs create files of secret keys that only their owner may read.
+// Secret key files that Holdfast creates can be read only by their owner.
 Result<void> CheckIsPublic(const std::string& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
@@ -31,7 +31,7 @@ Result<void> CheckIsPublic(const std::string& file) {
   if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0) return {};
   return Fail(ErrorCode::kDenied,
               fmt::format("{} may be a secret key: only its owner may read it", Quote(file)),
-              "name the file of the public key, FILE.pub; if it is this one: chmod 644 " + file);
+              "name the public key's file, FILE.pub; if this is that file: chmod 644 " + file);
 }
 
 Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string& person,
@@ -76,7 +76,8 @@ Result<void> RemoveKeys(v1::RootDocument& document, v1::Role role, const std::st
 }
 
 Result<void> SetBusKey(v1::RootDocument& document, const std::string& file) {
-  // A secret key in its file looks like a public one, and must not be published by mistake.
+  // A file with a secret key looks like one with a public key. A secret key must not be published
+  // by mistake.
   HF_TRY(CheckIsPublic(file));
   HF_ASSIGN(const bus::CurvePublicKey key, bus::LoadCurvePublicKey(file));
   const std::string bytes(AsText(key));

@@ -1,8 +1,8 @@
 // Bounds what one agent can make the controller store, whatever it sends. No correct agent reaches
-// these bounds: docs/protocol.md#limits. They live in memory, so a restart renews them.
+// these bounds: docs/protocol.md#limits. They are kept in memory, so a restart renews them.
 //
-// A report about a plan that the controller has sent needs no budget: Plan counts those, and there
-// are as many as the plan has tasks.
+// A report about a plan that the controller has sent needs no budget: Plan counts these reports and
+// allows one answer, and one outcome for each task.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +37,7 @@ class Budget {
   void Refill(std::int64_t now_ms) {
     const std::int64_t passed_ms = std::min(now_ms - since_ms_, 24 * 365 * kHourMs);
     const std::int64_t refill = passed_ms * per_hour_ / kHourMs;
-    if (refill == 0) return;  // the time counts the next time
+    if (refill == 0) return;  // the next call counts this time, too
     left_ = std::min(full_, left_ + refill);
     since_ms_ = now_ms;
   }
@@ -58,11 +58,12 @@ inline constexpr std::size_t kMisbehaviours = 4;
 
 struct AgentBudget {
   // Bytes of reports without a known plan. An agent sends many of them only after the catalog was
-  // lost: in 30 days with hourly backups of five sources, their reports have about 12 MiB.
+  // lost: the reports of 30 days of hourly backups of five sources have about 12 MiB.
   Budget unknown_plans{16 << 20, 64 << 10};
-  // Changes of the agent's record by a Hello: at a restart or an upgrade.
+  // Changes of the agent's record by a Hello, for example after a restart or an upgrade.
   Budget changes{60, 6};
-  // Refused reports. While it is empty, the agent's reports wait: it sends them again.
+  // Refused reports. While this budget is empty, the controller takes no reports; the agent sends
+  // them again.
   Budget refusals{1'000, 36'000};
 
   // Whether to store the evidence of a misbehaviour: once a day for each kind.

@@ -14,8 +14,8 @@ namespace holdfast::controller {
 namespace {
 
 constexpr std::int64_t kComposerWaitMs = 10'000;
-// Of the reasons in a compose order why parts are missing: agents wrote them, and a plan is
-// limited.
+// Limits on the reasons for missing parts in a compose order: agents wrote the reasons, and a plan
+// has a maximum size.
 constexpr std::size_t kReasonBytesMax = 1'000;
 constexpr std::size_t kReasonsBytesMax = 256U << 10;
 

@@ -67,7 +67,7 @@ struct CancelRequested {
   std::string run;
   std::string actor;
 };
-// What the newest snapshot may be, besides complete and valid.
+// Which snapshots count for "the newest", besides complete and valid ones.
 struct Newest {
   bool allow_partial = false;
   bool allow_invalid = false;
@@ -84,7 +84,7 @@ struct RestoreRequested {
   std::string snapshot_run;
   std::int64_t snapshot_ms = 0;
   bool safety = false;
-  // Set if the operator asked for the newest one: what it may be besides complete and valid.
+  // Set if the operator asked for the newest snapshot.
   std::optional<Newest> newest = std::nullopt;
   bool in_place = false;
   bool safety_snapshot = true;  // for in place and for a target

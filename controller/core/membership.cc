@@ -37,14 +37,14 @@ Bytes JoinTranscript(const v1::JoinRequest& request) {
 
 Error HasJoined(const std::string& node) {
   return Error(ErrorCode::kAlreadyExists, fmt::format("node {} has joined before", Quote(node)))
-      .WithHint(fmt::format("to replace its agent, an operator signs the token: "
+      .WithHint(fmt::format("to replace its agent, an operator must sign the token: "
                             "holdfast agent token {} --rejoin",
                             node));
 }
 
 Error HasNotJoined(const std::string& node) {
   return Error(ErrorCode::kNotFound, fmt::format("node {} has not joined yet", Quote(node)))
-      .WithHint(fmt::format("it needs no operator's signature: holdfast agent token {}", node));
+      .WithHint(fmt::format("to create its first token: holdfast agent token {}", node));
 }
 
 }  // namespace

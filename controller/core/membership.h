@@ -31,7 +31,7 @@ class Membership {
 
  private:
   bool AreKeysOfOtherNode(const v1::JoinRequest& request) const;
-  // The operator who has signed that the agent of a known node may be replaced; empty for an
+  // Returns the operator who has permitted to replace the agent of a known node; empty for an
   // unknown node. The error has a hint.
   Result<std::string> CheckPermit(const TokenRecord& token, const v1::JoinRequest& request);
   void Join(const v1::JoinRequest& request, const TokenRecord& token, const std::string& person,

@@ -23,7 +23,7 @@ struct Plan {
   std::vector<std::uint32_t> tasks;  // numbers in its run, by index in the order
   std::int64_t resend_ms = 0;
   // Reports that have been taken: the agent accepts or refuses the plan once, and reports one
-  // outcome per task. An order without tasks counts as one.
+  // outcome per task. An order without tasks counts as one task.
   bool has_answer = false;
   std::set<std::uint32_t> outcomes;  // by index in the order
 };

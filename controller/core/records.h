@@ -140,7 +140,7 @@ struct TaskRecord {
   bool cut_barrier_met = false;
   std::optional<TaskError> error;
   Bytes snapshot;  // 32 bytes: what the task composed, or restores
-  Bytes report;    // payload of the report that ended it, signed by the agent; maybe unreadable
+  Bytes report;    // payload of the report that ended it, signed by the agent; may be unreadable
   bool operator==(const TaskRecord&) const = default;
 };
 

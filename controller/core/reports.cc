@@ -207,7 +207,7 @@ std::optional<std::string> Reports::Count(Agent& agent, const std::optional<Subj
     return "the agent has already answered the plan";
   }
   if (head.task() >= std::max<std::size_t>(1, plan.tasks.size())) {
-    return "the plan does not have the task";
+    return "the plan has no such task";
   }
   if (plan.outcomes.insert(head.task()).second) return std::nullopt;
   return "the agent has already reported the outcome of the task";
@@ -387,7 +387,7 @@ std::optional<TaskError> Reports::DefectOf(const Run& run, const v1::InventoryRe
     if (id <= last) {
       return TaskError{
           .code = "corrupt",
-          .message = "the agent's inventory is not in ascending order of the snapshots"};
+          .message = "the snapshots in the agent's inventory are not in ascending order"};
     }
     last = std::move(id);
   }

@@ -1,6 +1,5 @@
-// Reports of agents: verified, in the order of their chain, each applied once. A report that is
-// beyond what the agent's plans or its budget allow is refused and counted, and the chain
-// continues.
+// Verifies the reports of agents and applies each once, in the order of their chain. A report that
+// the agent's plans or its budget do not allow is refused and counted, and the chain continues.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +43,8 @@ class Reports {
   void TakeNext(Agent& agent, const Bytes& envelope, const OpenedReport& opened,
                 const v1::ReportHead& head);
   std::optional<Subject> SubjectOf(const Agent& agent, const v1::ReportHead& head);
-  // Counts the report. A reason: it is beyond what the agent's plans or its budget allow.
+  // Counts the report. Returns why it must be refused if it is beyond what the agent's plans or its
+  // budget allow.
   std::optional<std::string> Count(Agent& agent, const std::optional<Subject>& subject,
                                    const v1::ReportHead& head, bool is_answer, std::size_t bytes);
   // Counts the refusal, and stores its evidence once a day for each kind.
@@ -59,7 +59,7 @@ class Reports {
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
   void ApplyDone(Run& run, Task& task, const v1::Report& report);
-  // Why the page of an inventory is not taken.
+  // Why a page of an inventory is not taken; nullopt if it is.
   std::optional<TaskError> DefectOf(const Run& run, const v1::InventoryResult& page) const;
   void TakeInventory(Run& run, const Task& task, const v1::Report& report);
   void TakeProbe(Agent& agent, const v1::Report& report);

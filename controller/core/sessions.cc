@@ -144,11 +144,10 @@ bool Sessions::IsTwin(Agent& agent, const std::string& boot_id) {
   return true;
 }
 
-// Whether a Hello may change the agent's record once more; otherwise, a later one does.
+// Whether the budget lets a Hello change the agent's record. If not, a later Hello can.
 bool Sessions::MayChange(Agent& agent) {
   if (agent.budget.changes.Take(1, step_.now().mono_ms)) return true;
-  step_.Warn(
-      fmt::format("ignored a change of {}: its Hellos change too often", Quote(agent.record.node)));
+  step_.Warn(fmt::format("ignored a change of {}: it changes too often", Quote(agent.record.node)));
   return false;
 }
 

@@ -40,7 +40,7 @@ Result<bool> IsFormerBusKey(const BusKeyVersions& versions, const trust::BusKey&
       ErrorCode::kDenied,
       fmt::format("{} has the bus key {}, but version {} of the root document has {}",
                   Quote(key_file), bus::CurveKeyText(own), version, bus::CurveKeyText(current)),
-      "install the secret key of the root document; if it is lost, create one with "
+      "install the secret key that belongs to that one; if it is lost, create a new one with "
       "`holdfast-controller bus-key`, name it with `holdfast trust rotate --bus-key FILE.pub "
       "--base "
       "PINNED --file NEXT`, and install NEXT as root_file");
@@ -56,8 +56,8 @@ Result<void> CheckNextBusKey(const trust::RootDocument& current, const trust::Ro
       fmt::format("the root document changes the bus key again, but the controller does not have "
                   "the key of version {} yet",
                   current.version()),
-      "install that key first and restart the controller; or, if it is lost, go back to the "
-      "controller's key with a root document before this one");
+      "install that key first and restart the controller; if it is lost, first send a root "
+      "document that names the controller's present key again");
 }
 
 std::optional<v1::Problem> BusKeyProblem(const trust::RootDocument& root, const trust::BusKey& own,
@@ -88,8 +88,8 @@ std::optional<v1::Problem> BusKeyProblem(const trust::RootDocument& root, const 
       "the controller has the former key; {} of {} have not confirmed root document {}: {}",
       missing.size(), FormatCount(count, "agent"), root.version(), JoinFirst(missing)));
   problem.set_hint(
-      fmt::format("start these agents; when all agents have confirmed, {}; an agent that has not "
-                  "confirmed by then needs `holdfast-agent trust pin`",
+      fmt::format("start these agents; when all agents have confirmed it, {}; an agent that has "
+                  "not confirmed it by then needs `holdfast-agent trust pin`",
                   install));
   return problem;
 }

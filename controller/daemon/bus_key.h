@@ -27,8 +27,8 @@ Result<BusKeyVersions> BusKeysOf(std::span<const RootRecord> roots);
 Result<bool> IsFormerBusKey(const BusKeyVersions& versions, const trust::BusKey& own,
                             const std::string& key_file);
 
-// kDenied if a controller with the key `own`, which may run with `current`, may not run with
-// `next`.
+// kDenied if a controller with the key `own` may not run with `next`. REQUIRES: it may run with
+// `current`.
 Result<void> CheckNextBusKey(const trust::RootDocument& current, const trust::RootDocument& next,
                              const trust::BusKey& own);
 

@@ -13,7 +13,7 @@ namespace holdfast::controller {
 
 class ControllerTrust final : public Trust {
  public:
-  // `bus_key` is that of our sockets. `clock` must outlive it.
+  // `bus_key` is the key of the controller's sockets. `clock` must outlive the object.
   ControllerTrust(trust::RootDocument root, crypto::SigningKey key, const trust::BusKey& bus_key,
                   const Clock& clock);
 
@@ -27,8 +27,8 @@ class ControllerTrust final : public Trust {
 
   // kDenied unless our key may sign plans by the current document.
   Result<void> CheckOwnKey() const;
-  // Accepts the next document. kDenied as RootDocument::VerifyNext(), or if we could not run with
-  // our bus key any more; the current one stays then.
+  // Accepts the next document. kDenied like RootDocument::VerifyNext(), or if agents would then
+  // refuse our bus key. On an error, the current document stays.
   Result<void> TakeRoot(ByteView envelope);
   // Goes back to the durable document.
   void Restore(trust::RootDocument root) { root_ = std::move(root); }

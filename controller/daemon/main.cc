@@ -92,7 +92,7 @@ class BusKeyVerb final : public holdfast::cli::Verb {
   void Declare(holdfast::cli::OptionList& options) override {
     options.Add({.names = "file",
                  .metavar = "FILE",
-                 .help = "the new secret key; FILE.pub becomes the public one",
+                 .help = "where to write the new secret key; the public key goes to FILE.pub",
                  .value = &arguments_.bus_key,
                  .is_required = true});
   }
@@ -190,7 +190,7 @@ Result<void> CreateBusKey(const std::string& file, holdfast::cli::Terminal& term
   HF_TRY(holdfast::bus::SaveCurvePublicKey(public_file, keys.public_key));
   return terminal.WriteOut(
       fmt::format("created {} and {}\n"
-                  "next: an operator names the public key in the root document:\n"
+                  "next: an operator puts the public key into the root document:\n"
                   "  holdfast trust rotate --bus-key {} --root-key KEY --send\n",
                   file, public_file, public_file));
 }

@@ -33,11 +33,11 @@ class RestoreHelperVerb final : public AgentVerb {
 
   void Declare(OptionList& options) override {
     options.Add({.names = "--prepare",
-                 .help = "only make root's own directory, with a lock file for each source; the "
-                         "agent's unit does this at each start",
+                 .help = "only create root's own directory, with a lock file for each source; "
+                         "the agent's unit does this at each start",
                  .value = &is_prepare_});
     options.Add({.names = "--recover",
-                 .help = "only finish or undo restores in place that were interrupted",
+                 .help = "only finish or undo interrupted restores in place",
                  .value = &is_recover_});
   }
 

@@ -38,7 +38,7 @@ class TrustPinVerb final : public AgentVerb {
   void Declare(OptionList& options) override {
     options.Add({.names = "file",
                  .metavar = "FILE",
-                 .help = "root documents: all versions after this node's",
+                 .help = "root documents: all versions after the one that this node has",
                  .value = &files_,
                  .is_required = true});
   }

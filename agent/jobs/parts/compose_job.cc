@@ -102,7 +102,7 @@ class ComposeJob {
     return {};
   }
 
-  // Another node has written the record, so it must match the order.
+  // Another node wrote the record, so it is compared with the order.
   Result<void> CheckRecord(const ComposeRequest::Part& part, const PartRecord& record) const {
     const Result<void> checked =
         CheckPartRecord(record, {request_.kind, request_.name, context_.run, part.node});
@@ -112,7 +112,7 @@ class ComposeJob {
       return {};
     }
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{}: its {} is of a {} {} data", PartName(part), kPartRecordName,
+                fmt::format("{}: its {} describes a {} {} data", PartName(part), kPartRecordName,
                             record.manifest.parts.front().is_rest ? "rest" : "part",
                             record.has_data ? "with" : "without"),
                 "back the source up again");

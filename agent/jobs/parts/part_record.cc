@@ -18,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using repository::PartStatistics;
 
-constexpr std::size_t kNameMax = 255;  // of a name in an error
+constexpr std::size_t kNameMax = 255;  // bytes of a name in an error
 
 struct NamedCount {
   const char* name;
@@ -78,7 +78,7 @@ void ShortenTexts(Manifest& manifest) {
   Shorten(manifest.invalid);
 }
 
-// Keeps the first elements, and replaces the others with one that counts them.
+// Keeps the first elements, and replaces the others with one element that says how many they are.
 template <typename Element, typename Rest>
 void ShortenList(std::vector<Element>& list, Rest&& rest) {
   if (list.size() <= kPartRecordListMax) return;
@@ -207,7 +207,7 @@ Result<void> CheckPartRecord(const PartRecord& record, const PartOrigin& expecte
   const auto shown = [](std::string_view text) { return Quote(ShortenUtf8(text, kNameMax)); };
   return Fail(
       ErrorCode::kCorrupt,
-      fmt::format("its {} is of {}, run {}, node {}", kPartRecordName,
+      fmt::format("its {} belongs to {}, run {}, node {}", kPartRecordName,
                   shown(manifest.kind + "/" + manifest.name), shown(manifest.run), shown(node)),
       "back the source up again");
 }

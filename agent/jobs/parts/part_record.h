@@ -17,16 +17,16 @@ namespace holdfast::jobs {
 
 inline constexpr std::string_view kPartRecordName = "part.json";
 
-// Limits. Another node has written the file, so its reader treats it as hostile.
+// Limits. Another node wrote the file, so its reader treats it as hostile.
 inline constexpr std::uint64_t kPartRecordBytesMax = 64U << 20;
 inline constexpr std::size_t kPartRecordValuesMax = 1'000'000;
 inline constexpr std::size_t kPartRecordListMax = 10'000;  // missing, warnings, invalid
 inline constexpr std::size_t kPartRecordTextMax = 4096;
 inline constexpr std::uint64_t kPartRecordCountMax = std::uint64_t{1} << 53;
-// Of all files that one job reads.
+// The total of all files that one job reads.
 inline constexpr std::uint64_t kPartRecordsBytesMax = 512U << 20;
 
-// Whose part it is.
+// The source, run and node that a part belongs to.
 struct PartOrigin {
   std::string kind;
   std::string name;
@@ -51,12 +51,13 @@ std::string EncodePartRecord(PartRecord record);
 // texts that are too long.
 Result<PartRecord> DecodePartRecord(std::string_view json);
 
-// Reads it from the part's tree, and subtracts its size from `bytes_left`. kCorrupt if it is
-// missing or has more bytes than that. REQUIRES: the index was loaded after the part was written.
+// Reads part.json from the part's tree, and subtracts its size from `bytes_left`. kCorrupt if the
+// file is missing or larger than `bytes_left`. REQUIRES: the index was loaded after the part was
+// written.
 Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repository::Id& tree,
                                   std::uint64_t& bytes_left);
 
-// kCorrupt if the record is of another source, run or node than the order says.
+// kCorrupt if the record belongs to another source, run or node.
 Result<void> CheckPartRecord(const PartRecord& record, const PartOrigin& expected);
 
 }  // namespace holdfast::jobs

@@ -55,7 +55,7 @@ Result<void> CheckNewest(const OrderedSnapshot& ordered, const SnapshotInfo& fou
     const Error& damage = all.unreadable.front().error;
     return Fail(
         Error(damage.code(), damage.message())
-            .WithHint("it may be the newest one; order a snapshot by its id instead")
+            .WithHint("the damaged snapshot may be the newest one; order a snapshot by its id")
             .While(fmt::format("check that snapshot {} is the newest one", ShortId(found))));
   }
   const bool is_accepted = found.is_safety || repository::IsAccepted(*ordered.newest, found);
@@ -70,8 +70,8 @@ Result<void> CheckNewest(const OrderedSnapshot& ordered, const SnapshotInfo& fou
       repository::FindNewer(all.snapshots, found, *ordered.newest, TimeOf(ordered.issued_ms));
   if (newer == nullptr) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("the order asks for the newest snapshot of {} of {}, but names {}, made "
-                          "at {}; the repository has {}, made at {}",
+              fmt::format("the order asks for the newest snapshot of {} on host {}, but names {}, "
+                          "made at {}; the repository has {}, made at {}",
                           Quote(ordered.source), Quote(ordered.host), ShortId(found),
                           TimeText(found.time), ShortId(*newer), TimeText(newer->time)),
               fmt::format("if {} was made a moment ago, order the restore again; otherwise, {}",

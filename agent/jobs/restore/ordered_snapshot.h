@@ -8,9 +8,9 @@
 namespace holdfast::jobs {
 
 // kDenied, with both values of each difference, if `found` is not the snapshot that `ordered`
-// means, or if it is not the newest one of `all` although the order asks for it. `all` is the
-// content of the repository. If some of it is unreadable, no snapshot is certain to be the newest:
-// then the error is that of the unreadable snapshot.
+// means. `all` lists the repository. If the order asks for the newest snapshot, also kDenied if
+// `all` has a newer one. If a snapshot in `all` is unreadable, it may be the newest: then the error
+// is that of the unreadable snapshot.
 Result<void> CheckOrdered(const OrderedSnapshot& ordered, const repository::SnapshotInfo& found,
                           const repository::SnapshotListing& all);
 

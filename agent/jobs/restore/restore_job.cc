@@ -455,7 +455,7 @@ class Restore {
     return Fail(
         std::move(cause)
             .While(fmt::format("the restore in place failed, and so did rolling back ({})", why))
-            .WithHint("holdfast-agent restore-helper --recover tries to roll back again"));
+            .WithHint("to try to roll back again: holdfast-agent restore-helper --recover"));
   }
 
   Result<void> ByMethod() {

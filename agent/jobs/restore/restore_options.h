@@ -18,9 +18,9 @@ namespace holdfast::jobs {
 // The snapshot that a signed order means: docs/protocol.md#bound-orders. RunRestore() compares it
 // with the snapshot in the repository, and fails with kDenied before it changes anything.
 struct OrderedSnapshot {
-  std::string source;  // "kind/name"; empty: one that Holdfast did not make
+  std::string source;  // "kind/name"; empty: Holdfast did not make the snapshot
   std::string host;
-  std::string run;           // empty: one that Holdfast did not make
+  std::string run;           // empty: Holdfast did not make the snapshot
   std::int64_t time_ms = 0;  // not before 1970
   bool is_safety = false;
   // Set if the order asks for the newest snapshot of this source and host. Then there must be no
@@ -43,7 +43,7 @@ struct RestoreOptions {
   bool allow_invalid = false;
   // kInPlace: `selector` names a source or a safety snapshot, see FindSafetySnapshot().
   bool undo = false;
-  // Of a signed order; nullopt: a local user chose the snapshot.
+  // Set for a signed order; nullopt: a local user chose the snapshot.
   std::optional<OrderedSnapshot> ordered = std::nullopt;
   std::string root;       // kStaging: absolute; must exist
   std::string directory;  // kDirectory: absolute; kStaging: relative to the root

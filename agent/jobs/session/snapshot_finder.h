@@ -62,7 +62,7 @@ Result<repository::SnapshotInfo> ChooseSnapshot(
 struct SnapshotChoice {
   std::string selector;  // as FindSnapshot() takes it
   bool is_undo = false;  // `selector` is as FindSafetySnapshot() takes it
-  // Called with the snapshot that was found, and with all of its repository. An error ends the
+  // Called with the snapshot that was found, and with the list of its repository. An error ends the
   // search.
   std::function<Result<void>(const repository::SnapshotInfo&, const repository::SnapshotListing&)>
       check = nullptr;

@@ -60,7 +60,8 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Adopt(const JobContext& co
                                                             const SourceSettings& settings,
                                                             std::string_view verb,
                                                             std::unique_ptr<Source> source) {
-  // Root never makes a file for this lock, because the source does not have to be configured.
+  // `restore-helper --prepare` creates no file for this lock, because the source need not be
+  // configured. So each user locks a file in its own state directory.
   Result<FileLock> lock = FileLock::Acquire(
       fmt::format("{}/locks/{}-{}.lock", context.settings->state_dir, settings.kind, settings.name),
       HolderText(context, verb));

@@ -16,7 +16,7 @@ namespace holdfast::jobs {
 
 // What to do about an unfinished restore in place.
 enum class Unfinished : std::uint8_t {
-  kRecover,  // finish it or undo it; as kRefuse if another user began it
+  kRecover,  // finish it or undo it; like kRefuse if another user began it
   kRefuse,   // fail with kBusy: the caller changes nothing
 };
 

@@ -41,6 +41,8 @@ Result<std::string> FindTarget(const std::string& path) {
   return path;
 }
 
+bool IsDirectory(const Attributes& attributes) { return attributes.type == NodeType::kDirectory; }
+
 // Whether `path` is absolute, and its text the only one for this path.
 bool IsNormal(const std::string& path) {
   return path.starts_with('/') && path.find('\0') == std::string::npos &&
@@ -214,7 +216,12 @@ Result<RestorePlan> PlanRestore(UntrustedView& snapshot, const InPlaceRule& rule
     target.path = path;
     target.roots = {root};
     HF_ASSIGN(std::optional<Attributes> attributes, snapshot.Stat(SnapshotPath(path)));
-    HF_CHECK(attributes.has_value());
+    const bool is_right_type = attributes && (path == root || IsDirectory(*attributes));
+    if (!is_right_type) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("in the snapshot, {} is no directory, but {} is below it",
+                              Quote(path), Quote(root)));
+    }
     target.attributes = std::move(*attributes);
     struct stat status {};
     target.is_there = lstat(path.c_str(), &status) == 0;

@@ -97,7 +97,7 @@ bool IsAccepted(const LatestRule& rule, const SnapshotInfo& snapshot);
 
 // The newest snapshot of the source and host of `chosen` that `latest` would choose instead of it:
 // later than `chosen`, not later than `until`. If `chosen` is a safety snapshot, the newest later
-// safety snapshot, whatever the rule is. Otherwise null.
+// safety snapshot, whatever the rule is. Null if no such snapshot exists.
 const SnapshotInfo* FindNewer(const std::vector<SnapshotInfo>& snapshots,
                               const SnapshotInfo& chosen, const LatestRule& rule, UnixTime until);
 

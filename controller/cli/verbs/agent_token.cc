@@ -20,7 +20,8 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// A permit must not outlive its token by long. The two clocks may differ.
+// A permit expires with its token, which the controller's clock decides. A token lives for 15
+// minutes, and the clocks may differ.
 constexpr std::chrono::minutes kTokenLifeMax{60};
 
 std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
@@ -32,14 +33,14 @@ std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
 }
 
 // The node will pin the document whose hash is in the token, so it must be the operator's pin. The
-// node sends its request to whoever has the token's key.
+// node sends its request to the holder of the token's key, so that must be the pinned bus key.
 Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
                         const trust::RootDocument& root) {
   HF_ASSIGN(const bus::JoinToken content, bus::DecodeJoinToken(token.token()));
   if (content.server_key != root.bus_key()) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("the controller's token has another bus key than the pinned root "
-                            "document, version {}",
+                fmt::format("the bus key in the controller's token differs from the one in the "
+                            "pinned root document, version {}",
                             root.version()),
                 "do not join nodes before the controller has been investigated");
   }
@@ -70,7 +71,7 @@ class AgentTokenVerb final : public OperatorVerb {
   void Declare(OptionList& options) override {
     AddName(options, node_, "NODE", "the new node's name, as its agent.yaml has it");
     options.Add({.names = "--rejoin",
-                 .help = "the node has joined before: replace its agent; signed with your key",
+                 .help = "replace the agent of a node that has joined before; signed with your key",
                  .value = &is_rejoin_});
     AddPassphraseFile(options);
   }
@@ -102,18 +103,18 @@ class AgentTokenVerb final : public OperatorVerb {
 
  private:
   struct Signer {
-    v1::AgentView agent;  // that is replaced
+    v1::AgentView agent;  // the one to be replaced
     crypto::SigningKey key;
   };
 
-  // Before a token is requested.
+  // Called before a token is requested.
   Result<Signer> PrepareToSign(Session& session) const {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
     HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
     const auto found = std::ranges::find(agents, node_, &v1::AgentView::node);
     if (found == agents.end()) {
       return Fail(ErrorCode::kNotFound, fmt::format("node {} has not joined yet", Quote(node_)),
-                  fmt::format("it needs no operator's signature: holdfast agent token {}", node_));
+                  fmt::format("to create its first token: holdfast agent token {}", node_));
     }
     HF_ASSIGN(crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
     return Signer{*found, std::move(key)};

@@ -242,7 +242,7 @@ class RestoreVerb final : public OperatorVerb {
     return show;
   }
 
-  // Otherwise, the operator named one snapshot.
+  // Whether the operator asked for the newest snapshot, instead of naming one.
   bool WantsNewest() const { return name_.starts_with("latest:") || (undo_ && IsSource(name_)); }
   v1::NewestRule Newest() const {
     v1::NewestRule rule;

@@ -41,7 +41,7 @@ class TrustPinVerb final : public OperatorVerb {
 OperatorVerbEntry TrustPinEntry() {
   return {.text = {.names = {"trust pin"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "pin newer root documents without the controller",
+                   .summary = "pin newer root documents from files, without the controller",
                    .examples = "  holdfast trust pin 2.holdfast 3.holdfast\n"},
           .make = MakeOperatorVerb<TrustPinVerb>};
 }

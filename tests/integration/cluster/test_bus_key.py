@@ -39,7 +39,7 @@ class RotatedBusKey(Case):
         self.assertEqual(done["state"], "done", done)
         self.assertEqual({task["node"] for task in done["tasks"]}, set(nodes))
 
-    def test_agents_and_operators_follow_and_those_who_were_offline_are_brought_back(self) -> None:
+    def test_agents_and_operators_follow_a_rotation_and_offline_ones_are_pinned_later(self) -> None:
         away = self.directory / "ben"
         shutil.copytree(self.cluster.operator.parent, away)
         self.cluster.agents["db-2"].stop()
@@ -48,7 +48,7 @@ class RotatedBusKey(Case):
         again = run([program("holdfast-controller"), "bus-key", str(key)], expect=1)
         self.assertIn("already exists", again.stderr)
 
-        # The document is in force, and the controller still has the former key.
+        # The new document is in force, but the controller still has the former key.
         self.cluster.rotate("--bus-key", f"{key}.pub")
         wait_until("db-1's confirmation", lambda: self.cluster.state_of("db-1")["root_version"] == 2)
         self.assertIn("1 of 2 agents have not confirmed root document 2: db-2", self.problem()["message"])

@@ -147,7 +147,7 @@ TEST_CASE("restore helper: interrupted restores are recovered without an order")
   REQUIRE(recover().empty());
 }
 
-TEST_CASE("restore helper: what the agent has not written as a plan is left alone") {
+TEST_CASE("restore helper: symlinks, FIFOs and other files in the spool are left alone") {
   KilledHelper helper;
   const std::string spool = RestoresDirectory(helper.settings.state_dir);
   const std::string link = spool + "/" + std::string(32, 'c') + ".plan";
@@ -161,7 +161,7 @@ TEST_CASE("restore helper: what the agent has not written as a plan is left alon
   REQUIRE(Exists(spool + "/notes"));
 }
 
-TEST_CASE("restore helper: a spool that leads elsewhere is refused") {
+TEST_CASE("restore helper: a spool that is a symlink is refused") {
   KilledHelper helper;
   const std::string spool = RestoresDirectory(helper.settings.state_dir);
   std::filesystem::rename(spool, spool + "-away");

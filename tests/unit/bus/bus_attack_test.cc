@@ -314,7 +314,7 @@ TEST_CASE("bus attack: nothing is sent to a server with another key") {
 
   REQUIRE_THAT(
       event.reason,
-      Catch::Contains("aborts the handshake: it may have another bus key than the root document"));
+      Catch::Contains("aborts the handshake: its bus key may differ from the root document's"));
   REQUIRE(event.retry_in >= options.refused_min);
   REQUIRE(event.retry_in <= options.refused_max);
   REQUIRE_FALSE(node->is_connected());

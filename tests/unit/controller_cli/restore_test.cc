@@ -322,7 +322,7 @@ TEST_CASE("restore: --undo restores a safety snapshot in place, and nothing else
   const v1::InPlaceTarget order = fixture.controller.Got(Request::kRestore)[0].restore().in_place();
   CHECK(order.safety_snapshot());
   CHECK_FALSE(order.allow_invalid());
-  CHECK_THAT(outcome.err, Contains("refuses it if main has a newer safety snapshot"));
+  CHECK_THAT(outcome.err, Contains("refuses the order if main has a newer safety snapshot"));
 
   is_safety = false;
   CHECK_THAT(fixture.Run(argv).err, Contains("the snapshot is a backup, not a safety snapshot"));
@@ -649,8 +649,8 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     CHECK_THAT(above, Contains("host          web-1") &&
                           Contains("made          2023-11-14T20:13:20Z (2h 00m ago)") &&
                           Contains(fmt::format("made by run   {}", kRun)) &&
-                          Contains("newest        web-1 refuses it if main has a newer snapshot "
-                                   "that is complete and valid"));
+                          Contains("newest        web-1 refuses the order if main has a newer "
+                                   "snapshot that is complete and valid"));
     const std::string below = err.substr(mark);
     CHECK_THAT(below,
                Contains("size  12 files, 3.00 MiB") && Contains("note  nightly\\x0aSign it"));

@@ -289,10 +289,10 @@ TEST_CASE("reports: the first outcome of a task is final, even if it could not b
   CHECK(cluster.catalog.tasks.at({run, 0}).state == TaskState::kFailed);
   CHECK(cluster.catalog.snapshots.empty());
   CHECK(cluster.core->AgentOf("a")->refused_reports == (is_restarted ? 2 : 3));
-  CHECK(cluster.AuditCount("report.refused") == 2);  // evidence of the last is left out
+  CHECK(cluster.AuditCount("report.refused") == 2);  // no evidence of the last one
 }
 
-TEST_CASE("reports: those that the plan does not need are refused, and the chain continues") {
+TEST_CASE("reports: a report that its plan does not need is refused, and the chain continues") {
   OneAgent one;
   const std::string run = one.Backup({"*"});
   one.Accept("a", OrderKind::kBackup);
@@ -321,7 +321,7 @@ TEST_CASE("reports: those that the plan does not need are refused, and the chain
   CHECK(one.StateOf(run) == RunState::kDone);
 }
 
-TEST_CASE("reports: those about unknown plans share a budget of 16 MiB and then 64 KiB per hour") {
+TEST_CASE("reports: reports about unknown plans share a budget of 16 MiB, then 64 KiB per hour") {
   OneAgent one;
   one.Backup({"*"});
   v1::Report report = one.ReportOf("a", OrderKind::kBackup);
@@ -352,7 +352,7 @@ TEST_CASE("reports: those about unknown plans share a budget of 16 MiB and then 
   CHECK(one.AuditCount("report.refused") == 2);  // a day later
 }
 
-TEST_CASE("reports: after many refusals, the others wait") {
+TEST_CASE("reports: after 1,000 refusals, the controller takes ten more per second") {
   OneAgent one;
   one.Backup({"*"});
   one.Accept("a", OrderKind::kBackup);
@@ -574,7 +574,7 @@ TEST_CASE("join: a token is valid once, for its node and its lifetime") {
     const crypto::Digest mac = crypto::HmacSha256(hash, AsBytes(transcript));
     request.set_mac(std::string(mac.begin(), mac.end()));
     one.Step(event::JoinReceived{ToBytes("c"), ToBytes(request.SerializeAsString())});
-    return std::get<action::JoinReply>(one.last.actions.at(0));
+    return std::get<action::JoinReply>(one.last.actions.back());
   };
 
   CHECK_FALSE(join("n", Bytes(32, 1), 'k').refused.empty());
@@ -608,7 +608,7 @@ TEST_CASE("join: a token is valid once, for its node and its lifetime") {
   CHECK_FALSE(join("n", secret_hash, 'x', permit("n", 2, secret_hash, "anna")).refused.empty());
 }
 
-TEST_CASE("join: a token for a known node must be for joining again, and only then") {
+TEST_CASE("join: a known node needs a token for joining again, and a new node must not have one") {
   OneAgent one;
   const Bytes secret_hash = testing::Hash(AsBytes("secret"));
   const auto refused = [&](const std::string& node, bool rejoin) {
@@ -672,7 +672,7 @@ TEST_CASE("reports: a catalog that lost its runs learns snapshots and health fro
   CHECK(one.catalog.agents.at("a").healthy == std::map<std::string, bool>{{"files/app", true}});
 }
 
-TEST_CASE("inventory: must be in ascending order and not too long, and is not taken otherwise") {
+TEST_CASE("inventory: a page out of order or beyond the limit fails the task and is not stored") {
   Options options;
   options.inventory_max = 3;
   Fixture one(options);

@@ -142,7 +142,7 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(IsClean());
 }
 
-TEST_CASE_METHOD(Fixture, "swap set: names are used in the directory that was opened first") {
+TEST_CASE_METHOD(Fixture, "swap set: names are exchanged in the directory that was opened first") {
   SwapSet set(Recorder());
   REQUIRE_OK(Stage(set));
   // The owner of the directory above replaces it.
@@ -154,13 +154,13 @@ TEST_CASE_METHOD(Fixture, "swap set: names are used in the directory that was op
   REQUIRE_OK(set.Swap());
 
   REQUIRE(ReadText(top + "/other/file") == "somebody's");
-  REQUIRE(ReadText(set.Through(top + "/live/file")) == "new");
-  // Recovery does not find the directory where the journal says.
+  REQUIRE(ReadText(top + "/away/file") == "new");
+  // Recovery does not find the directory at the path in the journal.
   REQUIRE_FAILS(SwapSet::Recover(ReadText(journal), Recorder()), ErrorCode::kDenied, "symlink");
   std::filesystem::remove(top + "/live");
   std::filesystem::rename(top + "/other", top + "/live");
   REQUIRE_FAILS(SwapSet::Recover(ReadText(journal), Recorder()), ErrorCode::kDenied,
-                "another directory");
+                "not the same directory");
   REQUIRE(ReadText(top + "/live/file") == "somebody's");
 }
 

@@ -156,7 +156,7 @@ TEST_CASE("file lock: the description of a killed holder is not shown") {
   REQUIRE_FAILS(FileLock::Acquire(path, "me"), ErrorCode::kBusy, "held by another process");
 }
 
-TEST_CASE("file lock: a process that may only read the file takes the lock, too") {
+TEST_CASE("file lock: a process that may only read the file can take the lock") {
   if (::geteuid() != 0) return;
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);

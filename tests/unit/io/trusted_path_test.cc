@@ -33,7 +33,7 @@ struct Place {
 
 bool IsRoot() { return ::geteuid() == 0; }
 
-TEST_CASE("trusted path: what only root and this user can change is opened") {
+TEST_CASE("trusted path: a file that only root and this user can change is opened") {
   const Place place;
 
   REQUIRE(Unwrap(ReadWhole(Unwrap(OpenTrustedFile(place.file)).get(), 10, "")).size() == 1);
@@ -78,7 +78,7 @@ TEST_CASE("trusted path: root's symlinks are followed, others are not") {
   REQUIRE(Unwrap(OwnerOnTheWay(link + "/b/file")).uid == kOther);
 }
 
-TEST_CASE("trusted path: an entry of an open directory is opened only if it is no symlink") {
+TEST_CASE("trusted path: an entry of an open directory that is a symlink is refused") {
   const Place place;
   const Fd top = Unwrap(OpenTrustedDirectory(place.top));
   std::filesystem::create_symlink(place.file, place.top + "/link");

@@ -212,12 +212,12 @@ TEST_CASE("compose: an invalid or unexpected part is refused") {
   SECTION("of another node") {
     std::swap(compose.request.parts[1].tree, compose.request.parts[2].tree);
     REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt,
-                  "part of node \"n2\": its part.json is of");
+                  "part of node \"n2\": its part.json belongs to");
   }
   SECTION("of another run") {
     compose.run = "01HF7YAT000000000000000000";
     REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt,
-                  "part of node \"n1\": its part.json is of");
+                  "part of node \"n1\": its part.json belongs to");
   }
   SECTION("a tree that is not a part") {
     JobContext context = compose.On("n1");
@@ -235,22 +235,22 @@ TEST_CASE("compose: an invalid or unexpected part is refused") {
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
-// What a node may write into its part.json.
+// A change that a node makes to its part.json.
 struct ForgedRecord {
   const char* what;
   std::function<void(PartRecord&)> change;
-  const char* error;  // of composing with it
+  const char* error;  // of the composer
 };
 
 TEST_CASE("compose: a part.json that does not match the order is refused") {
   const ForgedRecord forged = GENERATE(
-      ForgedRecord{"another kind", [](auto& r) { r.manifest.kind = "etcd"; }, "is of \"etcd/r\""},
-      ForgedRecord{"another source", [](auto& r) { r.manifest.name = "q"; }, "is of \"ring/q\""},
+      ForgedRecord{"another kind", [](auto& r) { r.manifest.kind = "etcd"; }, "to \"etcd/r\""},
+      ForgedRecord{"another source", [](auto& r) { r.manifest.name = "q"; }, "to \"ring/q\""},
       ForgedRecord{"another run", [](auto& r) { r.manifest.run = "01HF7YAT000000000000000000"; },
                    "run \"01HF7YAT000000000000000000\""},
       ForgedRecord{"another node", [](auto& r) { r.manifest.parts[0].node = "n1"; }, "node \"n1\""},
       ForgedRecord{"the data", [](auto& r) { r.has_data = true; }, "a part with data"},
-      ForgedRecord{"a rest", [](auto& r) { r.manifest.parts[0].is_rest = true; }, "of a rest"},
+      ForgedRecord{"a rest", [](auto& r) { r.manifest.parts[0].is_rest = true; }, "a rest"},
       ForgedRecord{"two parts", [](auto& r) { r.manifest.parts.resize(2); }, "describes 2 parts"},
       ForgedRecord{"a count", [](auto& r) { r.statistics.items = ~std::uint64_t{0}; },
                    "items is not a count"});

@@ -243,7 +243,7 @@ TEST_CASE("restore job: an order for the newest snapshot is refused if there is 
   OrderedSnapshot earlier = old;
   earlier.issued_ms = old.time_ms + 1;
   RequireDone(restored(earlier));
-  // Nor one that the order did not ask for.
+  // An order for a snapshot by its id does not ask for the newest.
   OrderedSnapshot by_id = old;
   by_id.newest.reset();
   RequireDone(restored(by_id));

@@ -192,11 +192,11 @@ TEST_CASE(
   const SavedPart strange = Unwrap(shop.TrySave("n2", BackupScope::kShards, "other"));
   shop.request.parts.push_back({.node = "n2", .tree = strange.tree});
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt,
-                "part of node \"n2\": its part.json is of \"shop/other\"");
+                "part of node \"n2\": its part.json belongs to \"shop/other\"");
   const SavedPart shards = Unwrap(shop.TrySave("n2", BackupScope::kShards));
   shop.request.parts[0] = {.node = "n3", .tree = shards.tree};
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt,
-                "part of node \"n3\": its part.json is of \"shop/s\"");
+                "part of node \"n3\": its part.json belongs to \"shop/s\"");
   shop.request.parts[0].node = "n2";
   shop.request.parts[0].tree = repository::Id{{1}};
   REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt, "part of node \"n2\"");
@@ -221,7 +221,7 @@ TEST_CASE("sharded: an order that confuses parts and rests is refused") {
     shop.request.parts[1].scope = BackupScope::kRest;
     shop.request.parts.pop_back();
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt,
-                  "rest of node \"n2\": its part.json is of a part");
+                  "rest of node \"n2\": its part.json describes a part");
   }
   SECTION("the rest as a part") {
     shop.request.parts[2].scope = BackupScope::kShards;

@@ -65,7 +65,7 @@ TEST_CASE("restore journal: it exists until it is removed") {
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app")));
 }
 
-TEST_CASE("restore journal: the agent can read root's, whatever root's umask is") {
+TEST_CASE("restore journal: the agent can read root's journal, whatever root's umask is") {
   const Place place;
   RestoreJournal journal(place.state_dir, Facts());
   const mode_t before = ::umask(0077);
@@ -79,7 +79,7 @@ TEST_CASE("restore journal: the agent can read root's, whatever root's umask is"
   REQUIRE(Unwrap(ReadRestoreJournal(place.state_dir, "files", "app"))->is_own);
 }
 
-TEST_CASE("restore journal: root does not read what another user could have written") {
+TEST_CASE("restore journal: root does not read a journal that another user could have written") {
   if (::geteuid() != 0) return;
   const Place place;
   RestoreJournal journal(place.state_dir, Facts());
@@ -91,7 +91,7 @@ TEST_CASE("restore journal: root does not read what another user could have writ
   REQUIRE_FAILS(ReadRestoreJournal(place.state_dir, "files", "app"), ErrorCode::kDenied, changed);
 }
 
-TEST_CASE("restore journal: root follows no symlink and waits for no FIFO") {
+TEST_CASE("restore journal: a symlink is not followed, and a FIFO does not block") {
   const Place place;
   RestoreJournal journal(place.state_dir, Facts());
   REQUIRE_OK(journal.Record("state"));

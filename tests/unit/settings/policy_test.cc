@@ -193,7 +193,7 @@ TEST_CASE("policy: a file that others could change is refused") {
   REQUIRE(::chmod(path.c_str(), 0664) == 0);
   REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "chmod go-w " + path);
   REQUIRE(::chmod(path.c_str(), 0646) == 0);
-  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "can be written by others");
+  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "is writable by group or others");
   REQUIRE(::chmod(path.c_str(), 0644) == 0);
   REQUIRE(::chmod(directory.path().c_str(), 0777) == 0);
   REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "chmod go-w " + directory.path() + ")");
