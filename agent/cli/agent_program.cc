@@ -65,7 +65,7 @@ config::Environment AgentProgram::ConfigEnvironment() const {
 Result<void> AgentProgram::CheckConfigOwner() const {
   if (::geteuid() != 0) return {};
   std::error_code failure;
-  const std::string path = std::filesystem::absolute(config_file_, failure).lexically_normal();
+  const std::string path = std::filesystem::absolute(config_file_, failure);
   const Result<Fd> file = OpenTrustedFile(path);
   if (file || file.error().code() == ErrorCode::kNotFound) return {};  // LoadSettings() reports it
   return Fail(Error(file.error()).While("read the configuration as root"));
@@ -76,10 +76,13 @@ Result<void> AgentProgram::UseOwnState() {
   const std::string own = agent::OwnStateDirectory(settings_->state_dir);
   if (own == settings_->state_dir) return {};
   const Result<void> prepared = agent::PrepareHelperDirectory(*settings_);
+  if (verb_.stays_root()) {
+    job_settings_->state_dir = own;
+    return prepared;
+  }
+  // The agent's user can do without it, except for locks, whose errors say what is missing.
   if (!prepared) Log(LogLevel::kWarning, "{}", prepared.error().Text());
-  if (!verb_.stays_root()) return agent::BecomeOwnerOfState(settings_->state_dir);
-  job_settings_->state_dir = own;
-  return {};
+  return agent::BecomeOwnerOfState(settings_->state_dir);
 }
 
 bool AgentProgram::HasNoConfigYet() const {

@@ -24,8 +24,8 @@ struct JoinReport {
 // Makes one attempt. The private keys never leave the node. kInvalidArgument if the token is
 // malformed or for another node. kDenied if it has expired, if the controller refuses it, or if the
 // controller's root document has another hash or another bus key than the token names. Stores
-// nothing unless all succeeds. A node that joined before gets a new identity, which replaces the
-// old one.
+// nothing unless the controller accepts the node. As root, stores the restore helper's identity
+// first. A node that joined before gets a new identity, which replaces the old one.
 Result<JoinReport> JoinCluster(const AgentSettings& settings, std::string_view token_text,
                                std::chrono::milliseconds timeout, Random& random,
                                const Clock& clock);

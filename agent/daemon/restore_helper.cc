@@ -369,14 +369,30 @@ Result<std::vector<std::string>> RecoverRestores(const AgentSettings& configured
   const jobs::JobContext context =
       MakeContext(settings, kinds, MakeUlid(clock, random), stop, random, clock);
   std::vector<std::string> lines;
-  for (const SourceSettings& source : settings.sources) {
+  // One source that cannot be recovered must not keep the others from it.
+  std::optional<Error> failed;
+  const auto recover = [&](const SourceSettings& source) -> Result<void> {
     HF_ASSIGN(const std::optional<UnfinishedRestore> unfinished,
               ReadRestoreJournal(settings.state_dir, source.kind, source.name));
-    if (!unfinished) continue;
+    if (!unfinished) return {};
     HF_ASSIGN(const std::unique_ptr<jobs::SourceSession> session,
               jobs::SourceSession::Open(context, source, "restore-helper"));
     lines.push_back(fmt::format("{}: {}", source.label(), session->recovered().text));
+    return {};
+  };
+  for (const SourceSettings& source : settings.sources) {
+    Result<void> done = recover(source);
+    if (done) continue;
+    if (failed) {
+      Log(LogLevel::kError, "{}", done.error().Text());
+    } else {
+      failed = std::move(done).error();
+    }
   }
+  for (const std::string& line : lines) {
+    if (failed) Log(LogLevel::kInfo, "{}", line);
+  }
+  if (failed) return Fail(*std::move(failed));
   return lines;
 }
 

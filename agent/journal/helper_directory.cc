@@ -8,6 +8,7 @@
 
 #include "common/base/format.h"
 #include "common/base/path.h"
+#include "common/io/ownership.h"
 #include "common/io/trusted_path.h"
 
 namespace holdfast {
@@ -36,7 +37,11 @@ Result<Fd> OpenInHelperDirectory(const std::string& state_dir, const std::string
   const std::string path = HelperDirectory(state_dir);
   const std::string shown = Shown(state_dir, name);
   if (::geteuid() != 0) {
-    HF_TRY(MakeDirectories(shown, 0755));
+    if (Result<void> made = MakeDirectories(shown, 0755); !made) {
+      return Fail(std::move(made).error().WithHint(
+          "run `holdfast-agent restore-helper --prepare` as root, or set \"state_dir\" to a "
+          "directory whose parent this user can write to"));
+    }
     return OpenFile(shown, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
   const std::string above = ParentPath(path);
@@ -54,21 +59,29 @@ Result<FileLock> LockSourceFile(const std::string& state_dir, const std::string&
   Result<FileLock> lock =
       FileLock::AcquireAt(locks.get(), name, holder, Shown(state_dir, kLocks) + "/" + name);
   if (lock || lock.error().code() != ErrorCode::kDenied) return lock;
+  const bool exists = ::faccessat(locks.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   return Fail(std::move(lock).error().WithHint(
-      "the lock file belongs to root: run `holdfast-agent restore-helper --prepare` as root, or "
-      "restart the agent's unit, which does the same"));
+      exists ? "run it as root or as the agent's user; if that user has changed, run "
+               "`holdfast-agent restore-helper --prepare` as root"
+             : "only root can create the lock file: run `holdfast-agent restore-helper --prepare` "
+               "as root, or restart the agent's unit, which does the same"));
 }
 
 Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std::string>& labels) {
   HF_ASSIGN(const Fd locks, OpenInHelperDirectory(state_dir, std::string(kLocks)));
+  // Any user who can open a lock file can hold its lock.
+  const Result<FileOwner> agent = OwnerOfFile(state_dir);
+  const bool is_root = ::geteuid() == 0;
+  const gid_t group = is_root && agent ? agent->gid : ::getegid();
   for (const std::string& label : labels) {
     const std::string name = LockName(label);
-    HF_ASSIGN(const Fd made,
-              OpenFileAt(locks.get(), name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644,
-                         Shown(state_dir, kLocks) + "/" + name));
+    const std::string shown = Shown(state_dir, kLocks) + "/" + name;
+    HF_ASSIGN(const Fd made, OpenFileAt(locks.get(), name,
+                                        O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0640, shown));
     // Regardless of the umask.
-    if (::fchmod(made.get(), 0644) != 0) {
-      return Fail(ErrnoError(errno, "change the mode of " + Quote(name)));
+    const bool is_given = !is_root || ::fchown(made.get(), 0, group) == 0;
+    if (!is_given || ::fchmod(made.get(), 0640) != 0) {
+      return Fail(ErrnoError(errno, "let the agent read " + Quote(shown)));
     }
   }
   return {};

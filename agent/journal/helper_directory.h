@@ -30,7 +30,7 @@ Result<Fd> OpenInHelperDirectory(const std::string& state_dir, const std::string
 // process may create it: MakeSourceLocks().
 Result<FileLock> LockSourceFile(const std::string& state_dir, const std::string& label,
                                 const std::string& holder);
-// Creates the files that LockSourceFile() opens, readable by all.
+// Creates the files that LockSourceFile() opens. As root, readable by the group of `state_dir`.
 Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std::string>& labels);
 
 }  // namespace holdfast

@@ -71,6 +71,13 @@ Result<void> RestoreJournal::Record(std::string_view state) {
       {"state", Base64Encode(AsBytes(state))},
   };
   std::string text = DumpJson(document, 2) + "\n";
+  if (text.size() > kJournalBytesMax) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("the restore has too many targets: its journal would have {}, at most "
+                            "{} are allowed",
+                            FormatBytes(text.size()), FormatBytes(kJournalBytesMax)),
+                "restore fewer paths at once: --path PATH");
+  }
   // The agent must be able to read it, even if the agent runs as another user.
   HF_TRY(WriteFileAtomic(path_, AsBytes(text), 0644));
   is_recorded_ = true;

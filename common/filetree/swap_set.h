@@ -9,7 +9,8 @@
 //
 // The directory of each target is opened once, without following symlinks. Names are exchanged and
 // removed relative to that descriptor. So the owner of a directory above cannot make root exchange
-// or remove files elsewhere by renaming that directory or replacing it with a symlink.
+// or remove files elsewhere by renaming that directory or replacing it with a symlink. What callers
+// stage, they write by path.
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,7 @@ Result<FileLock> FileLock::Acquire(const std::string& path, const std::string& h
 Result<FileLock> FileLock::AcquireAt(int directory, const std::string& name,
                                      const std::string& holder, const std::string& shown) {
   constexpr int kSafe = O_NOFOLLOW | O_NONBLOCK;
-  Result<Fd> fd = OpenFileAt(directory, name, O_RDWR | O_CREAT | kSafe, 0644, shown);
+  Result<Fd> fd = OpenFileAt(directory, name, O_RDWR | O_CREAT | kSafe, 0640, shown);
   if (!fd) {
     Result<Fd> readable = OpenFileAt(directory, name, O_RDONLY | kSafe, 0, shown);
     if (!readable) return Fail(std::move(fd).error());

@@ -8,10 +8,10 @@
 namespace holdfast {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 200;
+constexpr std::size_t kShownPathBytesMax = 200;
 constexpr std::string_view kToDirectory = "restore it to a directory: --to DIR";
 
-std::string Shown(std::string_view path) { return Quote(path.substr(0, kShownBytesMax)); }
+std::string Shown(std::string_view path) { return Quote(path.substr(0, kShownPathBytesMax)); }
 
 Result<void> CheckSize(std::string_view path, std::string_view what, std::size_t size,
                        std::size_t limit) {

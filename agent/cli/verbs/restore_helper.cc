@@ -30,6 +30,8 @@ class RestoreHelperVerb final : public AgentVerb {
 
   bool is_daemon() const override { return true; }
   bool stays_root() const override { return true; }
+  // Without a repository to open, its password is not needed.
+  bool expects_unit_credentials() const override { return is_prepare_ || is_recover_; }
 
   void Declare(OptionList& options) override {
     options.Add({.names = "--prepare",

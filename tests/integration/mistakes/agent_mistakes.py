@@ -297,6 +297,7 @@ def rights(transcript: Transcript) -> None:
             object="files/app")
     for path in (state, *state.rglob("*"), REPOSITORY, *REPOSITORY.rglob("*"), PASSWORD):
         os.chown(path, _NOBODY, _NOBODY)
+    run([agent_program(), "restore-helper", "--prepare", "--config", str(CONFIG)])  # as the agent's unit does
     mistake("a file that the service may not read", "holdfast-agent backup files/app", 3, user="nobody")
     mistake("a restore in place as the service's user", "holdfast-agent restore latest:haproxy/edge --in-place", 4,
             user="nobody", object="HAProxy")

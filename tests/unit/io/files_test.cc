@@ -162,6 +162,7 @@ TEST_CASE("file lock: a process that may only read the file can take the lock") 
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
   const Fd directory = Unwrap(OpenFile(dir.path(), O_RDONLY | O_DIRECTORY));
   REQUIRE_OK(FileLock::AcquireAt(directory.get(), "lock", "root", "lock"));
+  REQUIRE(::chmod((dir.path() + "/lock").c_str(), 0644) == 0);
   {
     const FileUser other = Unwrap(FileUser::Become({.uid = 64125, .gid = 64125}));
     REQUIRE_FAILS(FileLock::AcquireAt(directory.get(), "none", "them", "none"), ErrorCode::kDenied,
