@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/log.h"
 #include "common/bus/bus_client.h"
 #include "common/io/local_socket.h"
 #include "common/io/reachability.h"
@@ -208,7 +209,10 @@ Result<std::unique_ptr<Connection>> OpenCurve(ControllerAddress::Curve& curve,
   auto connection = std::make_unique<CurveConnection>(std::move(client), endpoint, surroundings);
   HF_ASSIGN(const bool is_former_key, connection->Connect());
   if (curve.server.former && !is_former_key) {
-    HF_TRY(curve.forget_former());
+    // Without the record, the next command tries the former key as a second choice again.
+    if (const Result<void> forgotten = curve.forget_former(); !forgotten) {
+      Log(LogLevel::kWarning, "{}", forgotten.error().Text());
+    }
     curve.server.former.reset();
   }
   return connection;

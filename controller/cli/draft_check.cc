@@ -152,7 +152,10 @@ void CompareTimes(const v1::Plan& plan, WallTime now, bool is_just_requested,
   if (plan.expires_at_ms() <= now_ms) {
     comparison.Differs("its end", Quote(TimeText(plan.expires_at_ms())), "in the future");
   }
-  if (plan.expires_at_ms() - plan.issued_at_ms() > trust::kPlanLifeMax.count()) {
+  // Neither subtraction can overflow: both times are after 1970.
+  if (plan.issued_at_ms() < 0 || plan.expires_at_ms() < plan.issued_at_ms()) {
+    comparison.Differs("its time of issue", TimeText(plan.issued_at_ms()), "before its end");
+  } else if (plan.expires_at_ms() - plan.issued_at_ms() > trust::kPlanLifeMax.count()) {
     comparison.Differs(
         "its life",
         FormatDuration(std::chrono::milliseconds(plan.expires_at_ms() - plan.issued_at_ms())),
@@ -175,12 +178,15 @@ void AddSnapshot(const v1::Plan& plan, WallTime now, Words& words) {
   if (order.safety()) words.emplace_back("kind", "a safety snapshot, taken before a restore");
   words.emplace_back("repository", order.repository());
   if (!order.has_newest()) return;
-  words.emplace_back("newest",
-                     order.safety()
-                         ? fmt::format("{} refuses the order if {} has a newer safety snapshot",
-                                       plan.node(), order.repository())
-                         : fmt::format("{} refuses the order if {} has a newer snapshot that is {}",
-                                       plan.node(), order.repository(), RuleText(order.newest())));
+  words.emplace_back(
+      "newest", order.safety()
+                    ? fmt::format("{} refuses the order if {} has a newer safety snapshot, "
+                                  "made before {}",
+                                  plan.node(), order.repository(), TimeText(plan.issued_at_ms()))
+                    : fmt::format("{} refuses the order if {} has a newer snapshot that is "
+                                  "{}, made before {}",
+                                  plan.node(), order.repository(), RuleText(order.newest()),
+                                  TimeText(plan.issued_at_ms())));
 }
 
 void AddTarget(const v1::Plan& plan, Words& words) {

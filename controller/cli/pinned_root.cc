@@ -36,9 +36,10 @@ Result<trust::RootDocument> Follow(const trust::RootDocument& pinned, ByteView n
               std::string(kInvestigate));
 }
 
-// Replaces the pinned document with `next` unless both have the same version.
+// Replaces the pinned document with `next` if that is later. Another command may have pinned a
+// later one in the meantime.
 void Advance(Pin& pin, trust::RootDocument next) {
-  if (next.version() != pin.root().version()) pin.Advance(std::move(next));
+  if (next.version() > pin.root().version()) pin.Advance(std::move(next));
 }
 
 // Advances the pin to the newest of the documents in these files.
