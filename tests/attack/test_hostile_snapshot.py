@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "ha
 from client.snapshots import Forger
 from edge import Edge, LiveCase
 from lib import Agent, Case, Restic, main, write_config
+from lib.shows import shows
 
 EVIL = "* * * * * root /tmp/evil\n"
 # CAP_SETUID, as `setcap` stores it.
@@ -45,6 +46,8 @@ def text_of(report: dict) -> str:
     return "\n".join(report["changes"] + report["lines"] + report["warnings"])
 
 
+@shows("the repository's password", "root's rights on a node",
+       "cannot make a restore in place write or remove paths that the node does not name, or set privileges")
 class HostileHaproxySnapshot(Case):
     def setUp(self) -> None:
         super().setUp()

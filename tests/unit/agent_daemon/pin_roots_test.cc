@@ -20,8 +20,8 @@ using testing::TrustFixture;
 using testing::Unwrap;
 
 // A node that joined with version 1 of the root document.
-struct Node {
-  Node() {
+struct PinnedNode {
+  PinnedNode() {
     settings.node = "db-1";
     settings.state_dir = directory.path() + "/state";
     const Identity identity{.node = "db-1",
@@ -58,7 +58,7 @@ struct Node {
 }  // namespace
 
 TEST_CASE("pin roots: a stopped agent gets all versions, and both bus keys of the newest change") {
-  Node node;
+  PinnedNode node;
 
   const PinReport report = Unwrap(node.Pin({node.File(3, 'd'), node.File(2, 'c')}));
 
@@ -75,7 +75,7 @@ TEST_CASE("pin roots: a stopped agent gets all versions, and both bus keys of th
 }
 
 TEST_CASE("pin roots: documents that do not follow the agent's own are refused") {
-  Node node;
+  PinnedNode node;
   v1::RootDocument forged = node.trust.Document();
   forged.set_version(2);
   forged.clear_keys();
@@ -94,7 +94,7 @@ TEST_CASE("pin roots: documents that do not follow the agent's own are refused")
 }
 
 TEST_CASE("pin roots: the agent must be stopped") {
-  Node node;
+  PinnedNode node;
   const Journal journal =
       Unwrap(Journal::Open(JournalPath(node.settings.state_dir), DatabaseMode::kWrite));
   REQUIRE_FAILS(node.Pin({node.File(2, 'c')}), ErrorCode::kBusy, "stop it");

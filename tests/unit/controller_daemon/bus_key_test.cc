@@ -25,7 +25,7 @@ trust::RootDocument Root(const TrustFixture& trust, std::uint64_t version, char 
   return trust.Root(document);
 }
 
-AgentStatus Agent(const std::string& node, std::uint64_t root_version, bool revoked = false) {
+AgentStatus StatusOf(const std::string& node, std::uint64_t root_version, bool revoked = false) {
   AgentStatus status;
   status.record.node = node;
   status.record.root_version = root_version;
@@ -74,7 +74,8 @@ TEST_CASE("bus key: a document that would leave the controller without a valid k
 TEST_CASE("bus key: status names the agents that have not confirmed the document") {
   const TrustFixture trust;
   const trust::RootDocument root = Root(trust, 3, 'c');
-  std::vector<AgentStatus> agents = {Agent("db-2", 2), Agent("db-1", 3), Agent("old", 1, true)};
+  std::vector<AgentStatus> agents = {StatusOf("db-2", 2), StatusOf("db-1", 3),
+                                     StatusOf("old", 1, true)};
   CHECK_FALSE(BusKeyProblem(root, Key('c'), agents));
 
   const auto waiting = BusKeyProblem(root, Key('b'), agents);
@@ -84,7 +85,7 @@ TEST_CASE("bus key: status names the agents that have not confirmed the document
              Catch::Contains("1 of 2 agents have not confirmed root document 3: db-2"));
   CHECK_THAT(waiting->hint(), Catch::Contains("holdfast-agent trust pin"));
 
-  agents[0] = Agent("db-2", 3);
+  agents[0] = StatusOf("db-2", 3);
   const auto ready = BusKeyProblem(root, Key('b'), agents);
   REQUIRE(ready);
   CHECK_THAT(ready->message(), Catch::Contains("all agents have confirmed root document 3"));

@@ -16,25 +16,27 @@ namespace holdfast {
 namespace {
 using testing::Unwrap;
 
-constexpr std::uint32_t kOther = 64125;
+constexpr std::uint32_t kForeignUid = 64125;
 
 // A directory with "a/b/file".
-struct Place {
-  Place() {
+struct TrustedTree {
+  TrustedTree() {
     REQUIRE(std::filesystem::create_directories(top + "/a/b"));
     REQUIRE_OK(WriteFileAtomic(file, AsBytes("x"), 0644));
   }
-  void Give(const std::string& path) const { REQUIRE(::lchown(path.c_str(), kOther, kOther) == 0); }
+  void Give(const std::string& path) const {
+    REQUIRE(::lchown(path.c_str(), kForeignUid, kForeignUid) == 0);
+  }
 
   TempDir directory = Unwrap(TempDir::Create("hf-trusted"));
   std::string top = directory.path();
   std::string file = top + "/a/b/file";
 };
 
-bool IsRoot() { return ::geteuid() == 0; }
+bool RunsAsRoot() { return ::geteuid() == 0; }
 
 TEST_CASE("trusted path: a file that only root and this user can change is opened") {
-  const Place place;
+  const TrustedTree place;
 
   REQUIRE(Unwrap(ReadWhole(Unwrap(OpenTrustedFile(place.file)).get(), 10, "")).size() == 1);
   REQUIRE_OK(OpenTrustedDirectory(place.top + "/a/./b/../b/"));
@@ -44,7 +46,7 @@ TEST_CASE("trusted path: a file that only root and this user can change is opene
 }
 
 TEST_CASE("trusted path: the file and its directory must not be writable by others") {
-  const Place place;
+  const TrustedTree place;
   const std::string changed = place.top + GENERATE("/a/b/file", "/a/b");
   REQUIRE(::chmod(changed.c_str(), std::filesystem::is_directory(changed) ? 0775 : 0646) == 0);
 
@@ -52,19 +54,19 @@ TEST_CASE("trusted path: the file and its directory must not be writable by othe
 }
 
 TEST_CASE("trusted path: for root, no other user may own a component") {
-  if (!IsRoot()) return;
-  const Place place;
+  if (!RunsAsRoot()) return;
+  const TrustedTree place;
   const std::string foreign = place.top + GENERATE("/a/b/file", "/a/b", "/a");
   place.Give(foreign);
 
   REQUIRE_FAILS(OpenTrustedFile(place.file), ErrorCode::kDenied, foreign + "\"");
-  REQUIRE(Unwrap(OwnerOnTheWay(place.file)).uid == kOther);
+  REQUIRE(Unwrap(OwnerOnTheWay(place.file)).uid == kForeignUid);
   REQUIRE(Unwrap(OwnerOnTheWay(place.top)).uid == 0);
 }
 
 TEST_CASE("trusted path: root's symlinks are followed, others are not") {
-  if (!IsRoot()) return;
-  const Place place;
+  if (!RunsAsRoot()) return;
+  const TrustedTree place;
   const std::string link = place.top + "/link";
   const std::string target = GENERATE(false, true) ? "a" : place.top + "/a";
   std::filesystem::create_symlink(target, link);
@@ -75,11 +77,11 @@ TEST_CASE("trusted path: root's symlinks are followed, others are not") {
 
   place.Give(link);
   REQUIRE_FAILS(OpenTrustedFile(link + "/b/file"), ErrorCode::kDenied, link);
-  REQUIRE(Unwrap(OwnerOnTheWay(link + "/b/file")).uid == kOther);
+  REQUIRE(Unwrap(OwnerOnTheWay(link + "/b/file")).uid == kForeignUid);
 }
 
 TEST_CASE("trusted path: an entry of an open directory that is a symlink is refused") {
-  const Place place;
+  const TrustedTree place;
   const Fd top = Unwrap(OpenTrustedDirectory(place.top));
   std::filesystem::create_symlink(place.file, place.top + "/link");
   REQUIRE(::mkfifo((place.top + "/fifo").c_str(), 0600) == 0);
@@ -90,7 +92,7 @@ TEST_CASE("trusted path: an entry of an open directory that is a symlink is refu
 }
 
 TEST_CASE("trusted path: a new directory can be read by all, whatever the umask is") {
-  const Place place;
+  const TrustedTree place;
   const Fd top = Unwrap(OpenTrustedDirectory(place.top));
   const mode_t before = ::umask(0077);
 
@@ -103,14 +105,14 @@ TEST_CASE("trusted path: a new directory can be read by all, whatever the umask 
 }
 
 TEST_CASE("file user: root has the rights of the other user, for files and this thread only") {
-  if (!IsRoot()) return;
-  const Place place;
+  if (!RunsAsRoot()) return;
+  const TrustedTree place;
   const std::string secret = place.top + "/secret";
   REQUIRE_OK(WriteFileAtomic(secret, AsBytes("x"), 0600));
   REQUIRE(::chmod(place.top.c_str(), 0755) == 0);
   place.Give(place.top + "/a/b");
   {
-    const FileUser other = Unwrap(FileUser::Become({.uid = kOther, .gid = kOther}));
+    const FileUser other = Unwrap(FileUser::Become({.uid = kForeignUid, .gid = kForeignUid}));
     REQUIRE_FAILS(OpenFile(secret, O_RDONLY), ErrorCode::kDenied, secret);
     REQUIRE_OK(WriteFileAtomic(place.top + "/a/b/new", AsBytes("x"), 0600));
     REQUIRE(::geteuid() == 0);
@@ -118,7 +120,7 @@ TEST_CASE("file user: root has the rights of the other user, for files and this 
   REQUIRE_OK(OpenFile(secret, O_RDONLY));
   struct stat status {};
   REQUIRE(::stat((place.top + "/a/b/new").c_str(), &status) == 0);
-  REQUIRE(status.st_uid == kOther);
+  REQUIRE(status.st_uid == kForeignUid);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ using testing::kTrustNowMs;
 using testing::TrustFixture;
 using testing::Unwrap;
 
-struct Scene {
-  Scene() {
+struct RejoinScene {
+  RejoinScene() {
     permit.set_cluster_id(root.cluster_id());
     permit.set_node("db-1");
     permit.set_incarnation(2);
@@ -34,7 +34,7 @@ struct Scene {
 };
 
 TEST_CASE("rejoin: a permit that an operator signed is valid until it expires") {
-  Scene scene;
+  RejoinScene scene;
   const Bytes envelope = SignRejoin(scene.permit, scene.fixture.ben);
 
   const VerifiedPermit verified = Unwrap(scene.Verify(envelope));
@@ -47,7 +47,7 @@ TEST_CASE("rejoin: a permit that an operator signed is valid until it expires") 
 }
 
 TEST_CASE("rejoin: only operators sign permits") {
-  Scene scene;
+  RejoinScene scene;
   const crypto::SigningKey stranger = crypto::SigningKey::Generate(scene.fixture.random);
   const std::vector<const crypto::SigningKey*> others = {&scene.fixture.controller,
                                                          &scene.fixture.root_anna, &stranger};
@@ -78,7 +78,7 @@ TEST_CASE("rejoin: a permit names cluster, node, incarnation and token") {
   };
   for (const auto& [message, change] : changes) {
     INFO(message);
-    Scene scene;
+    RejoinScene scene;
     change(scene.permit);
     const std::string payload = scene.permit.SerializeAsString();
     const Result<VerifiedPermit> verified =
