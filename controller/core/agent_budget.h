@@ -1,5 +1,6 @@
-// Bounds what one agent can make the controller store, whatever it sends. No correct agent reaches
-// these bounds: docs/protocol.md#limits. They are kept in memory, so a restart renews them.
+// Bounds what one agent can make the controller store, whatever it sends (docs/protocol.md#limits).
+// A correct agent reaches one of these bounds only after the catalog was lost, if it has many
+// sources: see `unknown_plans`. They are kept in memory, so a restart renews them.
 //
 // A report about a plan that the controller has sent needs no budget: Plan counts these reports and
 // allows one answer, and one outcome for each task.
@@ -58,7 +59,8 @@ inline constexpr std::size_t kMisbehaviours = 4;
 
 struct AgentBudget {
   // Bytes of reports without a known plan. An agent sends many of them only after the catalog was
-  // lost: the reports of 30 days of hourly backups of five sources have about 12 MiB.
+  // lost: the reports of 30 days of hourly backups of five sources have about 12 MiB. What exceeds
+  // the budget is refused. `catalog rebuild` finds the snapshots in the repository all the same.
   Budget unknown_plans{16 << 20, 64 << 10};
   // Changes of the agent's record by a Hello, for example after a restart or an upgrade.
   Budget changes{60, 6};
