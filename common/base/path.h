@@ -1,9 +1,11 @@
 // Parts of paths. They look only at the text, not at the file system.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace holdfast {
 
@@ -30,6 +32,18 @@ inline std::string ParentPath(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return ".";
   return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+// The components of a path in order, without empty ones and ".": "a", "..", "b" for "/a/.././b/".
+inline std::vector<std::string> PathComponents(std::string_view path) {
+  std::vector<std::string> components;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view component = path.substr(at, end - at);
+    if (!component.empty() && component != ".") components.emplace_back(component);
+    at = end + 1;
+  }
+  return components;
 }
 
 }  // namespace holdfast

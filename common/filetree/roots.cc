@@ -15,23 +15,12 @@ namespace {
 
 constexpr int kLinksMax = 40;  // the kernel's own limit
 
-std::vector<std::string> Components(const std::string& path) {
-  std::vector<std::string> components;
-  for (std::size_t at = 0; at < path.size();) {
-    std::size_t end = std::min(path.find('/', at), path.size());
-    std::string component = path.substr(at, end - at);
-    if (!component.empty() && component != ".") components.push_back(std::move(component));
-    at = end + 1;
-  }
-  return components;
-}
-
 // Removes the last component. "/" is the empty string here, so that "" + "/x" is "/x".
 void Ascend(std::string& path) { path.resize(path.empty() ? 0 : path.rfind('/')); }
 
 RootNode& NodeOf(RootNode& top, const std::string& path) {
   RootNode* node = &top;
-  for (const std::string& component : Components(path)) {
+  for (const std::string& component : PathComponents(path)) {
     std::unique_ptr<RootNode>& below = node->below[component];
     if (!below) below = std::make_unique<RootNode>();
     node = below.get();
@@ -51,7 +40,7 @@ Result<std::string> ResolveParents(const std::string& path, std::vector<std::str
                 fmt::format("path {} contains a zero byte", Quote(path)),
                 "no file can have such a name");
   }
-  std::vector<std::string> components = Components(path);
+  std::vector<std::string> components = PathComponents(path);
   std::deque<std::string> left(components.begin(), components.end());
   std::string real;
   int links_passed = 0;
@@ -76,7 +65,7 @@ Result<std::string> ResolveParents(const std::string& path, std::vector<std::str
     HF_ASSIGN(std::string target, ReadLinkTarget(AT_FDCWD, next, next));
     if (links != nullptr) links->push_back(next);
     if (target.starts_with('/')) real.clear();
-    std::vector<std::string> inserted = Components(target);
+    std::vector<std::string> inserted = PathComponents(target);
     left.insert(left.begin(), inserted.begin(), inserted.end());
   }
   return real.empty() ? "/" : real;

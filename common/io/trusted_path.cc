@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
 #include "common/base/path.h"
@@ -21,14 +22,7 @@ constexpr int kLinksMax = 40;  // the kernel's own limit
 constexpr int kRead = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 void Prepend(const std::string& path, std::deque<std::string>& left) {
-  std::deque<std::string> components;
-  for (std::size_t at = 0; at < path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    if (std::string one = path.substr(at, end - at); !one.empty() && one != ".") {
-      components.push_back(std::move(one));
-    }
-    at = end + 1;
-  }
+  const std::vector<std::string> components = PathComponents(path);
   left.insert(left.begin(), components.begin(), components.end());
 }
 
