@@ -143,8 +143,8 @@ class AdminRights(Case):
         for rights, message in (
             ({"agents": ["anna"]}, "user:NAME"),
             ({"agents": ["user:"]}, "user:NAME"),
-            ({"agents": ["user:nobody-has-this-name"]}, "nobody-has-this-name"),
-            ({"trust": ["group:nobody-has-this-name"]}, "nobody-has-this-name"),
+            ({"agents": ["user:no-such-user"]}, "no-such-user"),
+            ({"trust": ["group:no-such-group"]}, "no-such-group"),
             ({"trust": ["operator:ben"]}, "ben"),
             ({"everything": ["user:root"]}, "everything"),
         ):
