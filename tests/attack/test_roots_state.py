@@ -149,6 +149,7 @@ ATTACKS = [
     Attack("race: restores", race("state + '/restores'"), by="helper"),
     Attack("race: sources", race("state + '/sources'")),
     Attack("race: index files", race("repository + '/index'"), is_repaired=False),
+    Attack("race: a directory above a target", race("service"), by="restores", is_repaired=False),
     Attack("agent.yaml belongs to the agent's user", "text = open(config).read().replace(state, victim)\n"
            "open(config, 'w').write(text)", mistake=open_to("config")),
     Attack("the directory of agent.yaml belongs to the agent's user",
@@ -162,7 +163,7 @@ ATTACKS = [
 
 
 @shows("the agent's user", "root's rights on a node",
-       "cannot make root change, create or remove other files; the test tries 38 attacks")
+       "cannot make root change, create or remove other files; the test tries 39 attacks")
 @unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
 class Node(Case):
     """A node whose agent runs as its unit's user. Root runs the restore helper with its unit's capabilities."""
@@ -177,15 +178,18 @@ class Node(Case):
         self.live = self.directory / "live"
         self.victim = self.directory / "victim"
         self.mine = self.directory / "mine"
-        for path in (self.var, self.state, self.repository, self.live, self.victim, self.mine):
+        self.service = self.mine / "service"
+        for path in (self.var, self.state, self.repository, self.live, self.victim, self.mine, self.service):
             path.mkdir(mode=0o755)
+        (self.service / "conf").mkdir()
+        (self.service / "conf" / "b").write_text("one\n")
         for path in (self.state, self.repository, self.mine):
             os.chown(path, UID, UID)
         (self.live / "a").write_text("one\n")
         (self.victim / "keep").write_text("root's own\n")
         (self.victim / ("cd" * 16 + ".plan")).write_text("a file of root's\n")
         self.config = write_config(
-            self.directory / "etc", [{"kind": "files", "name": "app", "paths": [str(self.live)]}],
+            self.directory / "etc", [{"kind": "files", "name": "app", "paths": [str(self.live), str(self.service / "conf")]}],
             state_dir=str(self.state), repository=self.repository)
         self.etc = self.config.parent
         (self.etc / "policy.yaml").write_text("restore: in-place\n")
@@ -207,7 +211,7 @@ class Node(Case):
         return Unit(UNITS / "holdfast-agent.service.in", [self.var, self.repository, self.mine, self.etc])
 
     def names(self) -> str:
-        places = ("state", "helper", "repository", "victim", "mine", "config")
+        places = ("state", "helper", "repository", "victim", "mine", "service", "config")
         return "".join(f"{name} = {str(getattr(self, name))!r}\n" for name in places)
 
     def attack(self, code: str, is_refused: bool) -> None:
@@ -238,6 +242,11 @@ class Node(Case):
     def restore(self) -> subprocess.CompletedProcess:
         return self.as_root("restore", "latest:files/app", "--in-place")
 
+    def restores(self) -> None:
+        """Restores often enough that a race has every chance."""
+        for _ in range(12):
+            self.restore()
+
     def order(self) -> None:
         plans = self.state / "restores"
         with concurrent.futures.ThreadPoolExecutor() as threads:
@@ -260,7 +269,7 @@ class Node(Case):
             attack.mistake(self)
         before = self.what_root_owns()
         self.attack(attack.code, attack.is_refused)
-        {"restore": self.restore, "order": self.order, "helper": lambda: self.as_root("restore-helper"),
+        {"restore": self.restore, "restores": self.restores, "order": self.order, "helper": lambda: self.as_root("restore-helper"),
          "join": lambda: self.join("--rejoin", "--yes")}[attack.by]()
         self.assertEqual(self.what_root_owns(), before)
         if attack.by in ("restore", "order") and attack.is_repaired and not attack.mistake:

@@ -20,7 +20,7 @@ constexpr std::uint32_t kGroup = 4'711;
 
 AdminCaller Local(std::uint32_t uid, std::vector<std::uint32_t> groups = {kGroup}) {
   return {.actor = "uid:4713(?)@backup-1",
-          .local = {.uid = uid, .gid = groups.front(), .groups = groups},
+          .local = LocalPeer{.uid = uid, .gid = groups.front(), .groups = groups},
           .person = ""};
 }
 
@@ -70,6 +70,12 @@ TEST_CASE("admin rights: without any, a caller reads and starts backups") {
     CHECK(rights.Check(Local(0), request).has_value());
     CHECK(rights.Check(Local(::geteuid()), request).has_value());
   }
+}
+
+TEST_CASE("admin rights: a remote caller without a name has no user's rights") {
+  const AdminRights rights = Granted(R"({trust: ["user:root"]})");
+  CHECK_FALSE(rights.Check(Remote(""), Request::kTrustChange).has_value());
+  CHECK_FALSE(rights.Check({}, Request::kTrustChange).has_value());
 }
 
 TEST_CASE("admin rights: users, groups and operators have what the file grants") {

@@ -61,6 +61,51 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(changes.at(0) == "replaced " + live);
 }
 
+// Someone who owns a directory above the target exchanges it with a symlink while root restores.
+TEST_CASE_METHOD(Fixture, "files restore: a directory that becomes a symlink leads nowhere") {
+  const std::string above = top + "/owned";
+  const std::string victim = top + "/victim";
+  const std::string moved = top + "/moved";
+  live = above + "/live";
+  REQUIRE_OK(MakeDirectories(live));
+  values.Set("exclude", Texts{"*.log"});
+  values.Set("paths", Texts{GENERATE(true, false) ? live : live + "/top"});
+  MakeTree();
+  WriteText(live + "/own.log", "kept");
+  auto view = Save();
+  BreakTree();
+  REQUIRE_OK(MakeDirectories(victim + "/live/d"));
+  WriteText(victim + "/live/top", "root's");
+  WriteText(victim + "/live/root.log", "root's");
+  const Texts before = DescribeTree(victim);
+  const auto replace = [&] {
+    REQUIRE(rename(above.c_str(), moved.c_str()) == 0);
+    REQUIRE(symlink(victim.c_str(), above.c_str()) == 0);
+  };
+  Progress progress;
+
+  SECTION("before the files are staged") {
+    auto session = Unwrap(OpenRestore({.snapshot = &Untrusted(*view), .journal = &journal}));
+    REQUIRE_OK(session->Preflight({}));
+    replace();
+    REQUIRE_OK(session->Stage(progress, {}));
+    REQUIRE(DescribeTree(victim) == before);
+    REQUIRE_OK(session->Validate({}));
+    REQUIRE_OK(session->Rollback());
+  }
+  SECTION("before the old files are removed") {
+    auto session = Unwrap(OpenRestore({.snapshot = &Untrusted(*view), .journal = &journal}));
+    REQUIRE_OK(SwapRestore(*session));
+    replace();
+    REQUIRE_OK(session->Commit());
+    REQUIRE(ReadText(moved + "/live/top") == "saved");
+  }
+  REQUIRE(DescribeTree(victim) == before);
+  REQUIRE(ReadText(moved + "/live/own.log") == "kept");
+  REQUIRE_FALSE(Exists(moved + "/live/root.log"));
+  REQUIRE(IsClean());
+}
+
 TEST_CASE_METHOD(Fixture, "files restore: single files, links and deleted files are restored") {
   MakeTree();
   values.Set("paths", Texts{live + "/top", live + "/link", live + "/d/e/f"});

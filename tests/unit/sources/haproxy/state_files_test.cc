@@ -71,6 +71,32 @@ TEST_CASE("haproxy state files: a crash between two steps is undone") {
   REQUIRE_FALSE(Exists(top + "/.holdfast-id-none-all"));
 }
 
+// Someone who owns a directory above the file exchanges it with a symlink.
+TEST_CASE("haproxy state files: a directory that becomes a symlink leads nowhere") {
+  const TempDir directory = Unwrap(TempDir::Create("state-files"));
+  const std::string& top = directory.path();
+  for (const char* name : {"/owned", "/victim", "/link"}) {
+    REQUIRE_OK(MakeDirectories(top + name));
+  }
+  REQUIRE(::rmdir((top + "/link").c_str()) == 0);
+  REQUIRE(::symlink("owned", (top + "/link").c_str()) == 0);
+  WriteText(top + "/victim/state", "root's\n");
+  WriteText(top + "/owned/state", "former\n");
+  const StateFiles files({{top + "/link/state", ""}, {top + "/owned/new", ""}}, "id");
+  REQUIRE(files.paths() == std::vector<std::string>{top + "/owned/state", top + "/owned/new"});
+  REQUIRE_OK(files.Put(kState));
+  REQUIRE_OK(files.TakeBack());
+  const std::vector<std::string> before = Names(top + "/victim");
+
+  REQUIRE(::rename((top + "/owned").c_str(), (top + "/moved").c_str()) == 0);
+  REQUIRE(::symlink("victim", (top + "/owned").c_str()) == 0);
+  REQUIRE_FAILS(files.Put(kState), ErrorCode::kDenied, "symlink");
+  REQUIRE(Names(top + "/victim") == before);
+  WriteText(top + "/victim/.holdfast-id-state-state", "evil\n");
+  REQUIRE_FAILS(files.TakeBack(), ErrorCode::kDenied, "symlink");
+  REQUIRE(ReadText(top + "/victim/state") == "root's\n");
+}
+
 TEST_CASE("haproxy state files: a file shared by two backends has the state of both") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
   const std::string file = directory.path() + "/both";
