@@ -54,8 +54,8 @@ bool Has(const Values& values, const Value& value) {
 
 // The caller as in controller.yaml: "user:anna", "operator:anna".
 std::string HolderText(const AdminCaller& caller) {
-  if (!caller.person.empty()) return "operator:" + caller.person;
-  return "user:" + UserFromId(caller.local.uid, caller.local.gid).name;
+  if (!caller.local) return "operator:" + caller.person;
+  return "user:" + UserFromId(caller.local->uid, caller.local->gid).name;
 }
 
 std::string RequestName(Request::RequestCase request) {
@@ -99,15 +99,15 @@ Result<AdminRights> AdminRights::Resolve(const ControllerSettings& settings) {
 
 bool AdminRights::Has(const AdminCaller& caller, AdminRight right) const {
   if (right == AdminRight::kRead) return true;
-  const bool is_local = caller.person.empty();
-  if (is_local && (caller.local.uid == 0 || caller.local.uid == ::geteuid())) return true;
+  const std::optional<LocalPeer>& local = caller.local;
+  if (local && (local->uid == 0 || local->uid == ::geteuid())) return true;
   const auto found = holders_.find(right);
   if (found == holders_.end()) return false;
   const Holders& holders = found->second;
   if (holders.is_everybody) return true;
-  if (!is_local) return controller::Has(holders.persons, caller.person);
-  return controller::Has(holders.users, caller.local.uid) ||
-         std::ranges::any_of(caller.local.groups, [&](std::uint32_t group) {
+  if (!local) return controller::Has(holders.persons, caller.person);
+  return controller::Has(holders.users, local->uid) ||
+         std::ranges::any_of(local->groups, [&](std::uint32_t group) {
            return controller::Has(holders.groups, group);
          });
 }

@@ -22,9 +22,9 @@ std::optional<AdminRight> RightFor(v1::AdminRequest::RequestCase request);
 
 // The sender of a request.
 struct AdminCaller {
-  std::string actor;   // as in the audit: "uid:1000(anna)@admin-1", "operator:anna"
-  LocalPeer local;     // of the UNIX socket; not used for a remote operator
-  std::string person;  // of a remote operator; empty: of the UNIX socket
+  std::string actor;               // as in the audit: "uid:1000(anna)@admin-1", "operator:anna"
+  std::optional<LocalPeer> local;  // of the UNIX socket; a remote operator has none
+  std::string person;              // of a remote operator
 };
 
 // Immutable. Safe to use from several threads.
