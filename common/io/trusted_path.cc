@@ -88,7 +88,7 @@ class Walk {
 
   // Continues with the target of the symlink `name`.
   Result<void> Follow(struct stat status, const std::string& name, const std::string& shown) {
-    status.st_mode &= ~(S_IWGRP | S_IWOTH);  // a symlink always has mode 0777
+    status.st_mode &= ~mode_t{S_IWGRP | S_IWOTH};  // a symlink always has mode 0777
     HF_TRY(check_(status, shown, false));
     if (++links_ > kLinksMax) {
       return Fail(ErrorCode::kUnsupported,
