@@ -105,4 +105,9 @@ Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::stri
   return current;
 }
 
+Result<Fd> OpenRealDirectory(const std::string& path) {
+  HF_ASSIGN(const Fd top, OpenFile("/", O_PATH | O_DIRECTORY));
+  return OpenDirectoryBeneath(top.get(), std::string_view(path).substr(1), path);
+}
+
 }  // namespace holdfast::filetree

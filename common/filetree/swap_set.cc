@@ -115,12 +115,6 @@ Result<DecodedState> DecodeState(std::string_view text) {
   }
 }
 
-// Opens an absolute directory without following a symlink.
-Result<Fd> OpenRealDirectory(const std::string& path) {
-  HF_ASSIGN(const Fd top, OpenFile("/", O_PATH | O_DIRECTORY));
-  return OpenDirectoryBeneath(top.get(), std::string_view(path).substr(1), path);
-}
-
 }  // namespace
 
 Result<void> SwapSet::OpenParent(const std::string& target) {
@@ -150,8 +144,8 @@ Result<void> SwapSet::OpenParents() {
   return {};
 }
 
-int SwapSet::ParentOf(const Entry& entry) const {
-  return parents_.at(ParentPath(entry.target)).get();
+int SwapSet::DirectoryOf(const std::string& path) const {
+  return parents_.at(ParentPath(path)).get();
 }
 
 std::uint64_t SwapSet::InodeOf(const Entry& entry, const std::string& path) const {

@@ -7,10 +7,10 @@
 // exchange show which entries are exchanged, so recovery never guesses: only Holdfast changes a
 // staged name, so the inode there is reliable even if the target has changed since.
 //
-// The directory of each target is opened once, without following symlinks. Names are exchanged and
-// removed relative to that descriptor. So the owner of a directory above cannot make root exchange
-// or remove files elsewhere by renaming that directory or replacing it with a symlink. What callers
-// stage, they write by path.
+// The directory of each target is opened once, without following symlinks. Names are created,
+// exchanged and removed relative to that descriptor; callers stage relative to it, too. So the
+// owner of a directory above cannot make root change files elsewhere by renaming that directory or
+// replacing it with a symlink.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,9 @@ class SwapSet {
   // kDenied when a directory above is a symlink; kInvalidArgument for a relative path or one given
   // twice.
   Result<std::string> StagingPath(const std::string& target, std::string_view id);
+  // The open directory of a target and of what is staged for it. Valid as long as this object.
+  // REQUIRES: `path` was given to StagingPath(), or returned by it.
+  int DirectoryOf(const std::string& path) const;
   // Marks an existing target for removal.
   Result<void> AddRemoval(const std::string& target, std::string_view id);
 
@@ -97,7 +100,7 @@ class SwapSet {
   // Opens the directory of a target, unless it is open.
   Result<void> OpenParent(const std::string& target);
   Result<void> OpenParents();
-  int ParentOf(const Entry& entry) const;
+  int ParentOf(const Entry& entry) const { return DirectoryOf(entry.target); }
   std::uint64_t InodeOf(const Entry& entry, const std::string& path) const;  // 0: does not exist
   bool IsExchanged(const Entry& entry) const;
   Result<void> Rename(const Entry& entry, const std::string& from, const std::string& to,

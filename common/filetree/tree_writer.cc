@@ -414,7 +414,8 @@ class TreeWriterImpl final : public TreeWriter {
 
 Result<std::unique_ptr<TreeWriter>> TreeWriter::Open(const std::string& directory,
                                                      const WriteOptions& options) {
-  HF_ASSIGN(Fd top, OpenFile(directory, O_RDONLY | O_DIRECTORY));
+  HF_ASSIGN(Fd top, options.opened >= 0 ? OpenDirectoryBeneath(options.opened, "", directory)
+                                        : OpenFile(directory, O_RDONLY | O_DIRECTORY));
   return std::make_unique<TreeWriterImpl>(std::move(top), directory, options);
 }
 

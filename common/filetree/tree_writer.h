@@ -18,6 +18,8 @@ struct WriteOptions {
   // The name of files until they are complete. Preferably one that does not exist below the
   // directory. The writer changes it if a file of the snapshot has the same name.
   std::string temporary_name = ".holdfast-part";
+  // The directory, if the caller has opened it; its path is then only its name in messages.
+  int opened = -1;
 };
 
 // One thread at a time. Paths are relative, with components separated by `/`. "." , "..", empty

@@ -460,13 +460,20 @@ Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {
 }
 
 Result<Attributes> ReadAttributes(const std::string& path) {
+  return ReadAttributesAt(AT_FDCWD, path, path);
+}
+
+Result<Attributes> ReadAttributesAt(int directory, const std::string& name,
+                                    const std::string& shown) {
   struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+  }
   NameCache names;
   Attributes attributes = FromStat(status, names);
-  HF_ASSIGN(attributes.extended, ReadExtended(AT_FDCWD, path, path));
+  HF_ASSIGN(attributes.extended, ReadExtended(directory, name, shown));
   if (attributes.type == NodeType::kSymlink) {
-    HF_ASSIGN(attributes.link_target, ReadLinkTarget(AT_FDCWD, path, path));
+    HF_ASSIGN(attributes.link_target, ReadLinkTarget(directory, name, shown));
   }
   return attributes;
 }

@@ -94,5 +94,8 @@ bool HasCacheTag(int directory);
 
 // Attributes of one path as the walker returns them, without following a symlink.
 Result<Attributes> ReadAttributes(const std::string& path);
+// The same for an entry of an open directory; "." is the directory itself. Errors name `shown`.
+Result<Attributes> ReadAttributesAt(int directory, const std::string& name,
+                                    const std::string& shown);
 
 }  // namespace holdfast::filetree

@@ -28,18 +28,19 @@ namespace {
 constexpr std::string_view kRandomSuffix = "-XXXXXX";
 
 // Writes, syncs and renames; the caller removes `temporary` when this fails.
-Result<void> WriteAndRename(int fd, const std::string& temporary, const std::string& path,
-                            ByteView content, unsigned mode, std::optional<FileOwner> owner) {
-  HF_TRY(WriteAll(fd, content, path));
+Result<void> WriteAndRename(int fd, int directory, const std::string& temporary,
+                            const std::string& name, ByteView content, unsigned mode,
+                            std::optional<FileOwner> owner, const std::string& shown) {
+  HF_TRY(WriteAll(fd, content, shown));
   // By descriptor: a user who may write to the directory could replace the file with a link.
   if (owner && fchown(fd, owner->uid, owner->gid) != 0)
-    return Fail(ErrnoError(errno, "set the owner of " + Quote(path)));
-  if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(path)));
-  HF_TRY(SyncFile(fd, path));
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    return Fail(ErrnoError(errno, "rename to " + Quote(path)));
+    return Fail(ErrnoError(errno, "set the owner of " + Quote(shown)));
+  if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(shown)));
+  HF_TRY(SyncFile(fd, shown));
+  if (renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
+    return Fail(ErrnoError(errno, "rename to " + Quote(shown)));
   }
-  return SyncParent(path);
+  return directory == AT_FDCWD ? SyncParent(name) : SyncFile(directory, shown);
 }
 
 // One directory being emptied: its stream, and its name in the parent.
@@ -167,11 +168,22 @@ void RemoveUnclaimed(const std::string& prefix, const std::string& parent) {
 
 Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode,
                              std::optional<FileOwner> owner) {
-  std::string temporary = path + ".tmp-XXXXXX";
+  return WriteFileAtomicAt(AT_FDCWD, path, content, mode, owner, path);
+}
+
+Result<void> WriteFileAtomicAt(int directory, const std::string& name, ByteView content,
+                               unsigned mode, std::optional<FileOwner> owner,
+                               const std::string& shown) {
+  const std::string above =
+      directory == AT_FDCWD ? "" : fmt::format("/proc/self/fd/{}/", directory);
+  std::string temporary = fmt::format("{}{}.tmp{}", above, name, kRandomSuffix);
   Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
-  Result<void> written = WriteAndRename(fd.get(), temporary, path, content, mode, owner);
-  if (!written) (void)unlink(temporary.c_str());  // already renamed if only the last sync failed
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(shown)));
+  temporary.erase(0, above.size());
+  Result<void> written =
+      WriteAndRename(fd.get(), directory, temporary, name, content, mode, owner, shown);
+  // It is already renamed if only the last sync failed.
+  if (!written) (void)unlinkat(directory, temporary.c_str(), 0);
   return written;
 }
 

@@ -23,6 +23,10 @@ struct FileOwner {
 // failure may restore the old one.
 Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode,
                              std::optional<FileOwner> owner = {});
+// The same for `name` in an open directory. Errors name `shown`.
+Result<void> WriteFileAtomicAt(int directory, const std::string& name, ByteView content,
+                               unsigned mode, std::optional<FileOwner> owner,
+                               const std::string& shown);
 
 // A directory that is removed with the object, including everything in it.
 class TempDir {

@@ -112,7 +112,9 @@ class FakeSnapshotView final : public SnapshotView {
 
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
                                  Progress& progress, std::stop_token stop) override {
-    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(directory, {options.restore_owner}));
+    HF_ASSIGN(auto writer,
+              filetree::TreeWriter::Open(
+                  directory, {.restore_owner = options.restore_owner, .opened = options.opened}));
     ExtractOutcome outcome;
     std::string strip = options.strip.empty() ? "" : options.strip + "/";
     for (const auto& [path, node] : nodes) {

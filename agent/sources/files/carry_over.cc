@@ -17,6 +17,7 @@
 #include "common/base/path.h"
 #include "common/filetree/beneath.h"
 #include "common/filetree/file_reader.h"
+#include "common/filetree/metadata.h"
 #include "common/filetree/tree_writer.h"
 #include "common/filetree/walker.h"
 #include "common/io/fd.h"
@@ -36,18 +37,21 @@ bool IsCacheDirectory(const std::string& path) {
 // One pass over a live directory.
 class CarryOver::Pass {
  public:
-  Pass(CarryOver& owner, const std::string& from, const std::string& to, const std::string& path)
+  Pass(CarryOver& owner, const Directory& from, const Directory& to, const std::string& path)
       : owner_(owner), from_(from), to_(to), path_(path) {}
 
   Result<void> Run(std::stop_token stop) {
-    HF_ASSIGN(from_fd_, OpenFile(from_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    HF_ASSIGN(to_fd_, OpenFile(to_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    HF_ASSIGN(writer_, filetree::TreeWriter::Open(to_, {}));
+    HF_ASSIGN(writer_, filetree::TreeWriter::Open(to_.path, {.opened = to_.fd}));
+    // The walker takes a path, and the owner of a directory above can make that lead elsewhere at
+    // any time. So only names are taken from it.
+    HF_ASSIGN(
+        const std::string real,
+        filetree::ReadLinkTarget(AT_FDCWD, fmt::format("/proc/self/fd/{}", from_.fd), from_.path));
     filetree::WalkOptions options;
-    options.roots = {from_};
+    options.roots = {real};
     options.metadata_only = true;
     HF_ASSIGN(auto walker, filetree::Walker::Create(std::move(options)));
-    const std::string top = from_.substr(1) + "/";
+    const std::string top = real.substr(1) + "/";
     for (;;) {
       HF_TRY(CheckStop(stop));
       HF_ASSIGN(std::optional<Item> item, walker->Next());
@@ -63,12 +67,13 @@ class CarryOver::Pass {
     const std::string live = path_ + "/" + relative;
     HF_ASSIGN(std::optional<Attributes> saved, owner_.snapshot_.Stat(SnapshotPath(live)));
     if (saved) return {};
-    HF_ASSIGN(const bool is_left_out, owner_.IsLeftOut(from_, path_, live));
+    HF_ASSIGN(const bool is_left_out,
+              owner_.IsLeftOut(filetree::ProcPath(from_.fd, "."), path_, live));
     if (!is_left_out) return {};
     std::size_t hash = std::hash<std::string>()(live);
     if (owner_.brought_.contains(hash)) return {};  // if it is gone, the service removed it
     HF_TRY(PrepareParents(relative));
-    HF_TRY(BringOne(relative, item.attributes));
+    HF_TRY(BringOne(relative, item.attributes.type));
     owner_.brought_.insert(hash);
     ++owner_.items_;
     return {};
@@ -95,20 +100,23 @@ class CarryOver::Pass {
   }
 
   Result<Attributes> LiveDirectory(const std::string& relative) const {
-    HF_ASSIGN(Fd fd,
-              filetree::OpenDirectoryBeneath(from_fd_.get(), relative, from_ + "/" + relative));
-    return filetree::ReadAttributes("/proc/self/fd/" + std::to_string(fd.get()) + "/.");
+    HF_ASSIGN(const Fd fd, filetree::OpenDirectoryBeneath(from_.fd, relative, Shown(relative)));
+    return filetree::ReadAttributesAt(fd.get(), ".", Shown(relative));
   }
 
-  Result<void> BringOne(const std::string& relative, const Attributes& attributes) {
-    if (attributes.type == NodeType::kDirectory) return writer_->AddDirectory(relative, attributes);
-    const std::string shown = from_ + "/" + relative;
+  Result<void> BringOne(const std::string& relative, NodeType type) {
+    if (type == NodeType::kDirectory) {
+      HF_ASSIGN(const Attributes attributes, LiveDirectory(relative));
+      return writer_->AddDirectory(relative, attributes);
+    }
+    const std::string shown = Shown(relative);
     std::string_view parent = PathAbove(relative);
     std::string name(BaseName(relative));
-    HF_ASSIGN(Fd from, filetree::OpenDirectoryBeneath(from_fd_.get(), parent, shown));
-    HF_ASSIGN(Fd to, filetree::OpenDirectoryBeneath(to_fd_.get(), parent, to_ + "/" + relative));
+    HF_ASSIGN(Fd from, filetree::OpenDirectoryBeneath(from_.fd, parent, shown));
+    HF_ASSIGN(Fd to, filetree::OpenDirectoryBeneath(to_.fd, parent, to_.path + "/" + relative));
     if (linkat(from.get(), name.c_str(), to.get(), name.c_str(), 0) == 0) return {};
     if (errno == EEXIST || errno == ENOENT) return {};  // exists, or has vanished
+    HF_ASSIGN(const Attributes attributes, filetree::ReadAttributesAt(from.get(), name, shown));
     if (attributes.type != NodeType::kFile) return writer_->AddOther(relative, attributes);
     HF_ASSIGN(Fd file, OpenFileAt(from.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown));
     return Copy(relative, attributes, std::move(file));
@@ -121,18 +129,18 @@ class CarryOver::Pass {
     Attributes own = attributes;
     own.links = 1;
     own.size = static_cast<std::uint64_t>(status.st_size);
-    auto reader = filetree::ReadLiveFile(std::move(file), own, from_ + "/" + relative);
+    auto reader = filetree::ReadLiveFile(std::move(file), own, Shown(relative));
     Result<void> copied = writer_->AddFile(relative, own, *reader);
     if (copied) return {};
     return Fail(std::move(copied).error().While("copy what the snapshot leaves out"));
   }
 
+  std::string Shown(const std::string& relative) const { return from_.path + "/" + relative; }
+
   CarryOver& owner_;
-  const std::string& from_;
-  const std::string& to_;
+  const Directory from_;
+  const Directory to_;
   const std::string& path_;
-  Fd from_fd_;
-  Fd to_fd_;
   std::unique_ptr<filetree::TreeWriter> writer_;
   std::string last_parent_;
 };
@@ -173,8 +181,8 @@ Result<bool> CarryOver::IsLeftOut(const std::string& from, const std::string& pa
   return false;
 }
 
-Result<void> CarryOver::Bring(const std::string& from, const std::string& to,
-                              const std::string& path, std::stop_token stop) {
+Result<void> CarryOver::Bring(const Directory& from, const Directory& to, const std::string& path,
+                              std::stop_token stop) {
   return Pass(*this, from, to, path).Run(std::move(stop));
 }
 

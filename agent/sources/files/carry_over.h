@@ -27,11 +27,16 @@ class CarryOver {
   // False if nothing can have been left out. REQUIRES: everything was listed in the snapshot.
   bool is_needed() const { return is_needed_ || !snapshot_.left_out().empty(); }
 
+  // An open directory, and its path for messages.
+  struct Directory {
+    int fd;
+    const std::string& path;
+  };
   // Brings left-out entries from the live directory `from` into the new one, `to`. `path` is the
   // live path of both, before or after the swap. Files are hard-linked, so that a service continues
   // to write to files that it has open; where this is impossible, they are copied. Existing entries
   // of `to` stay. A second call brings only entries that were created since the first one.
-  Result<void> Bring(const std::string& from, const std::string& to, const std::string& path,
+  Result<void> Bring(const Directory& from, const Directory& to, const std::string& path,
                      std::stop_token stop);
 
   // Whether Bring() would bring `at`, which is in the live directory `path` but not in the

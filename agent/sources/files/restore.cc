@@ -30,8 +30,9 @@ namespace {
 // verified while they were written.
 class Comparison {
  public:
-  Comparison(std::string staged, std::string target)
-      : staged_(std::move(staged)), target_(std::move(target)) {}
+  // `directory` is that of `staged`, open.
+  Comparison(int directory, std::string staged, std::string target)
+      : directory_(directory), staged_(std::move(staged)), target_(std::move(target)) {}
 
   // `relative` is the path below the target; empty for the target itself.
   Result<void> Compare(const std::string& relative, const Attributes& wanted) {
@@ -64,15 +65,12 @@ class Comparison {
 
  private:
   Result<void> OpenParent(const std::string& relative) {
-    if (relative.empty()) {
-      HF_ASSIGN(parent_, OpenFile(ParentPath(staged_), O_RDONLY | O_DIRECTORY));
-      parent_path_.reset();
-      return {};
-    }
-    std::string parent(PathAbove(relative));
+    // Below the directory of `staged_`.
+    const std::string name(BaseName(staged_));
+    const std::string parent(relative.empty() ? "" : PathAbove(name + "/" + relative));
     if (parent_path_ == parent) return {};
-    HF_ASSIGN(Fd top, OpenFile(staged_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    HF_ASSIGN(parent_, filetree::OpenDirectoryBeneath(top.get(), parent, staged_ + "/" + parent));
+    HF_ASSIGN(parent_, filetree::OpenDirectoryBeneath(directory_, parent,
+                                                      ParentPath(staged_) + "/" + parent));
     parent_path_ = parent;
     return {};
   }
@@ -85,6 +83,7 @@ class Comparison {
         "see the warnings of the restore; --to restores what this system supports");
   }
 
+  const int directory_;
   std::string staged_;
   std::string target_;
   Fd parent_;
@@ -149,7 +148,7 @@ class InPlaceSession final : public RestoreSession {
   Result<void> Validate(std::stop_token stop) override {
     for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
       const Target& target = plan_.targets[i];
-      Comparison comparison(staged_[i], target.path);
+      Comparison comparison(swap_.DirectoryOf(target.path), staged_[i], target.path);
       HF_TRY(comparison.Compare("", target.attributes));
       for (const std::string& root : target.roots) {
         HF_TRY(ValidateRoot(comparison, target, root, stop));
@@ -205,9 +204,28 @@ class InPlaceSession final : public RestoreSession {
  private:
   static bool IsRoot(const Target& target) { return target.roots.front() == target.path; }
 
+  // Opens a directory that is a target, or staged for one.
+  Result<Fd> OpenBeside(const std::string& path) const {
+    return filetree::OpenDirectoryBeneath(swap_.DirectoryOf(path), BaseName(path), path);
+  }
+  bool IsDirectory(const std::string& path) const {
+    struct stat status {};
+    return fstatat(swap_.DirectoryOf(path), std::string(BaseName(path)).c_str(), &status,
+                   AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(status.st_mode);
+  }
+
+  Result<void> Bring(const std::string& from, const std::string& to, const std::string& path,
+                     std::stop_token stop) {
+    HF_ASSIGN(const Fd from_fd, OpenBeside(from));
+    HF_ASSIGN(const Fd to_fd, OpenBeside(to));
+    return carry_over_.Bring({from_fd.get(), from}, {to_fd.get(), to}, path, std::move(stop));
+  }
+
   Result<void> StageTarget(const Target& target, const std::string& staged, Progress& progress,
                            std::stop_token stop) {
-    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentPath(staged), {}));
+    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentPath(staged),
+                                                      {.opened = swap_.DirectoryOf(staged)}));
     if (target.attributes.type == NodeType::kDirectory) {
       HF_TRY(StageDirectory(*writer, target, staged, progress, std::move(stop)));
     } else {
@@ -241,12 +259,12 @@ class InPlaceSession final : public RestoreSession {
       HF_TRY(AddDirectoriesAbove(writer, target, std::string(BaseName(staged)), root));
       extract.paths.push_back(SnapshotPath(root));
     }
+    HF_ASSIGN(const Fd top, OpenBeside(staged));
+    extract.opened = top.get();
     HF_ASSIGN(ExtractOutcome outcome, snapshot_.Extract(staged, extract, progress, stop));
     warnings_.insert(warnings_.end(), outcome.warnings.begin(), outcome.warnings.end());
-    struct stat status {};
-    bool is_directory = lstat(target.path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-    if (!is_directory || !IsRoot(target) || !carry_over_.is_needed()) return {};
-    return carry_over_.Bring(target.path, staged, target.path, std::move(stop));
+    if (!IsDirectory(target.path) || !IsRoot(target) || !carry_over_.is_needed()) return {};
+    return Bring(target.path, staged, target.path, std::move(stop));
   }
 
   // Directories between the target and a root below it. Extraction does not set their attributes.
@@ -282,12 +300,8 @@ class InPlaceSession final : public RestoreSession {
   Result<void> CarryOverFromOld() {
     if (!carry_over_.is_needed()) return {};
     for (const filetree::SwapSet::Entry& entry : swap_.entries()) {
-      struct stat before {};
-      struct stat now {};
-      bool are_directories = lstat(entry.staged.c_str(), &before) == 0 && S_ISDIR(before.st_mode) &&
-                             lstat(entry.target.c_str(), &now) == 0 && S_ISDIR(now.st_mode);
-      if (!are_directories) continue;
-      HF_TRY(carry_over_.Bring(entry.staged, entry.target, entry.target, std::stop_token()));
+      if (!IsDirectory(entry.staged) || !IsDirectory(entry.target)) continue;
+      HF_TRY(Bring(entry.staged, entry.target, entry.target, std::stop_token()));
     }
     return {};
   }

@@ -255,7 +255,10 @@ void LiveHandover::PrepareToKeep() {
   if (settings_.socket.empty()) return;
   kept_ = fmt::format("{}/live-{}", context_.state_dir, id_);
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
-  if (followed.loads_state) former_files_ = followed.state_files;
+  if (!followed.loads_state) return;
+  for (const StateFile& file : followed.state_files) {
+    former_files_.push_back(StateFiles::Real(file));
+  }
 }
 
 Result<void> LiveHandover::Keep(std::stop_token stop) {
@@ -306,8 +309,9 @@ void LiveHandover::FindStateFiles(std::vector<std::string>& changes) {
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
   if (!followed.loads_state) return;
   for (const StateFile& file : followed.state_files) {
-    if (rule_.Allows(ResolvedPaths(file.path).back())) {
-      snapshot_files_.push_back(file);
+    StateFile real = StateFiles::Real(file);
+    if (rule_.Allows(real.path)) {
+      snapshot_files_.push_back(std::move(real));
     } else {
       changes.push_back(fmt::format("the servers' state was not written to {}: {}; {}", file.path,
                                     kNotNamed, rule_.hint()));

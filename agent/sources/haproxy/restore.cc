@@ -126,6 +126,7 @@ class InPlaceSession final : public RestoreSession {
         if (!writer) {
           filetree::WriteOptions options;
           options.restore_owner = ::geteuid() == 0;
+          options.opened = swap_.DirectoryOf(target.path);
           HF_ASSIGN(writer, filetree::TreeWriter::Open(parent, options));
         }
         HF_TRY(StageTarget(*writer, target, std::string(BaseName(target.staged)), progress));

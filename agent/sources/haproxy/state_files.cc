@@ -1,18 +1,21 @@
 #include "agent/sources/haproxy/state_files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
-#include "agent/sources/host/paths.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
 #include "common/base/text.h"
+#include "common/filetree/beneath.h"
+#include "common/filetree/roots.h"
 #include "common/filetree/swap_set.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -23,23 +26,54 @@ namespace {
 
 constexpr unsigned kMode = 0600;  // HAProxy reads it before it drops its privileges
 
-std::string AsideOf(const std::string& path, std::string_view id, std::string_view what) {
-  const std::size_t slash = path.rfind('/');
-  return fmt::format("{}/{}{}-{}-{}", path.substr(0, slash), filetree::kStagedPrefix, id, what,
-                     path.substr(slash + 1));
+std::string AsideOf(const std::string& name, std::string_view id, std::string_view what) {
+  return fmt::format("{}{}-{}-{}", filetree::kStagedPrefix, id, what, name);
 }
 
-Result<void> Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return {};
-  return Fail(ErrnoError(errno, fmt::format("rename {} to {}", Quote(from), Quote(to))));
-}
+// A state file in its open directory.
+class Place {
+ public:
+  static Result<Place> Open(const std::string& path) {
+    HF_ASSIGN(Fd directory, filetree::OpenRealDirectory(ParentPath(path)));
+    return Place(std::move(directory), path);
+  }
+
+  const std::string& name() const { return name_; }
+
+  std::optional<struct stat> Stat(const std::string& name) const {
+    struct stat status {};
+    if (::fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return {};
+    return status;
+  }
+  Result<void> Rename(const std::string& from, const std::string& to) const {
+    if (::renameat(directory_.get(), from.c_str(), directory_.get(), to.c_str()) == 0) return {};
+    return Fail(
+        ErrnoError(errno, fmt::format("rename {} to {}", Quote(Shown(from)), Quote(Shown(to)))));
+  }
+  Result<void> Remove(const std::string& name) const {
+    if (::unlinkat(directory_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    return Fail(ErrnoError(errno, "remove " + Quote(Shown(name))));
+  }
+  Result<void> Write(const std::string& name, ByteView content, unsigned mode,
+                     std::optional<FileOwner> owner) const {
+    return WriteFileAtomicAt(directory_.get(), name, content, mode, owner, Shown(name));
+  }
+  Result<void> Sync() const { return SyncFile(directory_.get(), ParentPath(path_)); }
+
+ private:
+  Place(Fd directory, const std::string& path)
+      : directory_(std::move(directory)), path_(path), name_(BaseName(path)) {}
+  std::string Shown(const std::string& name) const { return ParentPath(path_) + "/" + name; }
+
+  Fd directory_;
+  std::string path_;
+  std::string name_;
+};
 
 }  // namespace
 
 StateFiles::StateFiles(std::vector<StateFile> files, std::string id) : id_(std::move(id)) {
   for (StateFile& file : files) {
-    // The file that symlinks lead to is replaced.
-    file.path = ResolvedPaths(file.path).back();
     const auto same = std::ranges::find(files_, file.path, &StateFile::path);
     if (same == files_.end()) {
       files_.push_back(std::move(file));
@@ -47,6 +81,13 @@ StateFiles::StateFiles(std::vector<StateFile> files, std::string id) : id_(std::
       same->backend.clear();  // one file for several backends; HAProxy picks what it needs
     }
   }
+}
+
+StateFile StateFiles::Real(StateFile file) {
+  file.path = ResolvedPaths(file.path).back();
+  // If the file does not exist, its directories are not resolved yet.
+  if (auto real = filetree::ResolveParents(file.path, nullptr)) file.path = *std::move(real);
+  return file;
 }
 
 std::vector<std::string> StateFiles::paths() const {
@@ -59,35 +100,38 @@ Result<void> StateFiles::Put(std::string_view state) const {
   for (const StateFile& file : files_) {
     const std::string content =
         file.backend.empty() ? std::string(state) : OfBackend(state, file.backend);
-    struct stat status {};
-    const bool was_there = ::lstat(file.path.c_str(), &status) == 0;
-    if (was_there) {
-      HF_TRY(Rename(file.path, AsideOf(file.path, id_, "state")));
+    HF_ASSIGN(const Place place, Place::Open(file.path));
+    const std::optional<struct stat> before = place.Stat(place.name());
+    if (before) {
+      HF_TRY(place.Rename(place.name(), AsideOf(place.name(), id_, "state")));
     } else {
-      HF_TRY(WriteFileAtomic(AsideOf(file.path, id_, "none"), {}, kMode));
+      HF_TRY(place.Write(AsideOf(place.name(), id_, "none"), {}, kMode, {}));
     }
-    HF_TRY(SyncDirectory(ParentPath(file.path)));
+    HF_TRY(place.Sync());
     std::optional<FileOwner> owner;
-    if (was_there && ::geteuid() == 0) owner = {status.st_uid, status.st_gid};
-    HF_TRY(WriteFileAtomic(file.path, AsBytes(content), was_there ? status.st_mode & 07777U : kMode,
-                           owner));
+    if (before && ::geteuid() == 0) owner = {before->st_uid, before->st_gid};
+    HF_TRY(place.Write(place.name(), AsBytes(content), before ? before->st_mode & 07777U : kMode,
+                       owner));
   }
   return {};
 }
 
 Result<void> StateFiles::TakeBack() const {
   for (const StateFile& file : files_) {
-    const std::string aside = AsideOf(file.path, id_, "state");
-    const std::string none = AsideOf(file.path, id_, "none");
-    if (host::HasEntry(aside)) {
-      HF_TRY(Rename(aside, file.path));
-    } else if (host::HasEntry(none)) {
-      HF_TRY(RemoveFile(file.path));
-      HF_TRY(RemoveFile(none));
+    Result<Place> place = Place::Open(file.path);
+    if (!place && place.error().code() == ErrorCode::kNotFound) continue;
+    if (!place) return Fail(std::move(place).error());
+    const std::string aside = AsideOf(place->name(), id_, "state");
+    const std::string none = AsideOf(place->name(), id_, "none");
+    if (place->Stat(aside)) {
+      HF_TRY(place->Rename(aside, place->name()));
+    } else if (place->Stat(none)) {
+      HF_TRY(place->Remove(place->name()));
+      HF_TRY(place->Remove(none));
     } else {
       continue;
     }
-    HF_TRY(SyncDirectory(ParentPath(file.path)));
+    HF_TRY(place->Sync());
   }
   return {};
 }

@@ -16,15 +16,17 @@ namespace holdfast::haproxy {
 class StateFiles {
  public:
   StateFiles() = default;
-  // `files` as a configuration names them; `id` is the restore's.
+  // REQUIRES: the paths are from Real(). `id` is the restore's.
   StateFiles(std::vector<StateFile> files, std::string id);
+  // A configuration's file, with the path of what its symlinks lead to. That file is replaced.
+  // Later steps follow no symlink, so they never change another file than this one.
+  static StateFile Real(StateFile file);
 
   bool empty() const { return files_.empty(); }
-  // The paths, with all symlinks resolved.
   std::vector<std::string> paths() const;
 
   // Writes to each file the rows of its servers in `state`, the output of `show servers state`.
-  // After an error, call TakeBack().
+  // After an error, call TakeBack(). kDenied if a directory above is a symlink now.
   Result<void> Put(std::string_view state) const;
   // Undoes Put(), also one of an earlier process. Does nothing if there was no Put().
   Result<void> TakeBack() const;

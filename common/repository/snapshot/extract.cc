@@ -233,13 +233,15 @@ Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
                                                std::stop_token stop) {
   HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository_.blobs(), *this, options));
   if (options.dry_run) {
+    HF_CHECK(options.opened < 0);
     return DryRun(repository_.blobs(), tree, directory, options, progress, stop);
   }
   const std::string own = RandomHex(repository_.random(), 6);
   HF_ASSIGN(const std::unique_ptr<filetree::TreeWriter> writer,
             filetree::TreeWriter::Open(
                 directory, {.restore_owner = options.restore_owner,
-                            .temporary_name = fmt::format("{}-{}", filetree::kPartPrefix, own)}));
+                            .temporary_name = fmt::format("{}-{}", filetree::kPartPrefix, own),
+                            .opened = options.opened}));
   HF_TRY(CheckRoom(repository_.index(), tree, writer->top(), directory, options, progress, stop));
   FileRestorer restorer(repository_,
                         {.top = writer->top(),

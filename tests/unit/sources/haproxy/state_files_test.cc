@@ -30,7 +30,8 @@ TEST_CASE("haproxy state files: the content is replaced temporarily, and restore
   WriteText(top + "/all", "former\n", 0640);
   REQUIRE(::symlink("all", (top + "/link").c_str()) == 0);
   const std::vector<std::string> before = Names(top);
-  const StateFiles files({{top + "/link", ""}, {top + "/app", "app"}}, "id");
+  const StateFiles files(
+      {StateFiles::Real({top + "/link", ""}), StateFiles::Real({top + "/app", "app"})}, "id");
   REQUIRE(files.paths() == std::vector<std::string>{top + "/all", top + "/app"});
 
   REQUIRE_OK(files.TakeBack());
@@ -82,7 +83,9 @@ TEST_CASE("haproxy state files: a directory that becomes a symlink leads nowhere
   REQUIRE(::symlink("owned", (top + "/link").c_str()) == 0);
   WriteText(top + "/victim/state", "root's\n");
   WriteText(top + "/owned/state", "former\n");
-  const StateFiles files({{top + "/link/state", ""}, {top + "/owned/new", ""}}, "id");
+  const StateFiles files(
+      {StateFiles::Real({top + "/link/state", ""}), StateFiles::Real({top + "/link/new", ""})},
+      "id");
   REQUIRE(files.paths() == std::vector<std::string>{top + "/owned/state", top + "/owned/new"});
   REQUIRE_OK(files.Put(kState));
   REQUIRE_OK(files.TakeBack());
