@@ -44,7 +44,8 @@ target_compile_options(hf_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=300 --param=ggc-min-heapsize=524288>)
 if(CMAKE_UNITY_BUILD)
   # In a unity build, every source is an included file.
-  target_compile_options(hf_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  target_compile_options(hf_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-shadow>)  # clang compares with names of other sources, too
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # libstdc++ 12 hides <expected> from clang < 19, which reports an older concepts version.
