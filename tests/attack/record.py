@@ -24,9 +24,12 @@ from client.conversation import Recorder, Step, payload_of, singles, write, writ
 from lib import free_port, wait_until, write_config
 from lib.agent import Agent
 from lib.cluster import Cluster, program
+from lib.etcd import EtcdCluster
 from lib.processes import run
 
 _DIRECTORY = Path(__file__).resolve().parent / "conversations"
+# Adds the agent db-2. It has the wrong password of the repository, so snapshots lack its part.
+DB_2_JOINS = "db-2 joins"
 # The operator's commands, in order. {snapshot} is the newest snapshot.
 COMMANDS = (
     "backup files/app@db-1",
@@ -36,6 +39,8 @@ COMMANDS = (
     "catalog rebuild",
     "trust rotate --raise-epoch --root-key {root_key} --send --yes",
     "backup files/app@db-1",
+    DB_2_JOINS,
+    "backup etcd/main",
 )
 
 
@@ -124,6 +129,13 @@ class Proxy:
         self._is_over.set()
 
 
+def add_second_agent(cluster: Cluster, source: dict) -> None:
+    password = cluster.directory / "wrong-password"
+    password.write_text("wrong\n")
+    password.chmod(0o600)
+    cluster.add("db-2", [source], password=password)
+
+
 def record(name: str, directory: Path) -> None:
     cluster = Cluster(directory).start()
     keys = {"controller": SigningKey(cluster.config.parent / "controller.key"),
@@ -131,7 +143,10 @@ def record(name: str, directory: Path) -> None:
             "operator": SigningKey(cluster.operator.parent / "operator.key")}
     known = {one.public: f"{name}_key" for name, one in keys.items()}
     names = {one.id: name for name, one in keys.items()}
-    recorder = Recorder(known, names, {str(directory): "/tmp/holdfast", os.uname().nodename: "admin-1"})
+    etcd = EtcdCluster(directory / "etcd").start()
+    source = {"kind": "etcd", "name": "main", "endpoints": etcd.endpoints}
+    recorder = Recorder(known, names, {
+        str(directory): "/tmp/holdfast", os.uname().nodename: "admin-1", source["endpoints"][0]: "http://127.0.0.1:2379"})
     root = (cluster.config.parent / "root.holdfast").read_bytes()
     document = payload_of(root, trust_pb2.RootDocument)
     recorder.know(document.cluster_id.encode(), "cluster_id")
@@ -140,7 +155,7 @@ def record(name: str, directory: Path) -> None:
     (data / "a").write_text("data\n")
     state = directory / "db-1"
     config = write_config(
-        state, [{"kind": "files", "name": "app", "paths": [str(data)]}], node="db-1",
+        state, [{"kind": "files", "name": "app", "paths": [str(data)]}, source], node="db-1",
         repositories={"main": {"url": f"file:{cluster.repository}", "password_file": str(cluster.password)}})
     policy = {"restore": "staging", "restore_roots": {"staging": str(directory / "staged")}}
     (state / "policy.yaml").write_text(json.dumps(policy))
@@ -155,6 +170,9 @@ def record(name: str, directory: Path) -> None:
     wait_until("the agent's session", lambda: cluster.state_of("db-1")["connected"])
     for command in COMMANDS:
         recorder.steps.append(Step("operator", command, []))
+        if command == DB_2_JOINS:
+            add_second_agent(cluster, source)
+            continue
         snapshots = cluster.json("snapshot", "list")["snapshots"]
         words = command.format(snapshot=snapshots[0]["id"] if snapshots else "", root_key=cluster.root_key).split()
         cluster.call(*words, operator=True, expect=None)
@@ -162,8 +180,8 @@ def record(name: str, directory: Path) -> None:
         time.sleep(3)  # what follows the end of a run: its EndOrder and the answer
     proxy.close()
     process.stop()
+    etcd.stop()
     version = run([program("holdfast"), "--version"]).stdout.strip()
-    _DIRECTORY.mkdir(exist_ok=True)
     write(_DIRECTORY / f"{name}.txt",
           f"Recorded with {version}.\nNever change this file: it represents a program of that version.", recorder.steps)
     write_schema(_DIRECTORY / f"{name}.schema")
@@ -171,5 +189,7 @@ def record(name: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    if (_DIRECTORY / f"{sys.argv[1]}.txt").exists():
+        sys.exit(f"{sys.argv[1]} is already recorded")
     with tempfile.TemporaryDirectory(prefix="holdfast-record-") as made:
         record(sys.argv[1], Path(made))

@@ -14,6 +14,8 @@ from client.agent import join_mac
 from client.conversation import Player, Step, name_of, payload_of, read, read_schema, schema_of_today, singles
 from lib import Agent, Case, Process, free_port, main, wait_until, write_config
 from lib.cluster import Cluster, program
+from lib.etcd import EtcdCluster
+from record import DB_2_JOINS, add_second_agent
 
 _DIRECTORY = Path(__file__).resolve().parent / "conversations"
 _RECORDINGS = sorted(path.stem for path in _DIRECTORY.glob("*.txt"))
@@ -109,6 +111,9 @@ class Conversations(Case):
 
     def play_agent(self, recording: str) -> None:
         cluster = Cluster(self.directory / f"{recording}-agent").start()
+        source = {"kind": "etcd", "name": "main", "endpoints": [f"http://127.0.0.1:{free_port()}"]}
+        cluster.write_config("db-1", [source])
+        cluster.agent("db-1").run("repository", "init")
         agent_key = SigningKey()
         public, secret = sockets.new_keys()
         player = Player({"signing_key_1": agent_key.public, "curve_key_1": z85.decode(public)},
@@ -118,6 +123,8 @@ class Conversations(Case):
             match step.speaker, step.what:
                 case "operator", "token":
                     player.hear(step, token)
+                case "operator", what if what == DB_2_JOINS:
+                    add_second_agent(cluster, source)
                 case "operator", command:
                     self.command(cluster, command)
                 case "agent", "join":
@@ -154,7 +161,7 @@ class Conversations(Case):
             return [(run["kind"], run["state"]) for run in reversed(cluster.json("run", "list")["runs"])]
 
         expected = [("backup", "done"), ("verify", "done"), ("restore", "done"), ("restore", "failed"),
-                    ("inventory", "done"), ("backup", "done")]
+                    ("inventory", "done"), ("backup", "done"), ("backup", "partly done")]
         wait_until("the end of all runs", lambda: not cluster.status()["running"])
         self.assertEqual(states(), expected)
         with sqlite3.connect(f"file:{cluster.directory}/controller-state/catalog.db?mode=ro", uri=True) as catalog:
@@ -219,8 +226,12 @@ class Conversations(Case):
         data.mkdir()
         (data / "a").write_text("data\n")
         password = self.secret("password", "secret\n")
+        etcd = EtcdCluster(directory / "etcd").start()
+        self.addCleanup(etcd.stop)
+        sources = [{"kind": "files", "name": "app", "paths": [str(data)]},
+                   {"kind": "etcd", "name": "main", "endpoints": etcd.endpoints}]
         config = write_config(
-            directory / "db-1", [{"kind": "files", "name": "app", "paths": [str(data)]}], node="db-1",
+            directory / "db-1", sources, node="db-1",
             repositories={"main": {"url": f"file:{directory / 'repository'}", "password_file": str(password)}})
         policy = {"restore": "staging", "restore_roots": {"staging": str(staged)}}
         (config.parent / "policy.yaml").write_text(json.dumps(policy))

@@ -138,6 +138,7 @@ class Recorder:
             self._known[hashlib.sha256(data).digest()] = wire.Placeholder(f"plan_hash_{number}")
         if descriptor.full_name == "holdfast.v1.Report":
             report = plan_pb2.Report.FromString(data)
+            self.name(report.saved.tree_id, "tree")
             self.name(report.composed.snapshot, "snapshot")
             self.name(report.composed.time_ms, "snapshot_time")
             self._known[report.previous] = wire.Placeholder("previous")
@@ -180,7 +181,7 @@ def _new_value(kind: str) -> bytes | int:
         return int(1000 * time.time())
     if kind == "run":
         return "".join(random.choices("0123456789ABCDEFGHJKMNPQRSTVWXYZ", k=25)).rjust(26, "0").encode()
-    return os.urandom({"nonce": 16, "plan": 16, "secret": 32, "snapshot": 32}[kind])
+    return os.urandom({"nonce": 16, "plan": 16, "secret": 32, "snapshot": 32, "tree": 32}[kind])
 
 
 class Player:

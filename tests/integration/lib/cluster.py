@@ -74,10 +74,11 @@ class Cluster:
     def json(self, *arguments: str, **options) -> dict:
         return self.call(*arguments, "--json", **options).document
 
-    def write_config(self, node: str, sources: list[dict], **settings) -> None:
+    def write_config(self, node: str, sources: list[dict], *, password: Path | None = None, **settings) -> None:
+        """`password` has the repository's password; by default, it is the right one."""
+        repository = {"url": f"file:{self.repository}", "password_file": str(password or self.password)}
         self._configs[node] = write_config(
-            self.directory / node / "agent", sources, node=node,
-            repositories={"main": {"url": f"file:{self.repository}", "password_file": str(self.password)}}, **settings)
+            self.directory / node / "agent", sources, node=node, repositories={"main": repository}, **settings)
 
     def add(self, node: str, sources: list[dict], *, policy: dict | None = None, **settings) -> None:
         """Writes the node's configuration, joins the node, starts its agent and waits until it is connected."""
