@@ -502,7 +502,9 @@ class Pair(Case):
     """Two brokers. Either can run alone, because they use ZooKeeper."""
 
     def test_reading_continues_at_the_other_broker(self) -> None:
-        cluster = KafkaCluster(self.directory / "kafka", "kafka39", 2, zookeeper=True)
+        # Otherwise the controller makes broker 1 the leader again, 5 s after broker 2 has become the controller.
+        never = {"auto.leader.rebalance.enable": "false"}
+        cluster = KafkaCluster(self.directory / "kafka", "kafka39", 2, zookeeper=True, properties=never)
         self.addCleanup(cluster.kill)
         cluster.start()
         cluster.create_topic("moves", config=FOR_EVER, assignment=[[1, 2]])
