@@ -79,14 +79,14 @@ std::vector<TopicPartition> PartitionsOf(const std::string& topic, std::int32_t 
 }
 
 std::string TargetTopic::ThereText() const {
+  const std::string shown = FormatCount(static_cast<std::uint64_t>(partitions), "partition");
   switch (there) {
     case There::kNothing:
       return "nothing";
     case There::kEmpty:
-      return FormatCount(partitions, "partition") + ", empty";
+      return shown + ", empty";
     case There::kOffsets:
-      return fmt::format("{}, {}", FormatCount(partitions, "partition"),
-                         FormatCount(offsets, "offset"));
+      return fmt::format("{}, {}", shown, FormatCount(offsets, "offset"));
   }
   return "";
 }

@@ -149,8 +149,8 @@ Result<ServerFacts> QueryServer(const Settings& settings, const std::stop_token&
     return Fail(std::move(runtime).error());
   if (!runtime) return facts;
   if (const auto count = runtime->find("corruptionCount");
-      count != runtime->end() && count->is_number_integer())
-    facts.corruptions = count->get<std::int64_t>();
+      count != runtime->end() && count->is_number_unsigned())
+    facts.corruptions = count->get<std::uint64_t>();
   return facts;
 }
 

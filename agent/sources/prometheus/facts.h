@@ -42,7 +42,7 @@ std::string RetentionText(const KingpinFlags& flags, const std::optional<ConfigF
 // Answers of a running server. Any of them may be missing.
 struct ServerFacts {
   std::string version;
-  std::optional<std::int64_t> corruptions;  // of its log; nullopt: unknown
+  std::optional<std::uint64_t> corruptions;  // of its log; nullopt: unknown
 };
 // The data of a response of API v1, which has its own status: kUnavailable if that is an error,
 // whatever the HTTP status was; kCorrupt for anything else.
