@@ -10,6 +10,7 @@
 
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"
+#include "common/io/fd.h"
 
 namespace holdfast::filetree {
 namespace {
@@ -26,25 +27,38 @@ class Applier {
  public:
   Applier(const ApplyTarget& target, const Attributes& attributes,
           std::vector<std::string>& warnings)
-      : target_(target), attributes_(attributes), warnings_(warnings) {}
+      : target_(target), attributes_(attributes), warnings_(warnings), fd_(target.fd) {}
+
+  // Whether the object is the one that was created.
+  bool Open() {
+    if (target_.fd >= 0) return true;
+    named_ = Fd(openat(target_.directory, target_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!named_.is_open() || fstat(named_.get(), &status) != 0) {
+      Warn("attributes", errno);
+      return false;
+    }
+    if (TypeOf(status.st_mode) != attributes_.type) {
+      warnings_.push_back(fmt::format(
+          "{}: attributes are left out because another process replaced it", Quote(target_.shown)));
+      return false;
+    }
+    fd_ = named_.get();
+    path_ = DescriptorPath(fd_);
+    return true;
+  }
 
   // Whether the object now has the owner that it should have.
   bool SetOwner(bool restore_owner) {
-    bool is_link = attributes_.type == NodeType::kSymlink;
     if (restore_owner) {
-      int failed = target_.fd >= 0
-                       ? fchown(target_.fd, attributes_.uid, attributes_.gid)
-                       : fchownat(target_.directory, target_.name.c_str(), attributes_.uid,
-                                  attributes_.gid, AT_SYMLINK_NOFOLLOW);
+      const int failed = path_.empty() ? fchown(fd_, attributes_.uid, attributes_.gid)
+                                       : chown(path_.c_str(), attributes_.uid, attributes_.gid);
       if (failed == 0) return true;
       Warn(fmt::format("owner {}:{}", attributes_.uid, attributes_.gid), errno);
     }
-    if (is_link || (attributes_.mode & kSetIds) == 0) return true;
+    if (attributes_.type == NodeType::kSymlink || (attributes_.mode & kSetIds) == 0) return true;
     struct stat now {};
-    const int failed = target_.fd >= 0 ? fstat(target_.fd, &now)
-                                       : fstatat(target_.directory, target_.name.c_str(), &now,
-                                                 AT_SYMLINK_NOFOLLOW);
-    return failed == 0 && now.st_uid == attributes_.uid && now.st_gid == attributes_.gid;
+    return fstat(fd_, &now) == 0 && now.st_uid == attributes_.uid && now.st_gid == attributes_.gid;
   }
 
   void SetMode(bool is_owner_right) {
@@ -59,19 +73,16 @@ class Applier {
                         Quote(target_.shown)));
       }
     }
-    int failed = target_.fd >= 0 ? fchmod(target_.fd, mode) : ChangeModeByName(mode);
+    const int failed = path_.empty() ? fchmod(fd_, mode) : chmod(path_.c_str(), mode);
     if (failed != 0) Warn(fmt::format("mode {:o}", mode), errno);
   }
 
-  void SetExtended(bool prune) {
-    if (!prune && attributes_.extended.empty()) return;
-    if (prune) Prune();
-    std::string path = ProcPath(target_.directory, target_.name);
+  void SetExtended() {
     for (const ExtendedAttribute& one : attributes_.extended) {
-      int failed =
-          target_.fd >= 0
-              ? fsetxattr(target_.fd, one.name.c_str(), one.value.data(), one.value.size(), 0)
-              : lsetxattr(path.c_str(), one.name.c_str(), one.value.data(), one.value.size(), 0);
+      const int failed =
+          path_.empty()
+              ? fsetxattr(fd_, one.name.c_str(), one.value.data(), one.value.size(), 0)
+              : setxattr(path_.c_str(), one.name.c_str(), one.value.data(), one.value.size(), 0);
       if (failed != 0) Warn("extended attribute " + Quote(one.name), errno);
     }
   }
@@ -80,43 +91,30 @@ class Applier {
     struct timespec times[2] = {
         {attributes_.atime.seconds, static_cast<long>(attributes_.atime.nanoseconds)},
         {attributes_.mtime.seconds, static_cast<long>(attributes_.mtime.nanoseconds)}};
-    int failed = target_.fd >= 0 ? futimens(target_.fd, times)
-                                 : utimensat(target_.directory, target_.name.c_str(), times,
-                                             AT_SYMLINK_NOFOLLOW);
+    const int failed =
+        path_.empty() ? futimens(fd_, times) : utimensat(AT_FDCWD, path_.c_str(), times, 0);
     if (failed != 0) Warn("times", errno);
   }
 
- private:
-  // Before Linux 6.6 no fchmodat() refuses symlinks, but a descriptor cannot be one.
-  int ChangeModeByName(mode_t mode) {
-    int fd = openat(target_.directory, target_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return -1;
-    std::string path = "/proc/self/fd/" + std::to_string(fd);
-    int failed = chmod(path.c_str(), mode);
-    int number = errno;
-    (void)close(fd);
-    errno = number;
-    return failed;
-  }
-
   void Prune() {
-    Result<std::vector<ExtendedAttribute>> present =
-        ReadExtended(target_.directory, target_.name, target_.shown);
+    // Most objects have no attributes.
+    if (path_.empty() && flistxattr(fd_, nullptr, 0) == 0) return;
+    Result<std::vector<ExtendedAttribute>> present = ReadExtendedOf(fd_, target_.shown);
     if (!present) return;  // setting the attributes reports the same error
-    std::string path = ProcPath(target_.directory, target_.name);
     for (const ExtendedAttribute& one : *present) {
       bool is_wanted = std::ranges::any_of(
           attributes_.extended,
           [&one](const ExtendedAttribute& wanted) { return wanted.name == one.name; });
       if (!IsPruned(one) || is_wanted) continue;
-      const int failed = target_.fd >= 0 ? fremovexattr(target_.fd, one.name.c_str())
-                                         : lremovexattr(path.c_str(), one.name.c_str());
+      const int failed = path_.empty() ? fremovexattr(fd_, one.name.c_str())
+                                       : removexattr(path_.c_str(), one.name.c_str());
       if (failed != 0 && errno != ENODATA) {
         Warn("removal of extended attribute " + Quote(one.name), errno);
       }
     }
   }
 
+ private:
   void Warn(const std::string& what, int number) {
     warnings_.push_back(
         ErrnoError(number, fmt::format("{}: set {}", Quote(target_.shown), what)).Text());
@@ -125,16 +123,21 @@ class Applier {
   const ApplyTarget& target_;
   const Attributes& attributes_;
   std::vector<std::string>& warnings_;
+  Fd named_;          // with O_PATH
+  int fd_;            // the target's, or `named_`
+  std::string path_;  // of `named_`, which most calls on descriptors refuse; empty: use `fd_`
 };
 
 }  // namespace
 
 void ApplyAttributes(const ApplyTarget& target, const Attributes& attributes, bool restore_owner,
-                     bool prune, std::vector<std::string>& warnings) {
+                     std::vector<std::string>& warnings) {
   Applier applier(target, attributes, warnings);
-  bool is_owner_right = applier.SetOwner(restore_owner);
+  if (!applier.Open()) return;
+  applier.Prune();
+  const bool is_owner_right = applier.SetOwner(restore_owner);
   applier.SetMode(is_owner_right);
-  applier.SetExtended(prune);
+  applier.SetExtended();
   applier.SetTimes();
 }
 

@@ -10,20 +10,22 @@ namespace holdfast::filetree {
 
 // How the object is reached. It must be ours: just created, or a directory opened for writing.
 struct ApplyTarget {
-  int directory = -1;  // contains `name`
-  // "." for `directory` itself. With an open `fd` and without `prune` it need not exist yet.
-  std::string name;
-  int fd = -1;        // open, not O_PATH; -1 for symlinks, devices, fifos and sockets
+  int fd = -1;  // open, not O_PATH; -1 for symlinks, devices, fifos and sockets
+  // Without `fd`: the name in an open directory. If it has another type now, because a user who may
+  // rename it has replaced it, there is only a warning.
+  int directory = -1;
+  std::string name = {};
   std::string shown;  // for warnings
 };
 
-// Sets the owner first, because chown clears setuid bits and capabilities; then mode, extended
-// attributes and times. `prune` removes ACLs and user attributes that are not in `attributes`, for
-// example inherited ones. What cannot be set is reported in `warnings`.
+// Removes ACLs and user attributes that are not in `attributes`, for example inherited ones, before
+// a mode could give them effect. Then sets the owner, because chown clears setuid bits and
+// capabilities; then mode, extended attributes and times. What cannot be set is reported in
+// `warnings`.
 void ApplyAttributes(const ApplyTarget& target, const Attributes& attributes, bool restore_owner,
-                     bool prune, std::vector<std::string>& warnings);
+                     std::vector<std::string>& warnings);
 
-// Whether ApplyAttributes() with `prune` would change extended attributes that are `present` now.
+// Whether ApplyAttributes() would change extended attributes that are `present` now.
 bool NeedsExtended(const std::vector<ExtendedAttribute>& present, const Attributes& wanted);
 
 }  // namespace holdfast::filetree

@@ -105,6 +105,11 @@ Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::stri
   return current;
 }
 
+Error Replaced(const std::string& shown) {
+  return Error(ErrorCode::kBusy, fmt::format("another process replaced {}", Quote(shown)))
+      .WithHint("stop the process that writes there, and restore again");
+}
+
 Result<Fd> OpenRealDirectory(const std::string& path) {
   HF_ASSIGN(const Fd top, OpenFile("/", O_PATH | O_DIRECTORY));
   return OpenDirectoryBeneath(top.get(), std::string_view(path).substr(1), path);

@@ -18,6 +18,9 @@ Result<void> CheckRelativePath(std::string_view path, bool may_be_empty);
 // kDenied if a component is a symlink, kNotFound if one does not exist, kInvalidArgument if one is
 // not a directory. Errors name `shown`.
 Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::string& shown);
+// The error when a name no longer refers to the object that was created or opened.
+Error Replaced(const std::string& shown);
+
 // The same for an absolute path, from "/" on.
 Result<Fd> OpenRealDirectory(const std::string& path);
 

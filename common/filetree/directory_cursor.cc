@@ -1,7 +1,6 @@
 #include "common/filetree/directory_cursor.h"
 
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +24,6 @@ Result<int> DirectoryCursor::Open(const std::string& path) {
   HF_ASSIGN(Fd opened, OpenDirectoryBeneath(is_below ? open_.get() : top_, rest, Shown(path)));
   open_ = std::move(opened);
   path_ = path;
-  inherits_.reset();
   return open_.get();
 }
 
@@ -37,18 +35,9 @@ Result<int> DirectoryCursor::OpenOrCreate(const std::string& path) {
   return Open(path);
 }
 
-bool DirectoryCursor::inherits() {
-  if (!inherits_) {
-    const int directory = open_.is_open() ? open_.get() : top_;
-    inherits_ = fgetxattr(directory, "system.posix_acl_default", nullptr, 0) > 0;
-  }
-  return *inherits_;
-}
-
 void DirectoryCursor::Forget() {
   open_.Reset();
   path_.clear();
-  inherits_.reset();
 }
 
 std::string DirectoryCursor::Shown(std::string_view path) const {

@@ -1,7 +1,6 @@
 // Opens many directories below one, and never anything outside it.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,8 +20,6 @@ class DirectoryCursor {
   Result<int> Open(const std::string& path);
   // Like Open(), but creates missing directories with default attributes.
   Result<int> OpenOrCreate(const std::string& path);
-  // Whether new entries of the last directory inherit an ACL.
-  bool inherits();
   // Call it after removing directories: the open one may be among them.
   void Forget();
   std::string Shown(std::string_view path) const;
@@ -33,7 +30,6 @@ class DirectoryCursor {
   const std::string directory_;
   Fd open_;  // closed if the last directory is the top itself
   std::string path_;
-  std::optional<bool> inherits_;  // of the last directory
 };
 
 }  // namespace holdfast::filetree

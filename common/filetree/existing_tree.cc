@@ -81,8 +81,7 @@ Result<bool> ExistingTree::SetAttributes(int file, const std::string& path,
   const bool is_alone = place && fstat(file, &status) == 0 && status.st_nlink == 1;
   if (!is_alone) return false;
   // By descriptor: the name may belong to another file by now.
-  ApplyAttributes({place->parent, place->name, file, Shown(path)}, attributes, restore_owner, true,
-                  warnings);
+  ApplyAttributes({.fd = file, .shown = Shown(path)}, attributes, restore_owner, warnings);
   return true;
 }
 

@@ -166,8 +166,7 @@ Result<void> PendingFile::Commit(const Attributes& attributes, bool restore_owne
       ftruncate(file_.get(), static_cast<off_t>(attributes.size)) != 0) {
     return Fail(ErrnoError(errno, "set the size of " + Quote(shown_)));
   }
-  ApplyAttributes({parent_, temporary_, file_.get(), shown_}, attributes, restore_owner, inherits_,
-                  warnings);
+  ApplyAttributes({.fd = file_.get(), .shown = shown_}, attributes, restore_owner, warnings);
   CrashPoint("restore.file.before_rename");
   HF_TRY(GiveName());
   file_.Reset();
@@ -197,7 +196,6 @@ Result<std::unique_ptr<PendingFile>> FileWriter::Prepare(std::string_view path) 
   HF_ASSIGN(file->parent_, cursor_.OpenOrCreate(std::string(PathAbove(path))));
   file->name_ = BaseName(path);
   file->shown_ = cursor_.Shown(path);
-  file->inherits_ = cursor_.inherits();
   return file;
 }
 
@@ -205,8 +203,7 @@ Result<std::unique_ptr<PendingFile>> FileWriter::Begin(std::string_view path) {
   HF_ASSIGN(std::unique_ptr<PendingFile> file, Prepare(path));
   file->temporary_ = temporary_;
   if (!can_link_nameless_) can_link_nameless_ = CanLinkNameless(file->parent_);
-  // Removing an inherited ACL requires a name.
-  if (*can_link_nameless_ && !file->inherits_) file->file_ = OpenNameless(file->parent_);
+  if (*can_link_nameless_) file->file_ = OpenNameless(file->parent_);
   file->is_nameless_ = file->file_.is_open();
   if (file->is_nameless_) return file;
   HF_ASSIGN(file->file_, OpenFileAt(file->parent_, temporary_,

@@ -61,7 +61,6 @@ class PendingFile {
   std::string temporary_;
   std::string name_;
   std::string shown_;
-  bool inherits_ = false;
   bool is_nameless_ = false;  // the temporary name does not exist
   bool may_be_resumed_ = false;
   bool is_resumed_ = false;

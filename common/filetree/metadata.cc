@@ -21,15 +21,23 @@ bool MeansNoAttributes(int number) {
   return number == ENODATA || number == EOPNOTSUPP || number == ENOSYS;
 }
 
+// Whether the calls apply to a symlink at the path, or to what it leads to.
+struct ExtendedCalls {
+  decltype(&::llistxattr) list;
+  decltype(&::lgetxattr) get;
+};
+constexpr ExtendedCalls kOfLink{::llistxattr, ::lgetxattr};
+constexpr ExtendedCalls kFollowing{::listxattr, ::getxattr};
+
 // Reads the value of one attribute; false if it no longer exists.
-Result<bool> ReadValue(const std::string& path, const std::string& name, const std::string& shown,
-                       Bytes& value) {
+Result<bool> ReadValue(const ExtendedCalls& calls, const std::string& path, const std::string& name,
+                       const std::string& shown, Bytes& value) {
   for (int attempt = 0; attempt < kSizeRaces; ++attempt) {
-    ssize_t size = lgetxattr(path.c_str(), name.c_str(), nullptr, 0);
+    ssize_t size = calls.get(path.c_str(), name.c_str(), nullptr, 0);
     if (size >= 0) {
       value.resize(static_cast<std::size_t>(size));
       if (size == 0) return true;
-      size = lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
+      size = calls.get(path.c_str(), name.c_str(), value.data(), value.size());
     }
     if (size >= 0) {
       value.resize(static_cast<std::size_t>(size));
@@ -58,6 +66,36 @@ std::string NameOf(std::uint32_t id,
     buffer.resize(buffer.size() * 4);
   }
   return found == nullptr ? "" : found->*name;
+}
+
+Result<std::vector<ExtendedAttribute>> ReadAllExtended(const ExtendedCalls& calls,
+                                                       const std::string& path,
+                                                       const std::string& shown) {
+  std::vector<ExtendedAttribute> extended;
+  std::string names;
+  ssize_t size = -1;
+  for (int attempt = 0; attempt < kSizeRaces; ++attempt) {
+    size = calls.list(path.c_str(), nullptr, 0);
+    if (size == 0) return extended;
+    if (size > 0) {
+      names.resize(static_cast<std::size_t>(size));
+      size = calls.list(path.c_str(), names.data(), names.size());
+    }
+    if (size >= 0 || errno != ERANGE) break;
+  }
+  if (size < 0) {
+    if (MeansNoAttributes(errno)) return extended;
+    return Fail(ErrnoError(errno, "list extended attributes of " + Quote(shown)));
+  }
+  names.resize(static_cast<std::size_t>(size));
+  for (std::size_t at = 0; at < names.size();) {
+    std::string one = names.c_str() + at;
+    at += one.size() + 1;
+    Bytes value;
+    HF_ASSIGN(bool is_there, ReadValue(calls, path, one, shown, value));
+    if (is_there) extended.push_back({std::move(one), std::move(value)});
+  }
+  return extended;
 }
 
 }  // namespace
@@ -127,37 +165,18 @@ Attributes FromStat(const struct stat& status, NameCache& names) {
 
 std::string ProcPath(int directory, const std::string& name) {
   if (directory == AT_FDCWD) return name;
-  return "/proc/self/fd/" + std::to_string(directory) + "/" + name;
+  return DescriptorPath(directory) + "/" + name;
 }
+
+std::string DescriptorPath(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
 
 Result<std::vector<ExtendedAttribute>> ReadExtended(int directory, const std::string& name,
                                                     const std::string& shown) {
-  std::string path = ProcPath(directory, name);
-  std::vector<ExtendedAttribute> extended;
-  std::string names;
-  ssize_t size = -1;
-  for (int attempt = 0; attempt < kSizeRaces; ++attempt) {
-    size = llistxattr(path.c_str(), nullptr, 0);
-    if (size == 0) return extended;
-    if (size > 0) {
-      names.resize(static_cast<std::size_t>(size));
-      size = llistxattr(path.c_str(), names.data(), names.size());
-    }
-    if (size >= 0 || errno != ERANGE) break;
-  }
-  if (size < 0) {
-    if (MeansNoAttributes(errno)) return extended;
-    return Fail(ErrnoError(errno, "list extended attributes of " + Quote(shown)));
-  }
-  names.resize(static_cast<std::size_t>(size));
-  for (std::size_t at = 0; at < names.size();) {
-    std::string one = names.c_str() + at;
-    at += one.size() + 1;
-    Bytes value;
-    HF_ASSIGN(bool is_there, ReadValue(path, one, shown, value));
-    if (is_there) extended.push_back({std::move(one), std::move(value)});
-  }
-  return extended;
+  return ReadAllExtended(kOfLink, ProcPath(directory, name), shown);
+}
+
+Result<std::vector<ExtendedAttribute>> ReadExtendedOf(int fd, const std::string& shown) {
+  return ReadAllExtended(kFollowing, DescriptorPath(fd), shown);
 }
 
 Missing MissingFor(std::string path, std::string_view action, int number) {

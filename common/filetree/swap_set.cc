@@ -36,10 +36,16 @@ json EncodePath(const std::string& path) {
   return json{{"base64", Base64Encode(AsBytes(path))}};
 }
 
+std::unexpected<Error> Unreadable(std::string_view why) {
+  return Fail(ErrorCode::kCorrupt, fmt::format("the swap journal cannot be read: {}", why),
+              "check the paths that it names before you remove it");
+}
+
 Result<std::string> DecodePath(const json& value) {
   if (value.is_string()) return value.get<std::string>();
-  HF_ASSIGN(Bytes bytes, Base64Decode(value.at("base64").get<std::string>()));
-  return std::string(AsText(bytes));
+  const Result<Bytes> bytes = Base64Decode(value.at("base64").get<std::string>());
+  if (!bytes) return Unreadable(bytes.error().message());
+  return std::string(AsText(*bytes));
 }
 
 std::string EncodeState(SwapSet::Phase phase, const std::vector<SwapSet::Entry>& entries) {
@@ -87,7 +93,6 @@ struct DecodedState {
 };
 
 Result<DecodedState> DecodeState(std::string_view text) {
-  constexpr std::string_view kHint = "check the paths that it names before you remove it";
   try {
     json state = ParseJson(text);
     DecodedState decoded;
@@ -109,9 +114,7 @@ Result<DecodedState> DecodeState(std::string_view text) {
     }
     return decoded;
   } catch (const json::exception& error) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("the swap journal cannot be read: {}", error.what()),
-                std::string(kHint));
+    return Unreadable(error.what());
   }
 }
 
@@ -283,6 +286,24 @@ Result<void> SwapSet::BeginStaging() {
   return {};
 }
 
+Result<Fd> SwapSet::MakeDirectory(const std::string& staged) {
+  HF_CHECK(phase_ == Phase::kStaging);
+  const auto entry = std::ranges::find(entries_, staged, &Entry::staged);
+  HF_CHECK(entry != entries_.end());
+  const int parent = ParentOf(*entry);
+  const std::string name(BaseName(staged));
+  if (mkdirat(parent, name.c_str(), 0700) != 0) {
+    return Fail(ErrnoError(errno, "create directory " + Quote(staged)));
+  }
+  HF_ASSIGN(Fd made, OpenDirectoryBeneath(parent, name, staged));
+  struct stat status {};
+  if (fstat(made.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(staged)));
+  HF_ASSIGN(const std::vector<std::string> names, NamesIn(made.get(), staged));
+  if ((status.st_mode & 0777U) != 0700U || !names.empty()) return Fail(Replaced(staged));
+  entry->staged_inode = status.st_ino;
+  return made;
+}
+
 Result<void> SwapSet::Swap() {
   HF_CHECK(phase_ == Phase::kStaging);
   for (Entry& entry : entries_) {
@@ -293,6 +314,9 @@ Result<void> SwapSet::Swap() {
     const std::string name(BaseName(entry.staged));
     if (fstatat(ParentOf(entry), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return Fail(ErrnoError(errno, "stat staged " + Quote(entry.staged)));
+    }
+    if (entry.staged_inode != 0 && entry.staged_inode != status.st_ino) {
+      return Fail(Replaced(entry.staged));
     }
     entry.staged_device = status.st_dev;
     entry.staged_inode = status.st_ino;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "common/base/bytes.h"
@@ -64,13 +65,12 @@ class TreeWriterImpl final : public TreeWriter {
     HF_TRY(CheckRelativePath(path, false));
     SplitPath split = Split(path);
     HF_ASSIGN(int parent, Directory(split.parent));
-    HF_TRY(MakeDirectory(parent, split.name, Shown(path)));
-    Pending pending{std::string(path), attributes};
-    pending.attributes.user.clear();  // only the ids are used; there may be very many entries
-    pending.attributes.group.clear();
-    pending_.push_back(std::move(pending));
+    HF_ASSIGN(const struct stat status, MakeDirectory(parent, split.name, Shown(path)));
+    pending_.push_back({std::string(path), WithoutNames(attributes), status.st_dev, status.st_ino});
     return {};
   }
+
+  void SetTop(const Attributes& attributes) override { of_top_ = WithoutNames(attributes); }
 
   Result<void> AddFile(std::string_view path, const Attributes& attributes,
                        ByteReader& content) override {
@@ -84,8 +84,8 @@ class TreeWriterImpl final : public TreeWriter {
     HF_ASSIGN(Fd file, CreateTemporary(parent, temporary, path));
     Result<void> written = Fill(file.get(), attributes, content, Shown(path));
     if (written) {
-      ApplyAttributes({parent, temporary, file.get(), Shown(path)}, attributes,
-                      options_.restore_owner, cursor_.inherits(), warnings_);
+      ApplyAttributes({.fd = file.get(), .shown = Shown(path)}, attributes, options_.restore_owner,
+                      warnings_);
       BoundWarnings();
       CrashPoint("restore.file.before_rename");
       written = Rename(parent, temporary, split.name, Shown(path));
@@ -114,8 +114,8 @@ class TreeWriterImpl final : public TreeWriter {
       failed = MakeOther(parent, made, attributes);
     }
     if (failed != 0) return OtherFailed(errno, path, attributes);
-    ApplyAttributes({parent, made, -1, Shown(path)}, attributes, options_.restore_owner,
-                    cursor_.inherits(), warnings_);
+    ApplyAttributes({.directory = parent, .name = made, .shown = Shown(path)}, attributes,
+                    options_.restore_owner, warnings_);
     BoundWarnings();
     if (made != split.name) HF_TRY(Rename(parent, made, split.name, Shown(path)));
     RememberLink(path, attributes);
@@ -127,12 +127,24 @@ class TreeWriterImpl final : public TreeWriter {
     std::ranges::stable_sort(pending_, std::ranges::greater(), depth);
     for (const Pending& pending : pending_) {
       CrashPoint("restore.directory.before_attributes");
-      HF_ASSIGN(Fd fd, OpenDirectoryBeneath(top_.get(), pending.path, Shown(pending.path)));
-      ApplyAttributes({fd.get(), ".", fd.get(), Shown(pending.path)}, pending.attributes,
-                      options_.restore_owner, true, warnings_);
+      const std::string shown = Shown(pending.path);
+      HF_ASSIGN(Fd fd, OpenDirectoryBeneath(top_.get(), pending.path, shown));
+      struct stat status {};
+      if (fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+      // A user who may rename directories must not get the attributes set on another one.
+      if (status.st_dev != pending.device || status.st_ino != pending.inode) {
+        return Fail(Replaced(shown));
+      }
+      ApplyAttributes({.fd = fd.get(), .shown = shown}, pending.attributes, options_.restore_owner,
+                      warnings_);
       BoundWarnings();
     }
     pending_.clear();
+    if (of_top_) {
+      ApplyAttributes({.fd = top_.get(), .shown = directory_}, *of_top_, options_.restore_owner,
+                      warnings_);
+      of_top_.reset();
+    }
     links_.clear();
     cursor_.Forget();
     if (warnings_dropped_ > 0) {
@@ -194,6 +206,8 @@ class TreeWriterImpl final : public TreeWriter {
   struct Pending {
     std::string path;
     Attributes attributes;
+    dev_t device;
+    ino_t inode;
   };
   struct Link {
     std::string path;
@@ -204,6 +218,13 @@ class TreeWriterImpl final : public TreeWriter {
     return attributes.links > 1 && attributes.inode != 0 && attributes.type != NodeType::kDirectory;
   }
 
+  // Only the ids are used, and there may be very many directories.
+  static Attributes WithoutNames(Attributes attributes) {
+    attributes.user.clear();
+    attributes.group.clear();
+    return attributes;
+  }
+
   std::string Shown(std::string_view path) const { return cursor_.Shown(path); }
 
   // Descriptor of a directory below the top, created if missing. Valid until the next call.
@@ -212,31 +233,44 @@ class TreeWriterImpl final : public TreeWriter {
     return cursor_.OpenOrCreate(path);
   }
 
-  static Result<void> MakeDirectory(int parent, const std::string& name, const std::string& shown) {
-    if (mkdirat(parent, name.c_str(), 0700) == 0) return {};
-    if (errno != EEXIST) return Fail(ErrnoError(errno, "create directory " + Quote(shown)));
+  // Creates the directory, or takes the existing one.
+  static Result<struct stat> MakeDirectory(int parent, const std::string& name,
+                                           const std::string& shown) {
+    if (mkdirat(parent, name.c_str(), 0700) != 0) {
+      if (errno != EEXIST) return Fail(ErrnoError(errno, "create directory " + Quote(shown)));
+      HF_TRY(ClearForDirectory(parent, name, shown));
+    }
     struct stat status {};
     if (fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return Fail(ErrnoError(errno, "stat " + Quote(shown)));
     }
-    if (S_ISLNK(status.st_mode)) {
-      return Fail(
-          ErrorCode::kDenied,
-          fmt::format("{} is a symlink instead of a directory, and is not followed", Quote(shown)),
-          "restore to a new directory, or move the link away");
-    }
-    if (!S_ISDIR(status.st_mode)) {
-      if (unlinkat(parent, name.c_str(), 0) != 0 || mkdirat(parent, name.c_str(), 0700) != 0) {
-        return Fail(ErrnoError(errno, "replace by a directory " + Quote(shown)));
-      }
-      return {};
-    }
+    if (!S_ISDIR(status.st_mode)) return Fail(Replaced(shown));
     // An earlier restore may have left it without write permission for its owner.
     if ((status.st_mode & 0700U) != 0700U && geteuid() != 0) {
       HF_ASSIGN(Fd fd, OpenDirectoryBeneath(parent, name, shown));
       if (fchmod(fd.get(), (status.st_mode & 07777U) | 0700U) != 0) {
         return Fail(ErrnoError(errno, "make writable " + Quote(shown)));
       }
+    }
+    return status;
+  }
+
+  // Replaces a file by a new directory, but neither a directory nor a symlink.
+  static Result<void> ClearForDirectory(int parent, const std::string& name,
+                                        const std::string& shown) {
+    struct stat status {};
+    if (fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+    }
+    if (S_ISDIR(status.st_mode)) return {};
+    if (S_ISLNK(status.st_mode)) {
+      return Fail(
+          ErrorCode::kDenied,
+          fmt::format("{} is a symlink instead of a directory, and is not followed", Quote(shown)),
+          "restore to a new directory, or move the link away");
+    }
+    if (unlinkat(parent, name.c_str(), 0) != 0 || mkdirat(parent, name.c_str(), 0700) != 0) {
+      return Fail(ErrnoError(errno, "replace by a directory " + Quote(shown)));
     }
     return {};
   }
@@ -405,6 +439,7 @@ class TreeWriterImpl final : public TreeWriter {
   std::string temporary_name_;
   Bytes buffer_;
   std::vector<Pending> pending_;
+  std::optional<Attributes> of_top_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Link> links_;
   std::vector<std::string> warnings_;
   std::size_t warnings_dropped_ = 0;

@@ -36,6 +36,8 @@ class TreeWriter {
   // attributes, when nothing more is written below it. A file in place of the directory is
   // replaced; a symlink is refused (kDenied).
   virtual Result<void> AddDirectory(std::string_view path, const Attributes& attributes) = 0;
+  // Finish() sets these attributes of the directory itself, as the last ones.
+  virtual void SetTop(const Attributes& attributes) = 0;
   // Writes a temporary file, verifies the size (kCorrupt), sets attributes and renames: readers see
   // the old file or the new one. A directory at `path` is removed with everything below it. Runs of
   // zeros become holes. If a file with the same device_id and inode, and links > 1, is already
@@ -54,7 +56,8 @@ class TreeWriter {
   virtual Result<bool> LinkToEarlier(std::string_view path, const Attributes& attributes) = 0;
   // The directory itself; stays open as long as the writer lives.
   virtual int top() const = 0;
-  // Sets directory attributes, deepest first, then syncs the file system once (syncfs).
+  // Sets directory attributes, deepest first, then syncs the file system once (syncfs). kBusy if
+  // another process has replaced a directory.
   virtual Result<void> Finish() = 0;
   // Attributes that could not be set, per path; not errors. Example: the owner without CAP_CHOWN.
   virtual const std::vector<std::string>& warnings() const = 0;

@@ -112,6 +112,7 @@ class FakeSnapshotView final : public SnapshotView {
 
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
                                  Progress& progress, std::stop_token stop) override {
+    if (on_extract) on_extract();
     HF_ASSIGN(auto writer,
               filetree::TreeWriter::Open(
                   directory, {.restore_owner = options.restore_owner, .opened = options.opened}));
@@ -144,6 +145,7 @@ class FakeSnapshotView final : public SnapshotView {
   std::map<std::string, Node> nodes;
   std::vector<std::string> changed;
   std::function<void(std::string_view path)> on_find;  // simulates concurrent changes
+  std::function<void()> on_extract;
   int files_read = 0;
   int files_reused = 0;
   std::uint64_t extract_items_max = 0;  // Extract() fails after this number; 0: never

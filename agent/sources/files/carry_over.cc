@@ -126,6 +126,8 @@ class CarryOver::Pass {
   Result<void> Copy(const std::string& relative, const Attributes& attributes, Fd file) {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(relative)));
+    // The name may belong to another file since its attributes were read.
+    if (status.st_ino != attributes.inode || status.st_dev != attributes.device_id) return {};
     Attributes own = attributes;
     own.links = 1;
     own.size = static_cast<std::uint64_t>(status.st_size);

@@ -167,10 +167,7 @@ class InPlaceSession final : public RestoreSession {
       }
       // A service may replace its file at once; a directory must be the one that was swapped in.
       if (S_ISDIR(status.st_mode) && status.st_ino != entry.staged_inode) {
-        return Fail(
-            ErrorCode::kBusy,
-            fmt::format("another process replaced {} during the restore", Quote(entry.target)),
-            "stop the process that writes there, and restore again");
+        return Fail(filetree::Replaced(entry.target));
       }
     }
     return {};
@@ -204,29 +201,30 @@ class InPlaceSession final : public RestoreSession {
  private:
   static bool IsRoot(const Target& target) { return target.roots.front() == target.path; }
 
-  // Opens a directory that is a target, or staged for one.
-  Result<Fd> OpenBeside(const std::string& path) const {
-    return filetree::OpenDirectoryBeneath(swap_.DirectoryOf(path), BaseName(path), path);
-  }
-  bool IsDirectory(const std::string& path) const {
+  // Opens a target, or what is staged for one; nullopt if it is not a directory.
+  Result<std::optional<Fd>> OpenBeside(const std::string& path) const {
+    const int directory = swap_.DirectoryOf(path);
+    const std::string name(BaseName(path));
     struct stat status {};
-    return fstatat(swap_.DirectoryOf(path), std::string(BaseName(path)).c_str(), &status,
-                   AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISDIR(status.st_mode);
-  }
-
-  Result<void> Bring(const std::string& from, const std::string& to, const std::string& path,
-                     std::stop_token stop) {
-    HF_ASSIGN(const Fd from_fd, OpenBeside(from));
-    HF_ASSIGN(const Fd to_fd, OpenBeside(to));
-    return carry_over_.Bring({from_fd.get(), from}, {to_fd.get(), to}, path, std::move(stop));
+    const bool is_directory = fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                              S_ISDIR(status.st_mode);
+    if (!is_directory) return std::nullopt;
+    HF_ASSIGN(Fd opened, filetree::OpenDirectoryBeneath(directory, name, path));
+    return opened;
   }
 
   Result<void> StageTarget(const Target& target, const std::string& staged, Progress& progress,
                            std::stop_token stop) {
-    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentPath(staged),
-                                                      {.opened = swap_.DirectoryOf(staged)}));
-    if (target.attributes.type == NodeType::kDirectory) {
+    const bool is_directory = target.attributes.type == NodeType::kDirectory;
+    Fd made;
+    if (is_directory) {
+      HF_ASSIGN(made, swap_.MakeDirectory(staged));
+    }
+    HF_ASSIGN(auto writer, is_directory
+                               ? filetree::TreeWriter::Open(staged, {.opened = made.get()})
+                               : filetree::TreeWriter::Open(ParentPath(staged),
+                                                            {.opened = swap_.DirectoryOf(staged)}));
+    if (is_directory) {
       HF_TRY(StageDirectory(*writer, target, staged, progress, std::move(stop)));
     } else {
       HF_TRY(StageSingle(*writer, target, std::string(BaseName(staged)), progress));
@@ -249,33 +247,36 @@ class InPlaceSession final : public RestoreSession {
     return {};
   }
 
-  // The writer creates the directory itself: its Finish() comes after everything below is written.
+  // The writer sets the attributes of the directory itself after everything below is written.
   Result<void> StageDirectory(filetree::TreeWriter& writer, const Target& target,
                               const std::string& staged, Progress& progress, std::stop_token stop) {
-    HF_TRY(writer.AddDirectory(BaseName(staged), target.attributes));
+    writer.SetTop(target.attributes);
     ExtractOptions extract;
     extract.strip = SnapshotPath(target.path);
+    extract.opened = writer.top();
     for (const std::string& root : target.roots) {
-      HF_TRY(AddDirectoriesAbove(writer, target, std::string(BaseName(staged)), root));
+      HF_TRY(AddDirectoriesAbove(writer, target, root));
       extract.paths.push_back(SnapshotPath(root));
     }
-    HF_ASSIGN(const Fd top, OpenBeside(staged));
-    extract.opened = top.get();
     HF_ASSIGN(ExtractOutcome outcome, snapshot_.Extract(staged, extract, progress, stop));
     warnings_.insert(warnings_.end(), outcome.warnings.begin(), outcome.warnings.end());
-    if (!IsDirectory(target.path) || !IsRoot(target) || !carry_over_.is_needed()) return {};
-    return Bring(target.path, staged, target.path, std::move(stop));
+    if (!IsRoot(target) || !carry_over_.is_needed()) return {};
+    HF_ASSIGN(const std::optional<Fd> live, OpenBeside(target.path));
+    if (!live) return {};
+    return carry_over_.Bring({live->get(), target.path}, {writer.top(), staged}, target.path,
+                             std::move(stop));
   }
 
   // Directories between the target and a root below it. Extraction does not set their attributes.
   Result<void> AddDirectoriesAbove(filetree::TreeWriter& writer, const Target& target,
-                                   const std::string& name, const std::string& root) {
-    for (std::size_t at = root.find('/', target.path.size() + 1); at != std::string::npos;
+                                   const std::string& root) {
+    const std::size_t below = target.path.size() + 1;
+    for (std::size_t at = root.find('/', below); at != std::string::npos;
          at = root.find('/', at + 1)) {
       std::string above = root.substr(0, at);
       HF_ASSIGN(std::optional<Attributes> saved, snapshot_.Stat(SnapshotPath(above)));
       if (!saved) continue;
-      HF_TRY(writer.AddDirectory(name + above.substr(target.path.size()), *saved));
+      HF_TRY(writer.AddDirectory(above.substr(below), *saved));
     }
     return {};
   }
@@ -300,8 +301,15 @@ class InPlaceSession final : public RestoreSession {
   Result<void> CarryOverFromOld() {
     if (!carry_over_.is_needed()) return {};
     for (const filetree::SwapSet::Entry& entry : swap_.entries()) {
-      if (!IsDirectory(entry.staged) || !IsDirectory(entry.target)) continue;
-      HF_TRY(Bring(entry.staged, entry.target, entry.target, std::stop_token()));
+      HF_ASSIGN(const std::optional<Fd> before, OpenBeside(entry.staged));
+      HF_ASSIGN(const std::optional<Fd> now, OpenBeside(entry.target));
+      if (!before || !now) continue;
+      struct stat status {};
+      if (fstat(now->get(), &status) != 0 || status.st_ino != entry.staged_inode) {
+        return Fail(filetree::Replaced(entry.target));
+      }
+      HF_TRY(carry_over_.Bring({before->get(), entry.staged}, {now->get(), entry.target},
+                               entry.target, std::stop_token()));
     }
     return {};
   }

@@ -120,23 +120,24 @@ class InPlaceSession final : public RestoreSession {
     for (const Target& target : plan_.targets) {
       HF_TRY(CheckStop(stop));
       if (target.action != Target::Action::kAdd && !target.is_named) HF_TRY(KeepOld(target));
-      if (target.action != Target::Action::kRemove) {
+      if (target.action == Target::Action::kRemove) {
+        // Nothing to stage.
+      } else if (target.attributes.type == NodeType::kDirectory) {
+        HF_ASSIGN(const Fd made, swap_.MakeDirectory(target.staged));
+        HF_ASSIGN(auto writer, OpenWriter(target.staged, made.get()));
+        HF_TRY(StageTarget(*writer, target, "", progress));
+        HF_TRY(FinishWriter(*writer));
+      } else {
         std::string parent = ParentPath(target.path);
         std::unique_ptr<filetree::TreeWriter>& writer = writers[parent];
         if (!writer) {
-          filetree::WriteOptions options;
-          options.restore_owner = ::geteuid() == 0;
-          options.opened = swap_.DirectoryOf(target.path);
-          HF_ASSIGN(writer, filetree::TreeWriter::Open(parent, options));
+          HF_ASSIGN(writer, OpenWriter(parent, swap_.DirectoryOf(target.path)));
         }
         HF_TRY(StageTarget(*writer, target, std::string(BaseName(target.staged)), progress));
       }
       ++progress.items;
     }
-    for (auto& [parent, writer] : writers) {
-      HF_TRY(writer->Finish());
-      changes_.insert(changes_.end(), writer->warnings().begin(), writer->warnings().end());
-    }
+    for (auto& [parent, writer] : writers) HF_TRY(FinishWriter(*writer));
     return {};
   }
 
@@ -214,8 +215,10 @@ class InPlaceSession final : public RestoreSession {
 
   Result<void> Rollback() override {
     const std::string record = live_.Record();
-    HF_TRY(RestoreStateFiles(record));
+    // The files matter more than the state of the servers.
+    Result<void> taken_back = RestoreStateFiles(record);
     HF_TRY(swap_.Rollback());
+    HF_TRY(std::move(taken_back));
     has_staged_ = false;
     if (!is_reloaded_) {
       live_.Forget();
@@ -290,12 +293,30 @@ class InPlaceSession final : public RestoreSession {
                 std::move(hint));
   }
 
-  // Creates the target as `name` below the writer's directory.
+  static Result<std::unique_ptr<filetree::TreeWriter>> OpenWriter(const std::string& directory,
+                                                                  int opened) {
+    return filetree::TreeWriter::Open(directory,
+                                      {.restore_owner = ::geteuid() == 0, .opened = opened});
+  }
+
+  Result<void> FinishWriter(filetree::TreeWriter& writer) {
+    HF_TRY(writer.Finish());
+    changes_.insert(changes_.end(), writer.warnings().begin(), writer.warnings().end());
+    return {};
+  }
+
+  // Creates the target as `name` below the writer's directory, or as that directory if `name` is
+  // empty.
   Result<void> StageTarget(filetree::TreeWriter& writer, const Target& target,
                            const std::string& name, Progress& progress) {
     return VisitTarget(plan_, rule_, view_, target,
                        [&](const std::string& path, const Attributes& attributes) -> Result<void> {
-                         const std::string staged = name + path.substr(target.path.size());
+                         std::string staged = name + path.substr(target.path.size());
+                         if (staged.empty()) {
+                           writer.SetTop(attributes);
+                           return {};
+                         }
+                         if (name.empty()) staged.erase(0, 1);
                          if (attributes.type == NodeType::kDirectory) {
                            return writer.AddDirectory(staged, attributes);
                          }
@@ -313,13 +334,18 @@ class InPlaceSession final : public RestoreSession {
   Result<void> KeepOld(const Target& target) {
     std::string copy = fmt::format("{}/kept-{}{}", context_.state_dir, id_, target.path);
     HF_TRY(MakeDirectories(ParentPath(copy), 0700));
-    HF_ASSIGN(Attributes attributes, filetree::ReadAttributes(target.path));
+    const int directory = swap_.DirectoryOf(target.path);
+    const std::string name(BaseName(target.path));
+    HF_ASSIGN(Attributes attributes, filetree::ReadAttributesAt(directory, name, target.path));
     if (attributes.type == NodeType::kSymlink) {
       if (::symlink(attributes.link_target.c_str(), copy.c_str()) != 0) {
         return Fail(ErrnoError(errno, fmt::format("link {}", Quote(copy))));
       }
     } else {
-      HF_ASSIGN(Fd from, OpenFile(target.path, O_RDONLY | O_NOFOLLOW));
+      // Not blocking, because its owner can replace it with a FIFO.
+      HF_ASSIGN(Fd from,
+                OpenFileAt(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, target.path));
+      HF_TRY(StatRegularFile(from.get(), target.path));
       HF_ASSIGN(Fd to, OpenFile(copy, O_WRONLY | O_CREAT | O_EXCL, 0600));
       std::array<std::uint8_t, 65536> buffer{};
       for (;;) {
@@ -414,12 +440,13 @@ Result<filetree::Recovery> RecoverSwap(const SourceContext& context, std::string
   // Records of older versions do not have it.
   std::string live = record.contains("live") && record["live"].is_string() ? record["live"] : "";
   HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
-  HF_TRY(RestoreStateFiles(live));
+  Result<void> taken_back = RestoreStateFiles(live);
   HF_ASSIGN(filetree::Recovery done,
             filetree::SwapSet::Recover(std::string(record["swap"]), [](std::string_view) {
               // The caller keeps the record until all is done. Repeating a step does no harm.
               return Result<void>{};
             }));
+  HF_TRY(std::move(taken_back));
   if (step != kSwapping) {
     HF_TRY(ForgetKept(live));
     return done;

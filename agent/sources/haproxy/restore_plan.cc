@@ -36,7 +36,7 @@ std::string Join(const std::string& directory, const std::string& name) {
 bool IsPlain(NodeType type) { return type == NodeType::kFile || type == NodeType::kSymlink; }
 
 Result<bool> SameContent(ByteReader& reader, const std::string& path) {
-  HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
+  HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   std::array<std::uint8_t, 65536> wanted{};
   std::array<std::uint8_t, 65536> present{};
   for (;;) {

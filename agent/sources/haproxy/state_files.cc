@@ -109,8 +109,10 @@ Result<void> StateFiles::Put(std::string_view state) const {
     }
     HF_TRY(place.Sync());
     std::optional<FileOwner> owner;
-    if (before && ::geteuid() == 0) owner = {before->st_uid, before->st_gid};
-    HF_TRY(place.Write(place.name(), AsBytes(content), before ? before->st_mode & 07777U : kMode,
+    // A symlink that leads nowhere has mode 0777.
+    const bool was_file = before && S_ISREG(before->st_mode);
+    if (was_file && ::geteuid() == 0) owner = {before->st_uid, before->st_gid};
+    HF_TRY(place.Write(place.name(), AsBytes(content), was_file ? before->st_mode & 07777U : kMode,
                        owner));
   }
   return {};

@@ -164,6 +164,24 @@ TEST_CASE_METHOD(Fixture, "swap set: names are exchanged in the directory that w
   REQUIRE(ReadText(top + "/live/file") == "somebody's");
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "swap set: a directory that was replaced after staging is not exchanged") {
+  SwapSet set(Recorder());
+  const std::string staged = Unwrap(set.StagingPath(top + "/live/dir", "RUN"));
+  REQUIRE_OK(set.BeginStaging());
+  const Fd made = Unwrap(set.MakeDirectory(staged));
+  struct stat status {};
+  REQUIRE(fstat(made.get(), &status) == 0);
+  REQUIRE((status.st_mode & 07777U) == 0700);
+  REQUIRE_FAILS(set.MakeDirectory(staged), ErrorCode::kAlreadyExists, "");
+  REQUIRE(rename(staged.c_str(), (top + "/moved").c_str()) == 0);
+  REQUIRE_OK(MakeDirectories(staged));
+
+  REQUIRE_FAILS(set.Swap(), ErrorCode::kBusy, "another process replaced");
+  REQUIRE_OK(set.Rollback());
+  REQUIRE(IsOld());
+}
+
 TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused, and nothing is changed") {
   WriteText(top + "/live/.other", "");
   std::string outside = R"({"swap_version":2,"phase":"staging","entries":[{"target":")" + top +

@@ -1,10 +1,13 @@
 #include "common/filetree/tree_writer.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/xattr.h>
 
+#include <array>
 #include <csignal>
 
+#include "common/filetree/apply_attributes.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
@@ -254,6 +257,51 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(after.mode == 0755);
   REQUIRE(after.mtime == UnixTime{0, 0});
   REQUIRE(Exists(out + "/d/stays"));
+}
+
+TEST_CASE_METHOD(Fixture, "tree writer: files lose an ACL that they inherit, whenever it was set") {
+  // Version 2, then tag, permissions and user: the owner, user 4321, the group, the mask, others.
+  constexpr std::uint8_t kNone = 0xff;
+  const std::array<std::uint8_t, 44> list = {2,    0, 0, 0,                              //
+                                             0x01, 0, 7, 0, kNone, kNone, kNone, kNone,  //
+                                             0x02, 0, 7, 0, 0xe1,  0x10,  0,     0,      //
+                                             0x04, 0, 7, 0, kNone, kNone, kNone, kNone,  //
+                                             0x10, 0, 7, 0, kNone, kNone, kNone, kNone,  //
+                                             0x20, 0, 0, 0, kNone, kNone, kNone, kNone};
+  auto writer = Writer();
+  REQUIRE_OK(AddText(*writer, "before", "text"));
+  REQUIRE(setxattr(out.c_str(), "system.posix_acl_default", list.data(), list.size(), 0) == 0);
+  REQUIRE_OK(AddText(*writer, "after", "text"));
+  REQUIRE_OK(writer->AddOther("fifo", Of(NodeType::kFifo)));
+  REQUIRE_OK(writer->AddDirectory("d", Of(NodeType::kDirectory)));
+  REQUIRE_OK(writer->Finish());
+
+  for (const char* name : {"/before", "/after", "/fifo", "/d"}) {
+    INFO(name);
+    REQUIRE(Unwrap(ReadAttributes(out + name)).extended.empty());
+  }
+  REQUIRE(Unwrap(ReadAttributes(out + "/after")).mode == 0644);
+}
+
+TEST_CASE_METHOD(Fixture, "tree writer: attributes are not set on a directory that was replaced") {
+  auto writer = Writer();
+  REQUIRE_OK(writer->AddDirectory("d", Of(NodeType::kDirectory)));
+  REQUIRE(rename((out + "/d").c_str(), (out + "/moved").c_str()) == 0);
+  REQUIRE(mkdir((out + "/d").c_str(), 0700) == 0);
+  REQUIRE_FAILS(writer->Finish(), ErrorCode::kBusy, "another process replaced");
+  REQUIRE(Unwrap(ReadAttributes(out + "/d")).mode == 0700);
+}
+
+TEST_CASE_METHOD(Fixture, "tree writer: attributes are not set on an object of another type") {
+  WriteText(out + "/link", "root's", 0600);
+  const Fd directory = Unwrap(OpenFile(out, O_RDONLY | O_DIRECTORY));
+  Attributes link = Of(NodeType::kSymlink);
+  link.uid = 1234;
+  std::vector<std::string> warnings;
+  ApplyAttributes({.directory = directory.get(), .name = "link", .shown = "link"}, link, true,
+                  warnings);
+  REQUIRE(warnings.size() == 1);
+  REQUIRE(Unwrap(ReadAttributes(out + "/link")).uid == geteuid());
 }
 
 TEST_CASE_METHOD(Fixture, "tree writer: paths longer than the kernel accepts are written") {

@@ -106,6 +106,33 @@ TEST_CASE_METHOD(Fixture, "files restore: a directory that becomes a symlink lea
   REQUIRE(IsClean());
 }
 
+// Someone who owns the directory above the target renames what root stages there.
+TEST_CASE_METHOD(Fixture,
+                 "files restore: a directory that replaces the staged one is not changed") {
+  MakeTree();
+  auto view = Save();
+  BreakTree();
+  const std::string secret = top + "/private";
+  REQUIRE(mkdir(secret.c_str(), 0700) == 0);
+  WriteText(secret + "/key", "root's", 0600);
+  const Texts before = DescribeTree(secret);
+  std::string staged;
+  view->on_extract = [&] {
+    REQUIRE(rename(staged.c_str(), (top + "/moved").c_str()) == 0);
+    REQUIRE(rename(secret.c_str(), staged.c_str()) == 0);
+  };
+  auto session = Unwrap(OpenRestore({.snapshot = &Untrusted(*view), .journal = &journal}));
+  REQUIRE_OK(session->Preflight({}));
+  staged = session->StagedPaths().at(0);
+  Progress progress;
+
+  REQUIRE_OK(session->Stage(progress, {}));
+
+  REQUIRE(DescribeTree(staged) == before);
+  REQUIRE_FAILS(session->Swap({}), ErrorCode::kBusy, "another process replaced");
+  REQUIRE(ReadText(live + "/top") == "broken");
+}
+
 TEST_CASE_METHOD(Fixture, "files restore: single files, links and deleted files are restored") {
   MakeTree();
   values.Set("paths", Texts{live + "/top", live + "/link", live + "/d/e/f"});

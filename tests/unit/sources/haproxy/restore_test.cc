@@ -242,6 +242,18 @@ TEST_CASE(
   CHECK(AsText(Unwrap(ReadWholeFile(copy))) == "later");
 }
 
+TEST_CASE("haproxy restore: a FIFO in place of a certificate is refused, and does not block") {
+  Rig rig;
+  rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
+                            {"certificate_directories", {rig.Etc("certs")}}};
+  rig.Saved("certs/a.pem", "a");
+  rig.Live("certs/b.pem", "b");
+  REQUIRE(::mkfifo(rig.Etc("certs/a.pem").c_str(), 0600) == 0);
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+
+  REQUIRE_FAILS(StageRestore(*session), ErrorCode::kCorrupt, "certs/a.pem");
+}
+
 TEST_CASE("haproxy restore: one path is restored, and nothing outside it changes") {
   Rig rig;
   rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},

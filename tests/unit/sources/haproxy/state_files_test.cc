@@ -72,6 +72,20 @@ TEST_CASE("haproxy state files: a crash between two steps is undone") {
   REQUIRE_FALSE(Exists(top + "/.holdfast-id-none-all"));
 }
 
+TEST_CASE("haproxy state files: a file in place of a symlink is not open to everybody") {
+  const TempDir directory = Unwrap(TempDir::Create("state-files"));
+  const std::string& top = directory.path();
+  REQUIRE(::symlink("nowhere", (top + "/state").c_str()) == 0);
+  const StateFiles files({StateFiles::Real({top + "/state", ""})}, "id");
+  REQUIRE_OK(files.Put(kState));
+  struct stat status {};
+  REQUIRE(::lstat((top + "/state").c_str(), &status) == 0);
+  REQUIRE(status.st_mode == (S_IFREG | 0600U));
+  REQUIRE_OK(files.TakeBack());
+  REQUIRE(::lstat((top + "/state").c_str(), &status) == 0);
+  REQUIRE(S_ISLNK(status.st_mode));
+}
+
 // Someone who owns a directory above the file exchanges it with a symlink.
 TEST_CASE("haproxy state files: a directory that becomes a symlink leads nowhere") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
