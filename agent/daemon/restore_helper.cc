@@ -24,10 +24,13 @@
 #include "agent/settings/policy.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/path.h"
 #include "common/base/printable.h"
 #include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "common/io/trusted_path.h"
+#include "common/service/privileges.h"
 #include "common/trust/fresh.h"
 #include "common/trust/orders.h"
 #include "common/trust/plan_verifier.h"
@@ -90,13 +93,28 @@ jobs::JobContext MakeContext(const AgentSettings& settings, const std::vector<So
   return context;
 }
 
+// Creates the root if it is missing. kDenied if a user could make it lead elsewhere.
+Result<void> MakeRestoreRoot(const std::string& root) {
+  HF_ASSIGN(const FileOwner owner, OwnerOnTheWay(ParentPath(root)));
+  if (owner.uid != 0) {
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("restore root {}: a directory above it belongs to user {}, who could make root "
+                    "write elsewhere",
+                    Quote(root), UserFromId(owner.uid, owner.gid).name),
+        "in policy.yaml, name a restore root whose directories above all belong to root");
+  }
+  return MakeDirectories(root, 0755);
+}
+
 class Helper {
  public:
   Helper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
-         HelperIdentity identity, const Policy& policy, PlanLog log, const std::stop_token& stop,
-         Random& random, const Clock& clock)
+         HelperIdentity identity, const Policy& policy, PlanLog log, FileOwner for_agent,
+         const std::stop_token& stop, Random& random, const Clock& clock)
       : settings_(settings),
         kinds_(kinds),
+        for_agent_(for_agent),
         identity_(std::move(identity)),
         policy_(policy),
         configured_(settings, policy),
@@ -133,7 +151,7 @@ class Helper {
     }
     (void)::unlink(ProgressPath(settings_.state_dir, *plan_id).c_str());
     return WriteFileAtomic(OutcomePath(settings_.state_dir, *plan_id),
-                           AsBytes(report.SerializeAsString()), 0644);
+                           AsBytes(report.SerializeAsString()), 0640, for_agent_);
   }
 
   v1::Report Judge(const PlanSpool& spool, const std::string& name, const Bytes& bytes,
@@ -298,9 +316,7 @@ class Helper {
       options.root = policy_.restore_roots.find(order.staging().root())->second;
       options.directory = order.staging().directory();
       options.path = order.staging().path();
-      if (Result<void> made = MakeDirectories(options.root, 0755); !made) {
-        return Failed(made.error());
-      }
+      if (Result<void> made = MakeRestoreRoot(options.root); !made) return Failed(made.error());
     }
     RestoreProgressWriter progress(ProgressPath(settings_.state_dir, AsBytes(plan.plan_id())));
     jobs::JobContext context = Context(plan.run());
@@ -318,6 +334,7 @@ class Helper {
 
   const AgentSettings& settings_;
   const std::vector<SourceKind>& kinds_;
+  const FileOwner for_agent_;  // of outcomes, which may quote configuration files
   HelperIdentity identity_;
   const Policy& policy_;
   const ConfiguredPolicy configured_;
@@ -355,7 +372,8 @@ Result<void> RunRestoreHelper(const AgentSettings& configured, const std::vector
   settings.cluster = identity.root.cluster();  // recorded in every safety snapshot
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));
   HF_ASSIGN(PlanLog log, PlanLog::Open(settings.state_dir + "/plans.db"));
-  Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);
+  Helper helper(settings, kinds, std::move(identity), policy, std::move(log),
+                OwnerForAgent(configured.state_dir), stop, random, clock);
   return spool ? helper.RunAll(*spool) : Result<void>();
 }
 

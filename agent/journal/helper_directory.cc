@@ -67,19 +67,23 @@ Result<FileLock> LockSourceFile(const std::string& state_dir, const std::string&
                "as root, or restart the agent's unit, which does the same"));
 }
 
+FileOwner OwnerForAgent(const std::string& state_dir) {
+  if (::geteuid() != 0) return {::geteuid(), ::getegid()};
+  const Result<FileOwner> agent = OwnerOfFile(state_dir);
+  return {0, agent ? agent->gid : ::getegid()};
+}
+
 Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std::string>& labels) {
   HF_ASSIGN(const Fd locks, OpenInHelperDirectory(state_dir, std::string(kLocks)));
   // Any user who can open a lock file can hold its lock.
-  const Result<FileOwner> agent = OwnerOfFile(state_dir);
-  const bool is_root = ::geteuid() == 0;
-  const gid_t group = is_root && agent ? agent->gid : ::getegid();
+  const FileOwner owner = OwnerForAgent(state_dir);
   for (const std::string& label : labels) {
     const std::string name = LockName(label);
     const std::string shown = Shown(state_dir, kLocks) + "/" + name;
     HF_ASSIGN(const Fd made, OpenFileAt(locks.get(), name,
                                         O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0640, shown));
     // Regardless of the umask.
-    const bool is_given = !is_root || ::fchown(made.get(), 0, group) == 0;
+    const bool is_given = owner.uid != 0 || ::fchown(made.get(), 0, owner.gid) == 0;
     if (!is_given || ::fchmod(made.get(), 0640) != 0) {
       return Fail(ErrnoError(errno, "let the agent read " + Quote(shown)));
     }

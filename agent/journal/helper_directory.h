@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/file_lock.h"
 
@@ -24,6 +25,10 @@ std::string HelperDirectory(const std::string& state_dir);
 // Opens the directory `name` in the helper's directory, and creates what is missing. For root,
 // kDenied, naming the directory, if another user could change one of them.
 Result<Fd> OpenInHelperDirectory(const std::string& state_dir, const std::string& name);
+
+// The owner of files, with mode 0640, that this process leaves there for the agent: this process's
+// user and, for root, the group of `state_dir`, which is the agent's.
+FileOwner OwnerForAgent(const std::string& state_dir);
 
 // Locks the source `label` ("kind/name") against all other tasks of this node, by the agent and by
 // root. `holder` describes this process. kBusy names the holder. The file must exist, unless this
