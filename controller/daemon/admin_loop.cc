@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -29,6 +30,11 @@ namespace holdfast::controller {
 namespace {
 
 constexpr std::chrono::milliseconds kTickEvery{500};
+// Of requests that wait. Above, the socket is not read, so that no client can make the controller
+// store more.
+constexpr std::size_t kInboxBytesMax = std::size_t{16} << 20;
+// Remote operators' connections that are remembered. The oldest is forgotten for a new one.
+constexpr std::size_t kRemotesMax = 1'000;
 // This bit marks connections by CURVE.
 constexpr std::uint64_t kRemote = std::uint64_t{1} << 63;
 
@@ -54,6 +60,11 @@ class AdminLoopImpl final : public AdminLoop {
 
   ~AdminLoopImpl() override {
     thread_.request_stop();
+    {
+      std::lock_guard lock(mutex_);
+      is_closing_ = true;
+    }
+    has_room_.notify_all();
     Wake();
     if (thread_.joinable()) thread_.join();
     local_.reset();    // no more requests
@@ -114,7 +125,10 @@ class AdminLoopImpl final : public AdminLoop {
 
   void Post(Incoming incoming) {
     {
-      std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      has_room_.wait(lock, [this] { return inbox_bytes_ < kInboxBytesMax || is_closing_; });
+      if (is_closing_) return;
+      inbox_bytes_ += sizeof(Incoming) + incoming.message.size();
       inbox_.push_back(std::move(incoming));
     }
     Wake();
@@ -141,7 +155,9 @@ class AdminLoopImpl final : public AdminLoop {
     {
       std::lock_guard lock(mutex_);
       inbox.swap(inbox_);
+      inbox_bytes_ = 0;
     }
+    has_room_.notify_all();
     for (const Incoming& incoming : inbox) {
       if (incoming.is_closed) {
         service_->Forget(incoming.connection);
@@ -182,6 +198,10 @@ class AdminLoopImpl final : public AdminLoop {
   std::uint64_t RemoteId(const Bytes& connection) {
     for (const auto& [id, known] : remotes_) {
       if (known == connection) return id;
+    }
+    if (remotes_.size() == kRemotesMax) {
+      service_->Forget(remotes_.begin()->first);
+      remotes_.erase(remotes_.begin());
     }
     const std::uint64_t id = kRemote | next_remote_++;
     remotes_[id] = connection;
@@ -228,8 +248,11 @@ class AdminLoopImpl final : public AdminLoop {
   std::uint64_t next_remote_ = 1;
   std::atomic<bool> show_runs_ = false;
   std::unique_ptr<LocalServer> local_;
-  std::mutex mutex_;  // guards the two queues
+  std::mutex mutex_;  // guards the two queues and is_closing_
+  std::condition_variable has_room_;
+  bool is_closing_ = false;
   std::deque<Incoming> inbox_;
+  std::size_t inbox_bytes_ = 0;
   std::deque<std::pair<std::uint64_t, Bytes>> outbox_;
   std::jthread thread_;  // last: it uses the members above
 };

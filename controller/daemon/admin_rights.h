@@ -37,8 +37,10 @@ class AdminRights {
   static Result<AdminRights> Resolve(const ControllerSettings& settings);
 
   // kDenied, with the right that is missing and the line to add, unless the caller may make this
-  // request.
-  Result<void> Check(const AdminCaller& caller, v1::AdminRequest::RequestCase request) const;
+  // request. `special` replaces the right of
+  // RightFor(), which depends on the request's type alone.
+  Result<void> Check(const AdminCaller& caller, v1::AdminRequest::RequestCase request,
+                     std::optional<AdminRight> special = {}) const;
 
  private:
   struct Holders {

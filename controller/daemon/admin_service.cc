@@ -206,7 +206,9 @@ void AdminService::Handle(std::uint64_t connection, const AdminCaller& caller, B
                     Fail(ErrorCode::kInvalidArgument, "the controller cannot decode this request",
                          "check that `holdfast` and the controller have the same version"));
   }
-  if (Result<void> allowed = options_.rights.Check(caller, request.request_case()); !allowed) {
+  Result<void> allowed =
+      options_.rights.Check(caller, request.request_case(), SpecialRightFor(request));
+  if (!allowed) {
     Log(LogLevel::kWarning, "{}", allowed.error().message());
     return SendLast(sink, request.id(), Fail(std::move(allowed).error()));
   }
@@ -218,6 +220,16 @@ void AdminService::Handle(std::uint64_t connection, const AdminCaller& caller, B
     return BeginCatalogWork(request.id(), request, sink);
   }
   SendLast(sink, request.id(), Answered(request, caller.actor));
+}
+
+// Whoever may only cancel backups must not stop a restore that operators have signed.
+std::optional<AdminRight> AdminService::SpecialRightFor(const v1::AdminRequest& request) const {
+  if (request.request_case() != v1::AdminRequest::kRunCancel) return {};
+  std::optional<RunStatus> run;
+  const Result<void> looked = core_.Look(
+      [&](const ControllerCore& core) { run = core.Status(request.run_cancel().run()); });
+  const bool is_restore = looked && run && run->record.kind == OrderKind::kRestore;
+  return is_restore ? std::optional(AdminRight::kTrust) : std::nullopt;
 }
 
 AdminService::ReplyResult AdminService::Answered(const v1::AdminRequest& request,

@@ -66,6 +66,8 @@ class AdminService {
   };
   using ReplyResult = Result<v1::AdminReply>;
 
+  // The right that this request needs instead of RightFor()'s; nullopt: the same.
+  std::optional<AdminRight> SpecialRightFor(const v1::AdminRequest& request) const;
   ReplyResult Answered(const v1::AdminRequest& request, const std::string& actor);
   ReplyResult Do(const v1::StatusRequest& request);
   ReplyResult Do(const v1::AgentListRequest& request);

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from client import admin, trust_pb2
 from client.messages import admin_pb2
 from lib import Case, main, wait_until
-from lib.cluster import Cluster
+from lib.cluster import Cluster, program
+from lib.processes import Process
 from lib.shows import shows
 
 _ADMINS = 4_711  # ids of two groups and two users that do not exist on this host
@@ -116,6 +117,30 @@ class AdminRights(Case):
                     self.assert_rights({"read", "backups"}, *has_not)
                     for path in self.copies.glob("*"):
                         path.unlink()
+
+    def test_the_right_to_cancel_backups_does_not_cancel_restores(self) -> None:
+        self.start(agents=["operator:anna"], trust=["operator:anna"])
+        data = self.directory / "data"
+        data.mkdir()
+        (data / "a").write_text("data\n")
+        policy = {"restore": "staging", "restore_roots": {"staging": str(self.directory / "staged")}}
+        self.cluster.add("db-1", [{"kind": "files", "name": "app", "paths": [str(data)]}], policy=policy)
+        self.cluster.call("backup", "--all")
+        self.cluster.agents["db-1"].stop()  # so the restore waits
+        restore = Process([program("holdfast"), "restore", "latest:files/app@db-1", "--node", "db-1", "--into", "staging/x",
+                           "--yes", "--config", str(self.cluster.operator)], self.directory / "restore.log",
+                          env={"HOME": str(self.directory)})
+        self.addCleanup(restore.kill)
+        run = wait_until("the restore", lambda: next(
+            (one["run"] for one in self.cluster.json("run", "list")["runs"] if one["kind"] == "restore"), None))
+        cancel = {"run_cancel": admin_pb2.RunCancelRequest(run=run)}
+
+        error = self.ask(cancel).error
+        self.assertEqual(error.code, "denied")
+        self.assertIn('the right "trust"', error.message)
+        self.assertFalse(self.cluster.run_of(run)["ended"])
+        self.assertFalse(self.ask(cancel, 0).HasField("error"))
+        self.assertEqual(self.cluster.wait_for_end(run)["state"], "cancelled")
 
     def test_the_right_to_start_backups_can_be_restricted(self) -> None:
         self.start(backups=[f"user:{_USER}"])
