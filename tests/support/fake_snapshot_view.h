@@ -103,6 +103,7 @@ class FakeSnapshotView final : public SnapshotView {
   }
 
   Result<std::unique_ptr<ByteReader>> Open(std::string_view path) override {
+    if (on_open) on_open(path);
     auto found = nodes.find(std::string(path));
     if (found == nodes.end()) {
       return Fail(ErrorCode::kNotFound, "no \"" + std::string(path) + "\" in the snapshot");
@@ -112,7 +113,7 @@ class FakeSnapshotView final : public SnapshotView {
 
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
                                  Progress& progress, std::stop_token stop) override {
-    if (on_extract) on_extract();
+    if (on_extract) on_extract(directory);
     HF_ASSIGN(auto writer,
               filetree::TreeWriter::Open(
                   directory, {.restore_owner = options.restore_owner, .opened = options.opened}));
@@ -137,6 +138,7 @@ class FakeSnapshotView final : public SnapshotView {
     }
     HF_TRY(writer->Finish());
     outcome.warnings = writer->warnings();
+    if (after_extract) after_extract(directory);
     return outcome;
   }
 
@@ -144,8 +146,11 @@ class FakeSnapshotView final : public SnapshotView {
   std::optional<Manifest> the_manifest;
   std::map<std::string, Node> nodes;
   std::vector<std::string> changed;
-  std::function<void(std::string_view path)> on_find;  // simulates concurrent changes
-  std::function<void()> on_extract;
+  // These simulate concurrent changes.
+  std::function<void(std::string_view path)> on_find;
+  std::function<void(std::string_view path)> on_open;
+  std::function<void(const std::string& directory)> on_extract;
+  std::function<void(const std::string& directory)> after_extract;
   int files_read = 0;
   int files_reused = 0;
   std::uint64_t extract_items_max = 0;  // Extract() fails after this number; 0: never

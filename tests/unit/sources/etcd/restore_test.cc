@@ -1,5 +1,12 @@
 #include "agent/sources/etcd/restore.h"
 
+#include "agent/sources/etcd/backup.h"
+#include "agent/sources/registry/restore_methods.h"
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+#include "tests/support/fake_snapshot_view.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/replaced_paths.h"
 #include "tests/support/results.h"
 
 namespace holdfast::etcd {
@@ -8,6 +15,54 @@ namespace {
 RestoreTool Tool(const std::string& name, const std::string& version, bool can_bump = false) {
   return {"/bin/" + name, name, version, *ParseVersion(version), can_bump};
 }
+
+// Creates a database where --data-dir says, after it has run `$AT_START`.
+constexpr std::string_view kTool = R"(#!/bin/sh
+if [ "$1" = version ]; then echo "etcdutl version: 3.6.8"; exit; fi
+case "$*" in *--help*) exit;; esac
+eval "$AT_START"
+file=$3
+while [ "$1" != --data-dir ]; do shift; done
+mkdir -p "$2/member" && cp "$file" "$2/member/db"
+)";
+
+// A restore of the snapshot "content" to `target`.
+class Staging {
+ public:
+  Staging() {
+    auto& node = view.nodes[std::string(kSnapshotPath)];
+    node.content = ToBytes("content");
+    crypto::Sha256 hasher;
+    hasher.Update(node.content);
+    const crypto::Digest hash = hasher.Finish();
+    node.content.insert(node.content.end(), hash.begin(), hash.end());
+    node.attributes.size = node.content.size();
+    REQUIRE_OK(MakeDirectories(parent));
+    REQUIRE_OK(MakeDirectories(outside));
+  }
+  ~Staging() { ::unsetenv("AT_START"); }
+
+  // Shell commands that the tool runs first.
+  static void AtStart(const std::string& commands) { ::setenv("AT_START", commands.c_str(), 1); }
+  Result<MethodOutcome> Stage() {
+    RestoreSpec spec;
+    spec.snapshot = &view;
+    spec.options.Set("stage_data_dir", target);
+    spec.options.Set("member", "n1");
+    spec.options.Set("initial_cluster", "n1=http://127.0.0.1:2380");
+    Progress progress;
+    return std::get<OneShotRestore>(StageDataDirMethod().open).run({}, {}, spec, progress, {});
+  }
+
+  const TempDir temp = testing::Unwrap(TempDir::Create("etcd-stage"));
+  const std::string parent = temp.path() + "/etcd";
+  const std::string target = parent + "/data";
+  const std::string outside = temp.path() + "/outside";
+  testing::FakeSnapshotView view;
+
+ private:
+  const testing::ProgramInPath program_{"etcdutl", kTool};
+};
 
 }  // namespace
 
@@ -61,6 +116,38 @@ TEST_CASE("initial cluster: a manifest gives the started voting members") {
                       {{"name", "n3"}, {"peer_urls", "http://e:1"}, {"learner", "true"}}};
 
   REQUIRE(InitialClusterText(PeersOf(manifest)) == "n1=http://a:1,n2=http://b:1,n2=http://c:1");
+}
+
+TEST_CASE("etcd stage: creates the data directory with the tool, and leaves nothing else") {
+  Staging staging;
+  REQUIRE_OK(staging.Stage());
+  REQUIRE(testing::ReadText(staging.target + "/member/db").starts_with("content"));
+  REQUIRE(testing::Unwrap(NamesIn(staging.parent)) == std::vector<std::string>{"data"});
+}
+
+// Root runs the restore, and etcd's user owns the directory that the staging directory is in.
+TEST_CASE("etcd stage: does not follow a staging directory that became a symlink") {
+  Staging staging;
+  SECTION("before the snapshot is written") {
+    staging.view.on_open = [&](std::string_view) {
+      testing::ReplaceByLink(testing::StagingIn(staging.parent), staging.outside);
+    };
+  }
+  SECTION("while the tool runs") {
+    testing::WriteText(staging.outside + "/snapshot.db", "theirs");
+    staging.AtStart(
+        fmt::format("staging=$(echo {}/.holdfast-*); mv $staging $staging.aside; "
+                    "ln -s {} $staging",
+                    staging.parent, staging.outside));
+  }
+  const std::vector<std::string> before = testing::DescribeTree(staging.outside);
+  const auto outcome = staging.Stage();
+  REQUIRE(testing::DescribeTree(staging.outside) == before);
+  REQUIRE_FAILS(outcome, ErrorCode::kBusy,
+                fmt::format("another process replaced \"{}/.holdfast-etcd-", staging.parent));
+  const std::vector<std::string> left = testing::Unwrap(NamesIn(staging.parent));
+  REQUIRE(left.size() == 2);  // the symlink, and what is aside
+  REQUIRE(testing::Unwrap(NamesIn(staging.parent + "/" + left[1])).empty());
 }
 
 }  // namespace holdfast::etcd

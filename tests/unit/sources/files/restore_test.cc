@@ -117,7 +117,7 @@ TEST_CASE_METHOD(Fixture,
   WriteText(secret + "/key", "root's", 0600);
   const Texts before = DescribeTree(secret);
   std::string staged;
-  view->on_extract = [&] {
+  view->on_extract = [&](const std::string& /*directory*/) {
     REQUIRE(rename(staged.c_str(), (top + "/moved").c_str()) == 0);
     REQUIRE(rename(secret.c_str(), staged.c_str()) == 0);
   };

@@ -1,6 +1,8 @@
 #include "agent/sources/prometheus/restore.h"
 
 #include "tests/support/catch.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/replaced_paths.h"
 #include "tests/unit/sources/prometheus/data_directory.h"
 
 namespace holdfast::prometheus {
@@ -66,9 +68,16 @@ struct Scene {
   }
   DataDirectory data;
   testing::FakeSnapshotView view;
-  std::string target = data.top.path() + "/new/data";
+  std::string parent = data.top.path() + "/new";
+  std::string target = parent + "/data";
   Progress progress;
 };
+
+// Accepts the directory if it has both blocks, after it has run `$AT_START`.
+constexpr std::string_view kPromtool = R"(#!/bin/sh
+eval "$AT_START"
+cat "$3"/01H*/meta.json
+)";
 
 TEST_CASE(
     "prometheus restore: writes only what is requested, and warns of data beyond the retention") {
@@ -88,6 +97,61 @@ TEST_CASE(
                 "the snapshot has no samples in that time range");
   REQUIRE_OK(MakeDirectories(scene.target + "/wal"));
   REQUIRE_FAILS(scene.Restore({}), ErrorCode::kAlreadyExists, "move its old data directory aside");
+}
+
+TEST_CASE("prometheus restore: creates the data directory, and leaves nothing else") {
+  Scene scene;
+  const testing::ProgramInPath promtool("promtool", kPromtool);
+  scene.view.nodes.at("data").attributes.mode = 0751;
+  const auto outcome = Unwrap(scene.Restore({}));
+  REQUIRE(outcome.lines.at(1) == "checked by promtool");
+  REQUIRE(Unwrap(NamesIn(scene.parent)) == std::vector<std::string>{"data"});
+  REQUIRE(Unwrap(NamesIn(scene.target)) ==
+          std::vector<std::string>{UlidOf(1), UlidOf(2), "wal", "wbl"});
+  REQUIRE((std::filesystem::status(scene.target).permissions() & std::filesystem::perms::mask) ==
+          std::filesystem::perms(0751));
+}
+
+// Root runs the restore, and Prometheus's user owns the directory that the staging directory is in.
+TEST_CASE("prometheus restore: does not follow a staging directory that became a symlink") {
+  Scene scene;
+  const testing::ProgramInPath promtool("promtool", kPromtool);
+  const std::string outside = scene.data.top.path() + "/outside";
+  // The restore would set its mode.
+  for (const std::string& directory : {outside, outside + "/data"})
+    REQUIRE_OK(MakeDirectories(directory, 0700));
+  const auto replace = [&](const std::string&) {
+    testing::ReplaceByLink(testing::StagingIn(scene.parent), outside);
+  };
+  SECTION("before the extraction") { scene.view.on_extract = replace; }
+  // Their blocks would be published.
+  const auto put_blocks = [&] {
+    for (int number : {1, 2}) {
+      const std::string block = outside + "/" + UlidOf(number);
+      REQUIRE_OK(MakeDirectories(block));
+      testing::WriteText(block + "/meta.json", MetaText(UlidOf(number), 0, 1));
+    }
+  };
+  SECTION("after the extraction") {
+    put_blocks();
+    scene.view.after_extract = replace;
+  }
+  SECTION("while promtool runs") {
+    put_blocks();
+    const std::string commands =
+        fmt::format("staging=$(echo {}/.holdfast-*); mv $staging $staging.aside; ln -s {} $staging",
+                    scene.parent, outside);
+    ::setenv("AT_START", commands.c_str(), 1);
+  }
+  const std::vector<std::string> before = testing::DescribeTree(outside);
+  const auto outcome = scene.Restore({});
+  ::unsetenv("AT_START");
+  REQUIRE(testing::DescribeTree(outside) == before);
+  REQUIRE_FAILS(outcome, ErrorCode::kBusy,
+                fmt::format("another process replaced \"{}/.holdfast-prometheus-", scene.parent));
+  const std::vector<std::string> left = Unwrap(NamesIn(scene.parent));
+  REQUIRE(left.size() == 2);  // the symlink, and what is aside
+  REQUIRE(Unwrap(NamesIn(scene.parent + "/" + left[1])).empty());
 }
 
 }  // namespace

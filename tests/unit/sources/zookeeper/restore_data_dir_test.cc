@@ -1,8 +1,11 @@
 #include "agent/sources/zookeeper/restore_data_dir.h"
 
 #include "agent/sources/zookeeper/pinned_files.h"
+#include "common/base/format.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/replaced_paths.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 
 namespace holdfast::zookeeper {
@@ -54,6 +57,26 @@ class Staging {
 };
 
 using Names = std::vector<std::string>;
+
+// A directory of another user, with all that a restore creates, changes or removes.
+class Outside {
+ public:
+  explicit Outside(const Staging& staging) : path(staging.temp.path() + "/outside") {
+    REQUIRE_OK(MakeDirectories(path + "/version-2"));
+    testing::WriteText(path + "/myid", "7\n");
+    for (const char* name : {"snapshot.2a", "log.1", "log.2b"})
+      REQUIRE_OK(
+          WriteFileAtomic(path + "/version-2/" + name, RealFile(std::string("39/") + name), 0600));
+    Remember();
+  }
+  void Remember() { before_ = testing::DescribeTree(path); }
+  void RequireUnchanged() const { REQUIRE(testing::DescribeTree(path) == before_); }
+
+  const std::string path;
+
+ private:
+  std::vector<std::string> before_;
+};
 
 }  // namespace
 
@@ -136,6 +159,76 @@ TEST_CASE("zookeeper stage: a failure leaves no files") {
   staging.view.nodes.erase("data/version-2/snapshot.2a");
   REQUIRE_FAILS(staging.Stage({{"stage_data_dir", staging.data}}), ErrorCode::kNotFound,
                 "no data/version-2/snapshot");
+}
+
+// Root runs the restore, and ZooKeeper's user owns the directory that the staging directory is in.
+TEST_CASE("zookeeper stage: does not follow a staging directory that became a symlink") {
+  Staging staging;
+  const Outside outside(staging);
+  const std::string logs = staging.temp.path() + "/logs";
+  std::map<std::string, std::string> options = {{"stage_data_dir", staging.data}};
+  std::string replaced;
+  const auto replace = [&](const std::string& directory) {
+    if (!replaced.empty()) return;
+    replaced = directory;
+    testing::ReplaceByLink(directory, outside.path);
+  };
+  SECTION("before the first extraction") { staging.view.on_extract = replace; }
+  SECTION("after the first extraction") { staging.view.after_extract = replace; }
+  SECTION("for logs") {
+    options["stage_data_log_dir"] = logs;
+    staging.view.on_extract = [&](const std::string& directory) {
+      if (directory.starts_with(logs)) replace(directory);
+    };
+  }
+  const auto outcome = staging.Stage(options);
+  outside.RequireUnchanged();
+  REQUIRE_FAILS(outcome, ErrorCode::kBusy,
+                fmt::format("another process replaced \"{}\"", replaced));
+  REQUIRE_FALSE(testing::Exists(staging.data + "/version-2"));
+  REQUIRE_FALSE(testing::Exists(logs + "/version-2"));
+  REQUIRE(staging.NamesIn(testing::AsideOf(replaced)).empty());
+}
+
+TEST_CASE("zookeeper stage: cuts no logs of a directory that replaced the staging directory") {
+  Staging staging;
+  const Outside outside(staging);
+  std::string replaced;
+  int extractions = 0;
+  staging.view.after_extract = [&](const std::string& directory) {
+    if (++extractions < 2) return;
+    replaced = directory;
+    std::filesystem::rename(directory, testing::AsideOf(directory));
+    REQUIRE_OK(MakeDirectories(directory));
+    std::filesystem::create_directory_symlink(outside.path + "/version-2",
+                                              directory + "/version-2");
+  };
+  const auto outcome = staging.Stage({{"stage_data_dir", staging.data}, {"until_zxid", "0x2a"}});
+  outside.RequireUnchanged();
+  REQUIRE_FAILS(outcome, ErrorCode::kBusy,
+                fmt::format("another process replaced \"{}\"", replaced));
+  REQUIRE_FALSE(testing::Exists(staging.data + "/version-2"));
+  // What is there now is not the restore's.
+  REQUIRE(staging.NamesIn(replaced) == Names{"version-2"});
+}
+
+TEST_CASE("zookeeper stage: does not follow a data directory that became a symlink") {
+  Staging staging;
+  Outside outside(staging);
+  const std::string aside = testing::AsideOf(staging.data);
+  int extractions = 0;
+  staging.view.after_extract = [&](const std::string& directory) {
+    if (++extractions < 2) return;
+    const std::string name = std::filesystem::path(directory).filename();
+    testing::ReplaceByLink(staging.data, outside.path);
+    // Its path still leads to the staging directory, as if this happened right before the next use.
+    std::filesystem::create_directory_symlink(aside + "/" + name, outside.path + "/" + name);
+    outside.Remember();
+  };
+  const auto outcome = staging.Stage({{"stage_data_dir", staging.data}, {"member", "3"}});
+  outside.RequireUnchanged();
+  REQUIRE_FAILS(outcome, ErrorCode::kBusy, "another process replaced");
+  REQUIRE(staging.NamesIn(aside).empty());
 }
 
 }  // namespace holdfast::zookeeper
