@@ -54,10 +54,12 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 // Runs in the child between fork and exec. Only system calls are allowed, since another thread of
 // the parent may have held the allocator's lock.
 [[noreturn]] void ExecChild(const char* program, char* const* argv, char* const* environment,
-                            const char* directory, int in, int out, int err, int failure) {
+                            const char* directory, int opened, int in, int out, int err,
+                            int failure) {
   int number = 0;
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) number = errno;
   if (number == 0 && *directory != '\0' && chdir(directory) != 0) number = errno;
+  if (number == 0 && opened >= 0 && fchdir(opened) != 0) number = errno;
   if (number == 0) {
     sigset_t none;
     sigemptyset(&none);
@@ -184,8 +186,8 @@ Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
   if (pid < 0) return Fail(ErrnoError(errno, "start " + Quote(program)));
   if (pid == 0) {
     ExecChild(program.c_str(), argument_pointers.data(), environment_pointers.data(),
-              options.directory.c_str(), in.get(), out.write_end.get(), err.write_end.get(),
-              failure.write_end.get());
+              options.directory.c_str(), options.opened, in.get(), out.write_end.get(),
+              err.write_end.get(), failure.write_end.get());
   }
   Child child(pid, Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))));
   out.write_end.Reset();

@@ -16,6 +16,7 @@ struct SubprocessOptions {
   std::size_t output_max = 1U << 20;               // bytes kept of each stream; the rest is dropped
   std::map<std::string, std::string> environment;  // set or replaced; an empty value removes
   std::string directory;                           // working directory; empty: the caller's
+  int opened = -1;                                 // the same, if the caller has opened it
   std::stop_token stop;                            // kills the process: kCancelled
 };
 

@@ -1,5 +1,11 @@
 #include "common/io/subprocess.h"
 
+#include <fcntl.h>
+
+#include <filesystem>
+
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
 #include "tests/support/catch.h"
 #include "tests/support/results.h"
 
@@ -15,6 +21,17 @@ TEST_CASE("subprocess: the input is empty; both outputs and the exit code are re
   REQUIRE(outcome.out == "hello world\n");
   REQUIRE(outcome.err == "oops\n");
   REQUIRE(outcome.exit_code == 3);
+}
+
+TEST_CASE("subprocess: works in an open directory, wherever it is") {
+  const TempDir temp = Unwrap(TempDir::Create("subprocess"));
+  REQUIRE_OK(MakeDirectories(temp.path() + "/before"));
+  const Fd opened = Unwrap(OpenFile(temp.path() + "/before", O_RDONLY | O_DIRECTORY));
+  std::filesystem::rename(temp.path() + "/before", temp.path() + "/after");
+  SubprocessOptions options;
+  options.opened = opened.get();
+  REQUIRE(Unwrap(RunProgram({"sh", "-c", ": > made"}, options)).exit_code == 0);
+  REQUIRE(std::filesystem::exists(temp.path() + "/after/made"));
 }
 
 TEST_CASE("subprocess: output beyond the limit is read and dropped") {
