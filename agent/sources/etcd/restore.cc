@@ -1,9 +1,6 @@
 #include "agent/sources/etcd/restore.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,16 +10,21 @@
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/host/paths.h"
 #include "agent/sources/member/new_directory.h"
+#include "agent/sources/member/staging_directory.h"
 #include "agent/sources/restore_method.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/text.h"
 #include "common/crypto/sha256.h"
-#include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
 
 namespace holdfast::etcd {
 namespace {
+
+// In the staging directory.
+constexpr const char* kSnapshotName = "snapshot.db";
+constexpr const char* kMadeName = "data";
 
 constexpr std::size_t kHashBytes = 32;
 // The log that etcd's tools preallocate, and room for their other files.
@@ -91,12 +93,14 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
   return request;
 }
 
-// Writes the snapshot to `path`. Its last 32 bytes must be the SHA-256 of the rest and equal the
-// manifest's checksum. etcd's status command does not verify them.
-Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Progress& progress,
-                             const std::stop_token& stop) {
+// Writes the snapshot to a file in `work`. Its last 32 bytes must be the SHA-256 of the rest and
+// equal the manifest's checksum. etcd's status command does not verify them.
+Result<void> ExtractVerified(SnapshotView& snapshot, const StagingDirectory& work,
+                             Progress& progress, const std::stop_token& stop) {
+  const std::string path = fmt::format("{}/{}", work.path(), kSnapshotName);
   HF_ASSIGN(auto reader, snapshot.Open(kSnapshotPath));
-  HF_ASSIGN(Fd file, OpenFile(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+  HF_ASSIGN(Fd file,
+            OpenFileAt(work.top(), kSnapshotName, O_CREAT | O_EXCL | O_WRONLY, 0600, path));
   crypto::Sha256 hash;
   Bytes buffer(1U << 20);
   std::size_t held = 0;  // bytes at the front that may be the hash
@@ -184,13 +188,15 @@ std::vector<std::string> ToolArguments(const StageRequest& request, const PeerEn
   return arguments;
 }
 
-Result<void> RunTool(const RestoreTool& tool, const StageRequest& request, const std::string& file,
-                     const std::string& directory, std::uint64_t bytes,
+// The tool works in `work` by relative paths, because another user may redirect an absolute one.
+Result<void> RunTool(const RestoreTool& tool, const StageRequest& request,
+                     const StagingDirectory& work, std::uint64_t bytes,
                      const std::stop_token& stop) {
   std::vector<std::string> argv =
-      ToolArguments(request, *FindPeer(request.peers, request.member), file, directory);
+      ToolArguments(request, *FindPeer(request.peers, request.member), kSnapshotName, kMadeName);
   argv.insert(argv.begin(), tool.program);
   SubprocessOptions options = ToolOptions(stop);
+  options.opened = work.top();
   options.timeout = kToolTimeMin + std::chrono::seconds(bytes / kSlowestBytesPerSecond);
   auto outcome = RunProgram(argv, options);
   if (!outcome) return Fail(std::move(outcome).error().While(tool.name + " snapshot restore"));
@@ -205,13 +211,11 @@ Result<void> RunTool(const RestoreTool& tool, const StageRequest& request, const
               "the data directory was not created; the tool's message says why");
 }
 
-// Syncs everything below `made`, then renames it.
-Result<void> PutInPlace(const std::string& made, const std::string& directory) {
-  HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
-  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
-  if (::rename(made.c_str(), directory.c_str()) != 0)
-    return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
-  return SyncDirectory(std::filesystem::path(directory).parent_path().string());
+// Syncs what the tool made, then renames it.
+Result<void> PutInPlace(const StagingDirectory& work, const std::string& directory) {
+  HF_TRY(work.Sync());
+  HF_TRY(work.Publish(kMadeName, std::string(BaseName(directory))));
+  return work.SyncParent();
 }
 
 std::string CommandLine(const std::string& program, const std::vector<std::string>& arguments) {
@@ -245,7 +249,7 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
   lines.emplace_back("or, with only the snapshot's data/snapshot.db and etcd's tool:");
   for (const PeerEntry& peer : request.peers)
     if (peer.name != request.member)
-      lines.push_back("  " + CommandLine(tool.name, ToolArguments(request, peer, "snapshot.db",
+      lines.push_back("  " + CommandLine(tool.name, ToolArguments(request, peer, kSnapshotName,
                                                                   request.directory)));
 }
 
@@ -358,21 +362,19 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
   HF_ASSIGN(RestoreTool tool, ChooseTool(tools, version, request.bump > 0));
 
   std::string parent = std::filesystem::path(request.directory).parent_path().string();
-  HF_TRY(MakeDirectories(parent));
-  HF_ASSIGN(TempDir work, TempDir::CreateClaimed(".holdfast-etcd", parent));
+  HF_ASSIGN(const auto work, StagingDirectory::Create(".holdfast-etcd", parent));
   // The snapshot, and the database created from it.
   HF_TRY(host::CheckFreeSpace(parent, 2 * found->size + kLogBytes, "the restore",
                               "make room, or stage on another file system"));
-  std::string file = work.path() + "/snapshot.db";
   progress.items_total = 1;
   progress.bytes_total = found->size;
   progress.SetPhase("extract");
-  HF_TRY(ExtractVerified(*spec.snapshot, file, progress, stop));
+  HF_TRY(ExtractVerified(*spec.snapshot, work, progress, stop));
   progress.items = 1;
   progress.SetPhase(tool.name);
-  HF_TRY(RunTool(tool, request, file, work.path() + "/data", found->size, stop));
+  HF_TRY(RunTool(tool, request, work, found->size, stop));
   progress.SetPhase("put in place");
-  HF_TRY(PutInPlace(work.path() + "/data", request.directory));
+  HF_TRY(PutInPlace(work, request.directory));
   return Guide(request, tool, *spec.snapshot, version);
 }
 

@@ -13,13 +13,13 @@
 
 #include "agent/sources/member/kingpin_flags.h"
 #include "agent/sources/member/new_directory.h"
+#include "agent/sources/member/staging_directory.h"
 #include "agent/sources/member/text_item.h"
 #include "agent/sources/restore_method.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/path.h"
 #include "common/base/ulid.h"
-#include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
 
@@ -27,6 +27,7 @@ namespace holdfast::prometheus {
 namespace {
 
 constexpr std::string_view kData = "data";
+constexpr const char* kMadeName = "data";  // in the staging directory
 constexpr std::size_t kMetaMax = 16U << 20;
 constexpr std::chrono::minutes kPromtoolTime{30};
 
@@ -95,19 +96,21 @@ Result<Stored> ReadStored(SnapshotView& snapshot) {
   return stored;
 }
 
-// Checks the directory with promtool; only a warning if it is not installed.
-Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
-                      MethodOutcome& outcome, const std::stop_token& stop) {
+// Checks the directory with promtool; only a warning if it is not installed. It is promtool's
+// working directory, because another user may redirect its path.
+Result<void> Validate(const Fd& directory, const RestoreChoice& choice, MethodOutcome& outcome,
+                      const std::stop_token& stop) {
   const auto program = FindProgram("promtool");
   if (!program) {
     outcome.warnings.emplace_back("promtool is not in PATH: it did not check the restored data");
     return {};
   }
   SubprocessOptions options;
+  options.opened = directory.get();
   options.timeout = kPromtoolTime;
   options.stop = stop;
   options.output_max = 64U << 20;
-  HF_ASSIGN(const auto said, RunProgram({*program, "tsdb", "list", directory}, options));
+  HF_ASSIGN(const auto said, RunProgram({*program, "tsdb", "list", "."}, options));
   if (said.exit_code != 0)
     return Fail(
         ErrorCode::kCorrupt,
@@ -124,21 +127,19 @@ Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
 }
 
 // Syncs everything, sets the directory's owner and mode, which extraction did not, and renames it.
-Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
-                        const std::string& directory) {
-  HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
-  // Slow, so done before chown: until then, leftovers of a killed process can be removed.
-  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
-  if (::geteuid() == 0 && ::fchown(top.get(), attributes.uid, attributes.gid) != 0)
-    return Fail(ErrnoError(errno, "chown " + Quote(made)));
-  if (::fchmod(top.get(), attributes.mode) != 0)
-    return Fail(ErrnoError(errno, "chmod " + Quote(made)));
-  HF_TRY(SyncFile(top.get(), made));
+Result<void> PutInPlace(const StagingDirectory& staging, const Fd& made,
+                        const Attributes& attributes, const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", staging.path(), kMadeName);
+  HF_TRY(staging.Sync());
+  if (::geteuid() == 0 && ::fchown(made.get(), attributes.uid, attributes.gid) != 0)
+    return Fail(ErrnoError(errno, "chown " + Quote(path)));
+  if (::fchmod(made.get(), attributes.mode) != 0)
+    return Fail(ErrnoError(errno, "chmod " + Quote(path)));
+  HF_TRY(SyncFile(made.get(), path));
   CrashPoint("prometheus.data_dir.swap");
-  if (::rename(made.c_str(), directory.c_str()) != 0)
-    return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
+  HF_TRY(staging.Publish(kMadeName, std::string(BaseName(directory))));
   CrashPoint("prometheus.data_dir.swap");
-  return SyncDirectory(std::filesystem::path(directory).parent_path().string());
+  return staging.SyncParent();
 }
 
 void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t now,
@@ -293,15 +294,17 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
     return Fail(ErrorCode::kNotFound, "the snapshot has no samples in that time range",
                 "--dry-run shows what it has");
   const std::string parent = std::filesystem::path(request.directory).parent_path().string();
-  HF_TRY(MakeDirectories(parent));
-  HF_ASSIGN(TempDir made, TempDir::CreateClaimed(".holdfast-prometheus", parent));
+  HF_ASSIGN(const auto staging, StagingDirectory::Create(".holdfast-prometheus", parent));
+  // Below it, so that Prometheus's user cannot reach it before it is in place.
+  HF_ASSIGN(const Fd made, staging.MakeDirectory(kMadeName));
+  extract.opened = made.get();
   HF_ASSIGN(const ExtractOutcome extracted,
-            spec.snapshot->Extract(made.path(), extract, progress, stop));
+            spec.snapshot->Extract(fmt::format("{}/{}", staging.path(), kMadeName), extract,
+                                   progress, stop));
   outcome.warnings.insert(outcome.warnings.end(), extracted.warnings.begin(),
                           extracted.warnings.end());
-  HF_TRY(Validate(made.path(), choice, outcome, stop));
-  HF_TRY(PutInPlace(made.path(), *top, request.directory));
-  (void)made.Keep();
+  HF_TRY(Validate(made, choice, outcome, stop));
+  HF_TRY(PutInPlace(staging, made, *top, request.directory));
   outcome.lines.insert(
       outcome.lines.begin(),
       fmt::format("created {} from {}{}", request.directory, FormatCount(taken, "block"),

@@ -97,12 +97,31 @@ Result<std::uint32_t> SumOf(std::uint32_t sum, const PinnedFile& file, std::uint
   return sum;
 }
 
-// Later, kNotFound means that a file was purged, so check first that the directory exists.
-Result<void> CheckDirectory(const std::string& directory) {
+// "version-2" of a data directory.
+struct StateDirectory {
+  int base = AT_FDCWD;
+  std::string name;  // from `base`
+  std::string shown;
+};
+
+StateDirectory StateIn(const std::string& directory, int opened) {
   const std::string path = directory + std::string(kVersionDirectory);
+  if (opened < 0) return {AT_FDCWD, path, path};
+  return {opened, std::string(kVersionDirectory.substr(1)), path};
+}
+StateDirectory DataIn(const PinOptions& options) {
+  return StateIn(options.data_dir, options.opened_data);
+}
+StateDirectory LogsIn(const PinOptions& options) {
+  return StateIn(options.log_dir, options.opened_logs);
+}
+
+// Later, kNotFound means that a file was purged, so check first that the directory exists.
+Result<void> CheckDirectory(const StateDirectory& directory) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) return {};
-  return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)).WithHint(kLetRead));
+  if (::fstatat(directory.base, directory.name.c_str(), &status, 0) == 0) return {};
+  return Fail(
+      ErrnoError(errno, "read the attributes of " + Quote(directory.shown)).WithHint(kLetRead));
 }
 
 struct NamedFile {
@@ -110,11 +129,17 @@ struct NamedFile {
   std::string name;
 };
 
-// The files in "version-2" of `directory`, by ascending zxid. Files of the same zxid, which differ
-// in compression, are all included.
-Result<std::vector<NamedFile>> ListFiles(const std::string& directory, std::string_view prefix) {
-  const std::string path = directory + std::string(kVersionDirectory);
-  Result<std::vector<std::string>> names = NamesIn(path);
+Result<std::vector<std::string>> NamesOf(const StateDirectory& directory) {
+  if (directory.base == AT_FDCWD) return NamesIn(directory.name);
+  HF_ASSIGN(const Fd opened,
+            OpenFileAt(directory.base, directory.name, O_RDONLY | O_DIRECTORY, 0, directory.shown));
+  return NamesIn(opened.get(), directory.shown);
+}
+
+// The files in a directory, by ascending zxid. Files of the same zxid, which differ in compression,
+// are all included.
+Result<std::vector<NamedFile>> ListFiles(const StateDirectory& directory, std::string_view prefix) {
+  Result<std::vector<std::string>> names = NamesOf(directory);
   if (!names) return Fail(std::move(names).error().WithHint(kLetRead));
   std::vector<NamedFile> files;
   for (const std::string& name : *names)
@@ -125,12 +150,13 @@ Result<std::vector<NamedFile>> ListFiles(const std::string& directory, std::stri
   return files;
 }
 
-Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
+Result<PinnedFile> Pin(const StateDirectory& directory, const NamedFile& named) {
   PinnedFile file;
   file.name = named.name;
   file.zxid = named.zxid;
-  file.path = fmt::format("{}{}/{}", directory, kVersionDirectory, named.name);
-  HF_ASSIGN(file.fd, OpenFile(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  file.path = fmt::format("{}/{}", directory.shown, named.name);
+  HF_ASSIGN(file.fd, OpenFileAt(directory.base, fmt::format("{}/{}", directory.name, named.name),
+                                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, file.path));
   HF_ASSIGN(const struct stat status, StatRegularFile(file.fd.get(), file.path));
   filetree::NameCache names;
   file.attributes = filetree::FromStat(status, names);
@@ -146,10 +172,10 @@ bool FollowsOn(std::int64_t zxid, std::int64_t last) {
 }  // namespace
 
 Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop_token& stop) {
-  HF_TRY(CheckDirectory(options.data_dir));
-  HF_TRY(CheckDirectory(options.log_dir));
+  HF_TRY(CheckDirectory(DataIn(options)));
+  HF_TRY(CheckDirectory(LogsIn(options)));
   for (int tries = 0; tries < kTriesMax; ++tries) {
-    HF_ASSIGN(const std::vector<NamedFile> snapshots, ListFiles(options.data_dir, "snapshot"));
+    HF_ASSIGN(const std::vector<NamedFile> snapshots, ListFiles(DataIn(options), "snapshot"));
     if (snapshots.empty())
       return Fail(
           ErrorCode::kNotFound,
@@ -205,7 +231,7 @@ Result<bool> PinnedFiles::TakeSnapshot(const std::string& name, const std::stop_
 }
 
 Result<bool> PinnedFiles::OpenSnapshot(const std::string& name, const std::stop_token& stop) {
-  HF_ASSIGN(snapshot_, Pin(options_.data_dir, {ZxidOf(name, "snapshot").value_or(0), name}));
+  HF_ASSIGN(snapshot_, Pin(DataIn(options_), {ZxidOf(name, "snapshot").value_or(0), name}));
   Result<SnapshotSummary> summary = ReadWhole(stop);
   if (summary) {
     summary_ = *summary;
@@ -235,7 +261,7 @@ void PinnedFiles::LeaveOut(const PinnedFile& file, std::string reason) {
 
 // Opens new logs: at first the one that has the snapshot's zxid, and all later ones.
 Result<bool> PinnedFiles::OpenLogs() {
-  HF_ASSIGN(const std::vector<NamedFile> listed, ListFiles(options_.log_dir, "log"));
+  HF_ASSIGN(const std::vector<NamedFile> listed, ListFiles(LogsIn(options_), "log"));
   std::int64_t from = 0;
   if (!logs_.empty()) {
     from = logs_.back().file.zxid + 1;
@@ -247,7 +273,7 @@ Result<bool> PinnedFiles::OpenLogs() {
   for (const NamedFile& one : listed) {
     if (one.zxid < from) continue;
     PinnedLog log;
-    HF_ASSIGN(log.file, Pin(options_.log_dir, one));
+    HF_ASSIGN(log.file, Pin(LogsIn(options_), one));
     log.file.attributes.size = 0;
     log.file.sum = kAdlerOfNothing;
     logs_.push_back(std::move(log));

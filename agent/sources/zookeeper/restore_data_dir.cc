@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/member/staging_directory.h"
 #include "agent/sources/restore_method.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/survey.h"
@@ -24,6 +24,7 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::string_view kSavedFiles = "data/version-2";
+constexpr const char* kVersion = "version-2";
 constexpr const char* kAside =
     "stop ZooKeeper on all members and move version-2 aside on each of them: ZooKeeper replays "
     "logs that are left next to an older snapshot";
@@ -47,15 +48,27 @@ Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   return request;
 }
 
-Result<void> Extract(SnapshotView& view, std::vector<std::string> paths, const std::string& to,
+// A directory that gets a new "version-2".
+struct StagedState {
+  StagingDirectory place;
+  Fd files;  // "version-2", open
+
+  static Result<StagedState> Create(const std::string& directory) {
+    HF_ASSIGN(auto place, StagingDirectory::Create(".holdfast-zookeeper", directory, 0750));
+    HF_ASSIGN(Fd files, place.MakeDirectory(kVersion));
+    return StagedState{std::move(place), std::move(files)};
+  }
+};
+
+Result<void> Extract(SnapshotView& view, std::vector<std::string> paths, const StagedState& to,
                      Progress& progress, const std::stop_token& stop) {
-  HF_TRY(MakeDirectories(to + "/version-2", 0700));
   if (paths.empty()) return {};
   ExtractOptions options;
   options.paths = std::move(paths);
   options.strip = "data";
   options.restore_owner = ::geteuid() == 0;
-  HF_TRY(view.Extract(to, options, progress, stop));
+  options.opened = to.place.top();
+  HF_TRY(view.Extract(to.place.path(), options, progress, stop));
   return {};
 }
 
@@ -70,51 +83,40 @@ Result<std::uint64_t> BytesUntil(const PinnedLog& log, std::int64_t until) {
   }
 }
 
-Result<void> CutLogs(const PinnedFiles& files, std::int64_t until) {
+Result<void> CutLogs(const PinnedFiles& files, const StagedState& logs, std::int64_t until) {
   HF_TRY(CheckNotBefore(until, std::max(files.snapshot().zxid, files.summary().fuzzy_end())));
   HF_TRY(CheckNotAfter(until, files.zxid()));
   for (const PinnedLog& log : files.logs()) {
     HF_ASSIGN(const std::uint64_t bytes, BytesUntil(log, until));
+    const std::string& path = log.file.path;
     if (bytes == 0) {
-      if (::unlink(log.file.path.c_str()) != 0)
-        return Fail(ErrnoError(errno, "remove " + Quote(log.file.path)));
-    } else if (::truncate(log.file.path.c_str(), static_cast<off_t>(bytes)) != 0) {
-      return Fail(ErrnoError(errno, "shorten " + Quote(log.file.path)));
+      if (::unlinkat(logs.files.get(), log.file.name.c_str(), 0) != 0)
+        return Fail(ErrnoError(errno, "remove " + Quote(path)));
+      continue;
     }
+    HF_ASSIGN(const Fd file,
+              OpenFileAt(logs.files.get(), log.file.name, O_WRONLY | O_NOFOLLOW, 0, path));
+    if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
+      return Fail(ErrnoError(errno, "shorten " + Quote(path)));
   }
-  return {};
-}
-
-Result<void> SyncTree(const std::string& path) {
-  HF_ASSIGN(const Fd top, OpenFile(path, O_RDONLY | O_DIRECTORY));
-  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(path)));
-  return {};
-}
-
-Result<void> Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0)
-    return Fail(ErrnoError(errno, "rename to " + Quote(to)));
   return {};
 }
 
 // Logs first, because a server does not start without a snapshot.
-Result<void> PutInPlace(const StageRequest& request, const std::string& made_data,
-                        const std::string& made_logs) {
-  const bool is_apart = request.log_dir != request.data_dir;
-  const std::string logs = request.log_dir + "/version-2";
-  HF_TRY(SyncTree(made_data));
+Result<void> PutInPlace(bool is_apart, const StagedState& data, const StagedState& logs) {
+  HF_TRY(data.place.Sync());
   if (is_apart) {
-    HF_TRY(SyncTree(made_logs));
+    HF_TRY(logs.place.Sync());
     CrashPoint("zookeeper.stage.swap");
-    HF_TRY(Rename(made_logs + "/version-2", logs));
-    HF_TRY(SyncDirectory(request.log_dir));
+    HF_TRY(logs.place.Publish(kVersion, kVersion));
+    HF_TRY(logs.place.SyncParent());
   }
   CrashPoint("zookeeper.stage.swap");
-  auto done = Rename(made_data + "/version-2", request.data_dir + "/version-2");
-  if (!done && is_apart) (void)Rename(logs, made_logs + "/version-2");  // report the first error
+  auto done = data.place.Publish(kVersion, kVersion);
+  if (!done && is_apart) logs.place.Withdraw(kVersion, kVersion, logs.files.get());
   HF_TRY(std::move(done));
   CrashPoint("zookeeper.stage.swap");
-  return SyncDirectory(request.data_dir);
+  return data.place.SyncParent();
 }
 
 // What the backup did not have is in its manifest, and every restore reports it.
@@ -240,21 +242,23 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
     if (host::HasEntry(directory + "/version-2"))
       return Fail(ErrorCode::kAlreadyExists,
                   fmt::format("{} already exists", Quote(directory + "/version-2")), kAside);
-    HF_TRY(MakeDirectories(directory, 0750));
   }
-  HF_ASSIGN(const TempDir data, TempDir::CreateClaimed(".holdfast-zookeeper", request.data_dir));
-  HF_ASSIGN(const TempDir logs, TempDir::CreateClaimed(".holdfast-zookeeper", request.log_dir));
+  HF_ASSIGN(const StagedState data, StagedState::Create(request.data_dir));
+  HF_ASSIGN(const StagedState logs, StagedState::Create(request.log_dir));
   const bool is_apart = request.log_dir != request.data_dir;
-  const std::string& log_place = is_apart ? logs.path() : data.path();
+  const StagedState& log_place = is_apart ? logs : data;
   progress.SetPhase("extract");
-  HF_TRY(Extract(*spec.snapshot, std::move(saved.snapshots), data.path(), progress, stop));
+  HF_TRY(Extract(*spec.snapshot, std::move(saved.snapshots), data, progress, stop));
   HF_TRY(Extract(*spec.snapshot, std::move(saved.logs), log_place, progress, stop));
 
   progress.SetPhase("verify");
-  const PinOptions places{.data_dir = data.path(), .log_dir = log_place};
+  const PinOptions places{.data_dir = data.place.path(),
+                          .log_dir = log_place.place.path(),
+                          .opened_data = data.place.top(),
+                          .opened_logs = log_place.place.top()};
   if (request.until) {
     HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
-    HF_TRY(CutLogs(files, *request.until));
+    HF_TRY(CutLogs(files, log_place, *request.until));
   }
   HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
   // All seals are valid. Records of a newer ZooKeeper that are unknown here are left to the server.
@@ -263,9 +267,11 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
                                      facts.error().code() == ErrorCode::kCorrupt);
   if (!facts && !is_strange) return Fail(facts.error());
   progress.SetPhase("put in place");
+  for (const StagedState* made : {&data, &log_place}) HF_TRY(made->place.CheckPlace());
   if (!request.id.empty())
-    HF_TRY(WriteFileAtomic(request.data_dir + "/myid", AsBytes(request.id + "\n"), 0644));
-  HF_TRY(PutInPlace(request, data.path(), log_place));
+    HF_TRY(WriteFileAtomicAt(data.place.parent(), "myid", AsBytes(request.id + "\n"), 0644, {},
+                             request.data_dir + "/myid"));
+  HF_TRY(PutInPlace(is_apart, data, log_place));
   MethodOutcome outcome;
   DescribeTree(request, files, facts, outcome);
   DescribeSteps(request, outcome.lines);
