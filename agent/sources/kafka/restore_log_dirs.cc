@@ -22,7 +22,9 @@
 #include "common/base/crash_point.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
+#include "common/base/path.h"
 #include "common/base/text.h"
+#include "common/filetree/beneath.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 
@@ -36,6 +38,7 @@ constexpr std::array<std::string_view, 5> kOfRecords = {".log", ".index", ".time
                                                         ".txnindex"};
 constexpr const char* kEpochs = "leader-epoch-checkpoint";
 constexpr const char* kStartOffsets = "log-start-offset-checkpoint";
+constexpr std::size_t kStartOffsetsBytesMax = std::size_t{64} << 20;
 
 struct TargetDirectory {
   const StoredTopic* topic = nullptr;
@@ -46,11 +49,16 @@ struct TargetDirectory {
   bool has_records = false;  // not written by this restore
 };
 
-Result<std::uint64_t> SizeOf(const std::string& path) {
+Result<struct stat> StatAt(int directory, const std::string& name, const std::string& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0)
+  if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
-  return static_cast<std::uint64_t>(status.st_size);
+  return status;
+}
+
+Result<void> RemoveAt(int directory, const std::string& name, const std::string& path) {
+  if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return Fail(ErrnoError(errno, "remove " + Quote(path)));
 }
 
 // Writes a copy of everything that is read.
@@ -73,6 +81,9 @@ class CopyingReader final : public ByteReader {
   std::uint64_t bytes_ = 0;
 };
 
+// Root runs this, and the brokers' user owns the log directories: that user can put symlinks there
+// at any moment. So each log directory is opened once, and everything in it is reached from there
+// without following a symlink.
 class LogDirsRestore {
  public:
   LogDirsRestore(const SourceContext& context, const RestoreRequest& request,
@@ -118,22 +129,28 @@ class LogDirsRestore {
 
   // Takes the lock that a running broker holds on its directories.
   Result<void> LockLogDir(const std::string& directory) {
-    if (::access((directory + "/meta.properties").c_str(), F_OK) != 0)
-      return Fail(
-          ErrnoError(errno, "read the attributes of " + Quote(directory + "/meta.properties"))
-              .WithHint("name a directory that is listed in the broker's log.dirs"));
+    const char* hint = "name a directory that is listed in the broker's log.dirs";
+    auto opened = OpenFile(directory, O_RDONLY | O_DIRECTORY);
+    if (!opened) return Fail(std::move(opened).error().WithHint(hint));
+    const int log_dir = opened->get();
+    log_dirs_[directory] = *std::move(opened);
+    auto found = StatAt(log_dir, "meta.properties", directory + "/meta.properties");
+    if (!found) return Fail(std::move(found).error().WithHint(hint));
     const std::string path = directory + "/.lock";
     struct flock lock {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
-    auto fd = OpenFile(path, O_RDWR | (spec_.dry_run ? 0 : O_CREAT) | O_NOFOLLOW, 0644);
-    if (!fd && spec_.dry_run && fd.error().code() == ErrorCode::kNotFound) return {};
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
+    auto fd = OpenFileAt(log_dir, ".lock", kFlags, 0, path);
+    const bool is_new = !fd && fd.error().code() == ErrorCode::kNotFound;
+    if (is_new && spec_.dry_run) return {};
+    if (is_new) fd = OpenFileAt(log_dir, ".lock", kFlags | O_CREAT | O_EXCL, 0644, path);
     if (!fd) return Fail(std::move(fd).error());
     struct stat status {};
-    if (::stat(directory.c_str(), &status) != 0)
+    if (::fstat(log_dir, &status) != 0)
       return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
-    // If we created it, the broker must still own it.
-    if (!spec_.dry_run) HF_TRY(GiveTo(fd->get(), status, path));
+    // The broker must own it.
+    if (is_new) HF_TRY(GiveTo(fd->get(), status, path));
     // Java's locks belong to the process and ours to the open file; the two kinds conflict.
     if (::fcntl(fd->get(), F_OFD_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES) return Fail(ErrnoError(errno, "lock " + Quote(path)));
@@ -172,10 +189,10 @@ class LogDirsRestore {
         for (const std::string& log_dir : request_.log_dirs) {
           TargetDirectory one = {
               .topic = &topic, .partition = id, .log_dir = log_dir, .path = log_dir + "/" + name};
-          if (::lstat(one.path.c_str(), &one.status) != 0) {
-            if (errno == ENOENT) continue;
-            return Fail(ErrnoError(errno, "read the attributes of " + Quote(one.path)));
-          }
+          const auto status = StatAt(log_dirs_.at(log_dir).get(), name, one.path);
+          if (!status && status.error().code() == ErrorCode::kNotFound) continue;
+          if (!status) return Fail(status.error());
+          one.status = *status;
           if (!S_ISDIR(one.status.st_mode))
             return Fail(ErrorCode::kInvalidArgument,
                         fmt::format("{} is not a directory", Quote(one.path)));
@@ -207,17 +224,29 @@ class LogDirsRestore {
   }
 
   // Without it, a broker treats the directory as that of a deleted topic.
-  static Result<void> CheckMetadata(const TargetDirectory& directory) {
-    const std::string path = directory.path + "/partition.metadata";
-    if (::access(path.c_str(), F_OK) == 0) return {};
-    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path))
-                    .WithHint("start and stop the broker once, so that it writes it"));
+  Result<void> CheckMetadata(const TargetDirectory& directory) const {
+    HF_ASSIGN(const Fd opened, Open(directory));
+    auto found = StatAt(opened.get(), "partition.metadata", directory.path + "/partition.metadata");
+    if (found) return {};
+    return Fail(
+        std::move(found).error().WithHint("start and stop the broker once, so that it writes it"));
+  }
+
+  // kBusy if it is not the directory that was found first.
+  Result<Fd> Open(const TargetDirectory& directory) const {
+    HF_ASSIGN(Fd opened, filetree::OpenDirectoryBeneath(log_dirs_.at(directory.log_dir).get(),
+                                                        BaseName(directory.path), directory.path));
+    HF_ASSIGN(const struct stat status, StatAt(opened.get(), ".", directory.path));
+    const bool is_same =
+        status.st_dev == directory.status.st_dev && status.st_ino == directory.status.st_ino;
+    if (!is_same) return Fail(filetree::Replaced(directory.path));
+    return opened;
   }
 
   Result<void> WarnOfMorePartitions(const StoredTopic& topic) {
     const std::string next = fmt::format("{}-{}", topic.target, topic.document.partitions);
     for (const std::string& log_dir : request_.log_dirs)
-      if (::access((log_dir + "/" + next).c_str(), F_OK) == 0)
+      if (StatAt(log_dirs_.at(log_dir).get(), next, log_dir + "/" + next))
         return Fail(ErrorCode::kAlreadyExists,
                     fmt::format("topic {} has more partitions than the snapshot's {}",
                                 Quote(topic.target), topic.document.partitions),
@@ -264,10 +293,13 @@ class LogDirsRestore {
     for (TargetDirectory& directory : directories_) {
       HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
       const auto ours = FilesOf(document);
-      HF_ASSIGN(const auto names, NamesIn(directory.path));
+      HF_ASSIGN(const Fd opened, Open(directory));
+      HF_ASSIGN(const auto names, NamesIn(opened.get(), directory.path));
       for (const std::string& name : names) {
         if (!name.ends_with(".log")) continue;
-        HF_ASSIGN(const std::uint64_t size, SizeOf(directory.path + "/" + name));
+        HF_ASSIGN(const struct stat status,
+                  StatAt(opened.get(), name, directory.path + "/" + name));
+        const auto size = static_cast<std::uint64_t>(status.st_size);
         const auto own = ours.find(name);
         const bool is_ours =
             state_.IsOurs(directory.path) && own != ours.end() && own->second == size;
@@ -326,21 +358,23 @@ class LogDirsRestore {
       state_.targets[directory.path].stage = RestoreState::Stage::kOurs;
     HF_TRY(file_->Save(state_));
     for (const TargetDirectory& directory : directories_) {
-      HF_TRY(RemoveStagedIn(directory));
+      HF_ASSIGN(const Fd opened, Open(directory));
+      HF_TRY(RemoveStagedIn(opened.get(), directory.path));
       HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
-      for (const SegmentFacts& file : document.files) HF_TRY(StageFile(directory, file));
-      if (const auto end = EndFileOf(document)) HF_TRY(StageEnd(directory, *end));
-      HF_TRY(SyncDirectory(directory.path));
+      for (const SegmentFacts& file : document.files)
+        HF_TRY(StageFile(directory, opened.get(), file));
+      if (const auto end = EndFileOf(document)) HF_TRY(StageEnd(directory, opened.get(), *end));
+      HF_TRY(SyncFile(opened.get(), directory.path));
     }
     return {};
   }
 
-  Result<void> StageFile(const TargetDirectory& directory, const SegmentFacts& facts) {
+  Result<void> StageFile(const TargetDirectory& directory, int opened, const SegmentFacts& facts) {
     const std::string name = SegmentName(facts.run.first_offset);
     const std::string path = StagedPath(directory, name);
     const std::string stored =
         fmt::format("{}/{}", PartitionPath(directory.topic->name(), directory.partition), name);
-    HF_ASSIGN(const Fd fd, OpenStaged(path));
+    HF_ASSIGN(const Fd fd, OpenStaged(opened, name, path));
     HF_ASSIGN(auto content, spec_.snapshot->Open(stored));
     CopyingReader copy(std::move(content), fd.get(), path);
     SegmentReader reader(copy, facts.run.first_offset);
@@ -363,9 +397,9 @@ class LogDirsRestore {
     return {};
   }
 
-  static Result<void> StageEnd(const TargetDirectory& directory, const EndFile& end) {
+  static Result<void> StageEnd(const TargetDirectory& directory, int opened, const EndFile& end) {
     const std::string path = StagedPath(directory, end.name);
-    HF_ASSIGN(const Fd fd, OpenStaged(path));
+    HF_ASSIGN(const Fd fd, OpenStaged(opened, end.name, path));
     HF_TRY(WriteAll(fd.get(), end.content, path));
     return CloseStaged(directory, fd.get(), path);
   }
@@ -373,8 +407,9 @@ class LogDirsRestore {
   static std::string StagedPath(const TargetDirectory& directory, const std::string& name) {
     return fmt::format("{}/{}{}", directory.path, name, kStaged);
   }
-  static Result<Fd> OpenStaged(const std::string& path) {
-    return OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  static Result<Fd> OpenStaged(int directory, const std::string& name, const std::string& path) {
+    return OpenFileAt(directory, name + std::string(kStaged),
+                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, path);
   }
   static Result<void> CloseStaged(const TargetDirectory& directory, int fd,
                                   const std::string& path) {
@@ -384,16 +419,17 @@ class LogDirsRestore {
     return SyncFile(fd, path);
   }
 
-  static Result<void> RemoveStagedIn(const TargetDirectory& directory) {
-    HF_ASSIGN(const auto names, NamesIn(directory.path));
+  static Result<void> RemoveStagedIn(int directory, const std::string& path) {
+    HF_ASSIGN(const auto names, NamesIn(directory, path));
     for (const std::string& name : names)
-      if (name.ends_with(kStaged)) HF_TRY(RemoveFile(directory.path + "/" + name));
+      if (name.ends_with(kStaged)) HF_TRY(RemoveAt(directory, name, path + "/" + name));
     return {};
   }
 
   // Best effort: brokers ignore what is left.
   void RemoveStaged() {
-    for (const TargetDirectory& directory : directories_) (void)RemoveStagedIn(directory);
+    for (const TargetDirectory& directory : directories_)
+      if (const auto opened = Open(directory)) (void)RemoveStagedIn(opened->get(), directory.path);
     if (!file_->found()) (void)file_->Remove();
   }
 
@@ -407,8 +443,9 @@ class LogDirsRestore {
     return {};
   }
 
-  static Result<void> Swap(const TargetDirectory& directory) {
-    HF_ASSIGN(const auto names, NamesIn(directory.path));
+  Result<void> Swap(const TargetDirectory& directory) const {
+    HF_ASSIGN(const Fd opened, Open(directory));
+    HF_ASSIGN(const auto names, NamesIn(opened.get(), directory.path));
     for (const std::string& name : names) {
       // A leader's checkpoint has the start of its epoch, even without records. With the old
       // checkpoint, the leader would report that epoch 0, to which the records belong, ends where
@@ -418,28 +455,31 @@ class LogDirsRestore {
                             return name.ends_with(ending);
                           });
       if (!is_old) continue;
-      HF_TRY(RemoveFile(directory.path + "/" + name));
+      HF_TRY(RemoveAt(opened.get(), name, directory.path + "/" + name));
       CrashPoint("kafka.log_dirs.swap");
     }
     for (const std::string& name : names) {
       if (!name.ends_with(kStaged)) continue;
-      const std::string from = directory.path + "/" + name;
-      const std::string to = from.substr(0, from.size() - kStaged.size());
-      if (::rename(from.c_str(), to.c_str()) != 0)
-        return Fail(ErrnoError(errno, "rename " + Quote(from)));
+      const std::string to = name.substr(0, name.size() - kStaged.size());
+      if (::renameat(opened.get(), name.c_str(), opened.get(), to.c_str()) != 0)
+        return Fail(ErrnoError(errno, "rename " + Quote(directory.path + "/" + name)));
       CrashPoint("kafka.log_dirs.swap");
     }
-    return SyncDirectory(directory.path);
+    return SyncFile(opened.get(), directory.path);
   }
 
   // Removes this partition's line from a file "version\ncount\ntopic partition offset\n...".
-  static Result<void> ForgetStartOffset(const TargetDirectory& directory) {
-    const std::string path = directory.log_dir + "/" + kStartOffsets;
-    auto content = ReadWholeFile(path);
-    if (!content && content.error().code() == ErrorCode::kNotFound) return {};
-    if (!content) return Fail(std::move(content).error());
+  Result<void> ForgetStartOffset(const TargetDirectory& directory) const {
+    const std::string name(kStartOffsets);
+    const std::string path = directory.log_dir + "/" + name;
+    const int log_dir = log_dirs_.at(directory.log_dir).get();
+    const auto file = OpenFileAt(log_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, path);
+    if (!file && file.error().code() == ErrorCode::kNotFound) return {};
+    if (!file) return Fail(file.error());
+    HF_ASSIGN(const struct stat status, StatRegularFile(file->get(), path));
+    HF_ASSIGN(const Bytes content, ReadWhole(file->get(), kStartOffsetsBytesMax, path));
     const std::string line = fmt::format("{} {} ", directory.topic->target, directory.partition);
-    std::string_view rest = AsText(*content);
+    std::string_view rest = AsText(content);
     std::vector<std::string> kept;
     bool has_line = false;
     for (std::size_t number = 0; !rest.empty(); ++number) {
@@ -449,14 +489,11 @@ class LogDirsRestore {
       if (number >= 2 && !is_ours) kept.emplace_back(one);
     }
     if (!has_line) return {};
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0)
-      return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
     std::string text = fmt::format("0\n{}\n", kept.size());
     for (const std::string& one : kept) text += one + "\n";
-    HF_TRY(WriteFileAtomic(path, AsBytes(text), status.st_mode & 0777));
-    HF_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
-    return GiveTo(fd.get(), status, path);
+    std::optional<FileOwner> owner;
+    if (::geteuid() == 0) owner = {status.st_uid, status.st_gid};
+    return WriteFileAtomicAt(log_dir, name, AsBytes(text), status.st_mode & 0777, owner, path);
   }
 
   void ReportElsewhere() {
@@ -489,6 +526,7 @@ class LogDirsRestore {
   std::vector<Fd> locks_;
   std::optional<RestoreStateFile> file_;
   RestoreState state_;
+  std::map<std::string, Fd> log_dirs_;  // by path
   std::vector<TargetDirectory> directories_;
   std::vector<std::string> elsewhere_;
   std::vector<std::string> holes_;  // of directories_

@@ -12,7 +12,9 @@
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
 #include "tests/support/crash_child.h"
+#include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/replaced_paths.h"
 #include "tests/unit/sources/kafka/snapshots.h"
 
 namespace holdfast::kafka {
@@ -193,6 +195,8 @@ TEST_CASE("kafka restore to log directories: only for topics that a broker has c
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());
   dirs.MakeSnapshot();
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kNotFound, "log.dirs");
+  REQUIRE_OK(MakeDirectories(dirs.path + "/one"));
   REQUIRE_FAILS(dirs.Run(), ErrorCode::kNotFound, "meta.properties");
   dirs.MakeBroker();
   dirs.request.prefix = "x.";
@@ -238,6 +242,39 @@ TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
 #ifdef HOLDFAST_CRASH_POINTS
 
 // The child process of the next test.
+// The brokers' user owns the log directories, and root restores into them.
+TEST_CASE("kafka restore to log directories: a partition that becomes a symlink leads nowhere") {
+  LogDirs dirs;
+  const std::string victim = dirs.path + "/victim";
+  REQUIRE_OK(MakeDirectories(victim));
+  for (const char* name : {"partition.metadata", "service.log", "staged.holdfast"})
+    WriteFile(victim + "/" + name, "root's\n");
+  const auto before = testing::DescribeTree(victim);
+  const std::string partition = dirs.path + "/two/orders-1";
+  bool is_replaced = false;
+  const auto replace = [&] {
+    testing::ReplaceByLink(partition, victim);
+    is_replaced = true;
+  };
+  SECTION("before its files are staged") {
+    dirs.snapshot.view.on_open = [&](std::string_view path) {
+      if (!is_replaced && path.starts_with("data/topics/orders/0/") && path.ends_with(".log"))
+        replace();
+    };
+  }
+  SECTION("while its files are staged") {
+    dirs.snapshot.view.on_open = [&](std::string_view path) {
+      if (!is_replaced && path.starts_with("data/topics/orders/1/") && path.ends_with(".log"))
+        replace();
+    };
+  }
+
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kDenied, "symlink");
+
+  REQUIRE(is_replaced);
+  REQUIRE(testing::DescribeTree(victim) == before);
+}
+
 TEST_CASE("kafka log directories crash child", "[.]") {
   LogDirs dirs(testing::ChildDirectory());
   dirs.MakeSnapshot();
