@@ -476,6 +476,8 @@ class ZooKeeper39(Both, Restoring):
         self.assertRegex(done["lines"][1], "not on this broker.*: 2 partitions of the snapshot")
         self.restore(snapshot, to_log_dirs=dirs[1:])
         self.cluster.start()
+        for partition in range(4):
+            self.cluster.wait_for_leader("disk", partition)
         digests = self.cluster.admin().digest("disk")
         self.assertEqual([digests["disk", i].first for i in range(4)], [0, 1, 2, 3])
         self.assertEqual([digests["disk", i].count for i in range(4)], [1000] * 4)
