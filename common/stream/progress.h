@@ -1,6 +1,7 @@
 // Progress of long work. The worker counts and the display reads, without waiting for each other.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -24,6 +25,12 @@ class Progress {
     // In this order a reader never counts these bytes as moved.
     bytes_unchanged += count;
     bytes += count;
+  }
+  // Raises the totals, unless they already include this much more. For a step that does not know
+  // whether it is the only one.
+  void ExpectMore(std::uint64_t more_items, std::uint64_t more_bytes) {
+    items_total = std::max(items_total.load(), items + more_items);
+    bytes_total = std::max(bytes_total.load(), bytes + more_bytes);
   }
   std::atomic<std::uint64_t> items{0};
   std::atomic<std::uint64_t> bytes{0};            // moved or found unchanged

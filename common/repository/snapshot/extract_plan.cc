@@ -327,8 +327,7 @@ Result<void> CheckRoom(const Index& index, SelectedTree& tree, int top,
                        Progress& progress, const std::stop_token& stop) {
   Survey survey(index, filetree::ExistingTree(top, directory), options);
   HF_TRY(tree.Visit(survey, stop));
-  progress.items_total = survey.items();
-  progress.bytes_total = survey.bytes();
+  progress.ExpectMore(survey.items(), survey.bytes());
   struct statvfs status {};
   if (fstatvfs(top, &status) != 0) {
     return Fail(ErrnoError(errno, "get the free space of " + Quote(directory)));

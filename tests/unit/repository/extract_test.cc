@@ -146,6 +146,21 @@ TEST_CASE("extract: all entries are restored: small, large, sparse and hard-link
   }
 }
 
+TEST_CASE("extract: the totals include several extractions") {
+  ExtractFixture fixture;
+  Progress progress;
+  progress.items_total = 100;
+  const auto extract = [&](const std::string& path) {
+    (void)Unwrap(fixture.view->Extract(fixture.out, {.paths = {path}}, progress, {}));
+  };
+  extract("data/etc");
+  CHECK(progress.items_total == 100);
+  progress.items_total = 0;
+  extract("data/srv");
+  extract("data/etc");
+  CHECK(progress.items_total == progress.items);
+}
+
 TEST_CASE("extract: equal files are left alone, by metadata or by hashes") {
   ExtractFixture fixture;
   (void)Unwrap(fixture.Extract());
