@@ -27,6 +27,8 @@ namespace {
 // Three lines: node, incarnation, bus endpoint.
 constexpr std::string_view kFactsFile = "node";
 constexpr std::size_t kFactsBytesMax = 4096;
+// More than an identity with its new journal.
+constexpr std::size_t kTrialBytes = 256U << 10;
 
 std::string PathIn(const std::string& directory, std::string_view name) {
   return fmt::format("{}/{}", directory, name);
@@ -84,7 +86,40 @@ Result<Facts> ReadFacts(const std::string& directory) {
   return facts;
 }
 
+Result<Identity> ReadIdentity(const std::string& state_dir) {
+  const std::string directory = IdentityDirectory(state_dir);
+  if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("this node has not joined a cluster: {} does not exist", Quote(directory)),
+        "get a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
+  }
+  HF_ASSIGN(Facts facts, ReadFacts(directory));
+  HF_ASSIGN(crypto::SigningKey signing_key,
+            trust::ReadSigningKeyFile(PathIn(directory, "agent.key")));
+  HF_ASSIGN(bus::CurveKeys curve, bus::LoadCurveKeys(PathIn(directory, "agent.curve")));
+  HF_ASSIGN(Bytes root, ReadWholeFile(PathIn(directory, "root.holdfast")));
+  return Identity{.node = std::move(facts.node),
+                  .incarnation = facts.incarnation,
+                  .root = std::move(root),
+                  .signing_key = std::move(signing_key),
+                  .curve = std::move(curve),
+                  .endpoint = std::move(facts.endpoint)};
+}
+
 }  // namespace
+
+Result<void> CheckIdentityCanBeSaved(const std::string& state_dir) {
+  HF_TRY(MakeDirectories(state_dir, 0700));
+  HF_ASSIGN(const TempDir made, TempDir::Create("identity", state_dir));
+  HF_ASSIGN(const TempDir replaced, TempDir::Create("identity", state_dir));
+  HF_TRY(WriteFileAtomic(PathIn(made.path(), "trial"), Bytes(kTrialBytes), 0600));
+  if (::renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, replaced.path().c_str(),
+                  RENAME_EXCHANGE) != 0) {
+    return Fail(ErrnoError(errno, "exchange two directories in " + Quote(state_dir)));
+  }
+  return SyncDirectory(state_dir);
+}
 
 Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity, Random& random) {
   HF_TRY(MakeDirectories(state_dir, 0700));
@@ -105,24 +140,10 @@ Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity
 }
 
 Result<Identity> LoadIdentity(const std::string& state_dir) {
-  const std::string directory = IdentityDirectory(state_dir);
-  if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
-    return Fail(
-        ErrorCode::kNotFound,
-        fmt::format("this node has not joined a cluster: {} does not exist", Quote(directory)),
-        "get a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
-  }
-  HF_ASSIGN(Facts facts, ReadFacts(directory));
-  HF_ASSIGN(crypto::SigningKey signing_key,
-            trust::ReadSigningKeyFile(PathIn(directory, "agent.key")));
-  HF_ASSIGN(bus::CurveKeys curve, bus::LoadCurveKeys(PathIn(directory, "agent.curve")));
-  HF_ASSIGN(Bytes root, ReadWholeFile(PathIn(directory, "root.holdfast")));
-  return Identity{.node = std::move(facts.node),
-                  .incarnation = facts.incarnation,
-                  .root = std::move(root),
-                  .signing_key = std::move(signing_key),
-                  .curve = std::move(curve),
-                  .endpoint = std::move(facts.endpoint)};
+  Result<Identity> identity = ReadIdentity(state_dir);
+  if (identity || identity.error().code() != ErrorCode::kDenied) return identity;
+  return Fail(std::move(identity).error().WithHint(
+      "run it as root or as the agent's user: only they may read the node's keys"));
 }
 
 }  // namespace holdfast::agent

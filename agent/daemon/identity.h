@@ -23,6 +23,9 @@ struct Identity {
   std::string endpoint;  // bus endpoint
 };
 
+// Does what SaveIdentity() does, with other bytes, and removes them again. A token is used up
+// before its identity can be stored, so this shows beforehand that it can be.
+Result<void> CheckIdentityCanBeSaved(const std::string& state_dir);
 // Replaces an existing identity, durably. The files belong to the owner of `state_dir`, even if
 // root calls it.
 Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity, Random& random);

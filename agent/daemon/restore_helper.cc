@@ -46,6 +46,9 @@ struct HelperIdentity {
   trust::RootDocument root;
 };
 
+// More than the helper's identity.
+constexpr std::size_t kHelperTrialBytes = 64U << 10;
+
 std::string NodeFile(const std::string& directory) { return directory + "/node"; }
 std::string RootFile(const std::string& directory) { return directory + "/root.holdfast"; }
 
@@ -350,6 +353,14 @@ Result<void> PrepareHelperDirectory(const AgentSettings& settings) {
   std::vector<std::string> labels;
   for (const SourceSettings& source : settings.sources) labels.push_back(source.label());
   return MakeSourceLocks(settings.state_dir, labels);
+}
+
+Result<void> CheckHelperIdentityCanBeSaved(const AgentSettings& settings) {
+  HF_TRY(PrepareHelperDirectory(settings));
+  // In the directory itself, because that is where the files will be.
+  const std::string trial = HelperDirectory(settings.state_dir) + "/trial";
+  HF_TRY(WriteFileAtomic(trial, Bytes(kHelperTrialBytes), 0600));
+  return RemoveFile(trial);
 }
 
 Result<void> SaveHelperIdentity(const AgentSettings& settings, const std::string& node,

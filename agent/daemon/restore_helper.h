@@ -22,6 +22,8 @@ namespace holdfast::agent {
 // could change it.
 Result<void> PrepareHelperDirectory(const AgentSettings& settings);
 
+// Does what SaveHelperIdentity() does, with other bytes, and removes them again.
+Result<void> CheckHelperIdentityCanBeSaved(const AgentSettings& settings);
 // Stores what the helper must not learn from the agent: this node's identity, and the root document
 // that it joined with. Prepares the directory. `holdfast-agent join` calls it if it runs as root.
 Result<void> SaveHelperIdentity(const AgentSettings& settings, const std::string& node,

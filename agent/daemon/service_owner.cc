@@ -19,19 +19,18 @@ constexpr std::string_view kFileUrl = "file:";
 // A repository is at most as deep as "data/xx/file".
 constexpr unsigned kRepositoryDepth = 3;
 
-// nullopt unless root runs this and another user owns the directory.
+std::string LocalPath(std::string_view url) {
+  return url.starts_with(kFileUrl) ? std::string(url.substr(kFileUrl.size())) : std::string();
+}
+
+}  // namespace
+
 std::optional<FileOwner> ServiceOwner(const std::string& state_dir) {
   if (::geteuid() != 0) return {};
   Result<FileOwner> owner = OwnerOfFile(state_dir);
   if (!owner || owner->uid == 0) return {};
   return *owner;
 }
-
-std::string LocalPath(std::string_view url) {
-  return url.starts_with(kFileUrl) ? std::string(url.substr(kFileUrl.size())) : std::string();
-}
-
-}  // namespace
 
 Result<void> BecomeOwnerOfState(const std::string& state_dir) {
   const std::optional<FileOwner> owner = ServiceOwner(state_dir);

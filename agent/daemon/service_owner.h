@@ -2,12 +2,17 @@
 // what root creates for it, and must not be able to redirect root to other files.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "agent/settings/settings.h"
 #include "common/base/result.h"
+#include "common/io/atomic_file.h"
 
 namespace holdfast::agent {
+
+// The other user who owns `state_dir`, if root runs this. Otherwise nullopt.
+std::optional<FileOwner> ServiceOwner(const std::string& state_dir);
 
 // If root runs this and another user owns `state_dir`, switches to that user, and keeps only the
 // right to read all files, like holdfast-agent.service.

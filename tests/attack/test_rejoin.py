@@ -1,22 +1,25 @@
 """An attacker who may create join tokens, but has no operator's key, tries to join in the place of a node."""
 
 import hashlib
+import os
+import shutil
 import sys
 import time
+import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from client import PLAN, REJOIN, SigningKey, add_unknown, admin, join, read_token, sign, token_text, trust_pb2
 from client.conversation import payload_of
 from client.messages import admin_pb2
-from lib import Case, main
+from lib import Agent, Case, main
 from lib.cluster import Cluster
 from lib.shows import shows
 
 
-@shows("a user on the controller's host", "membership",
-       "cannot replace a node's agent without an operator's signature, even with the right to create tokens")
-class Rejoin(Case):
+class JoinedNode(Case):
+    """The node db-1 has joined, and its agent has a session."""
+
     def setUp(self) -> None:
         super().setUp()
         self.cluster = Cluster(self.directory).start()
@@ -32,6 +35,15 @@ class Rejoin(Case):
         self.addCleanup(agent.close)
         return agent
 
+    def assert_not_replaced(self) -> None:
+        """The node's agent still has its session."""
+        self.agent.hello()
+        self.assertEqual(self.cluster.state_of("db-1")["incarnation"], 1)
+
+
+@shows("a user on the controller's host", "membership",
+       "cannot replace a node's agent without an operator's signature, even with the right to create tokens")
+class Rejoin(JoinedNode):
     def token(self, node: str = "db-1"):
         """A new token from the controller, without an operator's signature."""
         request = admin_pb2.TokenRequest(node=node)
@@ -50,11 +62,6 @@ class Rejoin(Case):
         """The agent, or the controller's refusal message."""
         token.permit = permit
         return join(token_text(token))
-
-    def assert_not_replaced(self) -> None:
-        """The node's agent still has its session."""
-        self.agent.hello()
-        self.assertEqual(self.cluster.state_of("db-1")["incarnation"], 1)
 
     def test_a_token_alone_does_not_replace_a_node(self) -> None:
         refused = join(token_text(self.token()))
@@ -145,6 +152,53 @@ class Rejoin(Case):
         done = self.cluster.call("agent", "token", "db-9", "--rejoin", "--yes", operator=True, expect=None)
         self.assertNotEqual(done.code, 0)
         self.assertIn("db-9", done.stderr)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to run the agent as another user")
+class RejoinAsUser(JoinedNode):
+    """The agent's program, run by the user nobody, joins in the place of a node."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory.chmod(0o755)
+        self.cluster.write_config("db-1", [{"kind": "files", "name": "app", "paths": ["/etc/hosts"]}])
+        self.node = Agent(self.directory / "db-1" / "agent" / "agent.yaml", user="nobody")
+        token = self.directory / "token"
+        token.write_text(self.cluster.call("agent", "token", "db-1", "--rejoin", "--yes", operator=True).stdout)
+        self.join = ("join", "--token-file", str(token))
+
+    def test_a_node_that_cannot_store_its_keys_does_not_use_the_token(self) -> None:
+        done = self.node.run(*self.join, expect=None)
+
+        self.assertEqual(done.code, 4, done)
+        self.assertIn("as root: holdfast-agent join", done.stderr)
+        self.assert_not_replaced()
+        Agent(self.node.config).run(*self.join)
+        self.assertEqual(self.cluster.state_of("db-1")["incarnation"], 2)
+
+        # Only root and the agent's user may read these keys.
+        done = self.node.run("trust", "pin", "/etc/hosts", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("run it as root or as the agent's user", done.stderr)
+
+    def test_join_warns_a_user_that_the_restore_helper_has_not_joined(self) -> None:
+        Agent(self.node.config).run("restore-helper", "--prepare")
+        (self.node.config.parent / "state").mkdir()
+        shutil.chown(self.node.config.parent / "state", "nobody")
+
+        done = self.node.run(*self.join)
+
+        said = " ".join(done.stdout.split())
+        self.assertIn("restore helper has not joined", said)
+        self.assertIn("holdfast agent token db-1 --rejoin", said)
+        self.assertIn("run as root: holdfast-agent join", said)
+
+        # Root stores the agent's keys with the rights of the agent's user.
+        token = self.cluster.call("agent", "token", "db-1", "--rejoin", "--yes", operator=True).stdout
+        done = Agent(self.node.config).run("join", "--token-file", "-", input=token)
+        self.assertNotIn("warnings", done.stdout)
+        identity = self.node.config.parent / "state" / "identity"
+        self.assertEqual({path.owner() for path in (identity, *identity.rglob("*"))}, {"nobody"})
 
 
 main()

@@ -13,12 +13,13 @@ namespace holdfast::cli {
 namespace {
 
 std::string JoinText(const agent::JoinReport& report) {
-  return fmt::format(
+  std::string text = fmt::format(
       "node {} is in cluster {}, incarnation {}\n"
       "  controller: {}\n"
-      "  its keys: {}\n"
-      "next: systemctl enable --now holdfast-agent holdfast-restore.path\n",
+      "  its keys: {}\n",
       report.node, report.cluster, report.incarnation, report.endpoint, report.directory);
+  AddLines(text, "warnings", report.warnings);
+  return text + "next: systemctl enable --now holdfast-agent holdfast-restore.path\n";
 }
 
 std::string JoinJson(const agent::JoinReport& report) {
@@ -29,6 +30,7 @@ std::string JoinJson(const agent::JoinReport& report) {
   document["incarnation"] = report.incarnation;
   document["endpoint"] = report.endpoint;
   document["directory"] = report.directory;
+  document["warnings"] = List(report.warnings);
   return Dump(document);
 }
 

@@ -1,12 +1,20 @@
 #include "agent/daemon/join_cluster.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "agent/daemon/identity.h"
 #include "common/bus/join_server.h"
 #include "common/bus/join_token.h"
 #include "common/io/atomic_file.h"
+#include "common/io/fd.h"
 #include "common/trust/envelope.h"
+#include "proto/holdfast/v1/trust.pb.h"
 #include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"
@@ -50,7 +58,9 @@ struct Place {
       while (!stop.stop_requested()) {
         Result<std::optional<bus::JoinCall>> call =
             server->Receive(SystemClock().Monotonic() + 50ms);
-        if (call && *call) (void)server->Answer((*call)->connection, answer);
+        if (!call || !*call) continue;
+        ++calls;
+        (void)server->Answer((*call)->connection, answer);
       }
     });
     Result<JoinReport> report =
@@ -68,6 +78,7 @@ struct Place {
   bus::JoinAnswer answer;
   AgentSettings settings;
   std::unique_ptr<bus::JoinServer> server;
+  std::atomic<int> calls = 0;  // of the controller
 };
 
 }  // namespace
@@ -100,19 +111,87 @@ TEST_CASE("join cluster: anything that does not match is refused, and nothing is
     place.answer.refused = "the token was used already";
     REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "the token was used already");
   }
+  REQUIRE_FAILS(LoadIdentity(place.settings.state_dir), ErrorCode::kNotFound, "");
+}
+
+TEST_CASE("join cluster: what fails after the controller accepted says what has happened") {
+  Place place;
+  std::string reason;
   SECTION("another root document than the token names") {
     place.token.root_hash.fill(1);
-    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "root document");
+    reason = "root document";
   }
   SECTION("a bus key that the token does not name") {
     const trust::RootDocument other = place.fixture.Root();
     place.answer.root = other.envelope();
     place.token.root_hash = other.hash();
-    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "the token's bus key differs");
+    reason = "the token's bus key differs";
   }
   SECTION("another cluster than the configuration names") {
     place.settings.cluster = "test";
-    REQUIRE_FAILS(place.Join(), ErrorCode::kInvalidArgument, "\"cluster\"");
+    reason = "this is cluster \"prod\"";
   }
+
+  const Result<JoinReport> failed = place.Join();
+
+  REQUIRE_FALSE(failed);
+  CHECK(place.calls == 1);
+  CHECK_THAT(failed.error().message(),
+             Catch::Contains(reason) && Catch::Contains("the token is used") &&
+                 Catch::Contains("former agent (if any) can no longer connect"));
+  CHECK_THAT(failed.error().hint(), Catch::Contains("holdfast agent token db-1 --rejoin"));
   REQUIRE_FAILS(LoadIdentity(place.settings.state_dir), ErrorCode::kNotFound, "");
+}
+
+TEST_CASE("join cluster: the token is not used if the node cannot store its identity") {
+  Place place;
+  const std::string& top = place.directory.path();
+  SECTION("no directory can be made") {
+    REQUIRE_OK(WriteFileAtomic(top + "/file", AsBytes("x"), 0600));
+    place.settings.state_dir = top + "/file/state";
+  }
+  SECTION("the state directory is a file") {
+    REQUIRE_OK(WriteFileAtomic(place.settings.state_dir, AsBytes("x"), 0600));
+  }
+  SECTION("the helper's directory is a file") {
+    if (::geteuid() != 0) return;  // only root stores the helper's identity
+    REQUIRE_OK(WriteFileAtomic(top + "/restore-helper", AsBytes("x"), 0600));
+  }
+
+  REQUIRE_FALSE(place.Join());
+
+  CHECK(place.calls == 0);
+}
+
+TEST_CASE("join cluster: the token is not used if the node is known to be in another cluster") {
+  Place place;
+  (void)Unwrap(place.Join());
+  place.calls = 0;
+  place.settings.cluster = "test";
+  SECTION("the same root document") {}
+  SECTION("a permit for the same cluster") {
+    place.token.root_hash.fill(1);
+    v1::RejoinPermit permit;
+    permit.set_cluster_id(place.fixture.Document().cluster_id());
+    const std::string payload = permit.SerializeAsString();
+    place.token.permit =
+        trust::Sign(trust::PayloadType::kRejoin, AsBytes(payload), place.fixture.anna);
+  }
+
+  REQUIRE_FAILS(place.Join(), ErrorCode::kInvalidArgument, "this is cluster \"prod\"");
+
+  CHECK(place.calls == 0);
+  CHECK(Unwrap(LoadIdentity(place.settings.state_dir)).root == place.root);
+}
+
+TEST_CASE("join cluster: the trial leaves nothing") {
+  Place place;
+  (void)Unwrap(place.Join());
+
+  std::vector<std::string> names = Unwrap(NamesIn(place.settings.state_dir));
+
+  CHECK(names == std::vector<std::string>{"identity"});
+  if (::geteuid() != 0) return;
+  names = Unwrap(NamesIn(place.directory.path() + "/restore-helper"));
+  CHECK(std::ranges::find(names, "trial") == names.end());
 }
