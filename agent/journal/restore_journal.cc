@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -19,22 +20,19 @@ namespace {
 constexpr int kFormatVersion = 1;
 
 constexpr std::string_view kJournals = "journals";
+constexpr std::string_view kJournalSuffix = ".json";
 constexpr std::size_t kJournalBytesMax = 16U << 20;
-
-std::string JournalName(std::string_view kind, std::string_view name) {
-  return fmt::format("{}-{}.json", kind, name);
-}
 
 std::string JournalPath(const std::string& state_dir, std::string_view kind,
                         std::string_view name) {
-  return fmt::format("{}/{}/{}", HelperDirectory(state_dir), kJournals, JournalName(kind, name));
+  return fmt::format("{}/{}", RestoreJournalDirectory(state_dir), RestoreJournalName(kind, name));
 }
 
 std::unexpected<Error> Unreadable(const std::string& path, std::string_view why) {
   return Fail(ErrorCode::kCorrupt,
               fmt::format("restore journal {} is malformed: {}", Quote(path), why),
-              "a restore in place was interrupted; look for names with \".holdfast-\" next to the "
-              "source's files, move them into place by hand, then remove the journal");
+              "if the source's files are at their paths, move nothing; follow \"A damaged restore "
+              "journal\" in docs/operating.md");
 }
 
 // Root reads a journal only if no other user could have written it. Other users recover only from
@@ -42,12 +40,34 @@ std::unexpected<Error> Unreadable(const std::string& path, std::string_view why)
 Result<Fd> OpenJournal(const std::string& state_dir, const std::string& name,
                        const std::string& path) {
   if (::geteuid() != 0) return OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  HF_ASSIGN(const Fd directory,
-            OpenTrustedDirectory(fmt::format("{}/{}", HelperDirectory(state_dir), kJournals)));
+  HF_ASSIGN(const Fd directory, OpenTrustedDirectory(RestoreJournalDirectory(state_dir)));
   return OpenTrustedFileAt(directory.get(), name, path);
 }
 
 }  // namespace
+
+std::string RestoreJournalName(std::string_view kind, std::string_view name) {
+  return fmt::format("{}-{}{}", kind, name, kJournalSuffix);
+}
+
+std::string RestoreJournalDirectory(const std::string& state_dir) {
+  return fmt::format("{}/{}", HelperDirectory(state_dir), kJournals);
+}
+
+Result<std::vector<std::string>> RestoreJournals(const std::string& state_dir) {
+  Result<std::vector<std::string>> names = NamesIn(RestoreJournalDirectory(state_dir));
+  if (!names && names.error().code() == ErrorCode::kNotFound) return std::vector<std::string>();
+  if (!names) return names;
+  // Also temporary files of WriteFileAtomic(), which killed processes left.
+  std::erase_if(*names, [](const std::string& name) { return !name.ends_with(kJournalSuffix); });
+  std::ranges::sort(*names);
+  return names;
+}
+
+std::string HowToRecover(const UnfinishedRestore& unfinished) {
+  return fmt::format("finish or undo it{}: holdfast-agent restore-helper --recover",
+                     unfinished.is_own ? "" : " as root");
+}
 
 RestoreJournal::RestoreJournal(std::string state_dir, UnfinishedRestore facts)
     : state_dir_(std::move(state_dir)),
@@ -97,7 +117,7 @@ Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& s
                                                             std::string_view kind,
                                                             std::string_view name) {
   const std::string path = JournalPath(state_dir, kind, name);
-  Result<Fd> file = OpenJournal(state_dir, JournalName(kind, name), path);
+  Result<Fd> file = OpenJournal(state_dir, RestoreJournalName(kind, name), path);
   if (!file) {
     if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
     return Fail(std::move(file).error().While("read the restore journal"));
@@ -112,21 +132,30 @@ Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& s
 Result<UnfinishedRestore> ParseRestoreJournal(std::string_view bytes, std::string_view kind,
                                               std::string_view name, const std::string& path) {
   const nlohmann::json document = ParseJson(bytes);
-  if (!document.is_object()) return Unreadable(path, "not a JSON object");
+  if (!document.is_object()) return Unreadable(path, "it is not a JSON object");
   auto text = [&](const char* field) -> std::string {
     auto found = document.find(field);
     return found != document.end() && found->is_string() ? found->get<std::string>() : "";
   };
   auto version = document.find("format_version");
-  if (version == document.end() || *version != kFormatVersion) {
-    return Unreadable(path, "another program version wrote it");
+  if (version == document.end() || !version->is_number_integer()) {
+    return Unreadable(path, "it has no \"format_version\"");
+  }
+  if (*version != kFormatVersion) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("restore journal {} has format {}, but this version of holdfast-agent "
+                            "reads format {}",
+                            Quote(path), version->dump(), kFormatVersion),
+                "install the version that wrote it, and run there: holdfast-agent restore-helper "
+                "--recover");
   }
   UnfinishedRestore restore;
   restore.run = text("run");
   restore.kind = text("kind");
   restore.name = text("name");
   restore.snapshot = text("snapshot");
-  if (restore.kind != kind || restore.name != name) return Unreadable(path, "of another source");
+  if (restore.kind != kind || restore.name != name)
+    return Unreadable(path, "it is for another source");
   Result<WallTime> begin = ParseTime(text("begin"));
   if (!begin) return Unreadable(path, begin.error().message());
   restore.begin = *begin;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
@@ -45,12 +46,22 @@ class RestoreJournal final : public SwapJournal {
   bool is_recorded_ = false;
 };
 
+// The file names of all journals, sorted; also those of sources that are no longer configured.
+Result<std::vector<std::string>> RestoreJournals(const std::string& state_dir);
+// The file name of a source's journal.
+std::string RestoreJournalName(std::string_view kind, std::string_view name);
+// The directory of all journals.
+std::string RestoreJournalDirectory(const std::string& state_dir);
+
 // The unfinished restore of a source, or nullopt. kCorrupt, naming the file, if it is malformed:
-// then an operator must inspect the source before anything changes it. For root, kDenied if another
+// then an operator must inspect the source before anything changes it. kUnsupported if another
+// version of the program wrote it. For root, kDenied if another
 // user could have written it.
 Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& state_dir,
                                                             std::string_view kind,
                                                             std::string_view name);
+// The command that finishes or undoes an interrupted restore, as a hint.
+std::string HowToRecover(const UnfinishedRestore& unfinished);
 // The restore that the content of a journal describes; errors name `path`.
 Result<UnfinishedRestore> ParseRestoreJournal(std::string_view content, std::string_view kind,
                                               std::string_view name, const std::string& path);

@@ -37,14 +37,15 @@ json EncodePath(const std::string& path) {
 }
 
 std::unexpected<Error> Unreadable(std::string_view why) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("the swap journal cannot be read: {}", why),
-              "check the paths that it names before you remove it");
+  return Fail(ErrorCode::kCorrupt, fmt::format("the state in the restore journal {}", why),
+              "if the files are at their paths, move nothing; follow \"A damaged restore journal\" "
+              "in docs/operating.md");
 }
 
 Result<std::string> DecodePath(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   const Result<Bytes> bytes = Base64Decode(value.at("base64").get<std::string>());
-  if (!bytes) return Unreadable(bytes.error().message());
+  if (!bytes) return Unreadable("has a path that is not base64");
   return std::string(AsText(*bytes));
 }
 
@@ -81,8 +82,8 @@ Result<SwapSet::Entry> DecodeEntry(const json& value) {
   if (!entry.target.starts_with('/') ||
       !entry.staged.starts_with(own + std::string(kStagedPrefix)) ||
       entry.staged.find('/', own.size()) != std::string::npos) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("staged path {} is not next to {}",
-                                                 Quote(entry.staged), Quote(entry.target)));
+    return Unreadable(fmt::format("has a staged path, {}, that is not next to its target {}",
+                                  Quote(entry.staged), Quote(entry.target)));
   }
   return entry;
 }
@@ -95,17 +96,20 @@ struct DecodedState {
 Result<DecodedState> DecodeState(std::string_view text) {
   try {
     json state = ParseJson(text);
+    if (!state.is_object()) return Unreadable("is not a JSON object");
     DecodedState decoded;
     if (int version = state.at("swap_version").get<int>(); version != kStateVersion) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("the swap journal has version {}, but this program supports {}",
+                  fmt::format("the state in the restore journal has version {}, but this version "
+                              "of holdfast-agent reads version {}",
                               version, kStateVersion),
-                  "recover with the version that wrote it");
+                  "install the version that wrote it, and run there: holdfast-agent restore-helper "
+                  "--recover");
     }
     std::string phase = state.at("phase").get<std::string>();
     auto found = std::ranges::find(kPhaseNames, phase);
     if (found == kPhaseNames.end()) {
-      return Fail(ErrorCode::kCorrupt, "the swap journal has an unknown phase " + Quote(phase));
+      return Unreadable("has the unknown phase " + Quote(phase));
     }
     decoded.phase = static_cast<SwapSet::Phase>(found - kPhaseNames.begin());
     for (const json& value : state.at("entries")) {
@@ -113,8 +117,8 @@ Result<DecodedState> DecodeState(std::string_view text) {
       decoded.entries.push_back(std::move(entry));
     }
     return decoded;
-  } catch (const json::exception& error) {
-    return Unreadable(error.what());
+  } catch (const json::exception&) {
+    return Unreadable("has missing or malformed fields");  // what() has only the library's terms
   }
 }
 

@@ -188,8 +188,18 @@ TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused, and nothing i
                         R"(/live/file","staged":")" + top +
                         R"(/live/dir","staged_device":0,"staged_inode":1,"target_inode":1,)"
                         R"("parent_inode":1,"had_target":true,"is_removal":false}]})";
-  for (const std::string& state : {std::string("{"), std::string("{}"), outside}) {
-    REQUIRE_FAILS(SwapSet::Recover(state, Recorder()), ErrorCode::kCorrupt, "");
+  const std::vector<std::pair<std::string, std::string>> damaged = {
+      {"{", "is not a JSON object"},
+      {"[]", "is not a JSON object"},
+      {"{}", "has missing or malformed fields"},
+      {R"({"swap_version":2,"phase":"later","entries":[]})", "has the unknown phase \"later\""},
+      {outside, "that is not next to its target"}};
+  for (const auto& [state, message] : damaged) {
+    const auto refused = SwapSet::Recover(state, Recorder());
+    REQUIRE_FAILS(refused, ErrorCode::kCorrupt, message);
+    CHECK_THAT(refused.error().message(), !Catch::Contains("exception"));
+    CHECK_THAT(refused.error().hint(),
+               Catch::Contains("move nothing") && Catch::Contains("\"A damaged restore journal\""));
   }
   REQUIRE_FAILS(SwapSet::Recover(R"({"swap_version":3})", Recorder()), ErrorCode::kUnsupported,
                 "version 3");

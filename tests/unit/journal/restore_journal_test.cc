@@ -110,14 +110,29 @@ TEST_CASE("restore journal: a malformed journal is corrupt, never ignored") {
   const Place place;
   REQUIRE_OK(MakeDirectories(ParentPath(place.path), 0755));
   const std::string& path = place.path;
-  for (const char* text : {"", "{", "[]", "{}", "{\"format_version\": 2}",
+  for (const char* text : {"", "{", "[]", "{}", "{\"format_version\": \"1\"}",
                            "{\"format_version\": 1, \"kind\": \"etcd\", \"name\": \"app\"}",
                            "{\"format_version\": 1, \"kind\": \"files\", \"name\": \"app\"}",
                            "{\"format_version\": 1, \"kind\": \"files\", \"name\": \"app\", "
                            "\"begin\": \"2024-01-01T00:00:00Z\", \"state\": \"!\"}"}) {
     REQUIRE_OK(WriteFileAtomic(path, AsBytes(text), 0600));
-    REQUIRE_FAILS(ReadRestoreJournal(place.state_dir, "files", "app"), ErrorCode::kCorrupt, path);
+    const auto read = ReadRestoreJournal(place.state_dir, "files", "app");
+    REQUIRE_FAILS(read, ErrorCode::kCorrupt, path);
+    // The staged state may be incomplete, so nothing may be put in place of the live one.
+    REQUIRE_THAT(read.error().hint(), Catch::Contains("move nothing") &&
+                                          Catch::Contains("\"A damaged restore journal\""));
   }
+}
+
+TEST_CASE("restore journal: a journal of another program version asks for that version") {
+  const Place place;
+  REQUIRE_OK(MakeDirectories(ParentPath(place.path), 0755));
+  REQUIRE_OK(WriteFileAtomic(place.path, AsBytes("{\"format_version\": 2}"), 0600));
+
+  const auto read = ReadRestoreJournal(place.state_dir, "files", "app");
+
+  REQUIRE_FAILS(read, ErrorCode::kUnsupported, "has format 2, but this version");
+  REQUIRE_THAT(read.error().hint(), Catch::Contains("the version that wrote it"));
 }
 
 }  // namespace
