@@ -85,10 +85,9 @@ std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, Screen scre
       text += fmt::format("  hint: {}\n", Printable(report.error->hint()));
     }
     if (report.unfinished_restore) {
-      text += fmt::format(
-          "  a restore of snapshot {} was interrupted (run {}); the next backup or restore of "
-          "this source finishes or undoes it\n",
-          ShortId(report.unfinished_restore->snapshot), report.unfinished_restore->run);
+      text += fmt::format("  a restore of snapshot {} was interrupted (run {}); {}\n",
+                          ShortId(report.unfinished_restore->snapshot),
+                          report.unfinished_restore->run, HowToRecover(*report.unfinished_restore));
     }
     if (report.journal_error) {
       text += fmt::format("  {}\n", Printable(report.journal_error->Text()));

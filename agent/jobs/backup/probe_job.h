@@ -18,7 +18,7 @@ struct ProbeReport {
   Topology topology = Topology::kLocal;
   std::optional<Error> error;  // the service cannot be examined
   SourceInfo info;
-  std::optional<UnfinishedRestore> unfinished_restore;  // the next backup or restore recovers it
+  std::optional<UnfinishedRestore> unfinished_restore;
   std::optional<Error> journal_error;
 };
 

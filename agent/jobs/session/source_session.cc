@@ -83,9 +83,7 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
     return Fail(ErrorCode::kBusy,
                 fmt::format("the restore of snapshot {} that run {} began was interrupted",
                             unfinished->snapshot.substr(0, 8), unfinished->run),
-                unfinished->is_own
-                    ? "the next backup or restore of this source finishes or undoes it"
-                    : "finish or undo it as root: holdfast-agent restore-helper --recover");
+                HowToRecover(*unfinished));
   }
   std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
                                  unfinished->snapshot, unfinished->run);

@@ -91,6 +91,8 @@ TEST_CASE("probe job: reports state and an interrupted restore, and changes noth
 
   REQUIRE(reports.at(0).info.healthy);
   REQUIRE(reports.at(0).unfinished_restore->run == "R");
+  CHECK(HowToRecover(*reports.at(0).unfinished_restore) ==
+        "finish or undo it: holdfast-agent restore-helper --recover");
   REQUIRE_FALSE(reports.at(1).unfinished_restore);
   REQUIRE(fixture.world.steps == std::vector<std::string>{"open", "probe", "open", "probe"});
 }

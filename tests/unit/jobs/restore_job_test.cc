@@ -799,6 +799,7 @@ TEST_CASE("restore job: a dry run in place does not touch an interrupted restore
   const RestoreReport report = fixture.Restore({.mode = RestoreMode::kInPlace, .dry_run = true});
 
   RequireError(report.error, ErrorCode::kBusy, "was interrupted");
+  CHECK_THAT(report.error->hint(), Catch::Contains("holdfast-agent restore-helper --recover"));
   CHECK(fixture.HasJournal());
   CHECK(fixture.world.live.at("data/a") == "changed");
   CHECK(std::ranges::find(fixture.world.steps, "recover swapping") == fixture.world.steps.end());
