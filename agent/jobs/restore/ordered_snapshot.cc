@@ -74,7 +74,9 @@ Result<void> CheckNewest(const OrderedSnapshot& ordered, const SnapshotInfo& fou
                           "made at {}; the repository has {}, made at {}",
                           Quote(ordered.source), Quote(ordered.host), ShortId(found),
                           TimeText(found.time), ShortId(*newer), TimeText(newer->time)),
-              fmt::format("if {} was made a moment ago, order the restore again; otherwise, {}",
+              fmt::format("if {} was made without the controller, for example while it was down, "
+                          "run `holdfast catalog rebuild`; then order the restore again; if it is "
+                          "refused again, {}",
                           ShortId(*newer), kInvestigate));
 }
 
