@@ -110,6 +110,14 @@ Result<void> MakeRestoreRoot(const std::string& root) {
   return MakeDirectories(root, 0755);
 }
 
+// What to run if the helper's identity is not the one that the controller knows.
+std::string JoinAsRoot(const std::string& node) {
+  return fmt::format(
+      "get a token with `holdfast agent token {} --rejoin`, and join as root, which gives the "
+      "helper the new identity: holdfast-agent join --token-file FILE",
+      node);
+}
+
 class Helper {
  public:
   Helper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
@@ -171,7 +179,7 @@ class Helper {
       return Failed(
           Error(ErrorCode::kDenied, fmt::format("the restore helper refuses ({}): {}",
                                                 checked.refusal->check, checked.refusal->message))
-              .WithHint(checked.refusal->hint));
+              .WithHint(HintOf(checked)));
     }
     if (!checked.plan.has_restore()) {
       return Failed(Error(ErrorCode::kDenied, "the restore helper only carries out restores"));
@@ -187,18 +195,37 @@ class Helper {
     return Finished(plan_id, Restore(checked.plan));
   }
 
+  // The check itself is also the agent's, for which a later incarnation means something else.
+  std::string HintOf(const trust::CheckedPlan& checked) const {
+    const bool is_later = checked.refusal->check == "incarnation" &&
+                          checked.plan.incarnation() > identity_.agent.incarnation;
+    return is_later ? JoinAsRoot(identity_.agent.node) : std::string(checked.refusal->hint);
+  }
+
   // Takes later root documents from the ticket. Each must be the successor of the one before.
   Result<void> TakeRoots(const v1::RestoreTicket& ticket) {
     bool is_new = false;
     for (const std::string& envelope : ticket.roots()) {
       Result<trust::RootDocument> offered = trust::RootDocument::Load(AsBytes(envelope));
       if (!offered || offered->version() <= identity_.root.version()) continue;
-      HF_ASSIGN(identity_.root, identity_.root.VerifyNext(AsBytes(envelope), clock_.Now()));
+      Result<trust::RootDocument> next = identity_.root.VerifyNext(AsBytes(envelope), clock_.Now());
+      if (!next) return Fail(NotNext(*offered, next.error()));
+      identity_.root = *std::move(next);
       is_new = true;
     }
     if (!is_new) return {};
     return WriteFileAtomic(RootFile(HelperDirectory(settings_.state_dir)),
                            identity_.root.envelope(), 0600);
+  }
+
+  // The agent has only the versions since it joined. If root has not joined since then, the helper
+  // misses those before.
+  Error NotNext(const trust::RootDocument& offered, const Error& error) const {
+    const bool is_gap = offered.version() > identity_.root.version() + 1;
+    return Error(error.code(),
+                 fmt::format("the restore helper has version {} of the root document: {}",
+                             identity_.root.version(), error.message()),
+                 is_gap ? JoinAsRoot(identity_.agent.node) : error.hint());
   }
 
   trust::CheckedPlan Check(const v1::RestoreTicket& ticket) {

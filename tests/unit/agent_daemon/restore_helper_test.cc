@@ -49,6 +49,11 @@ struct KilledHelper {
     v1::RestoreTicket ticket;
     ticket.set_plan(std::string(AsText(envelope)));
     REQUIRE_OK(MakeDirectories(RestoresDirectory(settings.state_dir)));
+    Order(ticket);
+  }
+
+  // The agent gives the helper this ticket for the plan.
+  void Order(const v1::RestoreTicket& ticket) {
     REQUIRE_OK(WriteFileAtomic(PlanPath(settings.state_dir, AsBytes(plan.plan_id())),
                                AsBytes(ticket.SerializeAsString()), 0640));
   }
@@ -145,6 +150,29 @@ TEST_CASE("restore helper: interrupted restores are recovered without an order")
   REQUIRE(lines.size() == 1);
   REQUIRE_THAT(lines.front(), Catch::StartsWith("files/app: ") && Catch::Contains("undid"));
   REQUIRE(recover().empty());
+}
+
+// After `holdfast-agent join` by the agent's user, only the agent has the new identity.
+TEST_CASE("restore helper: if only the agent has joined again, the error says to join as root") {
+  KilledHelper helper;
+  v1::RestoreTicket ticket;
+  SECTION("a gap between the root documents") {
+    v1::RootDocument later = helper.scene.document;
+    later.set_version(3);
+    ticket.add_roots(std::string(AsText(helper.scene.fixture.Root(later).envelope())));
+    ticket.set_plan(std::string(AsText(helper.scene.WithAnnaAndBen(helper.plan))));
+  }
+  SECTION("a later incarnation") {
+    helper.plan.set_incarnation(helper.plan.incarnation() + 1);
+    ticket.set_plan(std::string(AsText(helper.scene.WithAnnaAndBen(helper.plan))));
+  }
+  helper.Order(ticket);
+
+  const v1::Failure failed = helper.RunAgain();
+
+  CHECK_THAT(failed.message(), Catch::Contains("the restore helper"));
+  CHECK_THAT(failed.hint(),
+             Catch::Contains("holdfast agent token db-1 --rejoin") && Catch::Contains("as root"));
 }
 
 TEST_CASE("restore helper: symlinks, FIFOs and other files in the spool are left alone") {
