@@ -118,6 +118,28 @@ std::string JoinAsRoot(const std::string& node) {
       node);
 }
 
+// Nothing recovers a restore whose source has left the configuration.
+Result<void> CheckNoOtherJournals(const AgentSettings& settings) {
+  HF_ASSIGN(std::vector<std::string> names, RestoreJournals(settings.state_dir));
+  std::erase_if(names, [&settings](const std::string& name) {
+    return std::ranges::any_of(settings.sources, [&name](const SourceSettings& source) {
+      return RestoreJournalName(source.kind, source.name) == name;
+    });
+  });
+  if (names.empty()) return {};
+  return Fail(
+      ErrorCode::kNotFound,
+      fmt::format(
+          "these journals of interrupted restores belong to no source in {}: {}", settings.file,
+          JoinTexts(names,
+                    [&settings](const std::string& name) {
+                      return Quote(RestoreJournalDirectory(settings.state_dir) + "/" + name);
+                    })),
+      fmt::format("a journal's name is KIND-NAME.json: put that source back into {} as it was, "
+                  "then run `holdfast-agent restore-helper --recover` again",
+                  settings.file));
+}
+
 class Helper {
  public:
   Helper(const AgentSettings& settings, const std::vector<SourceKind>& kinds,
@@ -436,15 +458,16 @@ Result<std::vector<std::string>> RecoverRestores(const AgentSettings& configured
     lines.push_back(fmt::format("{}: {}", source.label(), session->recovered().text));
     return {};
   };
-  for (const SourceSettings& source : settings.sources) {
-    Result<void> done = recover(source);
-    if (done) continue;
+  const auto note = [&failed](const Result<void>& done) {
+    if (done) return;
     if (failed) {
       Log(LogLevel::kError, "{}", done.error().Text());
     } else {
-      failed = std::move(done).error();
+      failed = done.error();
     }
-  }
+  };
+  for (const SourceSettings& source : settings.sources) note(recover(source));
+  note(CheckNoOtherJournals(configured));
   for (const std::string& line : lines) {
     if (failed) Log(LogLevel::kInfo, "{}", line);
   }

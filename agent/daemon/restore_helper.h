@@ -19,7 +19,7 @@ namespace holdfast::agent {
 
 // Creates root's own directory, with a lock file for each configured source. An agent that runs as
 // another user cannot create these. Idempotent. kDenied, naming the directory, if another user
-// could change it.
+// could change it, or if the directory is root's and this is not root.
 Result<void> PrepareHelperDirectory(const AgentSettings& settings);
 
 // Does what SaveHelperIdentity() does, with other bytes, and removes them again.
@@ -35,7 +35,8 @@ Result<void> RunRestoreHelper(const AgentSettings& settings, const std::vector<S
                               const std::stop_token& stop, Random& random, const Clock& clock);
 
 // Finishes or undoes the interrupted restores in place of all configured sources. Returns one line
-// for each of these restores. The node need not have joined.
+// for each of these restores. Then fails, naming all of them, if there are journals of sources that
+// are not configured. The node need not have joined.
 Result<std::vector<std::string>> RecoverRestores(const AgentSettings& settings,
                                                  const std::vector<SourceKind>& kinds,
                                                  const std::stop_token& stop, Random& random,

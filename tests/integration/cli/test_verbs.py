@@ -286,6 +286,39 @@ class Mistakes(Verbs):
         self.assertIn(pack.name[:8], done.stdout)
 
 
+class RestoreHelper(Verbs):
+    def refused(self, agent: Agent, mode: str, code: int, *texts: str) -> None:
+        done = agent.run("restore-helper", mode, expect=code)
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
+    def test_prepare_says_what_it_prepared(self) -> None:
+        agent = self.made()
+        directory = self.directory / "restore-helper"
+
+        said = agent.run("restore-helper", "--prepare").stdout
+
+        locks = len(list((directory / "locks").iterdir()))
+        self.assertRegex(said, rf"^prepared {directory}, with {locks} lock files?\n$")
+        self.assertEqual(agent.json("restore-helper", "--prepare")["locks"], locks)
+        if os.geteuid() != 0:
+            return  # only root can become another user
+        self.directory.chmod(0o755)
+        self.config.chmod(0o644)
+        other = Agent(self.config, user="nobody")
+        for mode in ("--prepare", "--recover"):
+            self.refused(other, mode, 4, f'"{directory}" belongs to root', "hint: run the same command as root")
+
+    def test_recover_names_the_journals_of_other_sources(self) -> None:
+        self.made().run("restore-helper", "--prepare")
+        self.assertIn("no restore in place was interrupted", self.agent.run("restore-helper", "--recover").stdout)
+        journal = self.directory / "restore-helper" / "journals" / "files-old.json"
+        journal.parent.mkdir(0o755)
+        journal.write_text("{}")
+
+        self.refused(self.agent, "--recover", 1, str(journal), "put that source back")
+
+
 class Others(Verbs):
     def test_source_in_use_is_refused_and_its_holder_named(self) -> None:
         self.made().run("backup")

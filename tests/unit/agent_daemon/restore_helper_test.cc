@@ -152,6 +152,30 @@ TEST_CASE("restore helper: interrupted restores are recovered without an order")
   REQUIRE(recover().empty());
 }
 
+TEST_CASE("restore helper: a journal of a source that is not configured is named") {
+  KilledHelper helper;
+  helper.Swap("01HF8888888888888888888888", false);
+  const std::string journals = RestoreJournalDirectory(helper.settings.state_dir);
+  std::filesystem::copy_file(journals + "/files-app.json", journals + "/files-old.json");
+  helper.settings.sources.front().name = "renamed";
+
+  const auto failed =
+      RecoverRestores(helper.settings, helper.kinds, {}, helper.random, helper.clock);
+
+  REQUIRE_FAILS(failed, ErrorCode::kNotFound, journals + "/files-app.json");
+  CHECK_THAT(failed.error().message(), Catch::Contains(journals + "/files-old.json"));
+  CHECK_THAT(failed.error().hint(), Catch::Contains("put that source back") &&
+                                        Catch::Contains("restore-helper --recover"));
+  CHECK(ReadText(helper.live) == "new");
+
+  // What can be recovered is recovered in spite of the other journal.
+  helper.settings.sources.front().name = "app";
+  REQUIRE_FAILS(RecoverRestores(helper.settings, helper.kinds, {}, helper.random, helper.clock),
+                ErrorCode::kNotFound, "files-old.json");
+  CHECK(ReadText(helper.live) == "old");
+  CHECK_FALSE(Exists(journals + "/files-app.json"));
+}
+
 // After `holdfast-agent join` by the agent's user, only the agent has the new identity.
 TEST_CASE("restore helper: if only the agent has joined again, the error says to join as root") {
   KilledHelper helper;
