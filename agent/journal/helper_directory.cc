@@ -27,6 +27,18 @@ std::string Shown(const std::string& state_dir, std::string_view name) {
   return fmt::format("{}/{}", HelperDirectory(state_dir), name);
 }
 
+// kDenied unless this process may change the directory: only root may change root's.
+Result<void> CheckOwner(const std::string& directory) {
+  if (::geteuid() == 0) return {};
+  const Result<FileOwner> owner = OwnerOfFile(directory);
+  if (!owner || owner->uid == ::geteuid()) return {};
+  const std::string user = owner->uid == 0 ? "root" : fmt::format("user {}", owner->uid);
+  return Fail(
+      ErrorCode::kDenied,
+      fmt::format("the restore helper's directory {} belongs to {}", Quote(directory), user),
+      fmt::format("run the same command as {}", user));
+}
+
 }  // namespace
 
 std::string HelperDirectory(const std::string& state_dir) {
@@ -74,6 +86,7 @@ FileOwner OwnerForAgent(const std::string& state_dir) {
 }
 
 Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std::string>& labels) {
+  HF_TRY(CheckOwner(HelperDirectory(state_dir)));
   HF_ASSIGN(const Fd locks, OpenInHelperDirectory(state_dir, std::string(kLocks)));
   // Any user who can open a lock file can hold its lock.
   const FileOwner owner = OwnerForAgent(state_dir);
@@ -85,7 +98,7 @@ Result<void> MakeSourceLocks(const std::string& state_dir, const std::vector<std
     // Regardless of the umask.
     const bool is_given = owner.uid != 0 || ::fchown(made.get(), 0, owner.gid) == 0;
     if (!is_given || ::fchmod(made.get(), 0640) != 0) {
-      return Fail(ErrnoError(errno, "let the agent read " + Quote(shown)));
+      return Fail(ErrnoError(errno, "set the owner and mode of " + Quote(shown)));
     }
   }
   return {};

@@ -6,6 +6,9 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
+#include "agent/journal/helper_directory.h"
+#include "common/base/format.h"
+#include "common/base/printable.h"
 #include "common/cli/exit_code.h"
 
 namespace holdfast::cli {
@@ -21,6 +24,18 @@ std::string RecoveryText(const std::vector<std::string>& lines) {
 std::string RecoveryJson(const std::vector<std::string>& lines) {
   Json document = Document("restore-helper", 0);
   document["recovered"] = lines;
+  return Dump(document);
+}
+
+std::string PreparedText(const AgentSettings& settings) {
+  return fmt::format("prepared {}, with {}\n", Printable(HelperDirectory(settings.state_dir)),
+                     FormatCount(settings.sources.size(), "lock file"));
+}
+
+std::string PreparedJson(const AgentSettings& settings) {
+  Json document = Document("restore-helper", 0);
+  document["directory"] = HelperDirectory(settings.state_dir);
+  document["locks"] = settings.sources.size();
   return Dump(document);
 }
 
@@ -51,8 +66,11 @@ class RestoreHelperVerb final : public AgentVerb {
   Result<int> Run(AgentProgram& program) override {
     const ProgramContext& context = program.context();
     if (is_prepare_) {
-      HF_TRY(agent::PrepareHelperDirectory(*program.settings()));
-      return kExitDone;
+      const AgentSettings& settings = *program.settings();
+      HF_TRY(agent::PrepareHelperDirectory(settings));
+      return program.Finish(
+          kExitDone, [&] { return PreparedText(settings); },
+          [&] { return PreparedJson(settings); });
     }
     if (is_recover_) {
       HF_ASSIGN(const std::vector<std::string> lines,
