@@ -74,6 +74,14 @@ Result<std::vector<std::string>> ChooseRoots(UntrustedView& snapshot, const InPl
     if (!is_covered) roots.push_back(root);
   }
   if (!roots.empty()) return roots;
+  if (!left_alone.empty() && scope.is_limited()) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("{}, which --path selects, is not among the paths that this node "
+                            "allows a restore to change",
+                            Quote(scope.path())),
+                fmt::format("add it to \"paths\", or {}, or restore to a directory: --to DIR",
+                            rule.hint()));
+  }
   if (!left_alone.empty()) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the snapshot has only paths that are no longer configured: {}",

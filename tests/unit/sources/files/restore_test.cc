@@ -211,6 +211,13 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is changed") {
     values.Set("paths", Texts{top + "/other"});
     REQUIRE_FAILS(Restore(*view), ErrorCode::kDenied, "no longer configured");
   }
+  SECTION("a selected path that the node does not allow") {
+    values.Set("paths", Texts{top + "/other"});
+    const auto refused = Restore(*view, "data" + live + "/d");
+    REQUIRE_FAILS(refused, ErrorCode::kDenied, live + "/d\", which --path selects");
+    CHECK_THAT(refused.error().message(), !Catch::Contains("no longer configured"));
+    CHECK_THAT(refused.error().hint(), Catch::Contains("\"in_place_roots\""));
+  }
   SECTION("a snapshot without its roots") {
     view->the_manifest->details.clear();
     REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported,
