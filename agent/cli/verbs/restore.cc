@@ -244,8 +244,9 @@ class RestoreVerb final : public AgentVerb {
     if (report.state == jobs::TaskOutcome::kPartlyDone) code = kExitPartlyDone;
     const auto text = [&] { return RestoreText(report, program.screen()); };
     const auto json = [&] { return RestoreJson(report, code); };
-    // The lines contain commands to copy.
-    if (!report.lines.empty()) return program.FinishVerbatim(code, text, json);
+    // The lines of a method may be commands to copy.
+    const bool has_commands = !report.lines.empty() && !in_place_;
+    if (has_commands) return program.FinishVerbatim(code, text, json);
     return program.Finish(code, text, json);
   }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Agent, Case, Restic, main, write_config  # noqa: E402
+from lib.terminal import run_in_terminal  # noqa: E402
 
 
 class SafetySnapshots(Case):
@@ -97,6 +98,20 @@ class SafetySnapshots(Case):
         self.assertEqual(self.file.read_text(), "damaged and longer\n")
         text = self.agent.run("restore", "latest:files/app", "--in-place", "--dry-run").stdout
         self.assertIn("would restore", text)
+
+    def test_a_dry_run_in_place_wraps_its_lines(self) -> None:
+        other = self.directory / "other"
+        other.mkdir()
+        source = {"kind": "files", "name": "app", "paths": [str(self.tree), str(other)]}
+        write_config(self.directory, [source])
+        self.agent.run("backup")
+        write_config(self.directory, [source | {"paths": [str(self.tree)]}])
+
+        screen = run_in_terminal(self.agent.argv("restore", "latest:files/app", "--in-place", "--dry-run"))
+
+        self.assertEqual(screen.code, 0, screen.rest)
+        self.assertIn(f"left {other} as it is", " ".join("\n".join(screen.rest).split()))
+        self.assertEqual([line for line in screen.rest if len(line) > 80], [])
 
     def test_undo_puts_back_what_the_restore_replaced(self) -> None:
         self.file.write_text("mine\n")
