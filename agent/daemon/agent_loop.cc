@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/base/format.h"
 #include "common/base/log.h"
 
 namespace holdfast::agent {
@@ -33,10 +34,29 @@ bus::ServerKeys ServerKeysOf(ByteView key, ByteView former) {
   return keys;
 }
 
+std::string RefusalText(const bus::BusEvent& refused, std::string_view node) {
+  std::string text =
+      fmt::format("the controller refuses this agent: {}; next attempt in {} s", refused.reason,
+                  std::chrono::duration_cast<std::chrono::seconds>(refused.retry_in).count());
+  // The reason is only text, because the bus does not know the agent's commands.
+  if (refused.reason.contains("bus key may differ")) {
+    text +=
+        " (hint: if the bus key was rotated while this node was away, stop the agent and give it "
+        "the root documents that it missed: holdfast-agent trust pin FILE...)";
+  } else if (refused.reason.contains("does not accept this key")) {
+    text += fmt::format(
+        " (hint: if the node is to stay in the cluster, join again: holdfast agent token {} "
+        "--rejoin, then as root: holdfast-agent join --token-file FILE)",
+        node);
+  }
+  return text;
+}
+
 AgentLoop::AgentLoop(Options options, const Loaded& loaded, Journal& journal, Trust& trust,
                      bus::BusClient& bus, TaskRunnerOptions runner, Random& random,
                      const Clock& clock)
-    : journal_(journal),
+    : node_(loaded.identity.node),
+      journal_(journal),
       bus_(bus),
       clock_(clock),
       core_(std::make_unique<AgentCore>(options, loaded, trust, random)),
@@ -114,8 +134,7 @@ Result<void> AgentLoop::Hear(Instant deadline) {
         Log(LogLevel::kWarning, "lost the connection to the controller");
         break;
       case bus::BusEvent::Kind::kRefused:
-        Log(LogLevel::kWarning, "the controller refuses this agent: {}; next attempt in {} s",
-            event->reason, event->retry_in.count() / 1000);
+        Log(LogLevel::kWarning, "{}", RefusalText(*event, node_));
         break;
     }
   }

@@ -6,6 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/core/agent_core.h"
@@ -23,6 +25,9 @@ namespace holdfast::agent {
 
 // Keys as in the root document and IdentityRecord: 32 bytes. `former` may be empty.
 bus::ServerKeys ServerKeysOf(ByteView key, ByteView former);
+
+// What the log says about BusEvent::kRefused, with the next command where a command helps.
+std::string RefusalText(const bus::BusEvent& refused, std::string_view node);
 
 class AgentLoop {
  public:
@@ -45,6 +50,7 @@ class AgentLoop {
   Instant NextDeadline(const Notifier& notifier) const;
   Time Now() const;
 
+  const std::string node_;
   Journal& journal_;
   bus::BusClient& bus_;
   const Clock& clock_;
