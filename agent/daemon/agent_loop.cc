@@ -41,11 +41,11 @@ std::string RefusalText(const bus::BusEvent& refused, std::string_view node) {
   // The reason is only text, because the bus does not know the agent's commands.
   if (refused.reason.contains("bus key may differ")) {
     text +=
-        " (hint: if the bus key was rotated while this node was away, stop the agent and give it "
-        "the root documents that it missed: holdfast-agent trust pin FILE...)";
+        " (hint: if the bus key was rotated while this node was offline, stop the agent and give "
+        "it the root documents that it missed: holdfast-agent trust pin FILE...)";
   } else if (refused.reason.contains("does not accept this key")) {
     text += fmt::format(
-        " (hint: if the node is to stay in the cluster, join again: holdfast agent token {} "
+        " (hint: if the node should stay in the cluster, join again: holdfast agent token {} "
         "--rejoin, then as root: holdfast-agent join --token-file FILE)",
         node);
   }

@@ -27,7 +27,7 @@ namespace {
 // Three lines: node, incarnation, bus endpoint.
 constexpr std::string_view kFactsFile = "node";
 constexpr std::size_t kFactsBytesMax = 4096;
-// More than an identity with its new journal.
+// Larger than an identity with its new journal.
 constexpr std::size_t kTrialBytes = 256U << 10;
 
 std::string PathIn(const std::string& directory, std::string_view name) {

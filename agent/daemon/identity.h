@@ -23,8 +23,8 @@ struct Identity {
   std::string endpoint;  // bus endpoint
 };
 
-// Does what SaveIdentity() does, with other bytes, and removes them again. A token is used up
-// before its identity can be stored, so this shows beforehand that it can be.
+// Writes trial files in the same way as SaveIdentity(), and removes them. Joining uses up the token
+// before the new identity is stored, so this checks in advance that it can be stored.
 Result<void> CheckIdentityCanBeSaved(const std::string& state_dir);
 // Replaces an existing identity, durably. The files belong to the owner of `state_dir`, even if
 // root calls it.

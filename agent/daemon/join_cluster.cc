@@ -47,15 +47,15 @@ Result<void> CheckCanStore(const std::string& state_dir) {
       "the token has not been used; join as root: holdfast-agent join --token-file FILE"));
 }
 
-// The cluster of a token that names none: known if this node has already joined that cluster.
-// nullopt if it is not known.
+// The cluster that the token is for. The token does not name it, so it is known only if this node
+// has already joined that cluster. Otherwise nullopt.
 std::optional<std::string> ClusterOf(const bus::JoinToken& token, const std::string& state_dir) {
   const Result<Identity> former = LoadIdentity(state_dir);
   if (!former) return {};
   const Result<trust::RootDocument> root = trust::RootDocument::Load(former->root);
   if (!root) return {};
   if (root->hash() == token.root_hash) return root->cluster();
-  // Unverified, but a wrong permit is of no use to the token either.
+  // Not verified here, because a token with an invalid permit does not work anyway.
   const Result<trust::Envelope> envelope =
       trust::DecodeEnvelope(trust::PayloadType::kRejoin, token.permit);
   v1::RejoinPermit permit;
@@ -71,10 +71,10 @@ Result<void> CheckCluster(const AgentSettings& settings, const std::string& clus
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("this is cluster {}; {} says {}", Quote(cluster), settings.file,
                           Quote(settings.cluster)),
-              "remove \"cluster\": an agent with a controller takes it from there");
+              "remove \"cluster\": an agent with a controller does not need it");
 }
 
-// All local reasons to fail.
+// Checks everything on this node that could make the join fail.
 Result<void> CheckNode(const bus::JoinToken& token, const AgentSettings& settings) {
   if (::geteuid() == 0) HF_TRY(CheckHelperIdentityCanBeSaved(settings));
   // Root must not write in another user's directory: that user decides where its names lead.
@@ -94,8 +94,9 @@ Error AfterAccepted(const Error& error, const std::string& node) {
   const std::string again =
       fmt::format("get a new token with `holdfast agent token {} --rejoin` and join again", node);
   return {error.code(),
-          fmt::format("the controller has accepted this node, so the token is used, and the node's "
-                      "former agent (if any) can no longer connect, but joining failed: {}",
+          fmt::format("the controller has accepted this node, so the token is used up and the "
+                      "node's former agent (if any) can no longer connect, but then joining "
+                      "failed: {}",
                       error.message()),
           error.hint().empty() ? again : fmt::format("{}; then {}", error.hint(), again)};
 }
@@ -107,13 +108,13 @@ std::vector<std::string> HelperWarnings(const AgentSettings& settings) {
   const Result<FileOwner> owner = OwnerOfFile(directory);
   if (!owner || owner->uid == ::geteuid()) return {};
   return {fmt::format(
-      "only root can write {}, so the restore helper has not joined and refuses the restores that "
-      "operators order; to change this, get another token with `holdfast agent token {} --rejoin` "
-      "and run as root: holdfast-agent join --token-file FILE",
+      "only root can write to {}, so the restore helper has not joined and refuses the restores "
+      "that operators order; to change this, get another token with `holdfast agent token {} "
+      "--rejoin` and run as root: holdfast-agent join --token-file FILE",
       Quote(directory), settings.node)};
 }
 
-// What the controller's answer is checked for, and where it is stored.
+// Verifies the controller's answer, and stores the new identity.
 Result<JoinReport> Store(const AgentSettings& settings, const bus::JoinToken& token,
                          bus::JoinAnswer answer, crypto::SigningKey signing_key,
                          bus::CurveKeys curve, Random& random) {

@@ -46,7 +46,7 @@ struct HelperIdentity {
   trust::RootDocument root;
 };
 
-// More than the helper's identity.
+// Larger than the helper's identity.
 constexpr std::size_t kHelperTrialBytes = 64U << 10;
 
 std::string NodeFile(const std::string& directory) { return directory + "/node"; }
@@ -96,7 +96,7 @@ jobs::JobContext MakeContext(const AgentSettings& settings, const std::vector<So
   return context;
 }
 
-// Creates the root if it is missing. kDenied if a user could make it lead elsewhere.
+// Creates the restore root if it is missing. kDenied if another user could redirect its path.
 Result<void> MakeRestoreRoot(const std::string& root) {
   HF_ASSIGN(const FileOwner owner, OwnerOnTheWay(ParentPath(root)));
   if (owner.uid != 0) {
@@ -105,7 +105,7 @@ Result<void> MakeRestoreRoot(const std::string& root) {
         fmt::format("restore root {}: a directory above it belongs to user {}, who could make root "
                     "write elsewhere",
                     Quote(root), UserFromId(owner.uid, owner.gid).name),
-        "in policy.yaml, name a restore root whose directories above all belong to root");
+        "in policy.yaml, choose a restore root below directories that all belong to root");
   }
   return MakeDirectories(root, 0755);
 }
@@ -118,7 +118,7 @@ std::string JoinAsRoot(const std::string& node) {
       node);
 }
 
-// Nothing recovers a restore whose source has left the configuration.
+// Fails if there are journals of sources that are not configured: nothing recovers them.
 Result<void> CheckNoOtherJournals(const AgentSettings& settings) {
   HF_ASSIGN(std::vector<std::string> names, RestoreJournals(settings.state_dir));
   std::erase_if(names, [&settings](const std::string& name) {
@@ -217,7 +217,8 @@ class Helper {
     return Finished(plan_id, Restore(checked.plan));
   }
 
-  // The check itself is also the agent's, for which a later incarnation means something else.
+  // The agent runs the same check, but for the agent, a later incarnation means something else. So
+  // the hint is replaced here.
   std::string HintOf(const trust::CheckedPlan& checked) const {
     const bool is_later = checked.refusal->check == "incarnation" &&
                           checked.plan.incarnation() > identity_.agent.incarnation;
@@ -240,8 +241,8 @@ class Helper {
                            identity_.root.envelope(), 0600);
   }
 
-  // The agent has only the versions since it joined. If root has not joined since then, the helper
-  // misses those before.
+  // The agent has only the versions since it last joined. If that was not done as root, the
+  // versions between the helper's and those are missing.
   Error NotNext(const trust::RootDocument& offered, const Error& error) const {
     const bool is_gap = offered.version() > identity_.root.version() + 1;
     return Error(error.code(),

@@ -19,10 +19,11 @@ namespace holdfast::agent {
 
 // Creates root's own directory, with a lock file for each configured source. An agent that runs as
 // another user cannot create these. Idempotent. kDenied, naming the directory, if another user
-// could change it, or if the directory is root's and this is not root.
+// could change it, or if root owns it and this process does not run as root.
 Result<void> PrepareHelperDirectory(const AgentSettings& settings);
 
-// Does what SaveHelperIdentity() does, with other bytes, and removes them again.
+// Writes a trial file in the same way as SaveHelperIdentity(), and removes it. Prepares the
+// directory.
 Result<void> CheckHelperIdentityCanBeSaved(const AgentSettings& settings);
 // Stores what the helper must not learn from the agent: this node's identity, and the root document
 // that it joined with. Prepares the directory. `holdfast-agent join` calls it if it runs as root.

@@ -11,7 +11,7 @@
 
 namespace holdfast::agent {
 
-// The other user who owns `state_dir`, if root runs this. Otherwise nullopt.
+// The owner of `state_dir` if root runs this and another user owns it. Otherwise nullopt.
 std::optional<FileOwner> ServiceOwner(const std::string& state_dir);
 
 // If root runs this and another user owns `state_dir`, switches to that user, and keeps only the

@@ -26,8 +26,8 @@ std::string HelperDirectory(const std::string& state_dir);
 // kDenied, naming the directory, if another user could change one of them.
 Result<Fd> OpenInHelperDirectory(const std::string& state_dir, const std::string& name);
 
-// The owner of files, with mode 0640, that this process leaves there for the agent: this process's
-// user and, for root, the group of `state_dir`, which is the agent's.
+// The owner for files with mode 0640 that this process leaves there for the agent: this process's
+// user and group. For root, the group is that of `state_dir`, which is the agent's.
 FileOwner OwnerForAgent(const std::string& state_dir);
 
 // Locks the source `label` ("kind/name") against all other tasks of this node, by the agent and by

@@ -31,7 +31,7 @@ std::string JournalPath(const std::string& state_dir, std::string_view kind,
 std::unexpected<Error> Unreadable(const std::string& path, std::string_view why) {
   return Fail(ErrorCode::kCorrupt,
               fmt::format("restore journal {} is malformed: {}", Quote(path), why),
-              "if the source's files are at their paths, move nothing; follow \"A damaged restore "
+              "if the source's files are in place, move nothing; follow \"A damaged restore "
               "journal\" in docs/operating.md");
 }
 
@@ -58,7 +58,7 @@ Result<std::vector<std::string>> RestoreJournals(const std::string& state_dir) {
   Result<std::vector<std::string>> names = NamesIn(RestoreJournalDirectory(state_dir));
   if (!names && names.error().code() == ErrorCode::kNotFound) return std::vector<std::string>();
   if (!names) return names;
-  // Also temporary files of WriteFileAtomic(), which killed processes left.
+  // The other names are temporary files of WriteFileAtomic() that killed processes left.
   std::erase_if(*names, [](const std::string& name) { return !name.ends_with(kJournalSuffix); });
   std::ranges::sort(*names);
   return names;
@@ -146,7 +146,7 @@ Result<UnfinishedRestore> ParseRestoreJournal(std::string_view bytes, std::strin
                 fmt::format("restore journal {} has format {}, but this version of holdfast-agent "
                             "reads format {}",
                             Quote(path), version->dump(), kFormatVersion),
-                "install the version that wrote it, and run there: holdfast-agent restore-helper "
+                "install the version that wrote it, and run: holdfast-agent restore-helper "
                 "--recover");
   }
   UnfinishedRestore restore;

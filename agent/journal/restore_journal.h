@@ -46,7 +46,7 @@ class RestoreJournal final : public SwapJournal {
   bool is_recorded_ = false;
 };
 
-// The file names of all journals, sorted; also those of sources that are no longer configured.
+// The file names of all journals, sorted, including those of sources that are no longer configured.
 Result<std::vector<std::string>> RestoreJournals(const std::string& state_dir);
 // The file name of a source's journal.
 std::string RestoreJournalName(std::string_view kind, std::string_view name);
@@ -55,8 +55,7 @@ std::string RestoreJournalDirectory(const std::string& state_dir);
 
 // The unfinished restore of a source, or nullopt. kCorrupt, naming the file, if it is malformed:
 // then an operator must inspect the source before anything changes it. kUnsupported if another
-// version of the program wrote it. For root, kDenied if another
-// user could have written it.
+// version of the program wrote it. For root, kDenied if another user could have written it.
 Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& state_dir,
                                                             std::string_view kind,
                                                             std::string_view name);

@@ -29,7 +29,7 @@ class Applier {
           std::vector<std::string>& warnings)
       : target_(target), attributes_(attributes), warnings_(warnings), fd_(target.fd) {}
 
-  // Whether the object is the one that was created.
+  // Opens the object. False, with a warning, if it is not the one that was created.
   bool Open() {
     if (target_.fd >= 0) return true;
     named_ = Fd(openat(target_.directory, target_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -40,7 +40,7 @@ class Applier {
     }
     if (TypeOf(status.st_mode) != attributes_.type) {
       warnings_.push_back(fmt::format(
-          "{}: attributes are left out because another process replaced it", Quote(target_.shown)));
+          "{}: attributes were not set because another process replaced it", Quote(target_.shown)));
       return false;
     }
     fd_ = named_.get();
@@ -97,7 +97,7 @@ class Applier {
   }
 
   void Prune() {
-    // Most objects have no attributes.
+    // Most objects have no extended attributes.
     if (path_.empty() && flistxattr(fd_, nullptr, 0) == 0) return;
     Result<std::vector<ExtendedAttribute>> present = ReadExtendedOf(fd_, target_.shown);
     if (!present) return;  // setting the attributes reports the same error

@@ -21,7 +21,7 @@ Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::stri
 // The error when a name no longer refers to the object that was created or opened.
 Error Replaced(const std::string& shown);
 
-// The same for an absolute path, from "/" on.
+// Like OpenDirectoryBeneath(), for an absolute path, from "/" on.
 Result<Fd> OpenRealDirectory(const std::string& path);
 
 }  // namespace holdfast::filetree

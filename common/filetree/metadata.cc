@@ -21,7 +21,7 @@ bool MeansNoAttributes(int number) {
   return number == ENODATA || number == EOPNOTSUPP || number == ENOSYS;
 }
 
-// Whether the calls apply to a symlink at the path, or to what it leads to.
+// System calls that apply to a symlink itself, or to what it leads to.
 struct ExtendedCalls {
   decltype(&::llistxattr) list;
   decltype(&::lgetxattr) get;

@@ -38,8 +38,8 @@ UnixTime FromTimespec(const struct timespec& time);
 // "." is the directory itself. Just `name` if `directory` is AT_FDCWD.
 std::string ProcPath(int directory, const std::string& name);
 
-// "/proc/self/fd/<fd>", for system calls without a variant for descriptors. If they follow
-// symlinks, they apply to the object that is open, which may itself be a symlink.
+// "/proc/self/fd/<fd>", for system calls without a variant for descriptors. REQUIRES: the call
+// follows symlinks. It then applies to the open object, even if that is itself a symlink.
 std::string DescriptorPath(int fd);
 
 // All extended attributes in the kernel's order. Never follows a symlink. Empty if the file system
@@ -47,13 +47,7 @@ std::string DescriptorPath(int fd);
 Result<std::vector<ExtendedAttribute>> ReadExtended(int directory, const std::string& name,
                                                     const std::string& shown);
 
-// The same for an open descriptor, which may have O_PATH.
-Result<std::vector<ExtendedAttribute>> ReadExtendedOf(int fd, const std::string& shown);
-// "/proc/self/fd/<fd>", for system calls that take a path. They then apply to the object that is
-// open, even if it is a symlink. REQUIRES: they follow symlinks.
-std::string DescriptorPath(int fd);
-
-// The same for an open descriptor, which may have O_PATH.
+// The same for an open descriptor, which may have been opened with O_PATH.
 Result<std::vector<ExtendedAttribute>> ReadExtendedOf(int fd, const std::string& shown);
 
 // The manifest entry for `path`, missing because `action` failed with errno `number`.

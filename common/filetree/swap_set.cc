@@ -38,7 +38,7 @@ json EncodePath(const std::string& path) {
 
 std::unexpected<Error> Unreadable(std::string_view why) {
   return Fail(ErrorCode::kCorrupt, fmt::format("the state in the restore journal {}", why),
-              "if the files are at their paths, move nothing; follow \"A damaged restore journal\" "
+              "if the files are in place, move nothing; follow \"A damaged restore journal\" "
               "in docs/operating.md");
 }
 
@@ -103,7 +103,7 @@ Result<DecodedState> DecodeState(std::string_view text) {
                   fmt::format("the state in the restore journal has version {}, but this version "
                               "of holdfast-agent reads version {}",
                               version, kStateVersion),
-                  "install the version that wrote it, and run there: holdfast-agent restore-helper "
+                  "install the version that wrote it, and run: holdfast-agent restore-helper "
                   "--recover");
     }
     std::string phase = state.at("phase").get<std::string>();

@@ -52,12 +52,14 @@ class SwapSet {
   // kDenied when a directory above is a symlink; kInvalidArgument for a relative path or one given
   // twice.
   Result<std::string> StagingPath(const std::string& target, std::string_view id);
-  // The open directory of a target and of what is staged for it. Valid as long as this object.
+  // The open directory that contains a target and what is staged for it. Valid as long as this
+  // object exists.
   // REQUIRES: `path` was given to StagingPath(), or returned by it.
   int DirectoryOf(const std::string& path) const;
   // Creates the directory `staged`, mode 0700, and opens it. Callers write below the descriptor:
   // the owner of the directory above can replace the name. REQUIRES: StagingPath() returned
-  // `staged`, and BeginStaging() was called. kBusy if it was replaced at once.
+  // `staged`, and BeginStaging() was called. kBusy if another process replaced the
+  // directory before it was opened.
   Result<Fd> MakeDirectory(const std::string& staged);
   // Marks an existing target for removal.
   Result<void> AddRemoval(const std::string& target, std::string_view id);
@@ -66,8 +68,8 @@ class SwapSet {
   // if the file system cannot exchange two names; nothing is changed then.
   Result<void> BeginStaging();
   // Records the inode numbers of all staged files, then exchanges all entries and syncs
-  // directories. kBusy if a directory of MakeDirectory() was replaced. After an error the caller
-  // must call Rollback().
+  // directories. kBusy if a directory that MakeDirectory() created was replaced. After an error the
+  // caller must call Rollback().
   Result<void> Swap();
   // Records that the new state is permanent, then removes the old one.
   Result<void> Commit();

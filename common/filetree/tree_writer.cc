@@ -131,7 +131,7 @@ class TreeWriterImpl final : public TreeWriter {
       HF_ASSIGN(Fd fd, OpenDirectoryBeneath(top_.get(), pending.path, shown));
       struct stat status {};
       if (fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
-      // A user who may rename directories must not get the attributes set on another one.
+      // A user who may rename directories must not make us set the attributes on another one.
       if (status.st_dev != pending.device || status.st_ino != pending.inode) {
         return Fail(Replaced(shown));
       }
@@ -233,7 +233,7 @@ class TreeWriterImpl final : public TreeWriter {
     return cursor_.OpenOrCreate(path);
   }
 
-  // Creates the directory, or takes the existing one.
+  // Creates the directory, or uses the existing one.
   static Result<struct stat> MakeDirectory(int parent, const std::string& name,
                                            const std::string& shown) {
     if (mkdirat(parent, name.c_str(), 0700) != 0) {
@@ -255,7 +255,7 @@ class TreeWriterImpl final : public TreeWriter {
     return status;
   }
 
-  // Replaces a file by a new directory, but neither a directory nor a symlink.
+  // Replaces a file with a new directory. Keeps a directory, and refuses a symlink.
   static Result<void> ClearForDirectory(int parent, const std::string& name,
                                         const std::string& shown) {
     struct stat status {};
@@ -270,7 +270,7 @@ class TreeWriterImpl final : public TreeWriter {
           "restore to a new directory, or move the link away");
     }
     if (unlinkat(parent, name.c_str(), 0) != 0 || mkdirat(parent, name.c_str(), 0700) != 0) {
-      return Fail(ErrnoError(errno, "replace by a directory " + Quote(shown)));
+      return Fail(ErrnoError(errno, "create a directory in place of " + Quote(shown)));
     }
     return {};
   }

@@ -18,7 +18,7 @@ struct WriteOptions {
   // The name of files until they are complete. Preferably one that does not exist below the
   // directory. The writer changes it if a file of the snapshot has the same name.
   std::string temporary_name = ".holdfast-part";
-  // The directory, if the caller has opened it; its path is then only its name in messages.
+  // The directory, if the caller has opened it; its path is then used only in messages.
   int opened = -1;
 };
 
@@ -36,7 +36,7 @@ class TreeWriter {
   // attributes, when nothing more is written below it. A file in place of the directory is
   // replaced; a symlink is refused (kDenied).
   virtual Result<void> AddDirectory(std::string_view path, const Attributes& attributes) = 0;
-  // Finish() sets these attributes of the directory itself, as the last ones.
+  // Makes Finish() set these attributes on the directory itself, after all others.
   virtual void SetTop(const Attributes& attributes) = 0;
   // Writes a temporary file, verifies the size (kCorrupt), sets attributes and renames: readers see
   // the old file or the new one. A directory at `path` is removed with everything below it. Runs of

@@ -26,7 +26,7 @@ class Progress {
     bytes_unchanged += count;
     bytes += count;
   }
-  // Raises the totals, unless they already include this much more. For a step that does not know
+  // Raises the totals if they do not include this much more work yet. For a step that does not know
   // whether it is the only one.
   void ExpectMore(std::uint64_t more_items, std::uint64_t more_bytes) {
     items_total = std::max(items_total.load(), items + more_items);

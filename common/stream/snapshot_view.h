@@ -62,7 +62,7 @@ struct ExtractOptions {
   // Change nothing, and report to `on_change` what would change. The directory need not exist.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
-  // The target directory, if the caller has opened it; its path is then only its name in messages.
+  // The target directory, if the caller has opened it; its path is then used only in messages.
   // REQUIRES: not with `dry_run`.
   int opened = -1;
   // Leave out all other special rights and objects, and record them in `left_out`, which may be

@@ -30,10 +30,10 @@ namespace holdfast::controller {
 namespace {
 
 constexpr std::chrono::milliseconds kTickEvery{500};
-// Of requests that wait. Above, the socket is not read, so that no client can make the controller
-// store more.
+// Total size of the waiting requests. Above it, the socket is not read, so that no client can make
+// the controller store more.
 constexpr std::size_t kInboxBytesMax = std::size_t{16} << 20;
-// Remote operators' connections that are remembered. The oldest is forgotten for a new one.
+// How many connections of remote operators are remembered. A new one then replaces the oldest.
 constexpr std::size_t kRemotesMax = 1'000;
 // This bit marks connections by CURVE.
 constexpr std::uint64_t kRemote = std::uint64_t{1} << 63;

@@ -37,8 +37,8 @@ class AdminRights {
   static Result<AdminRights> Resolve(const ControllerSettings& settings);
 
   // kDenied, with the right that is missing and the line to add, unless the caller may make this
-  // request. `special` replaces the right of
-  // RightFor(), which depends on the request's type alone.
+  // request. `special`, if given, replaces the right from RightFor(), which depends only on the
+  // request's type.
   Result<void> Check(const AdminCaller& caller, v1::AdminRequest::RequestCase request,
                      std::optional<AdminRight> special = {}) const;
 

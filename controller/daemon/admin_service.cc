@@ -222,7 +222,7 @@ void AdminService::Handle(std::uint64_t connection, const AdminCaller& caller, B
   SendLast(sink, request.id(), Answered(request, caller.actor));
 }
 
-// Whoever may only cancel backups must not stop a restore that operators have signed.
+// A caller that may only cancel backups must not stop a restore that operators have signed.
 std::optional<AdminRight> AdminService::SpecialRightFor(const v1::AdminRequest& request) const {
   if (request.request_case() != v1::AdminRequest::kRunCancel) return {};
   std::optional<RunStatus> run;

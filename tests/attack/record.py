@@ -28,7 +28,7 @@ from lib.etcd import EtcdCluster
 from lib.processes import run
 
 _DIRECTORY = Path(__file__).resolve().parent / "conversations"
-# Adds the agent db-2. It has the wrong password of the repository, so snapshots lack its part.
+# Adds the agent db-2. It has the wrong repository password, so its part is missing from snapshots.
 DB_2_JOINS = "db-2 joins"
 # The operator's commands, in order. {snapshot} is the newest snapshot.
 COMMANDS = (

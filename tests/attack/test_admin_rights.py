@@ -118,7 +118,7 @@ class AdminRights(Case):
                     for path in self.copies.glob("*"):
                         path.unlink()
 
-    def test_the_right_to_cancel_backups_does_not_cancel_restores(self) -> None:
+    def test_the_right_to_cancel_backups_does_not_permit_cancelling_restores(self) -> None:
         self.start(agents=["operator:anna"], trust=["operator:anna"])
         data = self.directory / "data"
         data.mkdir()

@@ -156,7 +156,7 @@ class Rejoin(JoinedNode):
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to run the agent as another user")
 class RejoinAsUser(JoinedNode):
-    """The agent's program, run by the user nobody, joins in the place of a node."""
+    """An unprivileged user runs the agent's program, to join as a node that has an agent already."""
 
     def setUp(self) -> None:
         super().setUp()

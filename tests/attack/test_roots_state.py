@@ -243,7 +243,7 @@ class Node(Case):
         return self.as_root("restore", "latest:files/app", "--in-place")
 
     def restores(self) -> None:
-        """Restores often enough that a race has every chance."""
+        """Restores repeatedly, so that the race is likely to occur."""
         for _ in range(12):
             self.restore()
 

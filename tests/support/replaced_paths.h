@@ -22,7 +22,7 @@ inline std::string StagingIn(const std::string& parent) {
 // Where ReplaceByLink() moves what was at `path`.
 inline std::string AsideOf(const std::string& path) { return path + ".aside"; }
 
-// Puts a symlink to `target` in the place of `path`.
+// Replaces `path` with a symlink to `target`.
 inline void ReplaceByLink(const std::string& path, const std::string& target) {
   std::filesystem::rename(path, AsideOf(path));
   std::filesystem::create_directory_symlink(target, path);

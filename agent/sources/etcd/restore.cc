@@ -188,7 +188,8 @@ std::vector<std::string> ToolArguments(const StageRequest& request, const PeerEn
   return arguments;
 }
 
-// The tool works in `work` by relative paths, because another user may redirect an absolute one.
+// The tool runs in `work` and gets relative paths, because another user may redirect an absolute
+// path.
 Result<void> RunTool(const RestoreTool& tool, const StageRequest& request,
                      const StagingDirectory& work, std::uint64_t bytes,
                      const std::stop_token& stop) {

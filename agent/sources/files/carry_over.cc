@@ -42,8 +42,8 @@ class CarryOver::Pass {
 
   Result<void> Run(std::stop_token stop) {
     HF_ASSIGN(writer_, filetree::TreeWriter::Open(to_.path, {.opened = to_.fd}));
-    // The walker takes a path, and the owner of a directory above can make that lead elsewhere at
-    // any time. So only names are taken from it.
+    // The walker takes a path, which the owner of a directory above can redirect at any time. So
+    // only the names that it returns are used.
     HF_ASSIGN(
         const std::string real,
         filetree::ReadLinkTarget(AT_FDCWD, fmt::format("/proc/self/fd/{}", from_.fd), from_.path));
@@ -126,7 +126,7 @@ class CarryOver::Pass {
   Result<void> Copy(const std::string& relative, const Attributes& attributes, Fd file) {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(relative)));
-    // The name may belong to another file since its attributes were read.
+    // By now, the name may refer to another file than the one whose attributes were read.
     if (status.st_ino != attributes.inode || status.st_dev != attributes.device_id) return {};
     Attributes own = attributes;
     own.links = 1;

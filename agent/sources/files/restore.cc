@@ -30,7 +30,7 @@ namespace {
 // verified while they were written.
 class Comparison {
  public:
-  // `directory` is that of `staged`, open.
+  // `directory` is the open directory that contains `staged`.
   Comparison(int directory, std::string staged, std::string target)
       : directory_(directory), staged_(std::move(staged)), target_(std::move(target)) {}
 
@@ -65,7 +65,7 @@ class Comparison {
 
  private:
   Result<void> OpenParent(const std::string& relative) {
-    // Below the directory of `staged_`.
+    // Relative to the directory that contains `staged_`.
     const std::string name(BaseName(staged_));
     const std::string parent(relative.empty() ? "" : PathAbove(name + "/" + relative));
     if (parent_path_ == parent) return {};
@@ -247,7 +247,7 @@ class InPlaceSession final : public RestoreSession {
     return {};
   }
 
-  // The writer sets the attributes of the directory itself after everything below is written.
+  // The writer sets the attributes of the directory itself after everything below it is written.
   Result<void> StageDirectory(filetree::TreeWriter& writer, const Target& target,
                               const std::string& staged, Progress& progress, std::stop_token stop) {
     writer.SetTop(target.attributes);

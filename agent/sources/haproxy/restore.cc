@@ -342,7 +342,7 @@ class InPlaceSession final : public RestoreSession {
         return Fail(ErrnoError(errno, fmt::format("link {}", Quote(copy))));
       }
     } else {
-      // Not blocking, because its owner can replace it with a FIFO.
+      // O_NONBLOCK, because the file's owner can replace it with a FIFO.
       HF_ASSIGN(Fd from,
                 OpenFileAt(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, target.path));
       HF_TRY(StatRegularFile(from.get(), target.path));

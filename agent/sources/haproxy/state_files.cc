@@ -109,7 +109,7 @@ Result<void> StateFiles::Put(std::string_view state) const {
     }
     HF_TRY(place.Sync());
     std::optional<FileOwner> owner;
-    // A symlink that leads nowhere has mode 0777.
+    // `before` may be a dangling symlink, whose mode is always 0777.
     const bool was_file = before && S_ISREG(before->st_mode);
     if (was_file && ::geteuid() == 0) owner = {before->st_uid, before->st_gid};
     HF_TRY(place.Write(place.name(), AsBytes(content), was_file ? before->st_mode & 07777U : kMode,

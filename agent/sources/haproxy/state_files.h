@@ -16,17 +16,17 @@ namespace holdfast::haproxy {
 class StateFiles {
  public:
   StateFiles() = default;
-  // REQUIRES: the paths are from Real(). `id` is the restore's.
+  // REQUIRES: Real() returned the files. `id` is the restore's id.
   StateFiles(std::vector<StateFile> files, std::string id);
-  // A configuration's file, with the path of what its symlinks lead to. That file is replaced.
-  // Later steps follow no symlink, so they never change another file than this one.
+  // Resolves the symlinks in the path of a file that a configuration names, because the file that
+  // they lead to is replaced. Later steps follow no symlinks, so they never change any other file.
   static StateFile Real(StateFile file);
 
   bool empty() const { return files_.empty(); }
   std::vector<std::string> paths() const;
 
   // Writes to each file the rows of its servers in `state`, the output of `show servers state`.
-  // After an error, call TakeBack(). kDenied if a directory above is a symlink now.
+  // After an error, call TakeBack(). kDenied if a directory above a file is now a symlink.
   Result<void> Put(std::string_view state) const;
   // Undoes Put(), also one of an earlier process. Does nothing if there was no Put().
   Result<void> TakeBack() const;

@@ -229,10 +229,10 @@ class LogDirsRestore {
     auto found = StatAt(opened.get(), "partition.metadata", directory.path + "/partition.metadata");
     if (found) return {};
     return Fail(
-        std::move(found).error().WithHint("start and stop the broker once, so that it writes it"));
+        std::move(found).error().WithHint("start and stop the broker once: it creates the file"));
   }
 
-  // kBusy if it is not the directory that was found first.
+  // kBusy if another directory has replaced the one that was found.
   Result<Fd> Open(const TargetDirectory& directory) const {
     HF_ASSIGN(Fd opened, filetree::OpenDirectoryBeneath(log_dirs_.at(directory.log_dir).get(),
                                                         BaseName(directory.path), directory.path));

@@ -16,7 +16,8 @@
 namespace holdfast {
 namespace {
 
-// Whether both are the same file. The caller has one of them open, so its number is not reused.
+// Whether both are the same file. The caller has one of them open, so its inode number is not
+// reused.
 bool IsSameInode(const struct stat& one, const struct stat& other) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
@@ -29,8 +30,8 @@ bool IsNameOf(int directory, const std::string& name, int opened) {
          ::fstat(opened, &own) == 0 && IsSameInode(found, own);
 }
 
-// MakeDirectories() for a path without symlinks, which stays below what it has opened. `wanted` is
-// the whole path.
+// Like MakeDirectories(), but for a path without symlinks: creates each directory in the open one
+// above it. `wanted` is the whole path.
 Result<Fd> OpenOrCreate(const std::string& path, unsigned mode, const std::string& wanted) {
   auto opened = filetree::OpenRealDirectory(path);
   if (opened || path == "/") return opened;
@@ -45,7 +46,7 @@ Result<Fd> OpenOrCreate(const std::string& path, unsigned mode, const std::strin
   const std::string name(BaseName(path));
   if (::mkdirat(above.get(), name.c_str(), mode) != 0 && errno != EEXIST) {
     Error error = ErrnoError(errno, "create directory " + Quote(path));
-    // The parent exists, so this file system does not create directories.
+    // The parent exists, so this file system does not support creating directories.
     if (error.code() == ErrorCode::kNotFound)
       error = std::move(error).WithHint("no directory can be created there; name another one");
     return Fail(std::move(error));
@@ -53,7 +54,7 @@ Result<Fd> OpenOrCreate(const std::string& path, unsigned mode, const std::strin
   return filetree::OpenDirectoryBeneath(above.get(), name, path);
 }
 
-// Its name may have been given to something else between its creation and its opening.
+// Another object may have taken the directory's name after mkdir and before open.
 Result<void> CheckIsNew(int directory, const std::string& path) {
   struct stat status {};
   if (::fstat(directory, &status) != 0)
@@ -61,11 +62,11 @@ Result<void> CheckIsNew(int directory, const std::string& path) {
   HF_ASSIGN(const auto names, NamesIn(directory, path));
   const bool is_private = status.st_uid == ::geteuid() && (status.st_mode & 0777) == 0700;
   if (is_private && names.empty()) return {};
-  return Fail(
-      ErrorCode::kBusy,
-      fmt::format("{} is not the empty directory of mode 0700 that was created there", Quote(path)),
-      "stop the process that writes there, and restore again; the file system must keep "
-      "owners and modes");
+  return Fail(ErrorCode::kBusy,
+              fmt::format("{} is not the empty directory with mode 0700 that was created there",
+                          Quote(path)),
+              "stop the process that writes there, and restore again; the file system must support "
+              "owners and modes");
 }
 
 }  // namespace
@@ -73,7 +74,7 @@ Result<void> CheckIsNew(int directory, const std::string& path) {
 StagingDirectory::StagingDirectory(Fd parent, std::string parent_path, const std::string& real,
                                    TempDir claim)
     : parent_(std::move(parent)), parent_path_(std::move(parent_path)), claim_(std::move(claim)) {
-  // Its destructor would remove whatever has this path then.
+  // The destructor of `claim_` would remove whatever has this path by then.
   name_ = BaseName(claim_.Keep());
   path_ = PathOf(name_);
   real_path_ = real + "/" + name_;
@@ -117,11 +118,11 @@ void StagingDirectory::Remove() const {
   for (const std::string& name : *names) {
     struct stat status {};
     const bool is_there = ::fstatat(top_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-    // Not what is mounted there.
+    // Mounted file systems are not removed.
     if (is_there && status.st_dev == own.st_dev)
       (void)RemoveTreeAt(top_.get(), name, path_ + "/" + name);
   }
-  // By name, but it removes no more than an empty directory.
+  // The name may refer to another object by now, but only an empty directory can be removed.
   if (IsNameOf(parent_.get(), name_, top_.get()))
     (void)::unlinkat(parent_.get(), name_.c_str(), AT_REMOVEDIR);
 }
@@ -160,7 +161,8 @@ void StagingDirectory::Withdraw(const std::string& name, const std::string& targ
                                 int published) const {
   if (!IsNameOf(parent_.get(), target, published)) return;
   if (::renameat(parent_.get(), target.c_str(), top_.get(), name.c_str()) != 0) return;
-  // It may have been replaced after the first look, and the destructor removes what is here.
+  // `target` may have been replaced after the first check, and the destructor removes everything
+  // here.
   if (!IsNameOf(top_.get(), name, published))
     (void)::renameat(top_.get(), name.c_str(), parent_.get(), target.c_str());
 }

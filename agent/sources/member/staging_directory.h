@@ -1,4 +1,4 @@
-// Where a restore method prepares a service's data directory, beside the place where it will be.
+// Where a restore method prepares a service's data directory, next to the directory's final path.
 #pragma once
 
 #include <string>
@@ -9,20 +9,21 @@
 
 namespace holdfast {
 
-// A new, empty directory, mode 0700, in another one, its parent. Removed with the object.
+// A new, empty directory with mode 0700, in a parent directory. Removed with the object.
 //
 // Root runs these methods, and the parent often belongs to the service's user, who can rename
 // everything in it and put symlinks there. So both directories are opened once, and whatever is
 // written, renamed or removed is reached from their descriptors: nothing outside the two is
-// touched. Other users cannot enter the staging directory, so what is in it stays what it is. Paths
-// are only names in messages. They can stop leading to the directories at any moment, so give a
-// program the staging directory as its working directory (SubprocessOptions::opened), and no
-// absolute path.
+// touched. Other users cannot enter the staging directory, so they cannot change its content. Paths
+// are used only in messages. They can stop leading to the directories at any moment, so run a
+// program with the staging directory as its working directory (SubprocessOptions::opened), and give
+// it no absolute path.
 class StagingDirectory {
  public:
-  // Opens `parent`, and creates it with `mode` if it is missing, also directories above it. Follows
-  // symlinks in it once, here. Creates "<prefix>-XXXXXX" in it, and removes those that killed
-  // processes left, see TempDir::CreateClaimed(). kInvalidArgument unless `parent` is absolute.
+  // Opens `parent`. If it is missing, creates it with `mode`, and the directories above it. Only
+  // here, symlinks in `parent` are followed. Creates "<prefix>-XXXXXX" in it, and removes those
+  // that killed processes left, see TempDir::CreateClaimed(). kInvalidArgument unless `parent` is
+  // absolute.
   static Result<StagingDirectory> Create(const std::string& prefix, const std::string& parent,
                                          unsigned mode = 0777);
   StagingDirectory(StagingDirectory&& other) noexcept = default;
@@ -46,7 +47,8 @@ class StagingDirectory {
   // After CheckPlace(), moves `name` out of this directory to `target` in the parent. An empty
   // directory there is replaced. Durable after SyncParent().
   Result<void> Publish(const std::string& name, const std::string& target) const;
-  // Takes back what was published, and is open as `published`; but nothing that has replaced it.
+  // Moves `target`, which was published and is open as `published`, back into this directory,
+  // unless another object has replaced it.
   void Withdraw(const std::string& name, const std::string& target, int published) const;
   Result<void> SyncParent() const;
 

@@ -96,8 +96,8 @@ Result<Stored> ReadStored(SnapshotView& snapshot) {
   return stored;
 }
 
-// Checks the directory with promtool; only a warning if it is not installed. It is promtool's
-// working directory, because another user may redirect its path.
+// Checks the directory with promtool; only warns if promtool is not installed. Promtool runs in the
+// directory, because another user may redirect the directory's path.
 Result<void> Validate(const Fd& directory, const RestoreChoice& choice, MethodOutcome& outcome,
                       const std::stop_token& stop) {
   const auto program = FindProgram("promtool");
@@ -295,7 +295,7 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
                 "--dry-run shows what it has");
   const std::string parent = std::filesystem::path(request.directory).parent_path().string();
   HF_ASSIGN(const auto staging, StagingDirectory::Create(".holdfast-prometheus", parent));
-  // Below it, so that Prometheus's user cannot reach it before it is in place.
+  // In the staging directory, so that Prometheus's user cannot reach it before it is published.
   HF_ASSIGN(const Fd made, staging.MakeDirectory(kMadeName));
   extract.opened = made.get();
   HF_ASSIGN(const ExtractOutcome extracted,

@@ -58,7 +58,7 @@ struct SkippedSnapshot {
 struct PinOptions {
   std::string data_dir;  // dataDir: snapshots
   std::string log_dir;   // dataLogDir: logs; may be the same
-  // The directories, if the caller has opened them; their paths are then only names in messages.
+  // The directories, if the caller has opened them; their paths are then used only in messages.
   int opened_data = -1;
   int opened_logs = -1;
   // The server runs, so what is incomplete may be complete a moment later.

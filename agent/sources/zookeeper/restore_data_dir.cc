@@ -48,7 +48,7 @@ Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   return request;
 }
 
-// A directory that gets a new "version-2".
+// A staging directory with a new "version-2".
 struct StagedState {
   StagingDirectory place;
   Fd files;  // "version-2", open

@@ -75,7 +75,7 @@ class Cluster:
         return self.call(*arguments, "--json", **options).document
 
     def write_config(self, node: str, sources: list[dict], *, password: Path | None = None, **settings) -> None:
-        """`password` has the repository's password; by default, it is the right one."""
+        """`password` is the file with the repository's password; by default, the correct one."""
         repository = {"url": f"file:{self.repository}", "password_file": str(password or self.password)}
         self._configs[node] = write_config(
             self.directory / node / "agent", sources, node=node, repositories={"main": repository}, **settings)

@@ -367,7 +367,7 @@ class KafkaCluster:
         wait_until(f"{isr} in sync", lambda: self.isr(topic, partition) == isr, _PATIENCE)
 
     def _partition(self, topic: str, partition: int, number: int | None = None) -> dict:
-        """A broker that has just started does not know all topics yet."""
+        # A broker that has just started does not know all topics yet.
         known = self.admin(number).metadata()["topics"]
         return known.get(topic, {}).get(str(partition), {"leader": -1, "isr": [], "replicas": []})
 

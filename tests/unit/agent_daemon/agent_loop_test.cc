@@ -10,13 +10,13 @@ namespace {
 
 using bus::testing::TestBus;
 
-// What a real refusal, whose reason is only text, makes the agent log.
+// What the agent logs after a real refusal. The reason of a refusal is only text.
 std::string LoggedRefusal(const bus::BusClientOptions& options) {
   const auto node = bus::testing::Join(options);
   return RefusalText(bus::testing::Next(*node, bus::BusEvent::Kind::kRefused), "db-1");
 }
 
-TEST_CASE("agent loop: a bus key that differs leads to trust pin") {
+TEST_CASE("agent loop: the log names trust pin if the bus key differs") {
   TestBus place;
   bus::BusClientOptions options = place.Node("db-1");
   options.server.key = bus::GenerateCurveKeys(bus::testing::Chance()).public_key;
@@ -25,7 +25,7 @@ TEST_CASE("agent loop: a bus key that differs leads to trust pin") {
                                          Catch::Contains("holdfast-agent trust pin FILE"));
 }
 
-TEST_CASE("agent loop: a key that is not accepted leads to a new token") {
+TEST_CASE("agent loop: the log names agent token if the agent's key is not accepted") {
   const TestBus place;
 
   CHECK_THAT(LoggedRefusal(place.Stranger()),

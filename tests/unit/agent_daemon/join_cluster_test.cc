@@ -114,7 +114,7 @@ TEST_CASE("join cluster: anything that does not match is refused, and nothing is
   REQUIRE_FAILS(LoadIdentity(place.settings.state_dir), ErrorCode::kNotFound, "");
 }
 
-TEST_CASE("join cluster: what fails after the controller accepted says what has happened") {
+TEST_CASE("join cluster: an error after the controller has accepted the node says so") {
   Place place;
   std::string reason;
   SECTION("another root document than the token names") {
@@ -184,7 +184,7 @@ TEST_CASE("join cluster: the token is not used if the node is known to be in ano
   CHECK(Unwrap(LoadIdentity(place.settings.state_dir)).root == place.root);
 }
 
-TEST_CASE("join cluster: the trial leaves nothing") {
+TEST_CASE("join cluster: the trial files are removed") {
   Place place;
   (void)Unwrap(place.Join());
 

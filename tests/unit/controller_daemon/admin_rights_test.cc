@@ -72,7 +72,7 @@ TEST_CASE("admin rights: without any, a caller reads and starts backups") {
   }
 }
 
-TEST_CASE("admin rights: a remote caller without a name has no user's rights") {
+TEST_CASE("admin rights: a remote caller without a name does not get a local user's rights") {
   const AdminRights rights = Granted(R"({trust: ["user:root"]})");
   CHECK_FALSE(rights.Check(Remote(""), Request::kTrustChange).has_value());
   CHECK_FALSE(rights.Check({}, Request::kTrustChange).has_value());

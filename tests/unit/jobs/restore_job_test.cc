@@ -239,7 +239,7 @@ TEST_CASE("restore job: an order for the newest snapshot is refused if there is 
   REQUIRE(refused.state == TaskOutcome::kRefused);
   CHECK_THAT(refused.error->message(),
              Catch::Contains(fixture.snapshot.substr(0, 8)) && Catch::Contains(newer.substr(0, 8)));
-  // The usual cause is a backup that the controller has not seen, not a false controller.
+  // The usual cause is a backup that the controller has not seen, not a compromised controller.
   const std::string& hint = refused.error->hint();
   CHECK(hint.find("`holdfast catalog rebuild`") < hint.find("sign nothing more"));
   // A snapshot that was made after the order does not count.

@@ -146,7 +146,7 @@ TEST_CASE("extract: all entries are restored: small, large, sparse and hard-link
   }
 }
 
-TEST_CASE("extract: the totals include several extractions") {
+TEST_CASE("extract: the totals add up over several extractions") {
   ExtractFixture fixture;
   Progress progress;
   progress.items_total = 100;

@@ -61,8 +61,8 @@ TEST_CASE_METHOD(Fixture,
   REQUIRE(changes.at(0) == "replaced " + live);
 }
 
-// Someone who owns a directory above the target exchanges it with a symlink while root restores.
-TEST_CASE_METHOD(Fixture, "files restore: a directory that becomes a symlink leads nowhere") {
+// The owner of a directory above the target replaces it with a symlink while root restores.
+TEST_CASE_METHOD(Fixture, "files restore: a directory that becomes a symlink is not followed") {
   const std::string above = top + "/owned";
   const std::string victim = top + "/victim";
   const std::string moved = top + "/moved";
@@ -106,7 +106,7 @@ TEST_CASE_METHOD(Fixture, "files restore: a directory that becomes a symlink lea
   REQUIRE(IsClean());
 }
 
-// Someone who owns the directory above the target renames what root stages there.
+// The owner of the directory above the target renames what root stages there.
 TEST_CASE_METHOD(Fixture,
                  "files restore: a directory that replaces the staged one is not changed") {
   MakeTree();

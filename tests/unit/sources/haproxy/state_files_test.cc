@@ -72,7 +72,7 @@ TEST_CASE("haproxy state files: a crash between two steps is undone") {
   REQUIRE_FALSE(Exists(top + "/.holdfast-id-none-all"));
 }
 
-TEST_CASE("haproxy state files: a file in place of a symlink is not open to everybody") {
+TEST_CASE("haproxy state files: a file that replaces a symlink is not open to all users") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
   const std::string& top = directory.path();
   REQUIRE(::symlink("nowhere", (top + "/state").c_str()) == 0);
@@ -86,8 +86,8 @@ TEST_CASE("haproxy state files: a file in place of a symlink is not open to ever
   REQUIRE(S_ISLNK(status.st_mode));
 }
 
-// Someone who owns a directory above the file exchanges it with a symlink.
-TEST_CASE("haproxy state files: a directory that becomes a symlink leads nowhere") {
+// The owner of a directory above the file replaces it with a symlink.
+TEST_CASE("haproxy state files: a directory that becomes a symlink is not followed") {
   const TempDir directory = Unwrap(TempDir::Create("state-files"));
   const std::string& top = directory.path();
   for (const char* name : {"/owned", "/victim", "/link"}) {

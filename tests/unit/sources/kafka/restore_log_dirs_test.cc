@@ -243,7 +243,7 @@ TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
 
 // The child process of the next test.
 // The brokers' user owns the log directories, and root restores into them.
-TEST_CASE("kafka restore to log directories: a partition that becomes a symlink leads nowhere") {
+TEST_CASE("kafka restore to log directories: a partition that becomes a symlink is not followed") {
   LogDirs dirs;
   const std::string victim = dirs.path + "/victim";
   REQUIRE_OK(MakeDirectories(victim));

@@ -56,7 +56,7 @@ TEST_CASE("staging directory: publishes a directory, and removes itself") {
   REQUIRE(Unwrap(NamesIn(scene.parent + "/deep")) == Names{"data"});
 }
 
-TEST_CASE("staging directory: follows symlinks that exist before it") {
+TEST_CASE("staging directory: follows symlinks that exist before it is created") {
   Scene scene;
   REQUIRE_OK(MakeDirectories(scene.outside));
   std::filesystem::create_directory_symlink(scene.outside, scene.parent);

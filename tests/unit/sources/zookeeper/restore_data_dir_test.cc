@@ -190,7 +190,7 @@ TEST_CASE("zookeeper stage: does not follow a staging directory that became a sy
   REQUIRE(staging.NamesIn(testing::AsideOf(replaced)).empty());
 }
 
-TEST_CASE("zookeeper stage: cuts no logs of a directory that replaced the staging directory") {
+TEST_CASE("zookeeper stage: does not shorten logs in a directory that replaced its own") {
   Staging staging;
   const Outside outside(staging);
   std::string replaced;
@@ -208,7 +208,7 @@ TEST_CASE("zookeeper stage: cuts no logs of a directory that replaced the stagin
   REQUIRE_FAILS(outcome, ErrorCode::kBusy,
                 fmt::format("another process replaced \"{}\"", replaced));
   REQUIRE_FALSE(testing::Exists(staging.data + "/version-2"));
-  // What is there now is not the restore's.
+  // What is there now does not belong to the restore.
   REQUIRE(staging.NamesIn(replaced) == Names{"version-2"});
 }
 
