@@ -19,7 +19,7 @@ namespace {
 constexpr std::uint32_t kRootFormat = 1;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kRotateHint =
-    "an operator creates a new root document with `holdfast trust rotate`";
+    "an operator with a root key renews it: holdfast trust rotate --root-key FILE --send";
 
 std::unexpected<Error> BadForm(std::string message) {
   return Fail(ErrorCode::kInvalidArgument, "root document with " + std::move(message));

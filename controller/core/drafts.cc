@@ -94,6 +94,7 @@ Result<Answer> Drafts::Make(const event::RestoreRequested& event) {
   const OrderKind kind = is_beside ? OrderKind::kRestore : OrderKind::kRestoreInPlace;
   if (!agent->Supports(kind)) return Fail(Unsupported(*agent, kind));
   HF_TRY(CheckNote(event.reason));
+  HF_TRY(CheckCanOrder(step_));
   const RunRecord run{.run = step_.NewUlid(), .requester = event.actor, .reason = event.reason};
   v1::Plan plan = plans_.New(*agent, run, kind, step_.options().restore_life_ms);
   FillOrder(event, *plan.mutable_restore());
@@ -130,6 +131,7 @@ Result<Answer> Drafts::Approve(const event::ApprovalGiven& event) {
   auto found = drafts_.find(event.run);
   if (found == drafts_.end()) return NoDraft(event.run);
   DraftRecord& draft = found->second;
+  HF_TRY(CheckCanOrder(step_));
   HF_ASSIGN(
       const std::string person,
       step_.trust().OperatorOf(draft.payload, event.key_id, event.signature, step_.now().wall_ms));

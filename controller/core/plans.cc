@@ -25,6 +25,12 @@ Result<void> CheckNote(std::string_view note) {
               "shorten --note");
 }
 
+Result<void> CheckCanOrder(const StepContext& step) {
+  Result<void> checked = step.trust().CheckOwnKey(step.now().wall_ms);
+  if (checked) return {};
+  return Fail(std::move(checked).error().While("agents would refuse this run"));
+}
+
 void Plans::Load(const PlanRecord& record) {
   Plan& plan = plans_[record.plan_id];
   plan.record = record;

@@ -30,6 +30,9 @@ struct Plan {
 
 // kInvalidArgument if an operator's note is too long. Every plan of the run contains the note.
 Result<void> CheckNote(std::string_view note);
+// kDenied if agents would refuse a plan that is signed now. An agent does not report that, because
+// it does not know whether the controller sent the plan, so its task would only wait.
+Result<void> CheckCanOrder(const StepContext& step);
 
 class Plans {
  public:

@@ -41,6 +41,7 @@ Result<Answer> RunRequests::Request(const event::RunRequested& event) {
   HF_CHECK(event.kind == OrderKind::kBackup || event.kind == OrderKind::kProbe ||
            event.kind == OrderKind::kVerify || event.kind == OrderKind::kInventory);
   HF_TRY(CheckNote(event.reason));
+  HF_TRY(CheckCanOrder(step_));
   std::size_t running = 0;
   std::size_t queued = 0;
   for (const auto& [name, run] : runs_.table().all()) {
@@ -134,6 +135,7 @@ void RunRequests::BeginQueued() {
   for (auto& [name, run] : runs_.table().all()) {
     if (run.record.state != RunState::kQueued) continue;
     Result<std::vector<NewTask>> new_tasks = ChooseTasks(cluster_, run.record);
+    if (const Result<void> can = CheckCanOrder(step_); !can) new_tasks = Fail(can.error());
     if (!new_tasks) {
       run.record.message = new_tasks.error().message();
       run.record.hint = new_tasks.error().hint();

@@ -47,6 +47,8 @@ class Trust {
   virtual Result<OpenedPermit> OpenPermit(ByteView envelope, std::int64_t now_ms) const = 0;
   // How many distinct operators must sign an order of this kind.
   virtual std::uint32_t OperatorsFor(OrderKind kind) const = 0;
+  // kDenied unless agents accept at `now_ms` what Sign() signs.
+  virtual Result<void> CheckOwnKey(std::int64_t now_ms) const = 0;
 };
 
 }  // namespace holdfast::controller

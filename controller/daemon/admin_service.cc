@@ -18,6 +18,7 @@
 #include "controller/daemon/admin_views.h"
 #include "controller/daemon/bus_key.h"
 #include "controller/daemon/catalog_copies.h"
+#include "controller/daemon/signing_key.h"
 #include "controller/daemon/snapshot_names.h"
 
 namespace holdfast::controller {
@@ -323,7 +324,10 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   HF_ASSIGN(const std::vector<DraftRecord> drafts, reader_.Drafts(true, "", kPageRowsMax));
   status.set_drafts_open(static_cast<std::uint32_t>(drafts.size()));
   FillProblems(agents, runs, status);
-  if (std::optional<v1::Problem> problem = BusKeyProblem(root, options_.bus_key, agents)) {
+  for (std::optional<v1::Problem>& problem :
+       std::array{SigningKeyProblem(root, options_.signing_key, clock_.Now()),
+                  BusKeyProblem(root, options_.bus_key, agents)}) {
+    if (!problem) continue;
     status.set_problem_count(status.problem_count() + 1);
     *status.add_problems() = *std::move(problem);
   }

@@ -17,6 +17,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/bus/curve_key.h"
+#include "common/crypto/ed25519.h"
 #include "controller/catalog/catalog_reader.h"
 #include "controller/daemon/admin_rights.h"
 #include "controller/daemon/core_loop.h"
@@ -30,6 +31,7 @@ struct AdminServiceOptions {
   std::string version;            // of this program
   std::string join_endpoint;      // as nodes reach it
   bus::CurvePublicKey bus_key{};  // of all sockets
+  crypto::KeyId signing_key{};    // of plans
   AdminRights rights;
 };
 

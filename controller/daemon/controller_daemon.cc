@@ -171,7 +171,7 @@ class Daemon {
         trust_(std::move(root), std::move(keys.signing), bus_keys_.public_key, clock) {}
 
   Result<void> Start(const std::stop_token& stop) {
-    HF_TRY(trust_.CheckOwnKey());
+    HF_TRY(trust_.CheckOwnKey(trust::UnixMilliseconds(clock_.Now())));
     HF_TRY(LookAtCatalog(catalog_.path(), stop));
     bus::BusServerOptions bus;
     bus.endpoint = settings_.bus.listen;
@@ -199,6 +199,7 @@ class Daemon {
     admin.version = HOLDFAST_VERSION;
     admin.join_endpoint = settings_.join.endpoint;
     admin.bus_key = bus_keys_.public_key;
+    admin.signing_key = trust_.own_key();
     HF_ASSIGN(admin.rights, AdminRights::Resolve(settings_));
     HF_ASSIGN(admin_,
               AdminLoop::Open(settings_, std::move(admin), *core_, bus_keys_, random_, clock_));

@@ -9,6 +9,7 @@
 #include "common/trust/rejoin.h"
 #include "common/trust/report.h"
 #include "controller/daemon/bus_key.h"
+#include "controller/daemon/signing_key.h"
 
 namespace holdfast::controller {
 namespace {
@@ -82,10 +83,8 @@ std::uint32_t ControllerTrust::OperatorsFor(OrderKind kind) const {
   return root_.OperatorsNeeded(static_cast<v1::OrderKind>(kind));
 }
 
-Result<void> ControllerTrust::CheckOwnKey() const {
-  Result<const trust::RoleKey*> key = root_.KeyFor(key_.id(), v1::ROLE_CONTROLLER, clock_.Now());
-  if (!key) return Fail(std::move(key).error().While("this controller's signing key"));
-  return {};
+Result<void> ControllerTrust::CheckOwnKey(std::int64_t now_ms) const {
+  return CheckSigningKey(root_, key_.id(), WallTime(std::chrono::milliseconds(now_ms)));
 }
 
 Result<void> ControllerTrust::TakeRoot(ByteView envelope) {

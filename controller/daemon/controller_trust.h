@@ -24,15 +24,15 @@ class ControllerTrust final : public Trust {
                                  std::int64_t now_ms) const override;
   Result<OpenedPermit> OpenPermit(ByteView envelope, std::int64_t now_ms) const override;
   std::uint32_t OperatorsFor(OrderKind kind) const override;
+  Result<void> CheckOwnKey(std::int64_t now_ms) const override;
 
-  // kDenied unless our key may sign plans by the current document.
-  Result<void> CheckOwnKey() const;
   // Accepts the next document. kDenied like RootDocument::VerifyNext(), or if agents would then
   // refuse our bus key. On an error, the current document stays.
   Result<void> TakeRoot(ByteView envelope);
   // Goes back to the durable document.
   void Restore(trust::RootDocument root) { root_ = std::move(root); }
   const trust::RootDocument& root() const { return root_; }
+  const crypto::KeyId& own_key() const { return key_.id(); }
 
  private:
   trust::RootDocument root_;

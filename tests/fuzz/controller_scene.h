@@ -217,6 +217,7 @@ class ControllerScene {
       return Fail(ErrorCode::kDenied, "no operator");
     }
     std::uint32_t OperatorsFor(controller::OrderKind) const override { return 1; }
+    Result<void> CheckOwnKey(std::int64_t) const override { return {}; }
 
    private:
     testing::CheapControllerTrust cheap_;

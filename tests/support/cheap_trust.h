@@ -85,7 +85,8 @@ inline Bytes CheapRoot(std::uint64_t version, const std::string& bus_key = {}) {
 class CheapControllerTrust final : public controller::Trust {
  public:
   std::uint32_t operators = 1;
-  std::optional<Error> defect;  // if set, every report has it
+  std::optional<Error> defect;       // if set, every report has it
+  std::optional<Error> refused_key;  // if set, why agents refuse the controller's key
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
              std::span<const controller::Approval> approvals) const override {
@@ -131,6 +132,10 @@ class CheapControllerTrust final : public controller::Trust {
                                     ToBytes(permit.secret_hash()), "anna"};
   }
   std::uint32_t OperatorsFor(controller::OrderKind) const override { return operators; }
+  Result<void> CheckOwnKey(std::int64_t) const override {
+    if (refused_key) return Fail(*refused_key);
+    return {};
+  }
 };
 
 }  // namespace holdfast::testing

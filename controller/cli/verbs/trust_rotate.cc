@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/crypto/ed25519.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/root_document.h"
@@ -19,9 +21,54 @@
 namespace holdfast::cli::cluster {
 namespace {
 
+// Keys that the controller must get, because the next document replaces its own.
+struct NewKeys {
+  std::vector<std::string> signing;  // the names of the new keys
+  bool has_bus_key = false;
+};
+
+std::vector<std::string> ControllerKeysOf(const v1::RootDocument& document) {
+  std::vector<std::string> keys;
+  for (const v1::RoleKey& key : document.keys()) {
+    if (key.role() == v1::ROLE_CONTROLLER) keys.push_back(key.public_key());
+  }
+  return keys;
+}
+
+NewKeys NewKeysOf(const v1::RootDocument& current, const v1::RootDocument& next) {
+  NewKeys keys{.has_bus_key = next.bus_key() != current.bus_key()};
+  const std::vector<std::string> before = ControllerKeysOf(current);
+  for (const std::string& key : ControllerKeysOf(next)) {
+    if (std::ranges::find(before, key) != before.end()) continue;
+    if (const auto parsed = crypto::PublicKeyFromBytes(AsBytes(key))) {
+      keys.signing.push_back(crypto::ShortKeyId(crypto::KeyIdOf(*parsed)));
+    }
+  }
+  return keys;
+}
+
+// The steps on the controller's host after the document is in force.
+std::string InstallText(const NewKeys& keys) {
+  std::string text;
+  if (!keys.signing.empty()) {
+    text += fmt::format(
+        "agents now refuse what the controller's former key signs, and it starts no runs: install "
+        "the secret key of {} as signing_key_file of controller.yaml now, and restart "
+        "holdfast-controller\n",
+        fmt::join(keys.signing, " or "));
+  }
+  if (keys.has_bus_key) {
+    text +=
+        "the controller keeps its former bus key: `holdfast status` says when all agents have the "
+        "document; then install the new key as bus.key_file of controller.yaml, and restart "
+        "holdfast-controller\n";
+  }
+  return text;
+}
+
 std::string RotateText(const std::vector<std::string>& differences,
                        const RootSignatures& signatures, const std::string& file, bool sent,
-                       bool has_new_bus_key) {
+                       const NewKeys& keys) {
   std::string text;
   AddLines(text, "the next root document", differences);
   text += fmt::format(
@@ -31,12 +78,8 @@ std::string RotateText(const std::vector<std::string>& differences,
       signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
       signatures.new_needed);
   if (sent) {
-    text += "it is in force; agents get it with the next message from the controller\n";
-    if (!has_new_bus_key) return text;
-    return text +
-           "the controller keeps its former bus key: `holdfast status` says when all agents have "
-           "the document; then install the new key as bus.key_file of controller.yaml, and restart "
-           "holdfast-controller\n";
+    return text + "it is in force; agents get it with the next message from the controller\n" +
+           InstallText(keys);
   }
   if (!signatures.is_enough()) {
     return text +
@@ -186,7 +229,7 @@ class TrustRotateVerb final : public OperatorVerb {
         kExitDone,
         [&] {
           return RotateText(differences, made.signatures, file_, send_,
-                            made.document.bus_key() != current.document().bus_key());
+                            NewKeysOf(current.document(), made.document));
         },
         [&] { return RotateJson(made.document, differences, made.signatures, file_, send_); });
   }

@@ -28,9 +28,17 @@ class ChangedTrust(Case):
         run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(new)])
         run(["openssl", "pkey", "-in", str(new), "-pubout", "-out", str(self.directory / "new.pub")])
         self.cluster.rotate("--controller-key", str(self.directory / "new.pub"), "--raise-epoch")
+        # Until the controller has the new key, agents refuse its plans, so it starts no runs.
+        problems = {one["condition"]: one for one in self.cluster.status()["problems"]}
+        self.assertIn("restart holdfast-controller", problems["signing_key_refused"]["hint"])
+        refused = self.cluster.call("backup", "--all", expect=4)
+        self.assertIn("is not in version 2 of the root document", refused.stderr)
+        self.assertIn("signing_key_file of controller.yaml", refused.stderr)
+        self.assertEqual(self.cluster.json("run", "list")["runs"], [])
         self.cluster.controller.stop()
         key.write_bytes(new.read_bytes())
         self.cluster.start()
+        self.assertNotIn("signing_key_refused", [one["condition"] for one in self.cluster.status()["problems"]])
         self.cluster.rotate("--days", "400")
         self.assertEqual(self.cluster.status()["root_version"], 3)
 

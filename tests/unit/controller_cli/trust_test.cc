@@ -240,6 +240,30 @@ TEST_CASE("trust rotate: the bus key is replaced, and shown with both values") {
   REQUIRE_THAT(again.err, Contains("already has the bus key") && Contains("bus-key FILE"));
 }
 
+TEST_CASE("trust rotate: a new controller key must be installed before the next run") {
+  TrustCommands fixture;
+  v1::RootDocument document = fixture.root.document();
+  document.set_root_threshold(1);
+  fixture.SetRoot(document);
+  const auto rotate = [&](const std::vector<std::string>& more) {
+    return fixture.Run(
+        {"trust", "rotate", "--yes", "--send", "--root-key", fixture.Path("anna.key")}, more);
+  };
+
+  const Outcome same = rotate({"--days", "400"});
+  INFO(same.err);
+  REQUIRE(same.code == 0);
+  REQUIRE_THAT(same.out, !Contains("signing_key_file"));
+
+  fixture.SetRoot(document);
+  const Outcome sent = rotate({"--controller-key", fixture.Path("new.pub")});
+  REQUIRE(sent.code == 0);
+  REQUIRE_THAT(sent.out,
+               Contains("install the secret key of " +
+                        crypto::ShortKeyId(fixture.keys.stranger.id()) + " as signing_key_file") &&
+                   Contains("restart holdfast-controller"));
+}
+
 TEST_CASE("trust pin: successors are pinned without the controller, others are refused") {
   TrustCommands fixture;
   fixture.controller.Stop();

@@ -268,6 +268,26 @@ TEST_CASE("backup: a second run of the same source is refused as busy, or queued
   CHECK(fixture.PlanOf("a", OrderKind::kBackup).run() == second);
 }
 
+TEST_CASE("backup: no run is started while agents refuse the controller's key") {
+  OneAgent fixture;
+  fixture.Backup({"*"});
+  const std::string queued = fixture.Backup({"files/app"}, true);
+  const std::size_t runs = fixture.catalog.runs.size();
+  fixture.trust.refused_key = Error(ErrorCode::kDenied, "not in version 2", "install the new key");
+
+  const Error refused = fixture.Refused(
+      event::RunRequested{.request = 2, .selectors = {"files/app"}, .actor = "uid:0"});
+
+  CHECK(refused.code() == ErrorCode::kDenied);
+  CHECK(refused.message() == "agents would refuse this run: not in version 2");
+  CHECK(refused.hint() == "install the new key");
+  CHECK(fixture.catalog.runs.size() == runs);
+  // It would wait for its agent until its deadline.
+  fixture.Composed("a", OrderKind::kBackup);
+  CHECK(fixture.StateOf(queued) == RunState::kFailed);
+  CHECK_THAT(fixture.catalog.runs.at(queued).message, Catch::Contains("not in version 2"));
+}
+
 TEST_CASE("backup: a cancelled run ends at once, and its agents get the end order") {
   Cluster cluster;
   const std::string run = cluster.Backup({"*"});

@@ -478,6 +478,20 @@ TEST_CASE("restore: nothing is sent before enough operators have signed") {
         std::vector<std::string>{"files/app@a"});
 }
 
+TEST_CASE("restore: none is drafted or sent while agents refuse the controller's key") {
+  OneAgent one;
+  const Answer draft = one.Granted(RestoreToStaging());
+  one.trust.refused_key = Error(ErrorCode::kDenied, "not in version 2", "install the new key");
+
+  CHECK(one.Refused(RestoreToStaging()).hint() == "install the new key");
+  CHECK(one.Refused(ApprovalBy("anna", draft)).hint() == "install the new key");
+
+  // The signature can be given again.
+  one.trust.refused_key.reset();
+  one.Granted(ApprovalBy("anna", draft));
+  CHECK(one.catalog.drafts.at(draft.runs.front()).state == DraftState::kSent);
+}
+
 TEST_CASE("restore: a target's name and options reach the operators unchanged") {
   OneAgent one;
   event::RestoreRequested request = RestoreOfApp();
