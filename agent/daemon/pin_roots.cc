@@ -1,5 +1,6 @@
 #include "agent/daemon/pin_roots.h"
 
+#include <optional>
 #include <utility>
 
 #include "agent/core/identity_state.h"
@@ -7,27 +8,10 @@
 #include "agent/daemon/identity.h"
 #include "agent/daemon/state_paths.h"
 #include "agent/journal/journal.h"
-#include "common/base/format.h"
 #include "common/trust/root_document.h"
 #include "common/trust/root_files.h"
 
 namespace holdfast::agent {
-namespace {
-
-// kDenied unless `next` is the version after `current`.
-Result<trust::RootDocument> Verified(const trust::RootDocument& current,
-                                     const trust::RootFile& next, const Clock& clock) {
-  Result<trust::RootDocument> verified = current.VerifyNext(next.root.envelope(), clock.Now());
-  if (verified) return verified;
-  return Fail(std::move(verified)
-                  .error()
-                  .While(fmt::format("{}: this node has version {} of the root document",
-                                     Quote(next.path), current.version()))
-                  .WithHint("name all versions after this one; the controller keeps them in "
-                            "STATE_DIR/roots"));
-}
-
-}  // namespace
 
 Result<PinReport> PinRoots(const AgentSettings& settings, const std::vector<std::string>& files,
                            const Clock& clock) {
@@ -42,14 +26,15 @@ Result<PinReport> PinRoots(const AgentSettings& settings, const std::vector<std:
                    .version = root.version()};
   IdentityState identity(loaded);
   for (const trust::RootFile& file : given) {
-    if (file.root.version() < root.version() || file.root.hash() == root.hash()) continue;
-    HF_ASSIGN(trust::RootDocument next, Verified(root, file, clock));
-    HF_TRY(StoreRoot(RootsDirectory(settings.state_dir), next));
-    if (next.bus_key() != root.bus_key()) {
+    HF_ASSIGN(std::optional<trust::RootDocument> next,
+              trust::NextRootFrom(file, root, clock.Now()));
+    if (!next) continue;
+    HF_TRY(StoreRoot(RootsDirectory(settings.state_dir), *next));
+    if (next->bus_key() != root.bus_key()) {
       identity.SetFormerBusKey({root.bus_key().begin(), root.bus_key().end()});
     }
-    identity.SetRoot(next.envelope(), {next.version(), next.epoch()});
-    root = std::move(next);
+    identity.SetRoot(next->envelope(), {next->version(), next->epoch()});
+    root = *std::move(next);
   }
   report.version = root.version();
   const std::vector<Change> changes = {identity.record()};

@@ -1,9 +1,11 @@
 // Root documents that a person hands over in files, because the controller cannot be reached.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/trust/root_document.h"
 
@@ -17,5 +19,12 @@ struct RootFile {
 // Reads the files, and sorts them by version. kCorrupt or kDenied, naming the path, for a file that
 // is not a root document or that its own persons have not signed.
 Result<std::vector<RootFile>> ReadRootFiles(const std::vector<std::string>& paths);
+
+// The document in `file`, if it is the verified next version after `pinned`. nullopt if it is
+// `pinned`, or claims to be an earlier version of the same cluster, which cannot be verified and
+// has no effect. kDenied for one of another cluster, another document with the version of `pinned`,
+// one that does not follow, and one for which a version before it is missing.
+Result<std::optional<RootDocument>> NextRootFrom(const RootFile& file, const RootDocument& pinned,
+                                                 WallTime now);
 
 }  // namespace holdfast::trust

@@ -1,5 +1,6 @@
 #include "controller/cli/pinned_root.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/base/format.h"
@@ -46,11 +47,8 @@ void Advance(Pin& pin, trust::RootDocument next) {
 Result<void> AdvanceByFiles(Pin& pin, const std::vector<std::string>& files, WallTime now) {
   HF_ASSIGN(const std::vector<trust::RootFile> given, trust::ReadRootFiles(files));
   for (const trust::RootFile& file : given) {
-    if (file.root.version() < pin.root().version()) continue;
-    HF_ASSIGN(trust::RootDocument next,
-              Follow(pin.root(), file.root.envelope(), now,
-                     fmt::format("the root document in {}", Quote(file.path))));
-    Advance(pin, std::move(next));
+    HF_ASSIGN(std::optional<trust::RootDocument> next, NextRootFrom(file, pin.root(), now));
+    if (next) pin.Advance(*std::move(next));
   }
   return {};
 }
@@ -95,12 +93,13 @@ Result<trust::RootDocument> CurrentRoot(Session& session, const std::vector<std:
   return pin.root();
 }
 
-Result<trust::RootDocument> PinFromFiles(Session& session, const std::vector<std::string>& files) {
+Result<PinnedByFiles> PinFromFiles(Session& session, const std::vector<std::string>& files) {
   HF_ASSIGN(const CliSettings* settings, session.Settings());
   HF_ASSIGN(Pin pin, Pin::Load(*settings));
+  const std::uint64_t version_before = pin.root().version();
   HF_TRY(AdvanceByFiles(pin, files, session.now()));
   HF_TRY(pin.Save());
-  return pin.root();
+  return PinnedByFiles{pin.root(), version_before};
 }
 
 void PinRoot(Session& session, const trust::RootDocument& root) {

@@ -3,6 +3,7 @@
 // is not trusted here, because an attacker may have changed its files. docs/protocol.md#pins.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,13 @@ Result<trust::RootDocument> CurrentRoot(Session& session);
 // document up to the newest; documents of earlier versions are ignored.
 Result<trust::RootDocument> CurrentRoot(Session& session, const std::vector<std::string>& bases);
 
+struct PinnedByFiles {
+  trust::RootDocument root;
+  std::uint64_t version_before = 0;
+};
 // Verifies the documents in these files in the same way, and pins the newest one, without asking
-// the controller.
-Result<trust::RootDocument> PinFromFiles(Session& session, const std::vector<std::string>& files);
+// the controller. kDenied for a document of another cluster.
+Result<PinnedByFiles> PinFromFiles(Session& session, const std::vector<std::string>& files);
 
 // Pins a document that was verified with the pinned one. Warns if the file cannot be written.
 void PinRoot(Session& session, const trust::RootDocument& root);

@@ -11,6 +11,17 @@
 namespace holdfast::cli::cluster {
 namespace {
 
+std::string PinText(const PinnedByFiles& pinned) {
+  const std::string cluster = Quote(pinned.root.cluster());
+  const std::uint64_t version = pinned.root.version();
+  if (version == pinned.version_before) {
+    return fmt::format("cluster {}: version {} of the root document was already pinned\n", cluster,
+                       version);
+  }
+  return fmt::format("cluster {}: version {} of the root document is pinned; before, it was {}\n",
+                     cluster, version, pinned.version_before);
+}
+
 class TrustPinVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
@@ -22,12 +33,13 @@ class TrustPinVerb final : public OperatorVerb {
   }
 
   Result<int> Run(Session& session) override {
-    HF_ASSIGN(const trust::RootDocument root, PinFromFiles(session, files_));
+    HF_ASSIGN(const PinnedByFiles pinned, PinFromFiles(session, files_));
     return session.Finish(
-        kExitDone, [&] { return fmt::format("version {} is pinned\n", root.version()); },
+        kExitDone, [&] { return PinText(pinned); },
         [&] {
           Json document = Document("trust pin", 0);
-          document.update(RootObject(root.document()));
+          document.update(RootObject(pinned.root.document()));
+          document["version_before"] = pinned.version_before;
           return Dump(document);
         });
   }

@@ -87,7 +87,14 @@ TEST_CASE("pin roots: documents that do not follow the agent's own are refused")
 
   REQUIRE_FAILS(node.Pin({by_mallory}), ErrorCode::kDenied, "signed by 0 of the 2");
   REQUIRE_FAILS(node.Pin({node.File(3, 'd')}), ErrorCode::kDenied, "STATE_DIR/roots");
-  REQUIRE_FAILS(node.Pin({node.File(1, 'x')}), ErrorCode::kDenied, "does not follow version 1");
+  REQUIRE_FAILS(node.Pin({node.File(3, 'd')}), ErrorCode::kDenied, "version 2 is missing");
+  REQUIRE_FAILS(node.Pin({node.File(1, 'x')}), ErrorCode::kDenied, "differs from the pinned");
+  v1::RootDocument foreign = node.trust.Document();
+  foreign.set_cluster_id("01HF0000000000000000000001");
+  foreign.set_cluster("test");
+  const std::string of_test = node.directory.path() + "/test";
+  Unwrap(WriteFileAtomic(of_test, node.trust.Root(foreign).envelope(), 0644));
+  REQUIRE_FAILS(node.Pin({of_test}), ErrorCode::kDenied, "a root document of cluster \"test\"");
   REQUIRE_FAILS(node.Pin({node.directory.path() + "/none"}), ErrorCode::kNotFound, "none");
   CHECK(node.Record().root_version == 1);
   CHECK(node.Record().former_bus_key.empty());

@@ -292,6 +292,16 @@ TEST_CASE("trust pin: successors are pinned without the controller, others are r
     REQUIRE(pin(wrong).code != 0);
     REQUIRE(pinned() == fixture.root.envelope());
   }
+  const Outcome gap = pin({"3"});
+  REQUIRE(gap.code == 4);
+  REQUIRE_THAT(gap.err, Contains("version 2 is missing") && Contains("name it, too") &&
+                            !Contains("investigated"));
+  REQUIRE_THAT(pin({"first"}).err,
+               Contains("differs from the pinned version 1") && Contains("investigated"));
+  const Outcome base =
+      fixture.Run({"trust", "rotate", "--yes", "--file", fixture.Path("next"), "--root-key",
+                   fixture.Path("anna.key"), "--base", fixture.Path("3")});
+  REQUIRE_THAT(base.err, Contains("version 2 is missing") && !Contains("investigated"));
 
   // In any order. The former key is the one directly before the newest.
   const Outcome done = pin({"3", "2", "root.holdfast"});
@@ -300,8 +310,20 @@ TEST_CASE("trust pin: successors are pinned without the controller, others are r
   REQUIRE(pinned() == third.envelope());
   const auto former = Unwrap(bus::LoadCurvePublicKey(fixture.Path("root.holdfast.former-bus-key")));
   REQUIRE(former == second.bus_key());
-  REQUIRE(pin({"2"}).code == 0);
+  REQUIRE_THAT(done.out, Contains("cluster \"prod\": version 3") && Contains("before, it was 1"));
+  const Outcome again = pin({"2"});
+  REQUIRE(again.code == 0);
+  REQUIRE_THAT(again.out, Contains("version 3 of the root document was already pinned"));
   REQUIRE(pinned() == third.envelope());
+
+  // Of another cluster, with a version that is not newer.
+  document.set_cluster_id("01HF0000000000000000000001");
+  document.set_cluster("test");
+  Unwrap(WriteFileAtomic(fixture.Path("test"), fixture.keys.Root(document).envelope(), 0644));
+  const Outcome foreign = pin({"test"});
+  REQUIRE(foreign.code == 4);
+  REQUIRE_THAT(foreign.err, Contains("a root document of cluster \"test\""));
+  REQUIRE(foreign.out.empty());
 }
 
 TEST_CASE("agent token: a token with a bus key that is not pinned is not printed") {
