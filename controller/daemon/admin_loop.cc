@@ -72,6 +72,7 @@ class AdminLoopImpl final : public AdminLoop {
   }
 
   Result<void> Listen(const ControllerSettings& settings, const bus::CurveKeys& keys) {
+    HF_TRY(CheckAdminGroup(settings));
     LocalServerOptions options;
     options.path = settings.admin_socket;
     options.group = settings.admin_group;

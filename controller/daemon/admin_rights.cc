@@ -71,6 +71,14 @@ std::optional<AdminRight> RightFor(Request::RequestCase request) {
   return found->second;
 }
 
+Result<void> CheckAdminGroup(const ControllerSettings& settings) {
+  if (settings.admin_group.empty()) return {};
+  const Result<std::uint32_t> group = GroupIdOf(settings.admin_group);
+  if (group) return {};
+  Error error = settings.admin.Invalid("group", group.error().message()).error();
+  return Fail(std::move(error).WithHint(group.error().hint()));
+}
+
 Result<AdminRights> AdminRights::Resolve(const ControllerSettings& settings) {
   AdminRights rights;
   rights.file_ = settings.file;
@@ -90,7 +98,10 @@ Result<AdminRights> AdminRights::Resolve(const ControllerSettings& settings) {
       }
       const bool is_user = holder.kind == AdminHolder::Kind::kUser;
       const Result<std::uint32_t> id = is_user ? UserId(holder.name) : GroupIdOf(holder.name);
-      if (!id) return settings.admin_rights.Invalid(name, id.error().message());
+      if (!id) {
+        Error error = settings.admin_rights.Invalid(name, id.error().message()).error();
+        return Fail(std::move(error).WithHint(id.error().hint()));
+      }
       (is_user ? holders.users : holders.groups).push_back(*id);
     }
   }

@@ -20,6 +20,10 @@ namespace holdfast::controller {
 // requires a right for each request in admin.proto.
 std::optional<AdminRight> RightFor(v1::AdminRequest::RequestCase request);
 
+// kInvalidArgument with file, line and column if "group" of "admin", the group of the socket, does
+// not exist.
+Result<void> CheckAdminGroup(const ControllerSettings& settings);
+
 // The sender of a request.
 struct AdminCaller {
   std::string actor;               // as in the audit: "uid:1000(anna)@admin-1", "operator:anna"

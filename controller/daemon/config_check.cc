@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "common/trust/root_document.h"
 #include "controller/daemon/admin_rights.h"
 #include "controller/daemon/bus_key.h"
+#include "controller/daemon/signing_key.h"
 
 namespace holdfast::controller {
 namespace {
@@ -36,9 +38,10 @@ Result<void> CheckRoot(const ControllerSettings& settings) {
                              Quote(settings.root_file), Quote(root.cluster())));
 }
 
-// Compares the bus key with the root documents that the controller has stored, and with root_file.
-Result<void> CheckBusKey(const ControllerSettings& settings, const trust::BusKey& own) {
-  BusKeyVersions versions;
+// The root documents that the controller has stored, and root_file, by version. The newest is the
+// one in force.
+std::map<std::uint64_t, trust::RootDocument> KnownRoots(const ControllerSettings& settings) {
+  std::map<std::uint64_t, trust::RootDocument> roots;
   std::vector<std::string> files = {settings.root_file};
   std::error_code failure;  // no directory: the controller has never run
   for (const auto& entry :
@@ -47,10 +50,25 @@ Result<void> CheckBusKey(const ControllerSettings& settings, const trust::BusKey
   }
   for (const std::string& file : files) {
     // CheckRoot() reports a bad root_file; the controller only warns about other bad files.
-    if (const auto root = ReadRoot(file)) versions[root->version()] = root->bus_key();
+    if (const auto root = ReadRoot(file)) roots.insert_or_assign(root->version(), *root);
   }
+  return roots;
+}
+
+Result<void> CheckBusKey(const ControllerSettings& settings, const trust::BusKey& own) {
+  BusKeyVersions versions;
+  for (const auto& [version, root] : KnownRoots(settings)) versions[version] = root.bus_key();
   if (versions.empty()) return {};
   HF_TRY(IsFormerBusKey(versions, own, settings.bus_key_file));
+  return {};
+}
+
+Result<void> CheckOwnSigningKey(const ControllerSettings& settings, const crypto::SigningKey& own,
+                                const Clock& clock) {
+  const std::map<std::uint64_t, trust::RootDocument> roots = KnownRoots(settings);
+  if (roots.empty()) return {};
+  Result<void> checked = CheckSigningKey(roots.rbegin()->second, own.id(), clock.Now());
+  if (!checked) return Fail(std::move(checked).error().While(Quote(settings.signing_key_file)));
   return {};
 }
 
@@ -70,17 +88,20 @@ Error WithOwnerHint(Error error, const std::string& path) {
 
 }  // namespace
 
-std::vector<Error> CheckControllerFiles(const ControllerSettings& settings) {
+std::vector<Error> CheckControllerFiles(const ControllerSettings& settings, const Clock& clock) {
   std::vector<Error> errors;
   if (Result<void> root = CheckRoot(settings); !root) errors.push_back(root.error());
   if (const auto key = trust::ReadSigningKeyFile(settings.signing_key_file); !key) {
     errors.push_back(WithOwnerHint(key.error(), settings.signing_key_file));
+  } else if (Result<void> named = CheckOwnSigningKey(settings, *key, clock); !named) {
+    errors.push_back(named.error());
   }
   if (const auto keys = bus::LoadCurveKeys(settings.bus_key_file); !keys) {
     errors.push_back(WithOwnerHint(keys.error(), settings.bus_key_file));
   } else if (Result<void> known = CheckBusKey(settings, keys->public_key); !known) {
     errors.push_back(known.error());
   }
+  if (Result<void> group = CheckAdminGroup(settings); !group) errors.push_back(group.error());
   if (const auto rights = AdminRights::Resolve(settings); !rights) {
     errors.push_back(rights.error());
   }

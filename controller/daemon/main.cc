@@ -164,9 +164,9 @@ Result<void> BecomeService(const holdfast::controller::ControllerSettings& setti
 }
 
 Result<void> CheckConfig(const holdfast::controller::ControllerSettings& settings,
-                         holdfast::cli::Terminal& terminal) {
+                         holdfast::cli::Terminal& terminal, const holdfast::Clock& clock) {
   HF_TRY(BecomeService(settings));
-  std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings);
+  std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings, clock);
   if (errors.empty()) {
     return terminal.WriteOut(fmt::format("{}: valid: cluster {}, agents at {}\n", settings.file,
                                          settings.cluster, settings.bus.endpoint));
@@ -211,7 +211,7 @@ Result<void> Act(const Arguments& arguments, holdfast::cli::Terminal& terminal) 
   for (const std::string& warning : settings.warnings) {
     holdfast::Log(holdfast::LogLevel::kWarning, "{}", warning);
   }
-  if (arguments.is_check) return CheckConfig(settings, terminal);
+  if (arguments.is_check) return CheckConfig(settings, terminal, clock);
   HF_ASSIGN(const auto signals, holdfast::StopOnSignals::Begin());
   HF_ASSIGN(const holdfast::Notifier notifier,
             holdfast::Notifier::Create(holdfast::NotifyEnvironment::OfThisProcess()));

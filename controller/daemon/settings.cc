@@ -191,6 +191,7 @@ class SettingsReader {
       return admin.Invalid("operators", "\"operators\" needs \"listen\"");
     }
     settings_.admin_catalog_dir = admin.Text("catalog_dir", settings_.state_dir + "/copies");
+    settings_.admin = std::move(admin);
     return ReadRights();
   }
 

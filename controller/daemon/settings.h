@@ -57,6 +57,7 @@ struct ControllerSettings {
   std::string admin_group;                             // of the socket; empty: the process's group
   std::string admin_listen;                            // empty: operators use only the socket
   std::map<std::string, std::string> admin_operators;  // person -> CURVE key as text
+  config::Values admin;                                // for the locations of these
   config::Values admin_rights;                         // by name of the right: lists of holders
   std::string admin_catalog_dir;                       // where copies of the catalog are
 

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <stop_token>
@@ -24,6 +25,7 @@
 #include "controller/catalog/catalog.h"
 #include "controller/cli/init_cluster.h"
 #include "controller/daemon/admin_loop.h"
+#include "controller/daemon/config_check.h"
 #include "controller/daemon/controller_daemon.h"
 #include "proto/holdfast/v1/admin.pb.h"
 #include "proto/holdfast/v1/agent.pb.h"
@@ -503,8 +505,30 @@ TEST_CASE("controller: files that do not match are refused at start") {
     REQUIRE_FAILS(start(), ErrorCode::kNotFound, "holdfast init");
   }
   SECTION("a key that is not the controller's") {
+    REQUIRE(CheckControllerFiles(cluster.settings, cluster.clock).empty());
     cluster.settings.signing_key_file = cluster.report.operators[0].directory + "/operator.key";
     REQUIRE_FAILS(start(), ErrorCode::kDenied, "this controller's signing key");
+    // `config check` finds it, too.
+    const std::vector<Error> errors = CheckControllerFiles(cluster.settings, cluster.clock);
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors.front().message(),
+               Catch::Contains("operator.key") && Catch::Contains("this controller's signing key"));
+  }
+  SECTION("a group that does not exist") {
+    const std::string text(AsText(Unwrap(ReadWholeFile(cluster.settings.file))));
+    cluster.settings = Unwrap(ParseControllerSettings(
+        Replaced(text, "admin:\n", "admin:\n  group: no-such-group\n"), cluster.settings.file, {}));
+    const std::vector<Error> errors = CheckControllerFiles(cluster.settings, cluster.clock);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors.front().code() == ErrorCode::kInvalidArgument);
+    const std::size_t line =
+        std::ranges::count(text.substr(0, text.find("admin:\n") + std::string("admin:\n").size()),
+                           '\n') +
+        1;
+    CHECK_THAT(errors.front().message(),
+               Catch::StartsWith(fmt::format("{}:{}:", cluster.settings.file, line)) &&
+                   Catch::Contains("no-such-group"));
+    REQUIRE_FAILS(start(), ErrorCode::kInvalidArgument, errors.front().message());
   }
   SECTION("a catalog of another cluster") {
     { Running first(cluster); }
