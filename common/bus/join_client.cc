@@ -91,10 +91,13 @@ class JoinCaller {
     v1::JoinAnswer message;
     const Result<void> read = protocol::DecodeMessage(bytes, "join answer", message);
     if (!message.refused().empty()) {
-      return Fail(ErrorCode::kDenied,
-                  fmt::format("the controller refuses: {}", Quote(message.refused())),
-                  "fix the cause and join again; if the token was used or has expired, create a "
-                  "new one: `holdfast agent token NODE`");
+      return Fail(
+          ErrorCode::kDenied, fmt::format("the controller refuses: {}", Quote(message.refused())),
+          fmt::format("a token is valid once, for 15 minutes, and until a newer one for the "
+                      "node is created; fix the cause and create a new one: holdfast agent "
+                      "token {0}; for a node that has joined before: holdfast agent token "
+                      "{0} --rejoin",
+                      token_.node));
     }
     if (!read && read.error().code() == ErrorCode::kUnsupported) {
       return Fail(ErrorCode::kUnsupported,

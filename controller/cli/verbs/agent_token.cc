@@ -53,6 +53,21 @@ Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
               "the controller");
 }
 
+// The controller compares the permit with the root document only when the node joins, and a node
+// cannot join with a permit of another key.
+Result<void> CheckIsOperator(const trust::RootDocument& root, const crypto::SigningKey& key,
+                             const std::string& file, WallTime now) {
+  const Result<const trust::RoleKey*> known = root.KeyFor(key.id(), v1::ROLE_OPERATOR, now);
+  if (known) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("key {} in {} is not a valid operator key by version {} of the root "
+                          "document: {}",
+                          crypto::ShortKeyId(key.id()), Quote(file), root.version(),
+                          known.error().message()),
+              "name an operator's key as operator_key_file of cli.yaml; to see the keys of all "
+              "operators: holdfast trust show");
+}
+
 // What the operator signs: the permission to replace this agent.
 std::string PermitText(const v1::AgentView& agent, std::int64_t until_ms, WallTime now) {
   return "this permit will carry your signature:\n" +
@@ -80,7 +95,7 @@ class AgentTokenVerb final : public OperatorVerb {
     HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session));
     std::optional<Signer> signer;
     if (is_rejoin_) {
-      HF_ASSIGN(signer, PrepareToSign(session));
+      HF_ASSIGN(signer, PrepareToSign(session, root));
     }
     v1::AdminRequest request;
     request.mutable_token()->set_node(node_);
@@ -108,7 +123,7 @@ class AgentTokenVerb final : public OperatorVerb {
   };
 
   // Called before a token is requested.
-  Result<Signer> PrepareToSign(Session& session) const {
+  Result<Signer> PrepareToSign(Session& session, const trust::RootDocument& root) const {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
     HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
     const auto found = std::ranges::find(agents, node_, &v1::AgentView::node);
@@ -117,6 +132,7 @@ class AgentTokenVerb final : public OperatorVerb {
                   fmt::format("to create its first token: holdfast agent token {}", node_));
     }
     HF_ASSIGN(crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
+    HF_TRY(CheckIsOperator(root, key, settings->operator_key_file, session.now()));
     return Signer{*found, std::move(key)};
   }
 

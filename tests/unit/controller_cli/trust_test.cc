@@ -349,6 +349,27 @@ TEST_CASE("agent token: a token with a bus key that is not pinned is not printed
   REQUIRE(outcome.out.empty());
 }
 
+TEST_CASE("agent token: a key that is no operator's signs no permit") {
+  TrustCommands fixture;
+  fixture.controller.On(Request::kAgentList, [](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_agents()->add_agents()->set_node("db-1");
+    return Reply(reply);
+  });
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") +
+                                "\nroot_file: root.holdfast\noperator_key_file: anna.key\n");
+
+  const Outcome outcome = fixture.Run({"agent", "token", "db-1", "--rejoin", "--yes"});
+
+  REQUIRE(outcome.code == 4);
+  REQUIRE_THAT(outcome.err, Contains(crypto::ShortKeyId(fixture.keys.root_anna.id())) &&
+                                Contains("version 1 of the root document") &&
+                                Contains("the role root; expected operator") &&
+                                Contains("operator_key_file of cli.yaml"));
+  REQUIRE(outcome.out.empty());
+  REQUIRE(fixture.controller.Got(Request::kToken).empty());
+}
+
 TEST_CASE("trust rotate: an expired document can still be followed by another") {
   TrustFixture keys;
   v1::RootDocument old = keys.Document();
