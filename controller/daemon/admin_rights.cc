@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <utility>
+#include <string_view>
 
 #include "common/base/format.h"
 #include "common/base/number.h"
@@ -17,27 +17,32 @@ namespace {
 using Request = v1::AdminRequest;
 
 // Runs that an operator's signature must permit are not started by `run`: agents refuse them.
-constexpr std::array<std::pair<Request::RequestCase, AdminRight>, 20> kRights = {{
-    {Request::kStatus, AdminRight::kRead},
-    {Request::kAgentList, AdminRight::kRead},
-    {Request::kRunList, AdminRight::kRead},
-    {Request::kRunShow, AdminRight::kRead},
-    {Request::kSnapshotList, AdminRight::kRead},
-    {Request::kSnapshotShow, AdminRight::kRead},
-    {Request::kApprovalList, AdminRight::kRead},
-    {Request::kApprovalShow, AdminRight::kRead},
-    {Request::kTrustShow, AdminRight::kRead},
-    {Request::kCatalogCheck, AdminRight::kRead},
-    {Request::kRun, AdminRight::kBackups},
-    {Request::kRunCancel, AdminRight::kBackups},
-    {Request::kCatalogRebuild, AdminRight::kBackups},
-    {Request::kToken, AdminRight::kAgents},
-    {Request::kRevoke, AdminRight::kAgents},
-    {Request::kCatalogSave, AdminRight::kCatalog},
-    {Request::kRestore, AdminRight::kTrust},
-    {Request::kApprove, AdminRight::kTrust},
-    {Request::kDeny, AdminRight::kTrust},
-    {Request::kTrustChange, AdminRight::kTrust},
+struct RightRow {
+  Request::RequestCase request;
+  AdminRight right;
+  std::string_view command;  // the one that most callers type
+};
+constexpr std::array<RightRow, 20> kRights = {{
+    {Request::kStatus, AdminRight::kRead, "status"},
+    {Request::kAgentList, AdminRight::kRead, "agent list"},
+    {Request::kRunList, AdminRight::kRead, "run list"},
+    {Request::kRunShow, AdminRight::kRead, "run show"},
+    {Request::kSnapshotList, AdminRight::kRead, "snapshot list"},
+    {Request::kSnapshotShow, AdminRight::kRead, "snapshot show"},
+    {Request::kApprovalList, AdminRight::kRead, "approval list"},
+    {Request::kApprovalShow, AdminRight::kRead, "approval show"},
+    {Request::kTrustShow, AdminRight::kRead, "trust show"},
+    {Request::kCatalogCheck, AdminRight::kRead, "catalog check"},
+    {Request::kRun, AdminRight::kBackups, "backup"},
+    {Request::kRunCancel, AdminRight::kBackups, "run cancel"},
+    {Request::kCatalogRebuild, AdminRight::kBackups, "catalog rebuild"},
+    {Request::kToken, AdminRight::kAgents, "agent token"},
+    {Request::kRevoke, AdminRight::kAgents, "agent revoke"},
+    {Request::kCatalogSave, AdminRight::kCatalog, "catalog backup"},
+    {Request::kRestore, AdminRight::kTrust, "restore"},
+    {Request::kApprove, AdminRight::kTrust, "approve"},
+    {Request::kDeny, AdminRight::kTrust, "approval deny"},
+    {Request::kTrustChange, AdminRight::kTrust, "trust rotate"},
 }};
 
 Result<std::uint32_t> UserId(const std::string& name) {
@@ -58,17 +63,16 @@ std::string HolderText(const AdminCaller& caller) {
   return "user:" + UserFromId(caller.local->uid, caller.local->gid).name;
 }
 
-std::string RequestName(Request::RequestCase request) {
-  const auto* field = Request::descriptor()->FindFieldByNumber(request);
-  return field == nullptr ? "unknown" : field->name();
+const RightRow* FindRow(Request::RequestCase request) {
+  const auto found = std::ranges::find(kRights, request, &RightRow::request);
+  return found == kRights.end() ? nullptr : &*found;
 }
 
 }  // namespace
 
 std::optional<AdminRight> RightFor(Request::RequestCase request) {
-  const auto found = std::ranges::find(kRights, request, [](const auto& row) { return row.first; });
-  if (found == kRights.end()) return std::nullopt;
-  return found->second;
+  const RightRow* row = FindRow(request);
+  return row == nullptr ? std::nullopt : std::optional(row->right);
 }
 
 Result<void> CheckAdminGroup(const ControllerSettings& settings) {
@@ -134,13 +138,16 @@ Result<void> AdminRights::Check(const AdminCaller& caller, Request::RequestCase 
   }
   texts.push_back(HolderText(caller));
   for (std::string& text : texts) text = Quote(text);
-  return Fail(ErrorCode::kDenied,
-              fmt::format("{} does not have the right {}, which the request {} needs", caller.actor,
-                          Quote(AdminRightName(right)), Quote(RequestName(request))),
-              fmt::format("to grant it, set in {}, below \"admin\" and \"rights\": {}: [{}]; then "
-                          "restart the controller",
-                          file_.empty() ? "controller.yaml" : file_, AdminRightName(right),
-                          fmt::join(texts, ", ")));
+  const RightRow* row = FindRow(request);
+  return Fail(
+      ErrorCode::kDenied,
+      fmt::format("{} does not have the right {}, which {} needs", caller.actor,
+                  Quote(AdminRightName(right)),
+                  row == nullptr ? "this request" : fmt::format("`holdfast {}`", row->command)),
+      fmt::format("to grant it, set in {}, below \"admin\" and \"rights\": {}: [{}]; then "
+                  "restart the controller",
+                  file_.empty() ? "controller.yaml" : file_, AdminRightName(right),
+                  fmt::join(texts, ", ")));
 }
 
 }  // namespace holdfast::controller

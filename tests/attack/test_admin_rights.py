@@ -162,6 +162,8 @@ class AdminRights(Case):
                     continue
                 self.assertEqual(done.code, 4, done.stderr)
                 self.assertIn("the right", done.stderr)
+                command = " ".join(word for word in arguments[:2] if word.isalpha())
+                self.assertIn(f"`holdfast {command}` needs", " ".join(done.stderr.split()))
                 self.assertIn('"operator:anna"', done.stderr)
 
     def test_invalid_rights_are_refused_with_file_and_line(self) -> None:

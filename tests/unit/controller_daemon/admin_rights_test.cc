@@ -100,11 +100,12 @@ TEST_CASE("admin rights: a refusal names the right and the line to add") {
   CHECK(local.error().code() == ErrorCode::kDenied);
   CHECK_THAT(local.error().message(), Catch::Contains("uid:4713(?)@backup-1") &&
                                           Catch::Contains("\"agents\"") &&
-                                          Catch::Contains("\"token\""));
+                                          Catch::Contains("`holdfast agent token` needs"));
   CHECK_THAT(local.error().hint(), Catch::Contains("/etc/holdfast/controller.yaml") &&
                                        Catch::Contains("agents: [\"group:4711\", \"user:4713\"]"));
   const Result<void> remote = rights.Check(Remote("anna"), Request::kCatalogSave);
   REQUIRE_FALSE(remote.has_value());
+  CHECK_THAT(remote.error().message(), Catch::Contains("`holdfast catalog backup` needs"));
   CHECK_THAT(remote.error().hint(), Catch::Contains("catalog: [\"operator:anna\"]"));
 }
 
