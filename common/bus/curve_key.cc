@@ -20,6 +20,21 @@ constexpr std::string_view kFileHint =
     "the file must have one CURVE key as 40 characters of Z85 and nothing else; restore it, or "
     "create this program's keys again";
 
+enum class KeyHalf : std::uint8_t { kSecret, kPublic };
+
+// A key that exists but may not be read must not be replaced by a new one.
+Error WithFileHint(Error error, const std::string& path, KeyHalf half) {
+  if (error.code() != ErrorCode::kDenied) return std::move(error).WithHint(std::string(kFileHint));
+  if (!error.hint().empty()) return error;
+  constexpr std::string_view kSee = "the user that runs this program must be able to read it";
+  return std::move(error).WithHint(
+      half == KeyHalf::kSecret
+          ? fmt::format("{0}: chown USER: {1} && chmod 600 {1}; namei -l {1} shows the owners and "
+                        "modes of its directories",
+                        kSee, path)
+          : fmt::format("{}: namei -l {} shows owners and modes", kSee, path));
+}
+
 // kKeyChars characters, and the final NUL that libzmq writes and reads.
 using KeyText = std::array<char, kKeyChars + 1>;
 
@@ -37,9 +52,9 @@ Result<CurvePublicKey> DecodeZ85(std::string_view text) {
   return key;
 }
 
-Result<std::string> ReadKeyLine(const std::string& path) {
+Result<std::string> ReadKeyLine(const std::string& path, KeyHalf half) {
   Result<Bytes> content = ReadWholeFile(path, kFileBytesMax);
-  if (!content) return Fail(std::move(content).error().WithHint(std::string(kFileHint)));
+  if (!content) return Fail(WithFileHint(std::move(content).error(), path, half));
   std::string_view text = AsText(*content);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   std::string line(text);
@@ -98,9 +113,9 @@ Result<void> SaveCurvePublicKey(const std::string& path, const CurvePublicKey& k
 
 Result<CurveKeys> LoadCurveKeys(const std::string& path) {
   if (Result<void> closed = CheckSecretMode(path, "secret key"); !closed) {
-    return Fail(std::move(closed).error().WithHint(std::string(kFileHint)));
+    return Fail(WithFileHint(std::move(closed).error(), path, KeyHalf::kSecret));
   }
-  HF_ASSIGN(std::string text, ReadKeyLine(path));
+  HF_ASSIGN(std::string text, ReadKeyLine(path, KeyHalf::kSecret));
   Secret line(std::move(text));
   Result<CurvePublicKey> bytes = DecodeZ85(line.Reveal());
   if (!bytes) {
@@ -115,7 +130,7 @@ Result<CurveKeys> LoadCurveKeys(const std::string& path) {
 }
 
 Result<CurvePublicKey> LoadCurvePublicKey(const std::string& path) {
-  HF_ASSIGN(std::string line, ReadKeyLine(path));
+  HF_ASSIGN(std::string line, ReadKeyLine(path, KeyHalf::kPublic));
   Result<CurvePublicKey> key = DecodeZ85(line);
   if (!key) {
     return Fail(std::move(key)

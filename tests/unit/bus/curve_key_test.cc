@@ -1,6 +1,7 @@
 #include "common/bus/curve_key.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -73,7 +74,25 @@ TEST_CASE("curve keys: errors of a missing, damaged or readable file have hints"
   SeededRandom random;
   REQUIRE_OK(SaveCurveSecret(path, GenerateCurveKeys(random)));
   REQUIRE(::chmod(path.c_str(), 0640) == 0);
-  REQUIRE_FAILS(LoadCurveKeys(path), ErrorCode::kDenied, "chmod 600");
+  REQUIRE_FAILS(LoadCurveKeys(path), ErrorCode::kDenied, "hint: chmod 600");
+}
+
+TEST_CASE("curve keys: a file of another user is not to be replaced") {
+  TempDir directory = Unwrap(TempDir::Create("curve"));
+  const std::string path = directory.path() + "/k";
+  SeededRandom random;
+  REQUIRE_OK(SaveCurveSecret(path, GenerateCurveKeys(random)));
+  const bool is_root = ::geteuid() == 0;  // can read every file
+  REQUIRE(::chmod(directory.path().c_str(), 0) == 0);
+  if (is_root) REQUIRE(::seteuid(65'534) == 0);
+  const Result<CurveKeys> secret = LoadCurveKeys(path);
+  const Result<CurvePublicKey> shown = LoadCurvePublicKey(path);
+  if (is_root) REQUIRE(::seteuid(0) == 0);
+  REQUIRE(::chmod(directory.path().c_str(), 0700) == 0);
+
+  REQUIRE_FAILS(secret, ErrorCode::kDenied, "chmod 600 " + path);
+  REQUIRE_FAILS(shown, ErrorCode::kDenied, "namei -l " + path);
+  CHECK_THAT(secret.error().hint(), !Catch::Contains("create"));
 }
 
 TEST_CASE("curve keys: only the end of the line may follow the key") {
