@@ -21,8 +21,18 @@ constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kRotateHint =
     "an operator with a root key renews it: holdfast trust rotate --root-key FILE --send";
 
-std::unexpected<Error> BadForm(std::string message) {
-  return Fail(ErrorCode::kInvalidArgument, "root document with " + std::move(message));
+constexpr std::string_view kAddRootHint =
+    "change the number with --root-threshold N, or add a person: holdfast trust rotate --add-root "
+    "PERSON=FILE.pub";
+constexpr std::string_view kOperatorsHint =
+    "change the number with --restore-operators N or --restore-in-place-operators N, or add a "
+    "person: holdfast trust rotate --add-operator PERSON=FILE.pub";
+
+std::unexpected<Error> BadForm(
+    std::string message,
+    std::string hint = "`holdfast init` and `holdfast trust rotate` create root documents") {
+  return Fail(ErrorCode::kInvalidArgument, "root document with " + std::move(message),
+              std::move(hint));
 }
 
 bool IsName(std::string_view text) {
@@ -57,11 +67,15 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
     if (!kinds.insert(kind).second) return BadForm(what + ", and another number before");
     if (!v1::OrderKind_IsValid(kind)) continue;  // of a later version
     if (threshold.operators() < OperatorsFloor(kind)) {
-      return BadForm(fmt::format("{}; expected at least {}", what, OperatorsFloor(kind)));
+      return BadForm(fmt::format("{}; expected at least {}", what, OperatorsFloor(kind)),
+                     std::string(kOperatorsHint));
     }
     if (threshold.operators() > kOperatorsMax || threshold.operators() > operators) {
-      return BadForm(fmt::format("{}; expected at most {}, the number of operators", what,
-                                 std::min<std::size_t>(kOperatorsMax, operators)));
+      const bool has_more = operators > kOperatorsMax;
+      return BadForm(
+          fmt::format("{}; expected at most {}{}", what, has_more ? kOperatorsMax : operators,
+                      has_more ? "" : ", the number of operators"),
+          std::string(kOperatorsHint));
     }
   }
   return {};
@@ -147,11 +161,14 @@ Result<void> CheckRootForm(const v1::RootDocument& document) {
     persons[key.role()].insert(key.person());
   }
   const std::size_t roots = persons[v1::ROLE_ROOT].size();
-  if (document.root_threshold() == 0 || document.root_threshold() > kRootThresholdMax ||
-      document.root_threshold() > roots) {
-    return BadForm(fmt::format("a threshold of {}; expected 1 to {}, and it names {}",
-                               FormatCount(document.root_threshold(), "person"), kRootThresholdMax,
-                               roots));
+  if (roots == 0) return BadForm("no root key", std::string(kAddRootHint));
+  const std::size_t roots_max = std::min<std::size_t>(kRootThresholdMax, roots);
+  if (document.root_threshold() == 0 || document.root_threshold() > roots_max) {
+    std::string message = fmt::format("a root threshold of {}; expected {}",
+                                      FormatCount(document.root_threshold(), "person"),
+                                      roots_max == 1 ? "1" : fmt::format("1 to {}", roots_max));
+    if (roots_max == roots) message += ", the number of persons with root keys";
+    return BadForm(std::move(message), std::string(kAddRootHint));
   }
   return CheckThresholds(document, persons[v1::ROLE_OPERATOR].size());
 }

@@ -29,9 +29,13 @@ Result<void> CheckIsPublic(const std::string& file) {
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(file)));
   }
   if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0) return {};
+  // A copy of the public key may have lost its mode.
   return Fail(ErrorCode::kDenied,
               fmt::format("{} may be a secret key: only its owner may read it", Quote(file)),
-              "name the public key's file, FILE.pub; if this is that file: chmod 644 " + file);
+              file.ends_with(".pub")
+                  ? "copy the .pub file again with its mode: cp -p, scp -p; `holdfast-controller "
+                    "bus-key` creates it with mode 0644"
+                  : fmt::format("name the public key's file: --bus-key {}.pub", file));
 }
 
 Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string& person,
@@ -66,8 +70,8 @@ Result<void> RemoveKeys(v1::RootDocument& document, v1::Role role, const std::st
       if (key.role() == role) known.push_back(key.person());
     }
     return Fail(ErrorCode::kNotFound,
-                WithSuggestion(fmt::format("{} has no key of {} in the root document",
-                                           Quote(person), trust::RoleText(role)),
+                WithSuggestion(fmt::format("{} has no {} key in the root document", Quote(person),
+                                           trust::RoleText(role)),
                                person, known),
                 "`holdfast trust show` shows the persons and their keys");
   }

@@ -336,8 +336,8 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   if (left_ms < kRootExpiryWarningMs) {
     const auto days = static_cast<std::uint64_t>(std::max<std::int64_t>(0, left_ms / kDayMs));
     status.add_warnings(fmt::format(
-        "the root document expires in {}: agents accept no orders after that; create a new one "
-        "with `holdfast trust rotate`",
+        "the root document expires in {}: agents accept no orders after that; renew it: holdfast "
+        "trust rotate --root-key FILE --send",
         FormatCount(days, "day")));
   }
   return reply;
@@ -562,7 +562,7 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
             ? std::string("it has expired: agents accept no orders")
             : fmt::format("it expires in {}: agents accept no orders after that",
                           FormatCount(static_cast<std::uint64_t>(left_ms / kDayMs), "day")),
-        "holdfast trust rotate");
+        "holdfast trust rotate --root-key FILE --send");
   }
 }
 

@@ -85,7 +85,7 @@ std::optional<v1::Problem> BusKeyProblem(const trust::RootDocument& root, const 
   }
   std::ranges::sort(missing);
   problem.set_message(fmt::format(
-      "the controller has the former key; {} of {} have not confirmed root document {}: {}",
+      "the controller has the former key, and waits for {} of {} to confirm root document {}: {}",
       missing.size(), FormatCount(count, "agent"), root.version(), JoinFirst(missing)));
   problem.set_hint(
       fmt::format("start these agents; when all agents have confirmed it, {}; an agent that has "

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -71,12 +72,12 @@ std::string RotateText(const std::vector<std::string>& differences,
                        const NewKeys& keys) {
   std::string text;
   AddLines(text, "the next root document", differences);
+  std::set<std::string> persons(signatures.old_persons.begin(), signatures.old_persons.end());
+  persons.insert(signatures.new_persons.begin(), signatures.new_persons.end());
   text += fmt::format(
-      "signed by {} ({} of {} of the old document, {} of {} of the new)\n",
-      Joined(signatures.old_persons.empty() ? signatures.new_persons : signatures.old_persons,
-             "no person"),
-      signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
-      signatures.new_needed);
+      "signed by {}: {} of the old document ({} required), {} of the new ({} required)\n",
+      Joined(persons, "no person"), FormatCount(signatures.old_persons.size(), "person"),
+      signatures.old_needed, signatures.new_persons.size(), signatures.new_needed);
   if (sent) {
     return text + "it is in force; agents get it with the next message from the controller\n" +
            InstallText(keys);

@@ -51,7 +51,7 @@ class RotatedBusKey(Case):
         # The new document is in force, but the controller still has the former key.
         self.cluster.rotate("--bus-key", f"{key}.pub")
         wait_until("db-1's confirmation", lambda: self.cluster.state_of("db-1")["root_version"] == 2)
-        self.assertIn("1 of 2 agents have not confirmed root document 2: db-2", self.problem()["message"])
+        self.assertIn("waits for 1 of 2 agents to confirm root document 2: db-2", self.problem()["message"])
         self.assertTrue(self.former.exists())
         token = self.cluster.call("agent", "token", "db-3", operator=True, expect=None)
         self.assertIn("no node can join", token.stderr)

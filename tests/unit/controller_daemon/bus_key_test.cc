@@ -82,7 +82,9 @@ TEST_CASE("bus key: status names the agents that have not confirmed the document
   REQUIRE(waiting);
   CHECK(waiting->condition() == "bus_key_not_installed");
   CHECK_THAT(waiting->message(),
-             Catch::Contains("1 of 2 agents have not confirmed root document 3: db-2"));
+             Catch::Contains("waits for 1 of 2 agents to confirm root document 3: db-2"));
+  const auto one = BusKeyProblem(root, Key('b'), {agents.data(), 1});
+  CHECK_THAT(one.value().message(), Catch::Contains("waits for 1 of 1 agent to confirm"));
   CHECK_THAT(waiting->hint(), Catch::Contains("holdfast-agent trust pin"));
 
   agents[0] = StatusOf("db-2", 3);

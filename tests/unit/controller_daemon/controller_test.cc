@@ -60,13 +60,14 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
 }
 
 struct Cluster {
-  Cluster() {
+  explicit Cluster(unsigned valid_days = 365) {
     SetUpLog(LogLevel::kError, [](LogLevel, std::string_view) {});
     cli::InitClusterOptions options;
     options.directory = directory.path() + "/cluster";
     options.cluster = "prod";
     options.host = "127.0.0.1";
     options.operators = {"anna"};
+    options.valid_days = valid_days;
     report = Unwrap(cli::InitCluster(options, random, clock));
     const std::string file = report.controller_directory + "/controller.yaml";
     std::string text(AsText(Unwrap(ReadWholeFile(file))));
@@ -242,6 +243,17 @@ TEST_CASE("controller: it starts, reports its status, and stops") {
   CHECK(status.agents() == 0);
   REQUIRE_OK(controller.Stop());
   CHECK_FALSE(std::filesystem::exists(cluster.settings.admin_socket));
+}
+
+TEST_CASE("controller: a root document that expires soon is a problem with a complete command") {
+  Cluster cluster(30);
+  Running controller(cluster);
+
+  const v1::StatusReply status = controller.Good(StatusRequest()).status();
+
+  REQUIRE(status.problems_size() == 1);
+  CHECK(status.problems(0).condition() == "trust_expires");
+  CHECK(status.problems(0).hint() == "holdfast trust rotate --root-key FILE --send");
 }
 
 TEST_CASE("controller: a node joins with its token once, and is known after a restart") {

@@ -205,7 +205,10 @@ TEST_CASE("root document: a malformed or inconsistent one is invalid") {
   REQUIRE_FAILS(check_with([](auto& d) { d.set_bus_key(std::string(32, '\0')); }), kInvalid,
                 "a bus key of zeros");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(0); }), kInvalid, "0 persons");
-  REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(4); }), kInvalid, "it names 3");
+  REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(4); }), kInvalid,
+                "expected 1 to 3, the number of persons with root keys");
+  REQUIRE_FAILS(check_with([](auto& d) { d.set_root_threshold(4); }), kInvalid,
+                "--add-root PERSON=FILE");
   REQUIRE_FAILS(check_with([](auto& d) { d.mutable_keys(0)->clear_person(); }), kInvalid,
                 "no person");
   REQUIRE_FAILS(check_with([](auto& d) { d.mutable_keys(3)->set_person("anna"); }), kInvalid,
