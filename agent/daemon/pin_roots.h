@@ -19,8 +19,9 @@ struct PinReport {
 };
 
 // Verifies each document in `files` with the one before, starting with the agent's own, and stores
-// it, durably. Ignores documents of earlier versions. kDenied for one of another cluster, or that
-// is not the next version; kBusy while the agent runs; kNotFound if the node has not joined.
+// it, durably. Ignores documents of earlier versions. kDenied for a document of another cluster,
+// and for one that is not the next version; kBusy while the agent runs; kNotFound if the node has
+// not joined.
 Result<PinReport> PinRoots(const AgentSettings& settings, const std::vector<std::string>& files,
                            const Clock& clock);
 

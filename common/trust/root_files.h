@@ -22,8 +22,8 @@ Result<std::vector<RootFile>> ReadRootFiles(const std::vector<std::string>& path
 
 // The document in `file`, if it is the verified next version after `pinned`. nullopt if it is
 // `pinned`, or claims to be an earlier version of the same cluster, which cannot be verified and
-// has no effect. kDenied for one of another cluster, another document with the version of `pinned`,
-// one that does not follow, and one for which a version before it is missing.
+// has no effect. kDenied if it belongs to another cluster, has the version of `pinned` but differs
+// from it, does not follow `pinned`, or if a version in between is missing.
 Result<std::optional<RootDocument>> NextRootFrom(const RootFile& file, const RootDocument& pinned,
                                                  WallTime now);
 

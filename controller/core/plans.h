@@ -30,8 +30,8 @@ struct Plan {
 
 // kInvalidArgument if an operator's note is too long. Every plan of the run contains the note.
 Result<void> CheckNote(std::string_view note);
-// kDenied if agents would refuse a plan that is signed now. An agent does not report that, because
-// it does not know whether the controller sent the plan, so its task would only wait.
+// kDenied if agents would refuse a plan that is signed now. An agent does not report the refusal,
+// because it does not know whether the controller sent the plan. So the task would only wait.
 Result<void> CheckCanOrder(const StepContext& step);
 
 class Plans {

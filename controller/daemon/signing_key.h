@@ -16,8 +16,8 @@ namespace holdfast::controller {
 Result<void> CheckSigningKey(const trust::RootDocument& root, const crypto::KeyId& own,
                              WallTime now);
 
-// `status` shows it as long as agents refuse the key. nullopt for an expired document, which is a
-// problem by itself.
+// The problem that `status` shows as long as agents refuse the key. nullopt if the document has
+// expired, which is a separate problem.
 std::optional<v1::Problem> SigningKeyProblem(const trust::RootDocument& root,
                                              const crypto::KeyId& own, WallTime now);
 

@@ -54,13 +54,13 @@ Result<void> CheckToken(const v1::TokenReply& token, const std::string& node,
 }
 
 // The controller compares the permit with the root document only when the node joins, and a node
-// cannot join with a permit of another key.
+// cannot join if another key signed the permit.
 Result<void> CheckIsOperator(const trust::RootDocument& root, const crypto::SigningKey& key,
                              const std::string& file, WallTime now) {
   const Result<const trust::RoleKey*> known = root.KeyFor(key.id(), v1::ROLE_OPERATOR, now);
   if (known) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("key {} in {} is not a valid operator key by version {} of the root "
+              fmt::format("key {} in {} is not a valid operator key in version {} of the root "
                           "document: {}",
                           crypto::ShortKeyId(key.id()), Quote(file), root.version(),
                           known.error().message()),

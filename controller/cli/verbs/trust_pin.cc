@@ -18,7 +18,7 @@ std::string PinText(const PinnedByFiles& pinned) {
     return fmt::format("cluster {}: version {} of the root document was already pinned\n", cluster,
                        version);
   }
-  return fmt::format("cluster {}: version {} of the root document is pinned; before, it was {}\n",
+  return fmt::format("cluster {}: version {} of the root document is now pinned (before: {})\n",
                      cluster, version, pinned.version_before);
 }
 

@@ -22,7 +22,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// Keys that the controller must get, because the next document replaces its own.
+// New keys to install on the controller, because the next document replaces its current ones.
 struct NewKeys {
   std::vector<std::string> signing;  // the names of the new keys
   bool has_bus_key = false;
@@ -53,9 +53,9 @@ std::string InstallText(const NewKeys& keys) {
   std::string text;
   if (!keys.signing.empty()) {
     text += fmt::format(
-        "agents now refuse what the controller's former key signs, and it starts no runs: install "
-        "the secret key of {} as signing_key_file of controller.yaml now, and restart "
-        "holdfast-controller\n",
+        "agents now refuse what the controller's former key signs, and the controller starts no "
+        "runs: install the secret key of {} as signing_key_file of controller.yaml now, and "
+        "restart holdfast-controller\n",
         fmt::join(keys.signing, " or "));
   }
   if (keys.has_bus_key) {

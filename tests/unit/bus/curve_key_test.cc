@@ -77,7 +77,7 @@ TEST_CASE("curve keys: errors of a missing, damaged or readable file have hints"
   REQUIRE_FAILS(LoadCurveKeys(path), ErrorCode::kDenied, "hint: chmod 600");
 }
 
-TEST_CASE("curve keys: a file of another user is not to be replaced") {
+TEST_CASE("curve keys: the hint for an unreadable file does not suggest new keys") {
   TempDir directory = Unwrap(TempDir::Create("curve"));
   const std::string path = directory.path() + "/k";
   SeededRandom random;

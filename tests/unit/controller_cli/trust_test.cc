@@ -314,7 +314,7 @@ TEST_CASE("trust pin: successors are pinned without the controller, others are r
   REQUIRE(pinned() == third.envelope());
   const auto former = Unwrap(bus::LoadCurvePublicKey(fixture.Path("root.holdfast.former-bus-key")));
   REQUIRE(former == second.bus_key());
-  REQUIRE_THAT(done.out, Contains("cluster \"prod\": version 3") && Contains("before, it was 1"));
+  REQUIRE_THAT(done.out, Contains("cluster \"prod\": version 3") && Contains("(before: 1)"));
   const Outcome again = pin({"2"});
   REQUIRE(again.code == 0);
   REQUIRE_THAT(again.out, Contains("version 3 of the root document was already pinned"));
@@ -353,7 +353,7 @@ TEST_CASE("agent token: a token with a bus key that is not pinned is not printed
   REQUIRE(outcome.out.empty());
 }
 
-TEST_CASE("agent token: a key that is no operator's signs no permit") {
+TEST_CASE("agent token: a key that does not belong to an operator cannot sign a permit") {
   TrustCommands fixture;
   fixture.controller.On(Request::kAgentList, [](const Request&) {
     v1::AdminReply reply;

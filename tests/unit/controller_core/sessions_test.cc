@@ -478,7 +478,7 @@ TEST_CASE("restore: nothing is sent before enough operators have signed") {
         std::vector<std::string>{"files/app@a"});
 }
 
-TEST_CASE("restore: none is drafted or sent while agents refuse the controller's key") {
+TEST_CASE("restore: no restore is drafted or sent while agents refuse the controller's key") {
   OneAgent one;
   const Answer draft = one.Granted(RestoreToStaging());
   one.trust.refused_key = Error(ErrorCode::kDenied, "not in version 2", "install the new key");

@@ -245,7 +245,7 @@ TEST_CASE("controller: it starts, reports its status, and stops") {
   CHECK_FALSE(std::filesystem::exists(cluster.settings.admin_socket));
 }
 
-TEST_CASE("controller: a root document that expires soon is a problem with a complete command") {
+TEST_CASE("controller: the problem of a root document that expires soon has a complete command") {
   Cluster cluster(30);
   Running controller(cluster);
 

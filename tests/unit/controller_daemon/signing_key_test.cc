@@ -30,7 +30,7 @@ TEST_CASE("signing key: status names the key to install until the controller has
   }
 }
 
-TEST_CASE("signing key: an expired key is a problem, an expired document is another one") {
+TEST_CASE("signing key: an expired key is a problem, and an expired document a separate one") {
   const TrustFixture trust;
   v1::RootDocument document = trust.Document();
   for (v1::RoleKey& key : *document.mutable_keys()) {
