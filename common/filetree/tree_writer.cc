@@ -141,6 +141,7 @@ class TreeWriterImpl final : public TreeWriter {
     }
     pending_.clear();
     if (of_top_) {
+      CrashPoint("restore.directory.before_attributes");
       ApplyAttributes({.fd = top_.get(), .shown = directory_}, *of_top_, options_.restore_owner,
                       warnings_);
       of_top_.reset();
