@@ -93,8 +93,7 @@ Result<Bytes> PlanSpool::Read(const std::string& name) const {
 }
 
 Result<void> PlanSpool::Remove(const std::string& name) const {
-  if (::unlinkat(directory_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  return Fail(ErrnoError(errno, "remove " + Quote(PathOf(name))));
+  return RemoveFileAt(directory_.get(), name, PathOf(name));
 }
 
 }  // namespace holdfast::agent

@@ -106,7 +106,8 @@ Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::stri
 }
 
 Error Replaced(const std::string& shown) {
-  return Error(ErrorCode::kBusy, fmt::format("another process replaced {}", Quote(shown)))
+  return Error(ErrorCode::kBusy,
+               fmt::format("another process replaced {} during the restore", Quote(shown)))
       .WithHint("stop the process that writes there, and restore again");
 }
 

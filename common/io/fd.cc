@@ -119,6 +119,11 @@ Result<void> RemoveFile(const std::string& path) {
   return Fail(ErrnoError(errno, "remove " + Quote(path)));
 }
 
+Result<void> RemoveFileAt(int directory, const std::string& name, const std::string& shown) {
+  if (unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return Fail(ErrnoError(errno, "remove " + Quote(shown)));
+}
+
 Result<struct stat> StatRegularFile(int fd, const std::string& shown) {
   struct stat status {};
   if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));

@@ -69,6 +69,8 @@ Result<void> SyncParent(const std::string& path);
 
 // unlink(2), but a missing file is no error.
 Result<void> RemoveFile(const std::string& path);
+// The same for an entry of an open directory. Errors name `shown`.
+Result<void> RemoveFileAt(int directory, const std::string& name, const std::string& shown);
 
 // fstat(2) of an open file; kCorrupt unless it is a regular file. Errors name `shown`.
 Result<struct stat> StatRegularFile(int fd, const std::string& shown);

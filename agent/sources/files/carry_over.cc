@@ -44,9 +44,8 @@ class CarryOver::Pass {
     HF_ASSIGN(writer_, filetree::TreeWriter::Open(to_.path, {.opened = to_.fd}));
     // The walker takes a path, which the owner of a directory above can redirect at any time. So
     // only the names that it returns are used.
-    HF_ASSIGN(
-        const std::string real,
-        filetree::ReadLinkTarget(AT_FDCWD, fmt::format("/proc/self/fd/{}", from_.fd), from_.path));
+    HF_ASSIGN(const std::string real,
+              filetree::ReadLinkTarget(AT_FDCWD, filetree::DescriptorPath(from_.fd), from_.path));
     filetree::WalkOptions options;
     options.roots = {real};
     options.metadata_only = true;

@@ -51,8 +51,7 @@ class Place {
         ErrnoError(errno, fmt::format("rename {} to {}", Quote(Shown(from)), Quote(Shown(to)))));
   }
   Result<void> Remove(const std::string& name) const {
-    if (::unlinkat(directory_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
-    return Fail(ErrnoError(errno, "remove " + Quote(Shown(name))));
+    return RemoveFileAt(directory_.get(), name, Shown(name));
   }
   Result<void> Write(const std::string& name, ByteView content, unsigned mode,
                      std::optional<FileOwner> owner) const {

@@ -56,11 +56,6 @@ Result<struct stat> StatAt(int directory, const std::string& name, const std::st
   return status;
 }
 
-Result<void> RemoveAt(int directory, const std::string& name, const std::string& path) {
-  if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  return Fail(ErrnoError(errno, "remove " + Quote(path)));
-}
-
 // Writes a copy of everything that is read.
 class CopyingReader final : public ByteReader {
  public:
@@ -422,7 +417,7 @@ class LogDirsRestore {
   static Result<void> RemoveStagedIn(int directory, const std::string& path) {
     HF_ASSIGN(const auto names, NamesIn(directory, path));
     for (const std::string& name : names)
-      if (name.ends_with(kStaged)) HF_TRY(RemoveAt(directory, name, path + "/" + name));
+      if (name.ends_with(kStaged)) HF_TRY(RemoveFileAt(directory, name, path + "/" + name));
     return {};
   }
 
@@ -455,7 +450,7 @@ class LogDirsRestore {
                             return name.ends_with(ending);
                           });
       if (!is_old) continue;
-      HF_TRY(RemoveAt(opened.get(), name, directory.path + "/" + name));
+      HF_TRY(RemoveFileAt(opened.get(), name, directory.path + "/" + name));
       CrashPoint("kafka.log_dirs.swap");
     }
     for (const std::string& name : names) {

@@ -12,6 +12,7 @@
 #include "common/base/format.h"
 #include "common/base/path.h"
 #include "common/filetree/beneath.h"
+#include "common/filetree/metadata.h"
 
 namespace holdfast {
 namespace {
@@ -88,7 +89,7 @@ Result<StagingDirectory> StagingDirectory::Create(const std::string& prefix,
   const std::string real = WithoutSlashes(host::CanonicalPath(parent));
   HF_ASSIGN(Fd opened, OpenOrCreate(real, mode, parent));
   // The path of the parent may lead elsewhere by now.
-  const std::string link = fmt::format("/proc/self/fd/{}", opened.get());
+  const std::string link = filetree::DescriptorPath(opened.get());
   auto claim = TempDir::CreateClaimed(prefix, link);
   if (!claim) {
     std::string message = claim.error().message();
@@ -145,9 +146,7 @@ Result<void> StagingDirectory::Sync() const {
 
 Result<void> StagingDirectory::CheckPlace() const {
   if (IsNameOf(AT_FDCWD, real_path_, top_.get())) return {};
-  return Fail(ErrorCode::kBusy,
-              fmt::format("another process replaced {} during the restore", Quote(path_)),
-              "stop the process that writes there, and restore again");
+  return Fail(filetree::Replaced(path_));
 }
 
 Result<void> StagingDirectory::Publish(const std::string& name, const std::string& target) const {

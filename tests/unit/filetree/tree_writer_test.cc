@@ -4,13 +4,13 @@
 #include <sys/resource.h>
 #include <sys/xattr.h>
 
-#include <array>
 #include <csignal>
 
 #include "common/filetree/apply_attributes.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
+#include "tests/support/posix_acl.h"
 #include "tests/support/results.h"
 
 namespace holdfast::filetree {
@@ -260,14 +260,7 @@ TEST_CASE_METHOD(Fixture,
 }
 
 TEST_CASE_METHOD(Fixture, "tree writer: files lose an ACL that they inherit, whenever it was set") {
-  // Version 2, then tag, permissions and user: the owner, user 4321, the group, the mask, others.
-  constexpr std::uint8_t kNone = 0xff;
-  const std::array<std::uint8_t, 44> list = {2,    0, 0, 0,                              //
-                                             0x01, 0, 7, 0, kNone, kNone, kNone, kNone,  //
-                                             0x02, 0, 7, 0, 0xe1,  0x10,  0,     0,      //
-                                             0x04, 0, 7, 0, kNone, kNone, kNone, kNone,  //
-                                             0x10, 0, 7, 0, kNone, kNone, kNone, kNone,  //
-                                             0x20, 0, 0, 0, kNone, kNone, kNone, kNone};
+  const auto list = AclWithUser4321(7, 7, 7, 7, 7);
   auto writer = Writer();
   REQUIRE_OK(AddText(*writer, "before", "text"));
   REQUIRE(setxattr(out.c_str(), "system.posix_acl_default", list.data(), list.size(), 0) == 0);

@@ -3,12 +3,11 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include <array>
-
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
+#include "tests/support/posix_acl.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
@@ -43,15 +42,8 @@ TEST_CASE(
 
 TEST_CASE("secret file: an ACL may appear as permissions of the group") {
   const SecretFile file;
-  // Version 2, then tag, permissions and user: the owner, user 4321, the group, the mask, others.
   // This is how systemd passes a credential to a user.
-  constexpr std::uint8_t kNone = 0xff;
-  const std::array<std::uint8_t, 44> list = {2,    0, 0, 0,                              //
-                                             0x01, 0, 6, 0, kNone, kNone, kNone, kNone,  //
-                                             0x02, 0, 4, 0, 0xe1,  0x10,  0,     0,      //
-                                             0x04, 0, 0, 0, kNone, kNone, kNone, kNone,  //
-                                             0x10, 0, 4, 0, kNone, kNone, kNone, kNone,  //
-                                             0x20, 0, 0, 0, kNone, kNone, kNone, kNone};
+  const auto list = testing::AclWithUser4321(6, 4, 0, 4, 0);
   REQUIRE(::setxattr(file.path.c_str(), "system.posix_acl_access", list.data(), list.size(), 0) ==
           0);
   struct stat status {};
